@@ -1,0 +1,1 @@
+//! The node agent: endpoints, IPAM, ipcache, services, health and metrics.

@@ -1,0 +1,1 @@
+//! The cilium.io custom resources and the names other Cilium programs rely on.

@@ -1,0 +1,1 @@
+//! The cluster-wide half of the CNI: podCIDRs, identities, garbage collection, node readiness.

@@ -1,0 +1,1 @@
+//! Map keys, values and constants shared by the kernel programs and user space.

@@ -1,0 +1,1 @@
+//! Loads, pins and attaches the kernel programs, and speaks netlink.

@@ -1,0 +1,1 @@
+//! STAND-IN for Grafana in the lab: health, provisioning, dashboards and datasources only.

@@ -1,0 +1,1 @@
+//! A real multi-node, multi-cluster Kubernetes on one machine.

@@ -1,0 +1,1 @@
+//! The GlooNetwork resource: one file per block of its specification, derive only.

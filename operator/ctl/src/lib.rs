@@ -1,0 +1,1 @@
+//! The gloonet command line: status, render, explain, dump.

@@ -1,0 +1,1 @@
+//! The operator process: arguments, lease, watches, metrics. Decides nothing.

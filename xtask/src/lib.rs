@@ -1,0 +1,1 @@
+//! Project tasks: one file per task.
