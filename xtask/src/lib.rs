@@ -1,1 +1,7 @@
-//! Project tasks: one file per task.
+//! Project tasks: one file per task, started through `./dev`.
+
+pub mod cli;
+pub mod home;
+pub mod process;
+pub mod programs;
+pub mod progress;

@@ -1,0 +1,26 @@
+//! The command line: names the tasks and hands over.
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::programs;
+
+#[derive(Debug, Parser)]
+#[command(name = "xtask", about = "Project tasks", disable_version_flag = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Build the Go programs of the lab, each once per change of its pinned sources.
+    Programs(programs::Arguments),
+}
+
+/// Runs the task the command line names.
+pub fn run() -> Result<()> {
+    match Arguments::parse().task {
+        Task::Programs(arguments) => programs::run(&arguments),
+    }
+}
