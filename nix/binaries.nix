@@ -1,0 +1,27 @@
+# One package per binary, so that an image carries what it runs and nothing else.
+{
+  lib,
+  runCommand,
+  version,
+  workspace,
+}:
+lib.genAttrs
+  [
+    "cilium-agent"
+    "cilium-cni"
+    "cilium-operator"
+    "gloonet"
+    "gloonet-operator"
+  ]
+  (
+    name:
+    runCommand "${name}-${version}"
+      {
+        pname = name;
+        inherit version;
+        meta.mainProgram = name;
+      }
+      ''
+        install -D --mode=755 ${workspace}/bin/${name} $out/bin/${name}
+      ''
+  )
