@@ -1,0 +1,74 @@
+//! OpenTelemetry gateway and collectors.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{resources::Resources, switch::ManagementState};
+
+/// OpenTelemetry gateway and collectors.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+pub struct Telemetry {
+    /// Receives what the collectors of all clusters send.
+    #[serde(default)]
+    pub gateway: Gateway,
+    /// One per node; scrapes and sends to the gateway.
+    #[serde(default)]
+    pub collectors: Collectors,
+}
+
+/// Receives what the collectors of all clusters send.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+pub struct Gateway {
+    /// Managed or Removed.
+    #[serde(default)]
+    pub state: ManagementState,
+    /// Pods.
+    #[serde(default = "default_replicas")]
+    #[schemars(range(min = 1, max = 16))]
+    pub replicas: u16,
+    /// CPU and memory.
+    #[serde(default = "gateway_resources")]
+    pub resources: Resources,
+}
+
+fn default_replicas() -> u16 {
+    1
+}
+
+fn gateway_resources() -> Resources {
+    Resources::of("100m", "128Mi", "512Mi")
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self {
+            state: ManagementState::default(),
+            replicas: default_replicas(),
+            resources: gateway_resources(),
+        }
+    }
+}
+
+/// One per node; scrapes and sends to the gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+pub struct Collectors {
+    /// Managed or Removed.
+    #[serde(default)]
+    pub state: ManagementState,
+    /// CPU and memory.
+    #[serde(default = "collector_resources")]
+    pub resources: Resources,
+}
+
+fn collector_resources() -> Resources {
+    Resources::of("50m", "96Mi", "256Mi")
+}
+
+impl Default for Collectors {
+    fn default() -> Self {
+        Self {
+            state: ManagementState::default(),
+            resources: collector_resources(),
+        }
+    }
+}
