@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::programs;
+use crate::{image, programs};
 
 #[derive(Debug, Parser)]
 #[command(name = "xtask", about = "Project tasks", disable_version_flag = true)]
@@ -16,11 +16,14 @@ struct Arguments {
 enum Task {
     /// Build the Go programs of the lab, each once per change of its pinned sources.
     Programs(programs::Arguments),
+    /// Write the OCI archives of our binaries and of what only the lab needs.
+    Image(image::Arguments),
 }
 
 /// Runs the task the command line names.
 pub fn run() -> Result<()> {
     match Arguments::parse().task {
         Task::Programs(arguments) => programs::run(&arguments),
+        Task::Image(arguments) => image::run(&arguments),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod home;
+pub mod image;
 pub mod process;
 pub mod programs;
 pub mod progress;
