@@ -1,1 +1,21 @@
 //! The cilium.io custom resources and the names other Cilium programs rely on.
+//!
+//! Pure: types, constants and functions of their arguments. The agent, the Cilium operator and the catalog meet here and
+//! on the wire, nowhere else.
+#![forbid(unsafe_code)]
+
+pub mod admission;
+pub mod crd;
+pub mod endpoint;
+pub mod identity;
+pub mod identity_labels;
+pub mod names;
+pub mod node;
+pub mod numeric_identity;
+
+pub use crd::crds;
+pub use endpoint::{CiliumEndpoint, EndpointState, EndpointStatus};
+pub use identity::CiliumIdentity;
+pub use identity_labels::{LabelSet, identity_labels};
+pub use node::{CiliumNode, CiliumNodeSpec, CiliumNodeStatus};
+pub use numeric_identity::NumericIdentity;

@@ -1,0 +1,71 @@
+//! Names, paths and ports that Cilium users, dashboards and tools already know.
+//!
+//! Source: Cilium 1.20 (`pkg/defaults`, the Helm chart's objects, `pkg/k8s/apis/cilium.io`).
+
+/// API group of every kind in this crate.
+pub const GROUP: &str = "cilium.io";
+/// Version of every kind in this crate.
+pub const VERSION: &str = "v2";
+
+/// Namespace of the agent and of the Cilium operator.
+pub const NAMESPACE: &str = "kube-system";
+/// DaemonSet, ServiceAccount and ClusterRole of the agent.
+pub const AGENT: &str = "cilium";
+/// Container of the agent inside its pod.
+pub const AGENT_CONTAINER: &str = "cilium-agent";
+/// Deployment, ServiceAccount and ClusterRole of the operator.
+pub const OPERATOR: &str = "cilium-operator";
+/// ConfigMap that tools such as cilium-cli read the agent's configuration from.
+pub const CONFIG_MAP: &str = "cilium-config";
+/// Label selector of the agent's pods.
+pub const AGENT_SELECTOR: &str = "k8s-app=cilium";
+/// Label selector of the operator's pods.
+pub const OPERATOR_SELECTOR: &str = "io.cilium/app=operator";
+/// Lease (in [`NAMESPACE`]) held by the leading operator.
+pub const OPERATOR_LEASE: &str = "cilium-operator-resource-lock";
+
+/// Runtime directory of the agent on the node.
+pub const RUNTIME_DIR: &str = "/var/run/cilium";
+/// Unix socket of the agent's API; mode 0600, root only.
+pub const AGENT_SOCKET: &str = "/var/run/cilium/cilium.sock";
+/// One directory per endpoint, read back when the agent starts again.
+pub const STATE_DIR: &str = "/var/run/cilium/state";
+/// Where the CNI plugin leaves delete requests while the agent is down.
+pub const DELETE_QUEUE_DIR: &str = "/var/run/cilium/deleteQueue";
+/// The BPF file system of the node.
+pub const BPFFS_ROOT: &str = "/sys/fs/bpf";
+/// Where the kubelet looks for CNI programs.
+pub const CNI_BIN_DIR: &str = "/opt/cni/bin";
+/// Our CNI program inside [`CNI_BIN_DIR`].
+pub const CNI_BIN: &str = "cilium-cni";
+/// Where the kubelet's runtime looks for CNI configuration.
+pub const CNI_CONF_DIR: &str = "/etc/cni/net.d";
+/// Our configuration inside [`CNI_CONF_DIR`]; sorts before what distributions install.
+pub const CNI_CONF: &str = "05-cilium.conflist";
+
+/// `/healthz` of the agent, loopback of the node.
+pub const AGENT_HEALTH_PORT: u16 = 9879;
+/// Prometheus metrics of the agent.
+pub const AGENT_METRICS_PORT: u16 = 9962;
+/// `/healthz` of the operator, loopback of the node.
+pub const OPERATOR_HEALTH_PORT: u16 = 9234;
+/// Prometheus metrics of the operator.
+pub const OPERATOR_METRICS_PORT: u16 = 9963;
+/// UDP port of the VXLAN overlay.
+pub const TUNNEL_PORT: u16 = 8472;
+
+/// Taint a node carries from its registration until its agent is ready.
+pub const AGENT_NOT_READY_TAINT: &str = "node.cilium.io/agent-not-ready";
+/// Reason of the `NetworkUnavailable=False` condition on a node with a ready agent.
+pub const CILIUM_IS_UP: &str = "CiliumIsUp";
+
+/// Label with the namespace of an identity's pods; without source on the object, `k8s:`-prefixed in security-labels.
+pub const POD_NAMESPACE_LABEL: &str = "io.kubernetes.pod.namespace";
+/// Prefix under which the labels of a pod's namespace enter the identity.
+pub const NAMESPACE_LABELS_PREFIX: &str = "io.cilium.k8s.namespace.labels";
+/// Label with the name of the cluster.
+pub const CLUSTER_LABEL: &str = "io.cilium.k8s.policy.cluster";
+/// Label with the name of the pod's ServiceAccount.
+pub const SERVICE_ACCOUNT_LABEL: &str = "io.cilium.k8s.policy.serviceaccount";
+/// Source prefix of labels that come from Kubernetes.
+pub const K8S_SOURCE: &str = "k8s";
