@@ -1,1 +1,21 @@
-//! Loads, pins and attaches the kernel programs, and speaks netlink.
+//! The node's datapath: loads, pins and attaches the kernel programs, writes their maps, and speaks netlink.
+//!
+//! Callers see the trait [`Datapath`] and plain data. [`Kernel`] is the real one, [`Fake`] keeps everything in memory
+//! for tests of callers. [`link`] is the netlink half alone: the CNI plugin uses it without touching a map.
+//! Everything here blocks; an asynchronous caller runs it on a blocking thread.
+
+mod contract;
+mod error;
+mod fake;
+pub mod link;
+mod mac;
+mod model;
+
+pub use contract::Datapath;
+pub use error::Error;
+pub use fake::Fake;
+pub use mac::{Mac, ParseMacError};
+pub use model::{
+    Backend, Config, Counter, Direction, Endpoint, Frontend, IpEntry, MapPressure, Node, Protocol,
+    Service,
+};

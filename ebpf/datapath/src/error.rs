@@ -1,0 +1,101 @@
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use ipnet::Ipv4Net;
+
+use crate::link;
+
+/// Why the datapath could not do what was asked; names the object, keeps the cause.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The built-in object file was refused by the loader.
+    #[error("cannot load the eBPF object")]
+    Load(#[source] aya::EbpfError),
+    /// The built-in object lacks a program or map this code expects: they were not built together.
+    #[error("the eBPF object holds no {kind} {name}; rebuild it with `cargo xtask ebpf`")]
+    Missing {
+        /// "program" or "map".
+        kind: &'static str,
+        /// Name in the object.
+        name: &'static str,
+    },
+    /// The kernel's verifier or loader refused a program.
+    #[error("the kernel refused program {name}")]
+    Program {
+        /// Name in the object.
+        name: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: aya::programs::ProgramError,
+    },
+    /// Reading or writing a map failed.
+    #[error("cannot {operation} map {map}")]
+    Map {
+        /// What was tried.
+        operation: &'static str,
+        /// Name of the map.
+        map: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: aya::maps::MapError,
+    },
+    /// A pinned map has another layout than this version's; it is never reused silently.
+    #[error(
+        "the map pinned at {path} is of another format ({found}) than this version's ({wanted}); \
+         drain the node and remove {path}, or start the version that made it"
+    )]
+    MapFormat {
+        /// Where the map is pinned.
+        path: PathBuf,
+        /// Type, key size, value size, entries, flags of the pinned one.
+        found: String,
+        /// The same of ours.
+        wanted: String,
+    },
+    /// Attaching, replacing or pinning a link failed.
+    #[error("cannot {operation} {link}")]
+    Link {
+        /// What was tried.
+        operation: &'static str,
+        /// Hook and device or cgroup.
+        link: String,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// A device, route, address or neighbour could not be set.
+    #[error("cannot {operation}")]
+    Network {
+        /// What was tried, with the object's name.
+        operation: String,
+        /// What netlink said.
+        #[source]
+        source: link::Error,
+    },
+    /// A file of bpffs, cgroup or /proc/sys could not be read or written.
+    #[error("cannot {operation} {path}")]
+    File {
+        /// What was tried.
+        operation: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The configuration cannot work on this machine.
+    #[error("{0}")]
+    Config(String),
+    /// A node claims a range that belongs to another one.
+    #[error("node {claimant} claims {range}, which belongs to node {owner}; the claim is ignored")]
+    RangeTaken {
+        /// The range in question.
+        range: Ipv4Net,
+        /// Who keeps it.
+        owner: Ipv4Addr,
+        /// Who wanted it.
+        claimant: Ipv4Addr,
+    },
+}

@@ -1,0 +1,145 @@
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use crate::Mac;
+
+/// What the datapath of one node needs to know before it can start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Mount point of a bpffs; everything of ours lies below `<bpffs>/gloonet`.
+    pub bpffs: PathBuf,
+    /// The cgroup v2 folder whose processes get socket load balancing: the node's root.
+    pub cgroup_root: PathBuf,
+    /// The node's address on its own network: outer address of the tunnel and source of masqueraded traffic.
+    pub node_ip: Ipv4Addr,
+    /// The node's address inside `pod_cidr`, held by `cilium_host`; the pods' gateway.
+    pub router_ip: Ipv4Addr,
+    /// The range this node's pods get their addresses from.
+    pub pod_cidr: Ipv4Net,
+    /// Destinations that are never masqueraded: the cluster's pod ranges.
+    pub native_cidrs: Vec<Ipv4Net>,
+    /// Devices to the outside, by name. Empty: the device that carries `node_ip`.
+    pub devices: Vec<String>,
+    /// UDP port of VXLAN, the same on every node; 8472 in Cilium.
+    pub tunnel_port: u16,
+    /// MTU of the devices to the outside. `None`: the lowest of `devices`, measured.
+    pub mtu: Option<u32>,
+}
+
+/// A pod's attachment, seen from the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Number of the endpoint, unique on the node.
+    pub id: u16,
+    /// The pod's address.
+    pub ip: Ipv4Addr,
+    /// Ethernet address of the pod's own side.
+    pub mac: Mac,
+    /// Ethernet address of the host's side.
+    pub host_mac: Mac,
+    /// Interface index of the host's side.
+    pub ifindex: u32,
+    /// The pod's security identity.
+    pub identity: u32,
+}
+
+/// What is known about a range of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IpEntry {
+    /// Security identity of every address in the range that has no closer entry.
+    pub identity: u32,
+    /// Node that holds the range; `None` when it is reached without a tunnel.
+    pub tunnel: Option<Ipv4Addr>,
+}
+
+/// Another node of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// The address its tunnel packets come from.
+    pub ip: Ipv4Addr,
+    /// The only ranges its tunnel packets may carry as inner source.
+    pub pod_cidrs: Vec<Ipv4Net>,
+}
+
+/// A transport protocol with ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Protocol {
+    /// Transmission Control Protocol.
+    Tcp,
+    /// User Datagram Protocol.
+    Udp,
+}
+
+/// Where a service is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Frontend {
+    /// Virtual address.
+    pub ip: Ipv4Addr,
+    /// Port, host byte order.
+    pub port: u16,
+    /// Transport protocol.
+    pub protocol: Protocol,
+}
+
+/// One place that answers for a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Backend {
+    /// Address of a pod or a host.
+    pub ip: Ipv4Addr,
+    /// Port, host byte order.
+    pub port: u16,
+}
+
+/// A service and everything that answers for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Where it is reached.
+    pub frontend: Frontend,
+    /// Where it is answered. Empty: connections are refused.
+    pub backends: Vec<Backend>,
+    /// Seconds a client stays with its backend after its last connection; `None`: no affinity.
+    pub affinity_seconds: Option<u32>,
+}
+
+/// Which way a counted packet went, from the node's point of view (Cilium's numbering).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Direction {
+    /// Towards a local pod or the host.
+    Ingress,
+    /// Away from a local pod or the host.
+    Egress,
+}
+
+/// Packets and bytes that ended in one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter {
+    /// 0 = forwarded; anything else is a drop reason with Cilium's number (see [`Counter::reason_name`]).
+    pub reason: u8,
+    /// Which way.
+    pub direction: Direction,
+    /// Packets; a GSO packet counts once.
+    pub packets: u64,
+    /// Bytes with the Ethernet header.
+    pub bytes: u64,
+}
+
+impl Counter {
+    /// Cilium's words for the reason, as its metrics and `cilium monitor` print them.
+    pub fn reason_name(&self) -> &'static str {
+        datapath_abi::reason::name(self.reason)
+    }
+}
+
+/// How full a map is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapPressure {
+    /// The map's name, as pinned.
+    pub name: &'static str,
+    /// Entries in it now.
+    pub used: u32,
+    /// Entries it can hold.
+    pub max: u32,
+}
