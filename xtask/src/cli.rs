@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{image, programs};
+use crate::{arch, image, programs};
 
 #[derive(Debug, Parser)]
 #[command(name = "xtask", about = "Project tasks", disable_version_flag = true)]
@@ -18,6 +18,8 @@ enum Task {
     Programs(programs::Arguments),
     /// Write the OCI archives of our binaries and of what only the lab needs.
     Image(image::Arguments),
+    /// Hold the workspace to the table of allowed edges, sizes and names.
+    Arch(arch::Arguments),
 }
 
 /// Runs the task the command line names.
@@ -25,5 +27,6 @@ pub fn run() -> Result<()> {
     match Arguments::parse().task {
         Task::Programs(arguments) => programs::run(&arguments),
         Task::Image(arguments) => image::run(&arguments),
+        Task::Arch(arguments) => arch::run(&arguments),
     }
 }

@@ -1,5 +1,6 @@
 //! Project tasks: one file per task, started through `./dev`.
 
+pub mod arch;
 pub mod cli;
 pub mod home;
 pub mod image;
