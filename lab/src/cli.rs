@@ -1,0 +1,164 @@
+//! The command line.
+
+mod print;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::cluster::{Cluster, Options, Part};
+use crate::inside;
+use crate::state::Cni;
+
+/// A real Kubernetes on this machine: several nodes, several clusters, and every way to break them.
+#[derive(Debug, Parser)]
+#[command(name = "gloonet-lab", version)]
+struct Arguments {
+    /// The cluster; several may run side by side.
+    #[arg(
+        long,
+        global = true,
+        default_value = "default",
+        env = "GLOONET_LAB_CLUSTER"
+    )]
+    cluster: String,
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Start the cluster, or whatever of it does not run.
+    Up {
+        /// Workers besides the control-plane node. Nodes that exist already are kept.
+        #[arg(long, default_value_t = 2)]
+        workers: u32,
+        /// CNI put on the nodes of a new cluster.
+        #[arg(long, value_enum, default_value_t)]
+        cni: Cni,
+    },
+    /// Remove the cluster: processes, namespaces, mounts, cgroups, files.
+    Down,
+    /// Show what runs.
+    Status {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Import image archives into every node; without a file, those of $GLOONET_HOME/images that are missing.
+    Load { files: Vec<PathBuf> },
+    /// Print the path of the cluster's kubeconfig.
+    Kubeconfig,
+    /// Run kubectl against the cluster.
+    #[command(trailing_var_arg = true, disable_help_flag = true)]
+    Kubectl {
+        #[arg(allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Add, remove, restart or freeze nodes.
+    #[command(subcommand)]
+    Node(NodeAction),
+    /// Stop, start or double the API server.
+    #[command(subcommand)]
+    Api(ApiAction),
+    /// Run a program in a node, with its network, files, host name, processes and cgroups.
+    #[command(trailing_var_arg = true)]
+    Exec {
+        node: String,
+        #[arg(required = true, allow_hyphen_values = true)]
+        argv: Vec<String>,
+    },
+    /// Print the log of a process, as `NODE/PROGRAM`; without a name, list the logs.
+    Logs { process: Option<String> },
+    #[command(hide = true)]
+    Internal { spec: String },
+}
+
+#[derive(Debug, Subcommand)]
+enum NodeAction {
+    /// Add a worker.
+    Add,
+    /// Remove a worker from the machine and from the cluster.
+    Remove {
+        node: String,
+        /// Leave the Node object in the API, as after a machine's sudden end.
+        #[arg(long)]
+        keep_object: bool,
+    },
+    /// Restart the kubelet, containerd or, as after a power cut, the whole node.
+    Restart {
+        node: String,
+        #[arg(value_enum, default_value = "whole")]
+        part: Part,
+    },
+    /// Stop the kubelet, containerd or the whole node and leave it stopped.
+    Stop {
+        node: String,
+        #[arg(value_enum, default_value = "whole")]
+        part: Part,
+    },
+    /// Freeze every process of a node.
+    Pause { node: String },
+    /// Let a frozen node go on.
+    Resume { node: String },
+}
+
+#[derive(Debug, Subcommand)]
+enum ApiAction {
+    /// Stop the API server.
+    Stop,
+    /// Start the API server.
+    Start,
+    /// Start a second API server on the same etcd, or stop it.
+    Second {
+        /// Stop it.
+        #[arg(long)]
+        off: bool,
+    },
+}
+
+/// Does what the command line says.
+pub fn run() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    if let Action::Internal { spec } = &arguments.command {
+        return Ok(inside::run(spec)?);
+    }
+    let cluster = Cluster::open(&arguments.cluster)?;
+    act(&cluster, arguments.command)
+}
+
+fn act(cluster: &Cluster, action: Action) -> Result<ExitCode> {
+    match action {
+        Action::Up { workers, cni } => print::up(cluster, &Options { workers, cni })?,
+        Action::Down => cluster.down(&print::step)?,
+        Action::Status { json } => print::status(&cluster.status()?, json)?,
+        Action::Load { files } if files.is_empty() => drop(cluster.load_all(&print::step)?),
+        Action::Load { files } => cluster.load(&files, &print::step)?,
+        Action::Kubeconfig => println!("{}", cluster.kubeconfig().display()),
+        Action::Kubectl { arguments } => return print::replace(cluster.kubectl().args(arguments)),
+        Action::Node(action) => node(cluster, action)?,
+        Action::Api(ApiAction::Stop) => cluster.stop_api()?,
+        Action::Api(ApiAction::Start) => cluster.start_api()?,
+        Action::Api(ApiAction::Second { off }) => cluster.second_api(!off)?,
+        Action::Exec { node, argv } => {
+            return print::replace(&mut cluster.command_at(&node, argv)?);
+        }
+        Action::Logs { process } => print::logs(cluster, process.as_deref())?,
+        Action::Internal { .. } => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn node(cluster: &Cluster, action: NodeAction) -> Result<()> {
+    match action {
+        NodeAction::Add => println!("{}", cluster.add_node(&print::step)?),
+        NodeAction::Remove { node, keep_object } => cluster.remove_node(&node, !keep_object)?,
+        NodeAction::Restart { node, part } => cluster.node(&node)?.restart(part)?,
+        NodeAction::Stop { node, part } => cluster.node(&node)?.stop(part)?,
+        NodeAction::Pause { node } => cluster.node(&node)?.pause(true)?,
+        NodeAction::Resume { node } => cluster.node(&node)?.pause(false)?,
+    }
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! `up`: every step finds out what is there and does what is missing, so that it can be repeated and resumed.
+
+use std::time::Instant;
+
+use super::{Cluster, Error, Event, Node, Report};
+use crate::addressing::Ordinal;
+use crate::images::{self, Image};
+use crate::layout::state_root;
+use crate::state::{Cni, NodeRecord, State, Store, clusters};
+use crate::{disk, network};
+
+const PROGRAMS: [&str; 10] = [
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kubectl",
+    "containerd",
+    "containerd-shim-runc-v2",
+    "ctr",
+    "pause",
+];
+/// What `up` itself needs; every other archive is imported as well.
+const COREDNS: &str = "coredns";
+const PAUSE: &str = "pause";
+
+/// How a cluster is made. An existing cluster keeps its CNI and never loses nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Number of workers besides the control plane.
+    pub workers: u32,
+    /// CNI put on the nodes.
+    pub cni: Cni,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            workers: 2,
+            cni: Cni::None,
+        }
+    }
+}
+
+impl Cluster {
+    /// Brings the cluster up, or what is missing of it. Returns whether anything had to be done.
+    pub fn up(&self, options: &Options, report: Report<'_>) -> Result<bool, Error> {
+        let _lock = disk::lock(&self.operation_lock())?;
+        self.check_programs()?;
+        let images = images::list(&self.home().images())?;
+        images::named(&images, PAUSE)?;
+        let coredns = images::named(&images, COREDNS)?
+            .names
+            .last()
+            .cloned()
+            .unwrap_or_default();
+        let mut changed = self.allocate(options)?;
+        changed |= timed(report, "certificates", || self.ensure_credentials())?;
+        changed |= timed(report, "network", || self.ensure_network())?;
+        changed |= timed(report, "control plane", || self.ensure_control_node())?;
+        changed |= self.ensure_nodes(&images, report)?;
+        changed |= timed(report, "nodes registered", || self.label_nodes())?;
+        changed |= timed(report, "CoreDNS applied", || self.apply_coredns(&coredns))?;
+        Ok(changed)
+    }
+
+    /// Imports archives into every node. They must lie under `$GLOONET_HOME`, which the nodes can read; others are
+    /// copied there for the time of the import.
+    pub fn load(&self, archives: &[std::path::PathBuf], report: Report<'_>) -> Result<(), Error> {
+        for archive in archives {
+            let (path, temporary) = self.readable_by_nodes(archive)?;
+            let what = format!("{} loaded", archive.display());
+            let loaded = timed(report, &what, || {
+                self.each_node(|node| node.import(&path).map(|()| true))
+            });
+            if temporary {
+                let _ = std::fs::remove_file(&path);
+            }
+            loaded?;
+        }
+        Ok(())
+    }
+
+    /// Imports the images of `$GLOONET_HOME/images` that a node does not have. Returns whether there were any.
+    pub fn load_all(&self, report: Report<'_>) -> Result<bool, Error> {
+        let images = images::list(&self.home().images())?;
+        timed(report, "images", || {
+            self.each_node(|node| node.ensure_images(&images))
+        })
+    }
+
+    /// Adds a worker and returns its name.
+    pub fn add_node(&self, report: Report<'_>) -> Result<String, Error> {
+        let _lock = disk::lock(&self.operation_lock())?;
+        let images = images::list(&self.home().images())?;
+        let state = self.state()?;
+        let taken = |o: &Ordinal| state.nodes.values().any(|n| n.ordinal == *o);
+        let free = (1..=u32::from(u8::MAX))
+            .map(Ordinal::worker)
+            .find(|o| !o.as_ref().is_ok_and(taken));
+        let ordinal = free.ok_or(Error::TooManyClusters)??;
+        let name = state.addressing().node_name(ordinal);
+        self.store.record(|s| {
+            s.nodes.insert(
+                name.clone(),
+                NodeRecord {
+                    ordinal,
+                    paused: false,
+                },
+            )
+        })?;
+        timed(report, &format!("node {name}"), || {
+            self.node(&name)?.ensure(&images)
+        })?;
+        timed(report, "nodes registered", || self.label_nodes())?;
+        Ok(name)
+    }
+
+    fn readable_by_nodes(
+        &self,
+        archive: &std::path::Path,
+    ) -> Result<(std::path::PathBuf, bool), Error> {
+        let read = |source| disk::Error::Read {
+            path: archive.to_owned(),
+            source,
+        };
+        let real = archive.canonicalize().map_err(read)?;
+        if real.starts_with(self.home().path()) {
+            return Ok((real, false));
+        }
+        let copy = self
+            .home()
+            .path()
+            .join(format!("load-{}.tar", std::process::id()));
+        std::fs::copy(&real, &copy).map_err(read)?;
+        Ok((copy, true))
+    }
+
+    pub(super) fn operation_lock(&self) -> std::path::PathBuf {
+        state_root().join(format!(".{}.operation.lock", self.name))
+    }
+
+    fn check_programs(&self) -> Result<(), Error> {
+        let missing: Vec<_> = PROGRAMS
+            .iter()
+            .filter(|p| !self.home().program(p).exists())
+            .copied()
+            .collect();
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Programs(missing.join(", "), self.home().bin()))
+        }
+    }
+
+    /// Finds the cluster's record or makes one, with the lowest free machine-wide number.
+    fn allocate(&self, options: &Options) -> Result<bool, Error> {
+        let _lock = disk::lock(&state_root().join(".allocation.lock"))?;
+        let mut changed = false;
+        if !self.exists() {
+            let taken: Vec<u8> = clusters()
+                .iter()
+                .filter_map(|c| Store::of(c).load().ok())
+                .map(|s| s.index)
+                .collect();
+            // Number 0 and with it the well-known addresses belong to the cluster called `default`.
+            let first = u8::from(self.name.as_str() != "default");
+            let index = (first..200)
+                .find(|i| !taken.contains(i))
+                .ok_or(Error::TooManyClusters)?;
+            let id = disk::read(std::path::Path::new("/proc/sys/kernel/random/uuid"))?
+                .trim()
+                .to_owned();
+            self.store
+                .create(&State::new(id, self.name.clone(), index, options.cni))?;
+            changed = true;
+        }
+        let plan = self.state()?.addressing();
+        let workers = (1..=options.workers)
+            .map(Ordinal::worker)
+            .collect::<Result<Vec<_>, _>>()?;
+        let added = self.store.record(|s| {
+            let before = s.nodes.len();
+            for ordinal in std::iter::once(Ordinal::CONTROL_PLANE).chain(workers) {
+                s.nodes
+                    .entry(plan.node_name(ordinal))
+                    .or_insert(NodeRecord {
+                        ordinal,
+                        paused: false,
+                    });
+            }
+            s.nodes.len() != before
+        })?;
+        Ok(changed | added)
+    }
+
+    fn ensure_network(&self) -> Result<bool, Error> {
+        let plan = self.state()?.addressing();
+        let namespaces = [plan.switch_namespace(), plan.outside_namespace()];
+        let complete = namespaces
+            .iter()
+            .map(|n| network::exists(n))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mounted = network::pins_are_mounted()?;
+        self.store.record(|s| {
+            s.namespaces.extend(namespaces);
+            s.made_netns_mount |= !mounted;
+        })?;
+        network::make_switch(&plan)?;
+        network::make_outside(&plan)?;
+        Ok(complete.contains(&false))
+    }
+
+    fn ensure_control_node(&self) -> Result<bool, Error> {
+        let node = self.node(&self.control_plane_name()?)?;
+        let machine = node.ensure_machine()?;
+        Ok(machine | self.ensure_control_plane()?)
+    }
+
+    fn ensure_nodes(&self, images: &[Image], report: Report<'_>) -> Result<bool, Error> {
+        self.each_node(|node| {
+            timed(report, &format!("node {}", node.name()), || {
+                node.ensure(images)
+            })
+        })
+    }
+
+    /// Does the same to all nodes at once. Says whether any of them changed.
+    fn each_node(
+        &self,
+        work: impl Fn(&Node<'_>) -> Result<bool, Error> + Sync,
+    ) -> Result<bool, Error> {
+        let nodes = self.nodes()?;
+        let results: Vec<Result<bool, Error>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = nodes
+                .iter()
+                .map(|node| scope.spawn(|| work(node)))
+                .collect();
+            threads
+                .into_iter()
+                .map(|t| {
+                    t.join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
+                .collect()
+        });
+        results
+            .into_iter()
+            .try_fold(false, |changed, result| Ok(changed | result?))
+    }
+}
+
+pub(super) fn timed(
+    report: Report<'_>,
+    what: &str,
+    work: impl FnOnce() -> Result<bool, Error>,
+) -> Result<bool, Error> {
+    let start = Instant::now();
+    let changed = work()?;
+    report(&Event {
+        what: what.to_owned(),
+        took: start.elapsed(),
+        changed,
+    });
+    Ok(changed)
+}

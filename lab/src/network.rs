@@ -1,0 +1,196 @@
+//! Namespaces, bridge and links of a cluster. No interface and no route of it is ever in the machine's own namespace.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::addressing::{Addressing, Ordinal};
+use crate::command::{self, run};
+
+const BRIDGE: &str = "br0";
+const OUTSIDE_PORT: &str = "outside";
+const PINS: &str = "/run/netns";
+
+/// Why the network is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `ip`, `sysctl` or the like failed.
+    #[error("cannot change the lab's network")]
+    Tool(#[from] command::Error),
+    /// The list of mounts could not be read.
+    #[error("cannot read /proc/self/mountinfo")]
+    Mounts(#[source] std::io::Error),
+}
+
+/// The file a network namespace is pinned at.
+pub fn pin(namespace: &str) -> PathBuf {
+    Path::new(PINS).join(namespace)
+}
+
+/// Whether a network namespace of this name is pinned. A file that is left without its mount does not count.
+pub fn exists(namespace: &str) -> Result<bool, Error> {
+    let wanted = pin(namespace);
+    Ok(mount_points()?
+        .iter()
+        .any(|point| Path::new(point) == wanted))
+}
+
+/// Whether `/run/netns` is a mount of its own, which the first `ip netns add` on a machine makes it.
+pub fn pins_are_mounted() -> Result<bool, Error> {
+    Ok(mount_points()?.iter().any(|point| point == PINS))
+}
+
+fn mount_points() -> Result<Vec<String>, Error> {
+    let text = fs::read_to_string("/proc/self/mountinfo").map_err(Error::Mounts)?;
+    Ok(text
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4).map(str::to_owned))
+        .collect())
+}
+
+fn ip(words: &str) -> Result<(), Error> {
+    run(Command::new("ip").args(words.split(' ')))?;
+    Ok(())
+}
+
+fn ip_in(namespace: &str, words: &str) -> Result<(), Error> {
+    run(Command::new("ip")
+        .args(["-n", namespace])
+        .args(words.split(' ')))?;
+    Ok(())
+}
+
+/// Makes a namespace unless it is there; one that was cut short on its way left an empty file, which is in the way.
+fn ensure(namespace: &str) -> Result<(), Error> {
+    if !exists(namespace)? {
+        let _ = fs::remove_file(pin(namespace));
+        ip(&format!("netns add {namespace}"))?;
+    }
+    ip_in(namespace, "link set lo up")
+}
+
+fn has_link(namespace: &str, link: &str) -> bool {
+    ip_in(namespace, &format!("link show {link}")).is_ok()
+}
+
+/// Makes the switch: a namespace with a bridge, which the cluster's links meet in.
+pub fn make_switch(plan: &Addressing) -> Result<(), Error> {
+    let switch = plan.switch_namespace();
+    ensure(&switch)?;
+    if !has_link(&switch, BRIDGE) {
+        ip_in(&switch, &format!("link add {BRIDGE} type bridge"))?;
+    }
+    ip_in(&switch, &format!("link set {BRIDGE} up"))
+}
+
+/// Makes the host beyond the cluster: reachable from all nodes, with no route but to them.
+pub fn make_outside(plan: &Addressing) -> Result<(), Error> {
+    let outside = plan.outside_namespace();
+    ensure(&outside)?;
+    plug(
+        plan,
+        &outside,
+        OUTSIDE_PORT,
+        &format!("{}/24", plan.outside()),
+    )
+}
+
+/// Makes a node's namespace with its one interface, `eth0`, and a default route to the outside host.
+pub fn make_node(plan: &Addressing, ordinal: Ordinal) -> Result<(), Error> {
+    let namespace = plan.node_namespace(ordinal);
+    ensure(&namespace)?;
+    plug(
+        plan,
+        &namespace,
+        &plan.port(ordinal),
+        &format!("{}/24", plan.node(ordinal)),
+    )?;
+    ip_in(
+        &namespace,
+        &format!("route replace default via {}", plan.outside()),
+    )?;
+    let forwarding = ["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"];
+    run(Command::new("ip")
+        .args(["netns", "exec", &namespace])
+        .args(forwarding))?;
+    Ok(())
+}
+
+/// A cable from a namespace's `eth0` to the switch's `port`.
+fn plug(plan: &Addressing, namespace: &str, port: &str, address: &str) -> Result<(), Error> {
+    let switch = plan.switch_namespace();
+    if !has_link(&switch, port) {
+        ip_in(
+            &switch,
+            &format!("link add {port} type veth peer name eth0 netns {namespace}"),
+        )?;
+    }
+    ip_in(&switch, &format!("link set {port} master {BRIDGE} up"))?;
+    ip_in(namespace, &format!("addr replace {address} dev eth0"))?;
+    ip_in(namespace, "link set eth0 up")
+}
+
+/// Adds an address to a node's `eth0`; one that is there is fine.
+pub fn add_address(
+    plan: &Addressing,
+    ordinal: Ordinal,
+    address: std::net::Ipv4Addr,
+) -> Result<(), Error> {
+    ip_in(
+        &plan.node_namespace(ordinal),
+        &format!("addr replace {address}/24 dev eth0"),
+    )
+}
+
+/// Removes an additional address from a node's `eth0`.
+pub fn remove_address(
+    plan: &Addressing,
+    ordinal: Ordinal,
+    address: std::net::Ipv4Addr,
+) -> Result<(), Error> {
+    ip_in(
+        &plan.node_namespace(ordinal),
+        &format!("addr del {address}/24 dev eth0"),
+    )
+}
+
+/// Routes a pod network of the reference CNI over a peer.
+pub fn route(namespace: &str, cidr: &str, via: std::net::Ipv4Addr) -> Result<(), Error> {
+    ip_in(namespace, &format!("route replace {cidr} via {via}"))
+}
+
+/// Unpins a namespace. Its cable is pulled first, since the kernel takes a dead namespace apart only later and the port's
+/// name would be taken until then.
+pub fn remove(plan: &Addressing, namespace: &str, port: Option<&str>) -> Result<(), Error> {
+    let switch = plan.switch_namespace();
+    if let Some(port) = port
+        && exists(&switch)?
+    {
+        // No such port: the crash this cleans up after came before it was made.
+        let _ = ip_in(&switch, &format!("link del {port}"));
+    }
+    if exists(namespace)? {
+        ip(&format!("netns del {namespace}"))?;
+    } else {
+        // `ip netns add` that was cut short leaves the empty file.
+        let _ = fs::remove_file(pin(namespace));
+    }
+    Ok(())
+}
+
+/// Gives back the mount on `/run/netns`, unless somebody still has a namespace there.
+pub fn remove_pins_mount() -> Result<(), Error> {
+    let empty = fs::read_dir(PINS).is_ok_and(|mut entries| entries.next().is_none());
+    if empty && pins_are_mounted()? {
+        run(Command::new("umount").arg(PINS))?;
+    }
+    Ok(())
+}
+
+/// Sets the state of the switch's port.
+pub fn set_port(plan: &Addressing, port: &str, up: bool) -> Result<(), Error> {
+    ip_in(
+        &plan.switch_namespace(),
+        &format!("link set {port} {}", if up { "up" } else { "down" }),
+    )
+}
