@@ -1,4 +1,4 @@
-//! Writes `bundle/`: the OLM bundle and `install.yaml`, both from the catalog's own objects, and holds them to the rules of
+//! `./dev bundle` writes `bundle/`: the OLM bundle and `install.yaml`, both from the catalog's own objects, and holds them to the rules of
 //! OperatorHub that need no cluster.
 
 mod about;
@@ -26,7 +26,7 @@ const FOLDER: &str = "bundle";
 pub struct Arguments {
     /// Compare with the committed files instead of writing them.
     #[arg(long)]
-    check: bool,
+    pub(crate) check: bool,
 }
 
 /// Files of the bundle by path below `bundle/`.
@@ -105,7 +105,7 @@ fn compare(folder: &Path, files: &Files) -> Result<()> {
         println!("bundle: {} files are what the code says", files.len());
         return Ok(());
     }
-    bail!("{}\nrun `./dev xtask bundle` and commit the result", differing.join("\n"))
+    bail!("{}\nrun `./dev bundle` and commit the result", differing.join("\n"))
 }
 
 /// Files below the folder that are not generated.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{arch, image, programs};
+use crate::{arch, image, lock, nix, programs};
 
 #[derive(Debug, Parser)]
 #[command(name = "xtask", about = "Project tasks", disable_version_flag = true)]
@@ -20,6 +20,10 @@ enum Task {
     Image(image::Arguments),
     /// Hold the workspace to the table of allowed edges, sizes and names.
     Arch(arch::Arguments),
+    /// Resolve the digests of release.lock, or check that none is missing.
+    Lock(lock::Arguments),
+    /// Evaluate, lint and type-check the Nix delivery.
+    Nix(nix::Arguments),
 }
 
 /// Runs the task the command line names.
@@ -28,5 +32,7 @@ pub fn run() -> Result<()> {
         Task::Programs(arguments) => programs::run(&arguments),
         Task::Image(arguments) => image::run(&arguments),
         Task::Arch(arguments) => arch::run(&arguments),
+        Task::Lock(arguments) => lock::run(&arguments),
+        Task::Nix(arguments) => nix::run(&arguments),
     }
 }

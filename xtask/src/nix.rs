@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::home;
 use crate::process::{output, run_logged};
 use crate::progress::Step;
-use crate::home;
 
 use tools::Tools;
 
@@ -51,8 +51,14 @@ fn nix_files(root: &Path) -> Result<Vec<String>> {
             .current_dir(root)
             .args(["ls-files", "*.nix"]),
     )?;
-    let files: Vec<String> = listed.lines().map(|line| format!("{}/{line}", root.display())).collect();
-    ensure!(!files.is_empty(), "git knows no .nix file; `git add` them, a flake sees nothing else");
+    let files: Vec<String> = listed
+        .lines()
+        .map(|line| format!("{}/{line}", root.display()))
+        .collect();
+    ensure!(
+        !files.is_empty(),
+        "git knows no .nix file; `git add` them, a flake sees nothing else"
+    );
     Ok(files)
 }
 

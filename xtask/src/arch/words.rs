@@ -88,8 +88,13 @@ fn unsafety(file: &SourceFile) -> Vec<Finding> {
 }
 
 fn promises(file: &SourceFile, words: &[String]) -> Vec<Finding> {
-    let comments = file.text.lines().zip(file.code.lines()).enumerate();
-    comments
+    let lines = file
+        .text
+        .lines()
+        .zip(file.code.lines())
+        .take(file.tests_from);
+    lines
+        .enumerate()
         .filter_map(|(at, (text, code))| {
             let word = words
                 .iter()

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use gloonet_api::GlooNetwork;
 use gloonet_catalog::{ImageResolver, ReleaseLock, operator};
-use kube::CustomResourceExt;
+use kube_core::CustomResourceExt;
 use serde_json::Value;
 
 use super::about::About;
@@ -27,7 +27,15 @@ impl Source {
     /// Of the code this program was built from.
     pub(super) fn of_this_tree() -> Result<Self> {
         let lock = ReleaseLock::embedded().context("read release.lock")?;
-        let resolver = ImageResolver::new(&lock, &gloonet_api::Images::default());
+        let images = gloonet_api::Images::default();
+        let resolver = ImageResolver::new(
+            &lock,
+            &images.registry,
+            &images.overrides,
+            images.pull_policy.as_str(),
+            &images.pull_secrets,
+        )
+        .context("name the images")?;
         let objects = operator::install_objects(&lock, &resolver).context("render the operator's own objects")?;
         let example: Value = serde_norway::from_str(EXAMPLE).context("read xtask/src/bundle/example.yaml")?;
         serde_json::from_value::<GlooNetwork>(example.clone()).context("the example is no GlooNetwork")?;

@@ -24,7 +24,10 @@ pub(super) fn check(tools: &Tools, root: &Path, step: &mut Step) -> Result<usize
             PREFIX.len()
         ),
     )?;
-    let behaviours: Vec<&str> = tests.iter().filter_map(|test| test.strip_prefix(PREFIX)).collect();
+    let behaviours: Vec<&str> = tests
+        .iter()
+        .filter_map(|test| test.strip_prefix(PREFIX))
+        .collect();
     ensure!(
         scripts(root)? == behaviours,
         "{FOLDER}/*.py and the tests of {FOLDER}/default.nix differ: scripts {:?}, tests {behaviours:?}",
@@ -48,7 +51,10 @@ fn scripts(root: &Path) -> Result<Vec<String>> {
     for entry in fs::read_dir(root.join(FOLDER)).context("list the VM tests")? {
         let path = entry.context("list the VM tests")?.path();
         if path.extension().is_some_and(|extension| extension == "py") {
-            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+            names.extend(
+                path.file_stem()
+                    .map(|stem| stem.to_string_lossy().into_owned()),
+            );
         }
     }
     names.sort();
@@ -57,9 +63,16 @@ fn scripts(root: &Path) -> Result<Vec<String>> {
 
 fn evaluate(tools: &Tools, root: &Path, attribute: &str, function: &str) -> Result<Vec<String>> {
     let mut command = tools.nix(root);
-    command.args(["eval", "--json", &format!(".#{attribute}"), "--apply", function]);
+    command.args([
+        "eval",
+        "--json",
+        &format!(".#{attribute}"),
+        "--apply",
+        function,
+    ]);
     tools.use_stub(&mut command, root);
-    serde_json::from_str(&output(&mut command)?).with_context(|| format!("read the names in {attribute}"))
+    serde_json::from_str(&output(&mut command)?)
+        .with_context(|| format!("read the names in {attribute}"))
 }
 
 /// Runs mypy and pyflakes over the script behind one line that brings in the driver and declares the machines; so a line
@@ -74,10 +87,16 @@ fn check_one(
     let folder = tempfile::tempdir().context("make a folder for the checkers")?;
     let source = fs::read_to_string(root.join(format!("{FOLDER}/{behaviour}.py")))?;
     let interface = fs::read_to_string(root.join(format!("{FOLDER}/driver.pyi")))?;
-    let declared: Vec<String> = machines.iter().map(|name| format!("{name}: Machine\n")).collect();
+    let declared: Vec<String> = machines
+        .iter()
+        .map(|name| format!("{name}: Machine\n"))
+        .collect();
     let names = format!("Machine, start_all, subtest, {}", machines.join(", "));
     let module = behaviour.replace('-', "_");
-    fs::write(folder.path().join("driver.pyi"), interface + &declared.concat())?;
+    fs::write(
+        folder.path().join("driver.pyi"),
+        interface + &declared.concat(),
+    )?;
     fs::write(
         folder.path().join(format!("{module}.py")),
         format!("from driver import {names}\n{source}"),

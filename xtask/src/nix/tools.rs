@@ -75,7 +75,9 @@ fn nix_itself() -> Result<()> {
         return Ok(());
     }
     if found("apt-get").is_none() {
-        bail!("the Nix checks need `nix` (2.8 or later) in PATH, and there is no apt-get to install it with");
+        bail!(
+            "the Nix checks need `nix` (2.8 or later) in PATH, and there is no apt-get to install it with"
+        );
     }
     let mut step = Step::start("nix-bin", "install Debian's Nix", Duration::from_secs(10));
     run_logged(
@@ -97,7 +99,11 @@ fn deadnix(state: &Path) -> Result<PathBuf> {
     let folder = state.join(format!("deadnix-{DEADNIX}"));
     let path = folder.join("bin/deadnix");
     if !path.is_file() {
-        let mut step = Step::start("deadnix", "build the linter of Nix files", Duration::from_secs(40));
+        let mut step = Step::start(
+            "deadnix",
+            "build the linter of Nix files",
+            Duration::from_secs(40),
+        );
         run_logged(
             Command::new("cargo")
                 .args(["install", "--locked", "--version", DEADNIX, "--root"])
@@ -117,7 +123,11 @@ fn python(state: &Path) -> Result<PathBuf> {
     if bin.join("pyflakes").is_file() {
         return Ok(bin);
     }
-    let mut step = Step::start("mypy", "install the checkers of test scripts", Duration::from_secs(10));
+    let mut step = Step::start(
+        "mypy",
+        "install the checkers of test scripts",
+        Duration::from_secs(10),
+    );
     run_logged(
         Command::new("python3").args(["-m", "venv"]).arg(&folder),
         "python-venv",
