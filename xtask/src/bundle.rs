@@ -9,12 +9,11 @@ mod rules;
 mod source;
 mod yaml;
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
+use crate::generated::{self, Files};
 use crate::home;
 
 use source::Source;
@@ -29,9 +28,6 @@ pub struct Arguments {
     pub(crate) check: bool,
 }
 
-/// Files of the bundle by path below `bundle/`.
-type Files = BTreeMap<PathBuf, String>;
-
 /// Generates the bundle, refuses it when it breaks a rule, then writes or compares it.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let source = Source::of_this_tree()?;
@@ -42,10 +38,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let folder = home::root()?.join(FOLDER);
     if arguments.check {
-        compare(&folder, &files)
+        generated::compare(&folder, &files)?;
+        println!("bundle: {} files are what the code says", files.len());
     } else {
-        write(&folder, &files)
+        generated::write(&folder, &files)?;
+        println!("bundle: {} files written to {FOLDER}/", files.len());
     }
+    Ok(())
 }
 
 fn generate(source: &Source) -> Result<Files> {
@@ -73,62 +72,13 @@ fn generate(source: &Source) -> Result<Files> {
     Ok(files)
 }
 
-fn write(folder: &Path, files: &Files) -> Result<()> {
-    for stray in strays(folder, files)? {
-        fs::remove_file(&stray).with_context(|| format!("remove {}", stray.display()))?;
-    }
-    for (name, text) in files {
-        let path = folder.join(name);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).with_context(|| format!("make {}", parent.display()))?;
-        }
-        fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
-    }
-    println!("bundle: {} files written to {FOLDER}/", files.len());
-    Ok(())
-}
-
-fn compare(folder: &Path, files: &Files) -> Result<()> {
-    let mut differing: Vec<String> = strays(folder, files)?
-        .into_iter()
-        .map(|path| format!("{} is not generated any more", path.display()))
-        .collect();
-    for (name, text) in files {
-        let path = folder.join(name);
-        match fs::read_to_string(&path) {
-            Ok(found) if found == *text => {}
-            Ok(_) => differing.push(format!("{} differs from what the code says", path.display())),
-            Err(error) => differing.push(format!("{} cannot be read: {error}", path.display())),
-        }
-    }
-    if differing.is_empty() {
-        println!("bundle: {} files are what the code says", files.len());
-        return Ok(());
-    }
-    bail!("{}\nrun `./dev bundle` and commit the result", differing.join("\n"))
-}
-
-/// Files below the folder that are not generated.
-fn strays(folder: &Path, files: &Files) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(next) = open.pop() {
-        if !next.is_dir() {
-            continue;
-        }
-        for entry in fs::read_dir(&next).with_context(|| format!("list {}", next.display()))? {
-            let path = entry.with_context(|| format!("list {}", next.display()))?.path();
-            let known = path.strip_prefix(folder).is_ok_and(|name| files.contains_key(name));
-            if path.is_dir() {
-                open.push(path);
-            } else if !known {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_generations_of_the_same_tree_are_the_same_bytes() {
+        let source = Source::of_this_tree().unwrap();
+        assert_eq!(generate(&source).unwrap(), generate(&source).unwrap());
+    }
+}

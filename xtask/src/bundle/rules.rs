@@ -12,7 +12,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::Files;
+use crate::generated::Files;
 
 /// A bundle as a catalogue reads it: parsed files, no knowledge of how they were made.
 #[derive(Debug, Clone)]

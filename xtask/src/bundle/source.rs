@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use gloonet_api::GlooNetwork;
 use gloonet_catalog::{ImageResolver, ReleaseLock, operator};
-use kube_core::CustomResourceExt;
+use kube::CustomResourceExt;
 use serde_json::Value;
 
 use super::about::About;
