@@ -34,7 +34,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let files = generate(&source)?;
     let broken = rules::check(&files)?;
     if !broken.is_empty() {
-        bail!("the bundle breaks {} rule(s):\n  {}", broken.len(), broken.join("\n  "));
+        bail!(
+            "the bundle breaks {} rule(s):\n  {}",
+            broken.len(),
+            broken.join("\n  ")
+        );
     }
     let folder = home::root()?.join(FOLDER);
     if arguments.check {
@@ -54,8 +58,14 @@ fn generate(source: &Source) -> Result<Files> {
             PathBuf::from("manifests/gloonet-operator.clusterserviceversion.yaml"),
             yaml::document(&csv::render(source)?)?,
         ),
-        (PathBuf::from("metadata/annotations.yaml"), metadata::annotations(source)?),
-        (PathBuf::from("tests/scorecard/config.yaml"), metadata::scorecard()?),
+        (
+            PathBuf::from("metadata/annotations.yaml"),
+            metadata::annotations(source)?,
+        ),
+        (
+            PathBuf::from("tests/scorecard/config.yaml"),
+            metadata::scorecard()?,
+        ),
     ]);
     for crd in &source.crds {
         files.insert(

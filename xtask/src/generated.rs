@@ -39,7 +39,10 @@ pub fn compare(folder: &Path, files: &Files) -> Result<()> {
         }
     }
     if !differing.is_empty() {
-        bail!("{}\nrun `./dev gen` and commit the result", differing.join("\n"));
+        bail!(
+            "{}\nrun `./dev gen` and commit the result",
+            differing.join("\n")
+        );
     }
     Ok(())
 }
@@ -52,8 +55,12 @@ fn strays(folder: &Path, files: &Files) -> Result<Vec<PathBuf>> {
             continue;
         }
         for entry in fs::read_dir(&next).with_context(|| format!("list {}", next.display()))? {
-            let path = entry.with_context(|| format!("list {}", next.display()))?.path();
-            let known = path.strip_prefix(folder).is_ok_and(|name| files.contains_key(name));
+            let path = entry
+                .with_context(|| format!("list {}", next.display()))?
+                .path();
+            let known = path
+                .strip_prefix(folder)
+                .is_ok_and(|name| files.contains_key(name));
             if path.is_dir() {
                 open.push(path);
             } else if !known {
@@ -88,9 +95,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &files()).unwrap();
         fs::write(folder.path().join("install.yaml"), "a: 2\n").unwrap();
-        fs::rename(folder.path().join("manifests/crd.yaml"), folder.path().join("manifests/old.yaml")).unwrap();
+        fs::rename(
+            folder.path().join("manifests/crd.yaml"),
+            folder.path().join("manifests/old.yaml"),
+        )
+        .unwrap();
         let told = compare(folder.path(), &files()).unwrap_err().to_string();
-        for part in ["install.yaml is not what", "crd.yaml cannot be read", "old.yaml is not generated any more"] {
+        for part in [
+            "install.yaml is not what",
+            "crd.yaml cannot be read",
+            "old.yaml is not generated any more",
+        ] {
             assert!(told.contains(part), "{told}");
         }
     }

@@ -14,7 +14,7 @@ use crate::home;
 use crate::process::{output, run_logged};
 use crate::progress::Step;
 
-use tools::Tools;
+use tools::{Tools, use_stub};
 
 /// `xtask nix` takes no arguments.
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,7 @@ pub fn run(_: &Arguments) -> Result<()> {
         Duration::from_secs(15),
     );
     let sources = nix_files(&root)?;
-    syntax(&sources)?;
+    syntax(&root, &sources)?;
     unused_names(&tools, &root, &sources, &mut step)?;
     lock_agrees(&tools, &root)?;
     evaluate(&tools, &root, &mut step)?;
@@ -44,17 +44,14 @@ pub fn run(_: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The Nix files that a flake can see: those git knows.
+/// The Nix files that a flake can see, from the root: those git knows.
 fn nix_files(root: &Path) -> Result<Vec<String>> {
     let listed = output(
         Command::new("git")
             .current_dir(root)
             .args(["ls-files", "*.nix"]),
     )?;
-    let files: Vec<String> = listed
-        .lines()
-        .map(|line| format!("{}/{line}", root.display()))
-        .collect();
+    let files: Vec<String> = listed.lines().map(str::to_owned).collect();
     ensure!(
         !files.is_empty(),
         "git knows no .nix file; `git add` them, a flake sees nothing else"
@@ -62,10 +59,15 @@ fn nix_files(root: &Path) -> Result<Vec<String>> {
     Ok(files)
 }
 
-fn syntax(sources: &[String]) -> Result<()> {
-    output(Command::new("nix-instantiate").arg("--parse").args(sources))
-        .context("a Nix file does not parse")
-        .map(drop)
+fn syntax(root: &Path, sources: &[String]) -> Result<()> {
+    output(
+        Command::new("nix-instantiate")
+            .current_dir(root)
+            .arg("--parse")
+            .args(sources),
+    )
+    .context("a Nix file does not parse")
+    .map(drop)
 }
 
 fn unused_names(tools: &Tools, root: &Path, sources: &[String], step: &mut Step) -> Result<()> {
@@ -95,7 +97,7 @@ fn lock_agrees(tools: &Tools, root: &Path) -> Result<()> {
 fn evaluate(tools: &Tools, root: &Path, step: &mut Step) -> Result<()> {
     let mut command = tools.nix(root);
     command.args(["flake", "check", "--no-build"]);
-    tools.use_stub(&mut command, root);
+    use_stub(&mut command, root);
     run_logged(&mut command, "nix-flake-check", step)
         .context("the flake does not evaluate")
         .map(drop)

@@ -53,14 +53,26 @@ pub(super) fn render(source: &Source) -> Result<Value> {
 fn annotations(source: &Source) -> Result<Value> {
     let about = &source.about;
     let mut annotations = Map::from_iter([
-        ("alm-examples".to_owned(), json!(serde_json::to_string_pretty(&[&source.example]).context("write the example")?)),
+        (
+            "alm-examples".to_owned(),
+            json!(serde_json::to_string_pretty(&[&source.example]).context("write the example")?),
+        ),
         ("capabilities".to_owned(), json!(about.capabilities)),
         ("categories".to_owned(), json!(about.categories.join(", "))),
-        ("containerImage".to_owned(), json!(image(&source.lock, PACKAGE)?)),
+        (
+            "containerImage".to_owned(),
+            json!(image(&source.lock, PACKAGE)?),
+        ),
         ("createdAt".to_owned(), json!(about.created)),
         ("description".to_owned(), json!(about.summary)),
-        ("operatorframework.io/suggested-namespace".to_owned(), json!(gloonet_api::OPERATOR_NAMESPACE)),
-        ("repository".to_owned(), json!(about.links.first().map(|link| &link.url))),
+        (
+            "operatorframework.io/suggested-namespace".to_owned(),
+            json!(gloonet_api::OPERATOR_NAMESPACE),
+        ),
+        (
+            "repository".to_owned(),
+            json!(about.links.first().map(|link| &link.url)),
+        ),
         ("support".to_owned(), json!(about.provider)),
     ]);
     for (feature, supported) in &about.features {

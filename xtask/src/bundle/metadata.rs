@@ -12,16 +12,37 @@ use super::yaml;
 pub(super) fn annotations(source: &Source) -> Result<String> {
     let channel = source.about.channel.as_str();
     let annotations = BTreeMap::from([
-        ("operators.operatorframework.io.bundle.mediatype.v1", "registry+v1"),
-        ("operators.operatorframework.io.bundle.manifests.v1", "manifests/"),
-        ("operators.operatorframework.io.bundle.metadata.v1", "metadata/"),
+        (
+            "operators.operatorframework.io.bundle.mediatype.v1",
+            "registry+v1",
+        ),
+        (
+            "operators.operatorframework.io.bundle.manifests.v1",
+            "manifests/",
+        ),
+        (
+            "operators.operatorframework.io.bundle.metadata.v1",
+            "metadata/",
+        ),
         ("operators.operatorframework.io.bundle.package.v1", PACKAGE),
         ("operators.operatorframework.io.bundle.channels.v1", channel),
-        ("operators.operatorframework.io.bundle.channel.default.v1", channel),
-        ("operators.operatorframework.io.test.mediatype.v1", "scorecard+v1"),
-        ("operators.operatorframework.io.test.config.v1", "tests/scorecard/"),
+        (
+            "operators.operatorframework.io.bundle.channel.default.v1",
+            channel,
+        ),
+        (
+            "operators.operatorframework.io.test.mediatype.v1",
+            "scorecard+v1",
+        ),
+        (
+            "operators.operatorframework.io.test.config.v1",
+            "tests/scorecard/",
+        ),
     ]);
-    yaml::document(&serde_json::to_value(BTreeMap::from([("annotations", annotations)])).context("write annotations")?)
+    yaml::document(
+        &serde_json::to_value(BTreeMap::from([("annotations", annotations)]))
+            .context("write annotations")?,
+    )
 }
 
 /// What `operator-sdk scorecard` runs on a cluster that has it.

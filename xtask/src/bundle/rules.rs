@@ -40,7 +40,9 @@ impl Bundle {
             let documents = documents(path, text)?;
             if path.starts_with("manifests") {
                 let name = path.display().to_string();
-                bundle.manifests.extend(documents.into_iter().map(|object| (name.clone(), object)));
+                bundle
+                    .manifests
+                    .extend(documents.into_iter().map(|object| (name.clone(), object)));
             } else if path == Path::new("install.yaml") {
                 bundle.install = documents;
             } else if path == Path::new("metadata/annotations.yaml") {
@@ -79,14 +81,17 @@ impl Bundle {
 
     /// The ClusterServiceVersion; `Null` when there is none, which `csv::identity` reports.
     fn csv(&self) -> &Value {
-        self.of_kind("ClusterServiceVersion").next().unwrap_or(&Value::Null)
+        self.of_kind("ClusterServiceVersion")
+            .next()
+            .unwrap_or(&Value::Null)
     }
 }
 
 fn documents(path: &Path, text: &str) -> Result<Vec<Value>> {
     serde_norway::Deserializer::from_str(text)
         .map(|document| {
-            serde::Deserialize::deserialize(document).with_context(|| format!("{} is not YAML", path.display()))
+            serde::Deserialize::deserialize(document)
+                .with_context(|| format!("{} is not YAML", path.display()))
         })
         .filter(|document| !matches!(document, Ok(Value::Null)))
         .collect()

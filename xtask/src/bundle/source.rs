@@ -36,9 +36,12 @@ impl Source {
             &images.pull_secrets,
         )
         .context("name the images")?;
-        let objects = operator::install_objects(&lock, &resolver).context("render the operator's own objects")?;
-        let example: Value = serde_norway::from_str(EXAMPLE).context("read xtask/src/bundle/example.yaml")?;
-        serde_json::from_value::<GlooNetwork>(example.clone()).context("the example is no GlooNetwork")?;
+        let objects = operator::install_objects(&lock, &resolver)
+            .context("render the operator's own objects")?;
+        let example: Value =
+            serde_norway::from_str(EXAMPLE).context("read xtask/src/bundle/example.yaml")?;
+        serde_json::from_value::<GlooNetwork>(example.clone())
+            .context("the example is no GlooNetwork")?;
         Ok(Self {
             about: About::embedded()?,
             crds: vec![serde_json::to_value(GlooNetwork::crd()).context("write the CRD")?],
@@ -54,13 +57,19 @@ impl Source {
     /// The one Deployment.
     pub(super) fn deployment(&self) -> Result<&Value> {
         let found: Vec<&Value> = self.of_kind("Deployment").collect();
-        ensure!(found.len() == 1, "the install objects have {} Deployments, not one", found.len());
+        ensure!(
+            found.len() == 1,
+            "the install objects have {} Deployments, not one",
+            found.len()
+        );
         Ok(found[0])
     }
 
     /// The objects of one kind.
     pub(super) fn of_kind<'a>(&'a self, wanted: &'a str) -> impl Iterator<Item = &'a Value> {
-        self.objects.iter().filter(move |object| kind(object) == wanted)
+        self.objects
+            .iter()
+            .filter(move |object| kind(object) == wanted)
     }
 }
 
@@ -78,5 +87,9 @@ pub(super) fn name(object: &Value) -> Result<&str> {
 
 /// File name below `manifests/`.
 pub(super) fn file_name(object: &Value) -> Result<String> {
-    Ok(format!("{}.{}.yaml", name(object)?, kind(object).to_lowercase()))
+    Ok(format!(
+        "{}.{}.yaml",
+        name(object)?,
+        kind(object).to_lowercase()
+    ))
 }

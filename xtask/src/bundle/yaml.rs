@@ -3,7 +3,8 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-const HEADER: &str = "# Written by `./dev gen`; change the catalog or release.lock, not this file.\n";
+const HEADER: &str =
+    "# Written by `./dev gen`; change the catalog or release.lock, not this file.\n";
 
 /// One object as a file.
 pub(super) fn document(value: &Value) -> Result<String> {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::tools::Tools;
+use super::tools::{Tools, use_stub};
 use crate::process::{output, run_logged};
 use crate::progress::Step;
 
@@ -70,7 +70,7 @@ fn evaluate(tools: &Tools, root: &Path, attribute: &str, function: &str) -> Resu
         "--apply",
         function,
     ]);
-    tools.use_stub(&mut command, root);
+    use_stub(&mut command, root);
     serde_json::from_str(&output(&mut command)?)
         .with_context(|| format!("read the names in {attribute}"))
 }

@@ -54,14 +54,14 @@ impl Tools {
             .args(["--store".as_ref(), self.state.join("root").as_os_str()]);
         command
     }
+}
 
-    /// Puts the stand-in in the place of nixpkgs, for this call only.
-    pub(super) fn use_stub(&self, command: &mut Command, root: &Path) {
-        command
-            .args(["--override-input", "nixpkgs"])
-            .arg(format!("path:{}/nix/stub", root.display()))
-            .arg("--no-write-lock-file");
-    }
+/// Puts the stand-in in the place of nixpkgs, for this call only.
+pub(super) fn use_stub(command: &mut Command, root: &Path) {
+    command
+        .args(["--override-input", "nixpkgs"])
+        .arg(format!("path:{}/nix/stub", root.display()))
+        .arg("--no-write-lock-file");
 }
 
 fn found(program: &str) -> Option<PathBuf> {

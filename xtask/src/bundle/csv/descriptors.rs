@@ -14,13 +14,33 @@ const RESOURCES: [(&str, &str); 6] = [
 ];
 /// (path, name, what it is): the fields a user looks for first.
 const SPEC: [(&str, &str, &str); 3] = [
-    ("clusterName", "Cluster name", "Name of this cluster among others. Cannot change."),
-    ("role", "Role", "What this cluster is for others. Cannot change."),
-    ("cilium.ipam.clusterPoolIPv4CIDRs", "Pod address pool", "Ranges that pod addresses come from."),
+    (
+        "clusterName",
+        "Cluster name",
+        "Name of this cluster among others. Cannot change.",
+    ),
+    (
+        "role",
+        "Role",
+        "What this cluster is for others. Cannot change.",
+    ),
+    (
+        "cilium.ipam.clusterPoolIPv4CIDRs",
+        "Pod address pool",
+        "Ranges that pod addresses come from.",
+    ),
 ];
 const STATUS: [(&str, &str, &str); 3] = [
-    ("conditions", "Conditions", "Available, Progressing, Degraded, Upgradeable, Paused."),
-    ("components", "Components", "One row per component: health, since when, and why."),
+    (
+        "conditions",
+        "Conditions",
+        "Available, Progressing, Degraded, Upgradeable, Paused.",
+    ),
+    (
+        "components",
+        "Components",
+        "One row per component: health, since when, and why.",
+    ),
     ("message", "Message", "The one sentence to read first."),
 ];
 

@@ -22,7 +22,10 @@ pub(super) fn cluster_wide(source: &Source) -> Result<Vec<Value>> {
 
 /// Rules of the Roles in the operator's namespace.
 pub(super) fn own_namespace(source: &Source) -> Result<Vec<Value>> {
-    granted(source, rules_of(source.of_kind("Role").filter(|role| is_own(role))))
+    granted(
+        source,
+        rules_of(source.of_kind("Role").filter(|role| is_own(role))),
+    )
 }
 
 fn is_own(role: &Value) -> bool {
@@ -42,6 +45,12 @@ fn granted(source: &Source, rules: Vec<Value>) -> Result<Vec<Value>> {
         .of_kind("ServiceAccount")
         .map(name)
         .collect::<Result<_>>()?;
-    ensure!(accounts.len() == 1, "the install objects have {} ServiceAccounts, not one", accounts.len());
-    Ok(vec![json!({"rules": rules, "serviceAccountName": accounts[0]})])
+    ensure!(
+        accounts.len() == 1,
+        "the install objects have {} ServiceAccounts, not one",
+        accounts.len()
+    );
+    Ok(vec![
+        json!({"rules": rules, "serviceAccountName": accounts[0]}),
+    ])
 }

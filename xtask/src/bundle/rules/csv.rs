@@ -30,14 +30,17 @@ const SUMMARY_LENGTH: usize = 135;
 pub(super) fn identity(bundle: &Bundle) -> Vec<String> {
     let count = bundle.of_kind("ClusterServiceVersion").count();
     if count != 1 {
-        return vec![format!("manifests/ has {count} ClusterServiceVersions; a bundle has one")];
+        return vec![format!(
+            "manifests/ has {count} ClusterServiceVersions; a bundle has one"
+        )];
     }
     let csv = bundle.csv();
     let name = csv["metadata"]["name"].as_str().unwrap_or_default();
     let version = csv["spec"]["version"].as_str().unwrap_or_default();
-    let package = bundle.annotations["annotations"]["operators.operatorframework.io.bundle.package.v1"]
-        .as_str()
-        .unwrap_or_default();
+    let package =
+        bundle.annotations["annotations"]["operators.operatorframework.io.bundle.package.v1"]
+            .as_str()
+            .unwrap_or_default();
     let mut broken = Vec::new();
     if semver::Version::parse(version).is_err() {
         broken.push(format!("spec.version {version:?} is no semantic version"));
@@ -60,32 +63,54 @@ pub(super) fn what_people_read(bundle: &Bundle) -> Vec<String> {
         }
     };
     let length = |value: &Value| value.as_str().map_or(0, |text| text.chars().count());
-    require((3..=50).contains(&length(&spec["displayName"])), "spec.displayName must have 3 to 50 characters");
-    require(length(&spec["description"]) >= 20, "spec.description must have 20 characters or more");
-    require(length(&spec["provider"]["name"]) >= 3, "spec.provider.name must have 3 characters or more");
+    require(
+        (3..=50).contains(&length(&spec["displayName"])),
+        "spec.displayName must have 3 to 50 characters",
+    );
+    require(
+        length(&spec["description"]) >= 20,
+        "spec.description must have 20 characters or more",
+    );
+    require(
+        length(&spec["provider"]["name"]) >= 3,
+        "spec.provider.name must have 3 characters or more",
+    );
     require(
         (1..=SUMMARY_LENGTH).contains(&length(&annotations["description"])),
         "the annotation description must be there and have at most 135 characters",
     );
     require(
         items(&spec["maintainers"]).iter().any(|maintainer| {
-            length(&maintainer["name"]) > 0 && maintainer["email"].as_str().is_some_and(|email| email.contains('@'))
+            length(&maintainer["name"]) > 0
+                && maintainer["email"]
+                    .as_str()
+                    .is_some_and(|email| email.contains('@'))
         }),
         "spec.maintainers must name someone with an e-mail address",
     );
     require(
-        items(&spec["links"]).iter().any(|link| link["url"].as_str().is_some_and(|url| url.starts_with("https://"))),
+        items(&spec["links"]).iter().any(|link| {
+            link["url"]
+                .as_str()
+                .is_some_and(|url| url.starts_with("https://"))
+        }),
         "spec.links must have an https link",
     );
-    require(!items(&spec["keywords"]).is_empty(), "spec.keywords must not be empty");
     require(
-        annotations["capabilities"].as_str().is_some_and(|level| CAPABILITIES.contains(&level)),
+        !items(&spec["keywords"]).is_empty(),
+        "spec.keywords must not be empty",
+    );
+    require(
+        annotations["capabilities"]
+            .as_str()
+            .is_some_and(|level| CAPABILITIES.contains(&level)),
         "the annotation capabilities must be one of the five levels",
     );
     require(
-        annotations["categories"]
-            .as_str()
-            .is_some_and(|list| list.split(", ").all(|category| CATEGORIES.contains(&category))),
+        annotations["categories"].as_str().is_some_and(|list| {
+            list.split(", ")
+                .all(|category| CATEGORIES.contains(&category))
+        }),
         "the annotation categories must name categories of OperatorHub",
     );
     require(
@@ -94,10 +119,15 @@ pub(super) fn what_people_read(bundle: &Bundle) -> Vec<String> {
         "spec.icon must be one picture of a known media type",
     );
     for annotation in ["containerImage", "createdAt", "repository", "support"] {
-        require(length(&annotations[annotation]) > 0, &format!("the annotation {annotation} is missing"));
+        require(
+            length(&annotations[annotation]) > 0,
+            &format!("the annotation {annotation} is missing"),
+        );
     }
     require(
-        spec["minKubeVersion"].as_str().is_some_and(|version| semver::Version::parse(version).is_ok()),
+        spec["minKubeVersion"]
+            .as_str()
+            .is_some_and(|version| semver::Version::parse(version).is_ok()),
         "spec.minKubeVersion must be a semantic version",
     );
     broken
@@ -113,7 +143,9 @@ pub(super) fn install_modes(bundle: &Bundle) -> Vec<String> {
     if supported == ["AllNamespaces"] {
         return Vec::new();
     }
-    vec![format!("supported install modes are {supported:?}; a cluster-scoped GlooNetwork needs AllNamespaces and no other")]
+    vec![format!(
+        "supported install modes are {supported:?}; a cluster-scoped GlooNetwork needs AllNamespaces and no other"
+    )]
 }
 
 /// Every image once, every container's image among them, all by digest if the bundle says it works disconnected.
@@ -121,7 +153,12 @@ pub(super) fn images(bundle: &Bundle) -> Vec<String> {
     let csv = bundle.csv();
     let related: Vec<(&str, &str)> = items(&csv["spec"]["relatedImages"])
         .iter()
-        .map(|entry| (entry["name"].as_str().unwrap_or_default(), entry["image"].as_str().unwrap_or_default()))
+        .map(|entry| {
+            (
+                entry["name"].as_str().unwrap_or_default(),
+                entry["image"].as_str().unwrap_or_default(),
+            )
+        })
         .collect();
     let mut broken = Vec::new();
     let mut names = BTreeSet::new();
@@ -131,15 +168,23 @@ pub(super) fn images(bundle: &Bundle) -> Vec<String> {
         }
         let digest = image.split_once("@sha256:").map(|(_, hex)| hex.len());
         if digest.is_some_and(|length| length != 64) {
-            broken.push(format!("relatedImages: the digest of {name} has not 64 digits"));
+            broken.push(format!(
+                "relatedImages: the digest of {name} has not 64 digits"
+            ));
         }
-        let disconnected = csv["metadata"]["annotations"]["features.operators.openshift.io/disconnected"] == "true";
+        let disconnected = csv["metadata"]["annotations"]["features.operators.openshift.io/disconnected"]
+            == "true";
         if disconnected && digest.is_none() {
-            broken.push(format!("disconnected is promised, but {name} has no digest"));
+            broken.push(format!(
+                "disconnected is promised, but {name} has no digest"
+            ));
         }
     }
     let known: BTreeSet<&str> = related.iter().map(|(_, image)| *image).collect();
-    let used = bundle.containers().into_iter().filter_map(|container| container["image"].as_str());
+    let used = bundle
+        .containers()
+        .into_iter()
+        .filter_map(|container| container["image"].as_str());
     let shown = csv["metadata"]["annotations"]["containerImage"].as_str();
     for image in used.chain(shown) {
         if !known.contains(image) {
@@ -152,12 +197,17 @@ pub(super) fn images(bundle: &Bundle) -> Vec<String> {
 /// An example for each owned kind, and no other.
 pub(super) fn examples(bundle: &Bundle) -> Vec<String> {
     let csv = bundle.csv();
-    let text = csv["metadata"]["annotations"]["alm-examples"].as_str().unwrap_or_default();
+    let text = csv["metadata"]["annotations"]["alm-examples"]
+        .as_str()
+        .unwrap_or_default();
     let examples: Vec<Value> = match serde_json::from_str(text) {
         Ok(examples) => examples,
         Err(error) => return vec![format!("alm-examples is no JSON list: {error}")],
     };
-    let mut shown: BTreeSet<&str> = examples.iter().filter_map(|example| example["kind"].as_str()).collect();
+    let mut shown: BTreeSet<&str> = examples
+        .iter()
+        .filter_map(|example| example["kind"].as_str())
+        .collect();
     let mut broken = Vec::new();
     for owned in items(&csv["spec"]["customresourcedefinitions"]["owned"]) {
         let kind = owned["kind"].as_str().unwrap_or_default();
@@ -165,7 +215,11 @@ pub(super) fn examples(bundle: &Bundle) -> Vec<String> {
             broken.push(format!("alm-examples has no {kind}"));
         }
     }
-    broken.extend(shown.iter().map(|kind| format!("alm-examples shows a {kind}, which the operator does not own")));
+    broken.extend(
+        shown
+            .iter()
+            .map(|kind| format!("alm-examples shows a {kind}, which the operator does not own")),
+    );
     broken
 }
 
@@ -190,7 +244,9 @@ pub(super) fn promises(bundle: &Bundle) -> Vec<String> {
             let said = annotations[format!("features.operators.openshift.io/{feature}")].as_str();
             !matches!(said, Some("true" | "false"))
         })
-        .map(|feature| format!("features.operators.openshift.io/{feature} must be \"true\" or \"false\""))
+        .map(|feature| {
+            format!("features.operators.openshift.io/{feature} must be \"true\" or \"false\"")
+        })
         .collect();
     if let Some(range) = annotations["olm.skipRange"].as_str()
         && !(range.contains('<') && range.contains('>'))
@@ -207,7 +263,9 @@ impl Bundle {
             .iter()
             .flat_map(|deployment| {
                 let pod = &deployment["spec"]["template"]["spec"];
-                items(&pod["initContainers"]).iter().chain(items(&pod["containers"]))
+                items(&pod["initContainers"])
+                    .iter()
+                    .chain(items(&pod["containers"]))
             })
             .collect()
     }

@@ -8,7 +8,11 @@ const CHANNELS: [&str; 3] = ["candidate", "fast", "stable"];
 
 /// The annotations OLM reads, with the values it knows.
 pub(super) fn annotations(bundle: &Bundle) -> Vec<String> {
-    let value = |key: &str| bundle.annotations["annotations"][format!("{PREFIX}.{key}")].as_str().unwrap_or_default();
+    let value = |key: &str| {
+        bundle.annotations["annotations"][format!("{PREFIX}.{key}")]
+            .as_str()
+            .unwrap_or_default()
+    };
     let mut broken = Vec::new();
     for (key, wanted) in [
         ("bundle.mediatype.v1", "registry+v1"),
@@ -18,13 +22,21 @@ pub(super) fn annotations(bundle: &Bundle) -> Vec<String> {
         ("test.config.v1", "tests/scorecard/"),
     ] {
         if value(key) != wanted {
-            broken.push(format!("annotation {PREFIX}.{key} is {:?}, not {wanted:?}", value(key)));
+            broken.push(format!(
+                "annotation {PREFIX}.{key} is {:?}, not {wanted:?}",
+                value(key)
+            ));
         }
     }
     let channels: Vec<&str> = value("bundle.channels.v1").split(',').collect();
     for channel in &channels {
-        if !CHANNELS.iter().any(|known| channel == known || channel.starts_with(&format!("{known}-"))) {
-            broken.push(format!("channel {channel:?} does not begin with candidate, fast or stable"));
+        if !CHANNELS
+            .iter()
+            .any(|known| channel == known || channel.starts_with(&format!("{known}-")))
+        {
+            broken.push(format!(
+                "channel {channel:?} does not begin with candidate, fast or stable"
+            ));
         }
     }
     if !channels.contains(&value("bundle.channel.default.v1")) {

@@ -39,7 +39,9 @@ pub(super) fn kinds(bundle: &Bundle) -> Vec<String> {
         let version = object["apiVersion"].as_str().unwrap_or_default();
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         if kind == "ServiceAccount" && accounts.contains(name) {
-            broken.push(format!("{file}: OLM makes the ServiceAccount {name} itself; a bundled one is refused"));
+            broken.push(format!(
+                "{file}: OLM makes the ServiceAccount {name} itself; a bundled one is refused"
+            ));
         } else if !KINDS.contains(&kind) {
             broken.push(format!("{file}: OLM takes no {kind} from a bundle"));
         }
@@ -47,7 +49,9 @@ pub(super) fn kinds(bundle: &Bundle) -> Vec<String> {
             broken.push(format!("{file}: {version} is removed from Kubernetes"));
         }
         if kind == "PriorityClass" && object["globalDefault"] == true {
-            broken.push(format!("{file}: a PriorityClass of an operator may not be the cluster's default"));
+            broken.push(format!(
+                "{file}: a PriorityClass of an operator may not be the cluster's default"
+            ));
         }
     }
     broken
@@ -79,7 +83,9 @@ pub(super) fn definitions(bundle: &Bundle) -> Vec<String> {
         let name = owned["name"].as_str().unwrap_or_default();
         let version = owned["version"].as_str().unwrap_or_default();
         if !bundled.remove(&(name, version)) {
-            broken.push(format!("{name} {version} is owned but not in manifests/, or owned twice"));
+            broken.push(format!(
+                "{name} {version} is owned but not in manifests/, or owned twice"
+            ));
         }
         for descriptors in ["specDescriptors", "statusDescriptors", "resources"] {
             if items(&owned[descriptors]).is_empty() {
@@ -87,7 +93,11 @@ pub(super) fn definitions(bundle: &Bundle) -> Vec<String> {
             }
         }
     }
-    broken.extend(bundled.iter().map(|(name, version)| format!("{name} {version} is in manifests/ but not owned")));
+    broken.extend(
+        bundled
+            .iter()
+            .map(|(name, version)| format!("{name} {version} is in manifests/ but not owned")),
+    );
     broken
 }
 
@@ -101,7 +111,12 @@ pub(super) fn disruption_budgets(bundle: &Bundle) -> Vec<String> {
                 || spec["maxUnavailable"] == "0%"
                 || spec["minAvailable"] == "100%"
         })
-        .map(|budget| format!("PodDisruptionBudget {}: it allows no eviction at all", budget["metadata"]["name"]))
+        .map(|budget| {
+            format!(
+                "PodDisruptionBudget {}: it allows no eviction at all",
+                budget["metadata"]["name"]
+            )
+        })
         .collect()
 }
 
@@ -111,7 +126,8 @@ pub(super) fn containers(bundle: &Bundle) -> Vec<String> {
     if containers.is_empty() {
         return vec!["the ClusterServiceVersion runs no container".to_owned()];
     }
-    let lacks = |container: &Value, resource: &str| container["resources"]["requests"][resource].is_null();
+    let lacks =
+        |container: &Value, resource: &str| container["resources"]["requests"][resource].is_null();
     containers
         .into_iter()
         .flat_map(|container| {

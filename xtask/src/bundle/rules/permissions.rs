@@ -3,7 +3,12 @@
 use super::Bundle;
 
 /// Resources that are a way into every pod or node.
-const WAYS_IN: [&str; 4] = ["nodes/proxy", "pods/attach", "pods/exec", "pods/portforward"];
+const WAYS_IN: [&str; 4] = [
+    "nodes/proxy",
+    "pods/attach",
+    "pods/exec",
+    "pods/portforward",
+];
 /// Verbs with which an account takes rights that it was not given.
 const VERBS_THAT_GROW: [&str; 2] = ["escalate", "impersonate"];
 
@@ -16,16 +21,27 @@ pub(super) fn narrow(bundle: &Bundle) -> Vec<String> {
     let mut broken = Vec::new();
     for rule in rules {
         let place = format!("rule on {:?} {:?}", rule.groups, rule.resources);
-        if [&rule.groups, &rule.resources, &rule.verbs].iter().any(|list| list.contains(&"*")) {
+        if [&rule.groups, &rule.resources, &rule.verbs]
+            .iter()
+            .any(|list| list.contains(&"*"))
+        {
             broken.push(format!("{place} has a wildcard"));
         }
-        for verb in rule.verbs.iter().filter(|verb| VERBS_THAT_GROW.contains(verb)) {
+        for verb in rule
+            .verbs
+            .iter()
+            .filter(|verb| VERBS_THAT_GROW.contains(verb))
+        {
             broken.push(format!("{place} has the verb {verb}"));
         }
         if rule.verbs.contains(&"bind") && rule.names.is_empty() {
             broken.push(format!("{place} may bind any role; name the roles"));
         }
-        for resource in rule.resources.iter().filter(|resource| WAYS_IN.contains(resource)) {
+        for resource in rule
+            .resources
+            .iter()
+            .filter(|resource| WAYS_IN.contains(resource))
+        {
             broken.push(format!("{place} opens {resource}"));
         }
     }

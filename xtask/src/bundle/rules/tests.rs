@@ -22,7 +22,8 @@ impl Bundle {
     }
 
     fn with_manifest(mut self, object: Value) -> Self {
-        self.manifests.push(("manifests/extra.yaml".to_owned(), object));
+        self.manifests
+            .push(("manifests/extra.yaml".to_owned(), object));
         self
     }
 
@@ -35,12 +36,18 @@ impl Bundle {
     }
 
     fn installed_mut(&mut self, kind: &str) -> &mut Value {
-        self.install.iter_mut().find(|object| object["kind"] == kind).unwrap()
+        self.install
+            .iter_mut()
+            .find(|object| object["kind"] == kind)
+            .unwrap()
     }
 
     fn is_refused_with(&self, part: &str) {
         let broken = self.broken_rules();
-        assert!(broken.iter().any(|sentence| sentence.contains(part)), "no sentence with {part:?} in {broken:#?}");
+        assert!(
+            broken.iter().any(|sentence| sentence.contains(part)),
+            "no sentence with {part:?} in {broken:#?}"
+        );
     }
 }
 
@@ -54,25 +61,35 @@ fn the_bundle_of_this_tree_breaks_no_rule() {
 
 #[test]
 fn a_name_that_does_not_say_the_version_is_refused() {
-    good().with_csv("/metadata/name", json!("gloonet-operator")).is_refused_with("not package and version");
+    good()
+        .with_csv("/metadata/name", json!("gloonet-operator"))
+        .is_refused_with("not package and version");
 }
 
 #[test]
 fn a_version_that_is_not_semantic_is_refused() {
-    good().with_csv("/spec/version", json!("0.1")).is_refused_with("no semantic version");
+    good()
+        .with_csv("/spec/version", json!("0.1"))
+        .is_refused_with("no semantic version");
 }
 
 #[test]
 fn a_bundle_without_a_csv_is_refused() {
     let mut bundle = good();
-    bundle.manifests.retain(|(_, object)| object["kind"] != "ClusterServiceVersion");
+    bundle
+        .manifests
+        .retain(|(_, object)| object["kind"] != "ClusterServiceVersion");
     bundle.is_refused_with("has 0 ClusterServiceVersions");
 }
 
 #[test]
 fn any_other_install_mode_is_refused() {
-    good().with_csv("/spec/installModes/0/supported", json!(true)).is_refused_with("OwnNamespace");
-    good().with_csv("/spec/installModes/3/supported", json!(false)).is_refused_with("needs AllNamespaces");
+    good()
+        .with_csv("/spec/installModes/0/supported", json!(true))
+        .is_refused_with("OwnNamespace");
+    good()
+        .with_csv("/spec/installModes/3/supported", json!(false))
+        .is_refused_with("needs AllNamespaces");
 }
 
 #[test]
@@ -86,9 +103,21 @@ fn every_field_that_people_read_is_required() {
         ("/spec/keywords", json!([]), "keywords"),
         ("/spec/icon/0/mediatype", json!("image/bmp"), "media type"),
         ("/spec/minKubeVersion", json!("1.32"), "minKubeVersion"),
-        ("/metadata/annotations/description", json!("x".repeat(136)), "135 characters"),
-        ("/metadata/annotations/capabilities", json!("Perfect"), "five levels"),
-        ("/metadata/annotations/categories", json!("Networks"), "categories of OperatorHub"),
+        (
+            "/metadata/annotations/description",
+            json!("x".repeat(136)),
+            "135 characters",
+        ),
+        (
+            "/metadata/annotations/capabilities",
+            json!("Perfect"),
+            "five levels",
+        ),
+        (
+            "/metadata/annotations/categories",
+            json!("Networks"),
+            "categories of OperatorHub",
+        ),
         ("/metadata/annotations/createdAt", json!(""), "createdAt"),
     ] {
         good().with_csv(pointer, value).is_refused_with(sentence);
@@ -98,7 +127,10 @@ fn every_field_that_people_read_is_required() {
 #[test]
 fn an_image_that_is_used_must_be_related() {
     good()
-        .with_csv(&format!("{DEPLOYMENT}/containers/0/image"), json!("docker.io/library/busybox:1"))
+        .with_csv(
+            &format!("{DEPLOYMENT}/containers/0/image"),
+            json!("docker.io/library/busybox:1"),
+        )
         .is_refused_with("busybox:1 is used but not among relatedImages");
 }
 
@@ -107,48 +139,71 @@ fn disconnected_may_only_be_promised_with_digests() {
     let promised = format!("{ANNOTATIONS}/features.operators.openshift.io~1disconnected");
     good()
         .with_csv(&promised, json!("true"))
-        .with_csv("/spec/relatedImages/0/image", json!("ghcr.io/gloonetwork/x:1"))
+        .with_csv(
+            "/spec/relatedImages/0/image",
+            json!("ghcr.io/gloonetwork/x:1"),
+        )
         .is_refused_with("has no digest");
 }
 
 #[test]
 fn a_related_image_is_named_once_with_a_whole_digest() {
     let mut bundle = good();
-    let images = bundle.object_mut("ClusterServiceVersion").pointer_mut("/spec/relatedImages").unwrap();
+    let images = bundle
+        .object_mut("ClusterServiceVersion")
+        .pointer_mut("/spec/relatedImages")
+        .unwrap();
     let first = images[0].clone();
     images.as_array_mut().unwrap().push(first);
     bundle.is_refused_with("twice");
     good()
-        .with_csv("/spec/relatedImages/0/image", json!("ghcr.io/gloonetwork/x:1@sha256:abc"))
+        .with_csv(
+            "/spec/relatedImages/0/image",
+            json!("ghcr.io/gloonetwork/x:1@sha256:abc"),
+        )
         .is_refused_with("64 digits");
 }
 
 #[test]
 fn the_examples_match_the_owned_kinds() {
     let place = format!("{ANNOTATIONS}/alm-examples");
-    good().with_csv(&place, json!("[]")).is_refused_with("no GlooNetwork");
-    good().with_csv(&place, json!("not json")).is_refused_with("no JSON list");
-    good().with_csv(&place, json!("[{\"kind\": \"Gadget\"}]")).is_refused_with("does not own");
+    good()
+        .with_csv(&place, json!("[]"))
+        .is_refused_with("no GlooNetwork");
+    good()
+        .with_csv(&place, json!("not json"))
+        .is_refused_with("no JSON list");
+    good()
+        .with_csv(&place, json!("[{\"kind\": \"Gadget\"}]"))
+        .is_refused_with("does not own");
 }
 
 #[test]
 fn features_are_said_in_words_and_ranges_have_two_ends() {
     let cni = format!("{ANNOTATIONS}/features.operators.openshift.io~1cni");
-    good().with_csv(&cni, json!(true)).is_refused_with("cni must be");
+    good()
+        .with_csv(&cni, json!(true))
+        .is_refused_with("cni must be");
     let mut bundle = good();
-    bundle.object_mut("ClusterServiceVersion")["metadata"]["annotations"]["olm.skipRange"] = json!("<1.0.0");
+    bundle.object_mut("ClusterServiceVersion")["metadata"]["annotations"]["olm.skipRange"] =
+        json!("<1.0.0");
     bundle.is_refused_with("open at one end");
 }
 
 #[test]
 fn an_owned_definition_must_be_bundled_and_described() {
     let mut bundle = good();
-    bundle.manifests.retain(|(_, object)| object["kind"] != "CustomResourceDefinition");
+    bundle
+        .manifests
+        .retain(|(_, object)| object["kind"] != "CustomResourceDefinition");
     bundle.is_refused_with("owned but not in manifests/");
     let mut bundle = good();
-    bundle.object_mut("CustomResourceDefinition")["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["description"] = json!("");
+    bundle.object_mut("CustomResourceDefinition")["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        ["description"] = json!("");
     bundle.is_refused_with("the schema has no description");
-    good().with_csv("/spec/customresourcedefinitions/owned", json!([])).is_refused_with("not owned");
+    good()
+        .with_csv("/spec/customresourcedefinitions/owned", json!([]))
+        .is_refused_with("not owned");
 }
 
 #[test]
@@ -161,8 +216,14 @@ fn the_operators_service_account_may_not_be_bundled() {
 #[test]
 fn kinds_and_versions_that_olm_refuses_are_refused_here() {
     for (object, sentence) in [
-        (json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}), "takes no NetworkPolicy"),
-        (json!({"apiVersion": "policy/v1beta1", "kind": "PodDisruptionBudget"}), "removed from Kubernetes"),
+        (
+            json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}),
+            "takes no NetworkPolicy",
+        ),
+        (
+            json!({"apiVersion": "policy/v1beta1", "kind": "PodDisruptionBudget"}),
+            "removed from Kubernetes",
+        ),
         (
             json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "globalDefault": true}),
             "cluster's default",
@@ -179,7 +240,10 @@ fn kinds_and_versions_that_olm_refuses_are_refused_here() {
 #[test]
 fn every_container_requests_cpu_and_memory() {
     good()
-        .with_csv(&format!("{DEPLOYMENT}/containers/0/resources"), json!({"requests": {"cpu": "10m"}}))
+        .with_csv(
+            &format!("{DEPLOYMENT}/containers/0/resources"),
+            json!({"requests": {"cpu": "10m"}}),
+        )
         .is_refused_with("requests no memory");
 }
 
@@ -187,8 +251,14 @@ fn every_container_requests_cpu_and_memory() {
 fn wide_rights_are_refused() {
     let rules = "/spec/install/spec/clusterPermissions/0/rules/0";
     for (rule, sentence) in [
-        (json!({"apiGroups": [""], "resources": ["*"], "verbs": ["get"]}), "wildcard"),
-        (json!({"apiGroups": [""], "resources": ["nodes/proxy"], "verbs": ["get"]}), "opens nodes/proxy"),
+        (
+            json!({"apiGroups": [""], "resources": ["*"], "verbs": ["get"]}),
+            "wildcard",
+        ),
+        (
+            json!({"apiGroups": [""], "resources": ["nodes/proxy"], "verbs": ["get"]}),
+            "opens nodes/proxy",
+        ),
         (
             json!({"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "verbs": ["escalate"]}),
             "verb escalate",
@@ -211,7 +281,8 @@ fn annotations_have_the_values_olm_knows() {
         ("bundle.package.v1", "other", "not package and version"),
     ] {
         let mut bundle = good();
-        bundle.annotations["annotations"][format!("operators.operatorframework.io.{key}")] = json!(value);
+        bundle.annotations["annotations"][format!("operators.operatorframework.io.{key}")] =
+            json!(value);
         bundle.is_refused_with(sentence);
     }
 }
@@ -222,7 +293,9 @@ fn the_install_file_has_every_part_in_an_order_that_applies() {
     bundle.install.reverse();
     bundle.is_refused_with("before its namespace");
     let mut bundle = good();
-    bundle.install.retain(|object| object["kind"] != "ClusterRole");
+    bundle
+        .install
+        .retain(|object| object["kind"] != "ClusterRole");
     bundle.is_refused_with("has no ClusterRole");
     let mut bundle = good();
     let csv = bundle.csv().clone();
@@ -239,6 +312,7 @@ fn an_operator_that_waits_for_the_network_it_brings_is_refused() {
     bundle.installed_mut("Deployment")["spec"]["template"]["spec"]["tolerations"] = json!([]);
     bundle.is_refused_with("does not tolerate node.kubernetes.io/not-ready");
     let mut bundle = good();
-    bundle.installed_mut("Deployment")["spec"]["template"]["spec"]["containers"][0]["env"] = json!([]);
+    bundle.installed_mut("Deployment")["spec"]["template"]["spec"]["containers"][0]["env"] =
+        json!([]);
     bundle.is_refused_with("KUBERNETES_SERVICE_HOST");
 }
