@@ -1,7 +1,35 @@
 //! Map keys, values and constants shared by the kernel programs and user space.
 //!
 //! Everything is `repr(C)` without implicit padding, so that a key made on one side is byte for byte the key made on the other.
-//! Addresses have 16 bytes (IPv4 mapped, RFC 4291 2.5.5.2); addresses and ports are in network byte order.
+//! Addresses have 16 bytes (IPv4 mapped, RFC 4291 2.5.5.2), so that IPv6 will not change a layout.
+//! Addresses and ports are in network byte order unless a field says otherwise.
 #![no_std]
 
+pub mod address;
+pub mod endpoint;
+pub mod ip;
+pub mod metric;
+pub mod nat;
 pub mod reason;
+pub mod service;
+
+/// Version of every layout in this crate. It is part of the pin path, so maps of another version are never taken for ours.
+/// Raise it with any change of a key, a value or a map's kind.
+pub const FORMAT: u32 = 1;
+
+/// Flag of a hash map that takes memory only for what is in it (`BPF_F_NO_PREALLOC`).
+pub const NO_PREALLOC: usize = 1;
+
+/// Asserts a type's size, and tells user space that the type is plain bytes.
+macro_rules! plain {
+    ($($type:ty = $size:literal),* $(,)?) => {
+        $(
+            const _: () = assert!(size_of::<$type>() == $size);
+            // SAFETY: repr(C), every bit pattern is valid, and the size above is the sum of the fields: no padding.
+            #[cfg(feature = "user")]
+            #[expect(unsafe_code, reason = "aya copies the type to and from the kernel byte by byte")]
+            unsafe impl aya::Pod for $type {}
+        )*
+    };
+}
+pub(crate) use plain;

@@ -54,4 +54,8 @@ reasons! {
     ENCAPSULATION_PROHIBITED = 170, "Encapsulation traffic is prohibited";
     /// A tunnel packet from an address that is no node.
     UNKNOWN_SENDER = 172, "Unknown sender";
+    /// A tagged frame; pods have no VLANs.
+    VLAN = 182, "VLAN traffic disallowed by VLAN filter";
+    /// The packet has made its last hop.
+    TTL_EXCEEDED = 196, "TTL exceeded";
 }

@@ -4,9 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ipnet::Ipv4Net;
 
-use crate::{
-    Counter, Datapath, Endpoint, Error, Frontend, IpEntry, MapPressure, Node, Service,
-};
+use crate::{Counter, Datapath, Endpoint, Error, Frontend, IpEntry, MapPressure, Node, Service};
 
 /// A datapath in memory, for tests of its callers: keeps the promises of [`Datapath`] and moves no packet.
 #[derive(Debug)]
@@ -27,7 +25,10 @@ struct State {
 impl Fake {
     /// An empty datapath whose pods have an MTU of 1450.
     pub fn new() -> Self {
-        Self { state: Mutex::default(), pod_mtu: 1450 }
+        Self {
+            state: Mutex::default(),
+            pod_mtu: 1450,
+        }
     }
 
     /// What [`Datapath::counters`] shall answer from now on.
@@ -72,14 +73,27 @@ impl Datapath for Fake {
     }
 
     fn ips(&self) -> Result<Vec<(Ipv4Net, IpEntry)>, Error> {
-        Ok(self.state().ips.iter().map(|(prefix, entry)| (*prefix, *entry)).collect())
+        Ok(self
+            .state()
+            .ips
+            .iter()
+            .map(|(prefix, entry)| (*prefix, *entry))
+            .collect())
     }
 
     fn upsert_node(&self, node: &Node) -> Result<(), Error> {
         let mut state = self.state();
         for other in state.nodes.values().filter(|other| other.ip != node.ip) {
-            if let Some(range) = node.pod_cidrs.iter().find(|range| other.pod_cidrs.contains(range)) {
-                return Err(Error::RangeTaken { range: *range, owner: other.ip, claimant: node.ip });
+            if let Some(range) = node
+                .pod_cidrs
+                .iter()
+                .find(|range| other.pod_cidrs.contains(range))
+            {
+                return Err(Error::RangeTaken {
+                    range: *range,
+                    owner: other.ip,
+                    claimant: node.ip,
+                });
             }
         }
         state.nodes.insert(node.ip, node.clone());
@@ -96,7 +110,9 @@ impl Datapath for Fake {
     }
 
     fn upsert_service(&self, service: &Service) -> Result<(), Error> {
-        self.state().services.insert(service.frontend, service.clone());
+        self.state()
+            .services
+            .insert(service.frontend, service.clone());
         Ok(())
     }
 
@@ -117,9 +133,21 @@ impl Datapath for Fake {
         let state = self.state();
         let used = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Ok(vec![
-            MapPressure { name: "cilium_lxc", used: used(state.endpoints.len()), max: 1024 },
-            MapPressure { name: "cilium_ipcache", used: used(state.ips.len()), max: 65_536 },
-            MapPressure { name: "cilium_lb4_services", used: used(state.services.len()), max: 65_536 },
+            MapPressure {
+                name: "cilium_lxc",
+                used: used(state.endpoints.len()),
+                max: 1024,
+            },
+            MapPressure {
+                name: "cilium_ipcache",
+                used: used(state.ips.len()),
+                max: 65_536,
+            },
+            MapPressure {
+                name: "cilium_lb4_services",
+                used: used(state.services.len()),
+                max: 65_536,
+            },
         ])
     }
 
@@ -135,7 +163,10 @@ mod tests {
     #[test]
     fn a_range_stays_with_its_first_owner() {
         let datapath = Fake::new();
-        let node = |ip: &str| Node { ip: ip.parse().unwrap(), pod_cidrs: vec!["10.244.1.0/24".parse().unwrap()] };
+        let node = |ip: &str| Node {
+            ip: ip.parse().unwrap(),
+            pod_cidrs: vec!["10.244.1.0/24".parse().unwrap()],
+        };
         datapath.upsert_node(&node("172.30.0.11")).unwrap();
         let error = datapath.upsert_node(&node("172.30.0.12")).unwrap_err();
         assert_eq!(

@@ -8,4 +8,6 @@ mod netlink;
 mod pod;
 
 pub use netlink::{Error, Link, Netlink, Route};
-pub use pod::{PodLink, PodLinkReport, PodLinkSpec, create_pod_link, delete_pod_link, inspect_pod_link};
+pub use pod::{
+    PodLink, PodLinkReport, PodLinkSpec, create_pod_link, delete_pod_link, inspect_pod_link,
+};

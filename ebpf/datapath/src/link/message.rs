@@ -11,8 +11,8 @@ use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
 };
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteProtocol,
-    RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric,
+    RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
@@ -49,7 +49,12 @@ pub(super) fn link_mtu(index: u32, mtu: u32) -> LinkMessage {
 }
 
 /// A veth pair: this end down, the other up and, if a namespace is given, born inside it.
-pub(crate) fn veth_pair(name: &str, peer_name: &str, peer_namespace: Option<i32>, mtu: u32) -> LinkMessage {
+pub(crate) fn veth_pair(
+    name: &str,
+    peer_name: &str,
+    peer_namespace: Option<i32>,
+    mtu: u32,
+) -> LinkMessage {
     let mut peer = link_named(peer_name);
     peer.attributes.push(LinkAttribute::Mtu(mtu));
     if let Some(namespace) = peer_namespace {
@@ -93,8 +98,12 @@ pub(super) fn address(index: u32, address: Ipv4Net) -> AddressMessage {
     message.header.prefix_len = address.prefix_len();
     message.header.scope = AddressScope::Universe;
     message.header.index = index;
-    message.attributes.push(AddressAttribute::Local(IpAddr::V4(address.addr())));
-    message.attributes.push(AddressAttribute::Address(IpAddr::V4(address.addr())));
+    message
+        .attributes
+        .push(AddressAttribute::Local(IpAddr::V4(address.addr())));
+    message
+        .attributes
+        .push(AddressAttribute::Address(IpAddr::V4(address.addr())));
     message
 }
 
@@ -105,12 +114,20 @@ pub(super) fn all_addresses() -> AddressMessage {
 }
 
 pub(super) fn read_address(message: &RouteNetlinkMessage) -> Option<(u32, Ipv4Net)> {
-    let RouteNetlinkMessage::NewAddress(message) = message else { return None };
-    let local = message.attributes.iter().find_map(|attribute| match attribute {
-        AddressAttribute::Local(ip) => v4(*ip),
-        _ => None,
-    })?;
-    Some((message.header.index, Ipv4Net::new(local, message.header.prefix_len).ok()?))
+    let RouteNetlinkMessage::NewAddress(message) = message else {
+        return None;
+    };
+    let local = message
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            AddressAttribute::Local(ip) => v4(*ip),
+            _ => None,
+        })?;
+    Some((
+        message.header.index,
+        Ipv4Net::new(local, message.header.prefix_len).ok()?,
+    ))
 }
 
 pub(super) fn route(route: &Route) -> RouteMessage {
@@ -120,13 +137,23 @@ pub(super) fn route(route: &Route) -> RouteMessage {
         destination_prefix_length: route.destination.prefix_len(),
         table: RouteHeader::RT_TABLE_MAIN,
         protocol: RouteProtocol::Static,
-        scope: if route.device.is_some() && route.gateway.is_none() { RouteScope::Link } else { RouteScope::Universe },
-        kind: if route.device.is_some() { RouteType::Unicast } else { RouteType::Unreachable },
+        scope: if route.device.is_some() && route.gateway.is_none() {
+            RouteScope::Link
+        } else {
+            RouteScope::Universe
+        },
+        kind: if route.device.is_some() {
+            RouteType::Unicast
+        } else {
+            RouteType::Unreachable
+        },
         ..RouteHeader::default()
     };
     let attributes = &mut message.attributes;
     if route.destination.prefix_len() > 0 {
-        attributes.push(RouteAttribute::Destination(RouteAddress::Inet(route.destination.network())));
+        attributes.push(RouteAttribute::Destination(RouteAddress::Inet(
+            route.destination.network(),
+        )));
     }
     if let Some(device) = route.device {
         attributes.push(RouteAttribute::Oif(device));
@@ -151,7 +178,9 @@ pub(super) fn all_routes() -> RouteMessage {
 }
 
 pub(super) fn read_route(message: &RouteNetlinkMessage) -> Option<Route> {
-    let RouteNetlinkMessage::NewRoute(message) = message else { return None };
+    let RouteNetlinkMessage::NewRoute(message) = message else {
+        return None;
+    };
     if message.header.table != RouteHeader::RT_TABLE_MAIN {
         return None;
     }
@@ -160,7 +189,11 @@ pub(super) fn read_route(message: &RouteNetlinkMessage) -> Option<Route> {
         _ => None,
     };
     let mut route = Route {
-        destination: Ipv4Net::new(Ipv4Addr::UNSPECIFIED, message.header.destination_prefix_length).ok()?,
+        destination: Ipv4Net::new(
+            Ipv4Addr::UNSPECIFIED,
+            message.header.destination_prefix_length,
+        )
+        .ok()?,
         device: None,
         gateway: None,
         source: None,
@@ -169,7 +202,8 @@ pub(super) fn read_route(message: &RouteNetlinkMessage) -> Option<Route> {
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Destination(ip) => {
-                route.destination = Ipv4Net::new(inet(ip)?, message.header.destination_prefix_length).ok()?;
+                route.destination =
+                    Ipv4Net::new(inet(ip)?, message.header.destination_prefix_length).ok()?;
             }
             RouteAttribute::Oif(device) => route.device = Some(*device),
             RouteAttribute::Gateway(ip) => route.gateway = inet(ip),
@@ -190,8 +224,12 @@ pub(super) fn neighbour(index: u32, ip: Ipv4Addr, mac: Mac) -> NeighbourMessage 
     let mut message = all_neighbours();
     message.header.ifindex = index;
     message.header.state = NeighbourState::Permanent;
-    message.attributes.push(NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)));
-    message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.0.to_vec()));
+    message
+        .attributes
+        .push(NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)));
+    message
+        .attributes
+        .push(NeighbourAttribute::LinkLayerAddress(mac.0.to_vec()));
     message
 }
 
@@ -202,7 +240,9 @@ pub(super) fn all_neighbours() -> NeighbourMessage {
 }
 
 pub(super) fn read_neighbour(message: &RouteNetlinkMessage, index: u32) -> Option<(Ipv4Addr, Mac)> {
-    let RouteNetlinkMessage::NewNeighbour(message) = message else { return None };
+    let RouteNetlinkMessage::NewNeighbour(message) = message else {
+        return None;
+    };
     if message.header.ifindex != index || message.header.state != NeighbourState::Permanent {
         return None;
     }
@@ -210,7 +250,9 @@ pub(super) fn read_neighbour(message: &RouteNetlinkMessage, index: u32) -> Optio
     for attribute in &message.attributes {
         match attribute {
             NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)) => found.0 = Some(*ip),
-            NeighbourAttribute::LinkLayerAddress(mac) => found.1 = <[u8; 6]>::try_from(mac.as_slice()).ok().map(Mac),
+            NeighbourAttribute::LinkLayerAddress(mac) => {
+                found.1 = <[u8; 6]>::try_from(mac.as_slice()).ok().map(Mac)
+            }
             _ => {}
         }
     }

@@ -57,17 +57,34 @@ pub struct PodLinkReport {
 pub fn create_pod_link(spec: &PodLinkSpec<'_>) -> Result<PodLink, Error> {
     let mut host = Netlink::new()?;
     let mut pod = Netlink::in_namespace(spec.netns)?;
-    let netns = File::open(spec.netns)
-        .map_err(|source| Error::Namespace { path: spec.netns.to_owned(), source })?;
-    let pair = message::veth_pair(spec.host_name, spec.container_name, Some(netns.as_raw_fd()), spec.mtu);
-    host.create(&format!("make veth pair {} - {}", spec.host_name, spec.container_name), pair)?;
+    let netns = File::open(spec.netns).map_err(|source| Error::Namespace {
+        path: spec.netns.to_owned(),
+        source,
+    })?;
+    let pair = message::veth_pair(
+        spec.host_name,
+        spec.container_name,
+        Some(netns.as_raw_fd()),
+        spec.mtu,
+    );
+    host.create(
+        &format!(
+            "make veth pair {} - {}",
+            spec.host_name, spec.container_name
+        ),
+        pair,
+    )?;
     configure(&mut host, &mut pod, spec).inspect_err(|_| {
         // The first error is what the caller needs; a pair that cannot be deleted shows again as EEXIST.
         drop(host.delete(spec.host_name));
     })
 }
 
-fn configure(host: &mut Netlink, pod: &mut Netlink, spec: &PodLinkSpec<'_>) -> Result<PodLink, Error> {
+fn configure(
+    host: &mut Netlink,
+    pod: &mut Netlink,
+    spec: &PodLinkSpec<'_>,
+) -> Result<PodLink, Error> {
     let outer = existing(host, spec.host_name)?;
     let inner = existing(pod, spec.container_name)?;
     // Namespaces begin with the loopback device down, and not every runtime brings it up.
@@ -84,11 +101,17 @@ fn configure(host: &mut Netlink, pod: &mut Netlink, spec: &PodLinkSpec<'_>) -> R
         source: None,
         mtu: None,
     })?;
-    Ok(PodLink { host_ifindex: outer.index, host_mac: outer.mac, mac: inner.mac })
+    Ok(PodLink {
+        host_ifindex: outer.index,
+        host_mac: outer.mac,
+        mac: inner.mac,
+    })
 }
 
 fn existing(netlink: &mut Netlink, name: &str) -> Result<Link, Error> {
-    netlink.link(name)?.ok_or_else(|| Error::NoLink(name.to_owned()))
+    netlink
+        .link(name)?
+        .ok_or_else(|| Error::NoLink(name.to_owned()))
 }
 
 /// Deletes a pod's link by its name on the host. `false`: there was none.
@@ -97,17 +120,32 @@ pub fn delete_pod_link(host_name: &str) -> Result<bool, Error> {
 }
 
 /// Reads a pod's link from inside its namespace. `None`: the namespace has no such interface.
-pub fn inspect_pod_link(netns: &Path, container_name: &str) -> Result<Option<PodLinkReport>, Error> {
+pub fn inspect_pod_link(
+    netns: &Path,
+    container_name: &str,
+) -> Result<Option<PodLinkReport>, Error> {
     let mut pod = Netlink::in_namespace(netns)?;
-    let Some(link) = pod.link(container_name)? else { return Ok(None) };
-    let addresses =
-        pod.addresses()?.into_iter().filter(|(index, _)| *index == link.index).map(|(_, ip)| ip).collect();
+    let Some(link) = pod.link(container_name)? else {
+        return Ok(None);
+    };
+    let addresses = pod
+        .addresses()?
+        .into_iter()
+        .filter(|(index, _)| *index == link.index)
+        .map(|(_, ip)| ip)
+        .collect();
     let gateway = pod
         .routes()?
         .into_iter()
         .find(|route| route.destination.prefix_len() == 0 && route.device == Some(link.index))
         .and_then(|route| route.gateway);
     let neighbours = pod.neighbours(link.index)?;
-    let gateway_resolved = gateway.is_some_and(|gateway| neighbours.iter().any(|(ip, _)| *ip == gateway));
-    Ok(Some(PodLinkReport { link, addresses, gateway, gateway_resolved }))
+    let gateway_resolved =
+        gateway.is_some_and(|gateway| neighbours.iter().any(|(ip, _)| *ip == gateway));
+    Ok(Some(PodLinkReport {
+        link,
+        addresses,
+        gateway,
+        gateway_resolved,
+    }))
 }

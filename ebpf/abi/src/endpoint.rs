@@ -1,0 +1,40 @@
+//! Pods on this node.
+
+use crate::{address::Address, plain};
+
+/// Value of `cilium_lxc`, keyed by the pod's [`Address`]: how to reach it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Host side of the pod's link.
+    pub ifindex: u32,
+    /// Security identity.
+    pub identity: u32,
+    /// Endpoint number.
+    pub id: u16,
+    /// Pod side's Ethernet address.
+    pub mac: [u8; 6],
+    /// Host side's Ethernet address.
+    pub host_mac: [u8; 6],
+    /// Zero.
+    pub pad: [u8; 2],
+}
+
+/// Value of `cilium_lxc_source`, keyed by the interface index of the host side: what the pod may send as.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The only source address.
+    pub address: Address,
+    /// Security identity.
+    pub identity: u32,
+    /// Endpoint number.
+    pub id: u16,
+    /// The only Ethernet source.
+    pub mac: [u8; 6],
+}
+
+plain!(Endpoint = 24, Source = 28);
+
+/// Entries of both maps.
+pub const MAX_ENDPOINTS: usize = 4096;

@@ -1,0 +1,12 @@
+//! Entry points: one file per hook.
+
+mod connect4;
+mod from_container;
+mod from_host;
+mod from_netdev;
+mod from_overlay;
+mod getpeername4;
+mod recvmsg4;
+mod sendmsg4;
+mod to_container;
+mod to_netdev;

@@ -1,0 +1,76 @@
+use aya_ebpf::bindings::bpf_tunnel_key;
+use aya_ebpf::btf_maps::lpm_trie::Key;
+use aya_ebpf::helpers::bpf_skb_get_tunnel_key;
+use aya_ebpf::macros::classifier;
+use aya_ebpf::programs::TcContext;
+use datapath_abi::address::Address;
+use datapath_abi::{metric, reason};
+
+use crate::config::ROUTER_IP;
+use crate::maps::{cilium_lxc, cilium_node_cidr, cilium_nodes};
+use crate::stage::deliver;
+use crate::stage::packet::{ETHERTYPE_IPV4, Ethernet, ethernet, parse};
+use crate::stage::verdict::{PASS, Verdict, conclude};
+
+/// The packet is for this host (`PACKET_HOST`, linux/if_packet.h).
+const FOR_HOST: u32 = 0;
+
+/// What other nodes send through the tunnel: tcx ingress of the tunnel device.
+#[classifier]
+pub(crate) fn from_overlay(ctx: TcContext) -> i32 {
+    conclude(&ctx, metric::INGRESS, handle(&ctx))
+}
+
+#[inline(always)]
+fn handle(ctx: &TcContext) -> Verdict {
+    let sender = outer_source(ctx)?;
+    // SAFETY: `ethernet` has checked the bounds.
+    let Ethernet { ethertype, .. } = unsafe { *ethernet(ctx)? };
+    if ethertype != ETHERTYPE_IPV4 {
+        return Err(reason::UNSUPPORTED_L3);
+    }
+    let mut packet = parse(ctx)?;
+    check_ownership(sender, packet.source)?;
+    if let Some(endpoint) = cilium_lxc.get_ptr(&Address::v4(packet.destination)) {
+        return deliver::local(ctx, &mut packet, endpoint);
+    }
+    if packet.destination != ROUTER_IP.load() {
+        return Err(reason::UNKNOWN_TARGET);
+    }
+    // The frame carries the sender's Ethernet addresses, for which the stack would take it as another host's.
+    ctx.change_type(FOR_HOST).map_err(|_| reason::WRITE_ERROR)?;
+    Ok(PASS)
+}
+
+#[inline(always)]
+fn outer_source(ctx: &TcContext) -> Result<u32, u8> {
+    // SAFETY: all zero is a valid key; the helper writes exactly its size, and an IPv4 tunnel fills the IPv4 member.
+    unsafe {
+        let mut key: bpf_tunnel_key = core::mem::zeroed();
+        if bpf_skb_get_tunnel_key(
+            ctx.skb.skb,
+            &raw mut key,
+            size_of::<bpf_tunnel_key>() as u32,
+            0,
+        ) != 0
+        {
+            return Err(reason::NO_TUNNEL_KEY);
+        }
+        Ok(key.__bindgen_anon_1.remote_ipv4.to_be())
+    }
+}
+
+/// Anyone on the network can send to the tunnel port with any VNI. So the outer source must be a node, and the inner source
+/// an address of that very node.
+#[inline(always)]
+fn check_ownership(outer: u32, inner: u32) -> Result<(), u8> {
+    let owner = cilium_node_cidr.get(&Key::new(128, Address::v4(inner)));
+    if owner.is_some_and(|owner| owner.node.to_v4() == outer) {
+        return Ok(());
+    }
+    if cilium_nodes.get_ptr(&Address::v4(outer)).is_some() {
+        Err(reason::INVALID_SOURCE_IP)
+    } else {
+        Err(reason::UNKNOWN_SENDER)
+    }
+}

@@ -1,0 +1,71 @@
+//! Every map, by its pinned name. Layouts and sizes: `datapath-abi`.
+#![expect(
+    non_upper_case_globals,
+    reason = "a static's name is the map's name, and operators know Cilium's"
+)]
+
+use aya_ebpf::btf_maps::{HashMap, LpmTrie, LruHashMap, PerCpuArray};
+use aya_ebpf::macros::btf_map;
+use datapath_abi::NO_PREALLOC;
+use datapath_abi::address::Address;
+use datapath_abi::endpoint::{Endpoint, MAX_ENDPOINTS, Source};
+use datapath_abi::ip::{IpEntry, MAX_IPS, MAX_NODES, MAX_RANGES, Owner};
+use datapath_abi::metric::{Metric, SLOTS};
+use datapath_abi::nat::{Datagram, MAX_DATAGRAMS, MAX_FLOWS, Target, Tuple};
+use datapath_abi::service::{
+    Affinity, Backend, Client, Frontend, MAX_CLIENTS, MAX_SERVICES, Member, Peer, Service, Slot,
+};
+
+/// Local pods by address.
+#[btf_map]
+pub(crate) static cilium_lxc: HashMap<Address, Endpoint, MAX_ENDPOINTS, NO_PREALLOC> =
+    HashMap::new();
+/// Local pods by the host side of their link.
+#[btf_map]
+pub(crate) static cilium_lxc_source: HashMap<u32, Source, MAX_ENDPOINTS, NO_PREALLOC> =
+    HashMap::new();
+/// Identity and node of every known range.
+#[btf_map]
+pub(crate) static cilium_ipcache: LpmTrie<Address, IpEntry, MAX_IPS, NO_PREALLOC> = LpmTrie::new();
+/// The node that may send from a pod range.
+#[btf_map]
+pub(crate) static cilium_node_cidr: LpmTrie<Address, Owner, MAX_RANGES, NO_PREALLOC> =
+    LpmTrie::new();
+/// Other nodes by address.
+#[btf_map]
+pub(crate) static cilium_nodes: HashMap<Address, u32, MAX_NODES, NO_PREALLOC> = HashMap::new();
+/// Destinations that are not masqueraded.
+#[btf_map]
+pub(crate) static cilium_native: LpmTrie<Address, u32, MAX_RANGES, NO_PREALLOC> = LpmTrie::new();
+/// Services by address, port and protocol.
+#[btf_map]
+pub(crate) static cilium_lb4_services: HashMap<Frontend, Service, MAX_SERVICES, NO_PREALLOC> =
+    HashMap::new();
+/// Backends by generation and slot.
+#[btf_map]
+pub(crate) static cilium_lb4_backends: HashMap<Slot, Backend, MAX_SERVICES, NO_PREALLOC> =
+    HashMap::new();
+/// Backends by generation and address.
+#[btf_map]
+pub(crate) static cilium_lb4_members: HashMap<Member, u32, MAX_SERVICES, NO_PREALLOC> =
+    HashMap::new();
+/// The backend a client stays with.
+#[btf_map]
+pub(crate) static cilium_lb4_affinity: LruHashMap<Client, Affinity, MAX_CLIENTS> =
+    LruHashMap::new();
+/// What a translated socket believes it talks to.
+#[btf_map]
+pub(crate) static cilium_lb4_reverse_sk: LruHashMap<Peer, Frontend, MAX_CLIENTS> =
+    LruHashMap::new();
+/// Flows to services that were translated packet by packet.
+#[btf_map]
+pub(crate) static cilium_ct_service: LruHashMap<Tuple, Target, MAX_FLOWS> = LruHashMap::new();
+/// Masqueraded flows.
+#[btf_map]
+pub(crate) static cilium_snat: LruHashMap<Tuple, Target, MAX_FLOWS> = LruHashMap::new();
+/// Fragmented answers to masqueraded flows.
+#[btf_map]
+pub(crate) static cilium_frags: LruHashMap<Datagram, Address, MAX_DATAGRAMS> = LruHashMap::new();
+/// Packets and bytes by reason and direction.
+#[btf_map]
+pub(crate) static cilium_metrics: PerCpuArray<Metric, SLOTS> = PerCpuArray::new();

@@ -1,0 +1,13 @@
+//! What a hook does to a packet or a socket, step by step.
+
+pub(crate) mod arp;
+pub(crate) mod deliver;
+pub(crate) mod encapsulate;
+pub(crate) mod icmp_error;
+pub(crate) mod masquerade;
+pub(crate) mod packet;
+pub(crate) mod rewrite;
+pub(crate) mod select;
+pub(crate) mod service;
+pub(crate) mod socket;
+pub(crate) mod verdict;

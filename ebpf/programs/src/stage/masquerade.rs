@@ -1,0 +1,169 @@
+//! Traffic of pods to outside leaves with the node's address, and finds its way back.
+
+use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
+use aya_ebpf::helpers::bpf_get_prandom_u32;
+use aya_ebpf::programs::TcContext;
+use datapath_abi::address::Address;
+use datapath_abi::nat::{Datagram, FIRST_PORT, FORWARD, LAST_PORT, REVERSE, Target, Tuple};
+use datapath_abi::reason;
+
+use super::packet::{ICMP, ICMP_ECHO, ICMP_ECHO_REPLY, Packet, Part, TCP, UDP};
+use super::rewrite::{End, rewrite};
+use crate::config::NODE_IP;
+use crate::maps::{cilium_frags, cilium_snat};
+
+const PORTS: u16 = LAST_PORT - FIRST_PORT + 1;
+const TRIES: u16 = 32;
+
+/// Whether a port (network byte order) is one that masquerading hands out.
+#[inline(always)]
+pub(crate) fn is_ours(port: u16) -> bool {
+    let port = u16::from_be(port);
+    port >= FIRST_PORT && port <= LAST_PORT
+}
+
+/// Gives a packet of a pod the node's address and a port of ours.
+#[inline(always)]
+pub(crate) fn leave(ctx: &TcContext, packet: &mut Packet) -> Result<(), u8> {
+    let node = NODE_IP.load();
+    // The receiver puts a datagram together by addresses and identification; only its first part has a port.
+    if packet.part == Part::Later {
+        return rewrite(ctx, packet, End::Source, node, 0);
+    }
+    if !(packet.protocol == TCP || packet.protocol == UDP || packet.icmp_type == ICMP_ECHO) {
+        return Err(reason::NAT_PROTOCOL);
+    }
+    let port = port_for(packet)?;
+    rewrite(ctx, packet, End::Source, node, port)
+}
+
+/// The port of a flow: the one it has, or a free one.
+#[inline(always)]
+fn port_for(packet: &Packet) -> Result<u16, u8> {
+    let flow = tuple(packet, FORWARD);
+    let pod = Target {
+        address: flow.source,
+        port: packet.source_port,
+        pad: [0; 2],
+    };
+    let known = cilium_snat.get_ptr(&flow).map(|target| {
+        // SAFETY: a map value of plain numbers.
+        unsafe { (*target).port }
+    });
+    if let Some(port) = known {
+        // The two entries of a flow age apart: without its return entry the flow needs a new one, under the same port if that is free.
+        if holds(packet, port, &pod) || claim(packet, port, &pod) {
+            return Ok(port);
+        }
+    }
+    let own = u16::from_be(packet.source_port);
+    let mut candidate = if own >= FIRST_PORT && own <= LAST_PORT {
+        own
+    } else {
+        // SAFETY: a plain helper call.
+        FIRST_PORT + (unsafe { bpf_get_prandom_u32() } as u16) % PORTS
+    };
+    for _ in 0..TRIES {
+        let port = candidate.to_be();
+        if claim(packet, port, &pod) {
+            let node = Target {
+                address: Address::v4(NODE_IP.load()),
+                port,
+                pad: [0; 2],
+            };
+            cilium_snat
+                .insert(&flow, &node, u64::from(BPF_ANY))
+                .map_err(|_| reason::CT_INSERT_FAILED)?;
+            return Ok(port);
+        }
+        // A step that shares no factor with the range reaches every port, and neighbours do not pile up.
+        candidate = FIRST_PORT + (candidate - FIRST_PORT + 7919) % PORTS;
+    }
+    Err(reason::NO_NAT_PORT)
+}
+
+#[inline(always)]
+fn holds(packet: &Packet, port: u16, pod: &Target) -> bool {
+    cilium_snat
+        .get_ptr(&answer(packet, port))
+        .is_some_and(|target| {
+            // SAFETY: a map value of plain numbers.
+            let Target { address, port, .. } = unsafe { *target };
+            address.to_v4() == pod.address.to_v4() && port == pod.port
+        })
+}
+
+#[inline(always)]
+fn claim(packet: &Packet, port: u16, pod: &Target) -> bool {
+    cilium_snat
+        .insert(&answer(packet, port), pod, u64::from(BPF_NOEXIST))
+        .is_ok()
+}
+
+/// The key an answer to the masqueraded packet will be looked up by.
+#[inline(always)]
+fn answer(packet: &Packet, port: u16) -> Tuple {
+    Tuple {
+        source: Address::v4(packet.destination),
+        destination: Address::v4(NODE_IP.load()),
+        source_port: packet.destination_port,
+        destination_port: port,
+        protocol: packet.protocol,
+        direction: REVERSE,
+        pad: [0; 2],
+    }
+}
+
+/// Gives an answer the pod's address and port again. `false`: it answers nothing of ours and is the host's.
+#[inline(always)]
+pub(crate) fn come_back(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
+    if packet.part == Part::Later {
+        let Some(pod) = cilium_frags.get_ptr(&datagram(packet)) else {
+            return Ok(false);
+        };
+        // SAFETY: a map value of plain numbers.
+        rewrite(ctx, packet, End::Destination, unsafe { (*pod).to_v4() }, 0)?;
+        return Ok(true);
+    }
+    let may_answer = packet.protocol == TCP
+        || packet.protocol == UDP
+        || (packet.protocol == ICMP && packet.icmp_type == ICMP_ECHO_REPLY);
+    if !may_answer || !is_ours(packet.destination_port) {
+        return Ok(false);
+    }
+    let Some(target) = cilium_snat.get_ptr(&tuple(packet, REVERSE)) else {
+        return Ok(false);
+    };
+    // SAFETY: a map value of plain numbers.
+    let Target { address, port, .. } = unsafe { *target };
+    if packet.part == Part::First {
+        // A failure leaves the later parts to the host, which will give them up: the sender sends again.
+        let _ = cilium_frags.insert(&datagram(packet), &address, u64::from(BPF_ANY));
+    }
+    rewrite(ctx, packet, End::Destination, address.to_v4(), port)?;
+    Ok(true)
+}
+
+#[inline(always)]
+fn datagram(packet: &Packet) -> Datagram {
+    Datagram {
+        source: Address::v4(packet.source),
+        destination: Address::v4(packet.destination),
+        id: packet.id,
+        protocol: packet.protocol,
+        pad: 0,
+    }
+}
+
+#[inline(always)]
+fn tuple(packet: &Packet, direction: u8) -> Tuple {
+    Tuple {
+        source: Address::v4(packet.source),
+        destination: Address::v4(packet.destination),
+        source_port: packet.source_port,
+        destination_port: packet.destination_port,
+        protocol: packet.protocol,
+        direction,
+        pad: [0; 2],
+    }
+}

@@ -1,0 +1,233 @@
+//! Reading a packet's headers, and refusing those that contradict themselves.
+
+use aya_ebpf::programs::TcContext;
+use datapath_abi::reason;
+
+/// Length of the Ethernet header.
+pub(crate) const ETHERNET: usize = 14;
+/// EtherType of IPv4, network byte order.
+pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800_u16.to_be();
+/// EtherType of ARP, network byte order.
+pub(crate) const ETHERTYPE_ARP: u16 = 0x0806_u16.to_be();
+/// IP protocol numbers.
+pub(crate) const ICMP: u8 = 1;
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
+
+/// An Ethernet header.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Ethernet {
+    pub(crate) destination: [u8; 6],
+    pub(crate) source: [u8; 6],
+    pub(crate) ethertype: u16,
+}
+
+/// An IPv4 header without options (RFC 791 3.1).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Ipv4 {
+    pub(crate) version_length: u8,
+    pub(crate) tos: u8,
+    pub(crate) total_length: u16,
+    pub(crate) id: u16,
+    pub(crate) fragment: u16,
+    pub(crate) ttl: u8,
+    pub(crate) protocol: u8,
+    pub(crate) checksum: u16,
+    pub(crate) source: u32,
+    pub(crate) destination: u32,
+}
+
+/// Which part of a datagram a packet is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// All of it.
+    Whole,
+    /// The first of several: it has the ports.
+    First,
+    /// A later one: it has none.
+    Later,
+}
+
+/// What the programs decide by. Addresses and ports in network byte order.
+#[derive(Clone, Copy)]
+pub(crate) struct Packet {
+    pub(crate) source: u32,
+    pub(crate) destination: u32,
+    /// For ICMP echo: the identifier in a request, 0 in an answer.
+    pub(crate) source_port: u16,
+    /// For ICMP echo: the identifier in an answer, 0 in a request.
+    pub(crate) destination_port: u16,
+    pub(crate) protocol: u8,
+    pub(crate) part: Part,
+    /// IP identification.
+    pub(crate) id: u16,
+    /// Offset of the transport header from the start of the frame.
+    pub(crate) l4: usize,
+    /// First segment of a TCP connection from the client.
+    pub(crate) syn: bool,
+    /// ICMP type; 255 for anything else.
+    pub(crate) icmp_type: u8,
+}
+
+pub(crate) const ICMP_ECHO_REPLY: u8 = 0;
+pub(crate) const ICMP_UNREACHABLE: u8 = 3;
+pub(crate) const ICMP_ECHO: u8 = 8;
+pub(crate) const ICMP_TIME_EXCEEDED: u8 = 11;
+pub(crate) const ICMP_PARAMETER: u8 = 12;
+const NOT_ICMP: u8 = 255;
+
+const MORE_FRAGMENTS: u16 = 0x2000;
+const FRAGMENT_OFFSET: u16 = 0x1fff;
+const TCP_HEADER: usize = 20;
+const UDP_HEADER: usize = 8;
+const ICMP_HEADER: usize = 8;
+
+/// A header in the packet, if all of it is there.
+#[inline(always)]
+pub(crate) fn at<T>(ctx: &TcContext, offset: usize) -> Option<*mut T> {
+    let start = ctx.data();
+    if start + offset + size_of::<T>() > ctx.data_end() {
+        return None;
+    }
+    Some((start + offset) as *mut T)
+}
+
+/// Makes the headers readable in place: a packet's first bytes may lie scattered.
+#[inline(always)]
+pub(crate) fn gather(ctx: &TcContext, bytes: u32) {
+    let length = ctx.len();
+    // A failure shows as a header that is not all there.
+    let _ = ctx.pull_data(if length < bytes { length } else { bytes });
+}
+
+/// The Ethernet header.
+#[inline(always)]
+pub(crate) fn ethernet(ctx: &TcContext) -> Result<*mut Ethernet, u8> {
+    at::<[u8; ETHERNET + 40]>(ctx, 0).map_or_else(
+        || {
+            gather(ctx, (ETHERNET + 60 + TCP_HEADER) as u32);
+            at::<Ethernet>(ctx, 0).ok_or(reason::INVALID_PACKET)
+        },
+        |start| Ok(start.cast()),
+    )
+}
+
+/// Reads and checks the IPv4 and transport headers; [`ethernet`] has been called.
+#[inline(always)]
+pub(crate) fn parse(ctx: &TcContext) -> Result<Packet, u8> {
+    let header = at::<Ipv4>(ctx, ETHERNET).ok_or(reason::INVALID_PACKET)?;
+    // SAFETY: `at` has checked the bounds.
+    let header = unsafe { *header };
+    let words = (header.version_length & 0xf) as usize;
+    let total = u16::from_be(header.total_length) as usize;
+    if header.version_length >> 4 != 4
+        || words < 5
+        || total < words * 4
+        || total + ETHERNET > ctx.len() as usize
+    {
+        return Err(reason::INVALID_PACKET);
+    }
+    let fragment = u16::from_be(header.fragment);
+    let part = if fragment & FRAGMENT_OFFSET != 0 {
+        Part::Later
+    } else if fragment & MORE_FRAGMENTS != 0 {
+        Part::First
+    } else {
+        Part::Whole
+    };
+    let mut packet = Packet {
+        source: header.source,
+        destination: header.destination,
+        source_port: 0,
+        destination_port: 0,
+        protocol: header.protocol,
+        part,
+        id: header.id,
+        l4: ETHERNET + words * 4,
+        syn: false,
+        icmp_type: NOT_ICMP,
+    };
+    if part != Part::Later {
+        transport(ctx, &mut packet, total - words * 4)?;
+    }
+    Ok(packet)
+}
+
+#[inline(always)]
+fn transport(ctx: &TcContext, packet: &mut Packet, payload: usize) -> Result<(), u8> {
+    match packet.protocol {
+        TCP => tcp(ctx, packet, payload),
+        UDP => udp(ctx, packet, payload),
+        ICMP => icmp(ctx, packet, payload),
+        _ => Ok(()),
+    }
+}
+
+/// A transport header after IP options may lie beyond what was gathered at first.
+#[inline(always)]
+fn header<T>(ctx: &TcContext, packet: &Packet, payload: usize) -> Result<*mut T, u8> {
+    if payload < size_of::<T>() {
+        return Err(reason::TRUNCATED_L4);
+    }
+    if let Some(header) = at::<T>(ctx, packet.l4) {
+        return Ok(header);
+    }
+    gather(ctx, (ETHERNET + 60 + TCP_HEADER) as u32);
+    at::<T>(ctx, packet.l4).ok_or(reason::TRUNCATED_L4)
+}
+
+#[inline(always)]
+fn tcp(ctx: &TcContext, packet: &mut Packet, payload: usize) -> Result<(), u8> {
+    const SYN_ACK: u8 = 0x12;
+    const SYN: u8 = 0x02;
+    let header = header::<[u16; TCP_HEADER / 2]>(ctx, packet, payload)?;
+    // SAFETY: `header` has checked the bounds.
+    let [source, destination, _, _, _, _, offset_flags, ..] = unsafe { *header };
+    let [offset, flags] = offset_flags.to_ne_bytes();
+    let length = (offset >> 4) as usize * 4;
+    if length < TCP_HEADER || (packet.part == Part::Whole && length > payload) {
+        return Err(reason::TRUNCATED_L4);
+    }
+    packet.source_port = source;
+    packet.destination_port = destination;
+    packet.syn = flags & SYN_ACK == SYN;
+    Ok(())
+}
+
+#[inline(always)]
+fn udp(ctx: &TcContext, packet: &mut Packet, payload: usize) -> Result<(), u8> {
+    let header = header::<[u16; UDP_HEADER / 2]>(ctx, packet, payload)?;
+    // SAFETY: `header` has checked the bounds.
+    let [source, destination, length, _] = unsafe { *header };
+    let length = u16::from_be(length) as usize;
+    if length < UDP_HEADER || (packet.part == Part::Whole && length > payload) {
+        return Err(reason::TRUNCATED_L4);
+    }
+    packet.source_port = source;
+    packet.destination_port = destination;
+    Ok(())
+}
+
+#[inline(always)]
+fn icmp(ctx: &TcContext, packet: &mut Packet, payload: usize) -> Result<(), u8> {
+    let header = header::<[u16; ICMP_HEADER / 2]>(ctx, packet, payload)?;
+    // SAFETY: `header` has checked the bounds.
+    let [type_code, _, id, _] = unsafe { *header };
+    let [icmp_type, _] = type_code.to_ne_bytes();
+    packet.icmp_type = icmp_type;
+    match icmp_type {
+        ICMP_ECHO => packet.source_port = id,
+        ICMP_ECHO_REPLY => packet.destination_port = id,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Whether two Ethernet addresses are the same.
+#[inline(always)]
+pub(crate) fn same_mac(a: [u8; 6], b: [u8; 6]) -> bool {
+    let word = |m: [u8; 6]| u64::from_le_bytes([m[0], m[1], m[2], m[3], m[4], m[5], 0, 0]);
+    word(a) == word(b)
+}

@@ -1,0 +1,118 @@
+//! Choosing a backend.
+
+use aya_ebpf::bindings::BPF_ANY;
+use aya_ebpf::helpers::{bpf_get_prandom_u32, bpf_ktime_get_ns};
+use datapath_abi::service::{Affinity, Backend, Client, Frontend, Member, Service, Slot};
+
+use crate::maps::{
+    cilium_lb4_affinity, cilium_lb4_backends, cilium_lb4_members, cilium_lb4_services,
+};
+
+/// What a service answers.
+pub(crate) enum Choice {
+    /// There is no such service.
+    NoService,
+    /// It has no backend.
+    NoBackend,
+    /// Where the connection goes.
+    Backend(Backend),
+}
+
+/// A backend for a new connection of a client.
+#[inline(always)]
+pub(crate) fn select(frontend: &Frontend, client: [u64; 2]) -> Choice {
+    let Some(service) = cilium_lb4_services.get_ptr(frontend) else {
+        return Choice::NoService;
+    };
+    // SAFETY: a map value of plain numbers.
+    let mut service = unsafe { *service };
+    if service.affinity_seconds != 0 {
+        if let Some(backend) = remembered(frontend, client, &service) {
+            return Choice::Backend(backend);
+        }
+    }
+    let mut found = random(&service);
+    if found.is_none() {
+        // The agent may have swapped the generation between the two lookups; the new one is complete.
+        let Some(again) = cilium_lb4_services.get_ptr(frontend) else {
+            return Choice::NoService;
+        };
+        // SAFETY: as above.
+        service = unsafe { *again };
+        found = random(&service);
+    }
+    let Some(backend) = found else {
+        return Choice::NoBackend;
+    };
+    if service.affinity_seconds != 0 {
+        remember(frontend, client, backend);
+    }
+    Choice::Backend(backend)
+}
+
+/// Whether a backend is one of a generation.
+#[inline(always)]
+pub(crate) fn is_member(generation: u32, backend: Backend) -> bool {
+    cilium_lb4_members
+        .get_ptr(&Member {
+            generation,
+            backend,
+        })
+        .is_some()
+}
+
+#[inline(always)]
+fn random(service: &Service) -> Option<Backend> {
+    if service.count == 0 {
+        return None;
+    }
+    // SAFETY: a plain helper call.
+    let index = unsafe { bpf_get_prandom_u32() } % service.count;
+    // SAFETY: a map value of plain numbers.
+    cilium_lb4_backends
+        .get_ptr(&Slot {
+            generation: service.generation,
+            index,
+        })
+        .map(|backend| unsafe { *backend })
+}
+
+#[inline(always)]
+fn remembered(frontend: &Frontend, client: [u64; 2], service: &Service) -> Option<Backend> {
+    let affinity = cilium_lb4_affinity.get_ptr_mut(&Client {
+        client,
+        frontend: *frontend,
+        pad: 0,
+    })?;
+    // SAFETY: a map value; two writers of the time differ by nothing that matters.
+    unsafe {
+        let now = bpf_ktime_get_ns();
+        let kept = u64::from(service.affinity_seconds) * 1_000_000_000;
+        if now - (*affinity).last_used > kept || !is_member(service.generation, (*affinity).backend)
+        {
+            return None;
+        }
+        (*affinity).last_used = now;
+        Some((*affinity).backend)
+    }
+}
+
+#[inline(always)]
+fn remember(frontend: &Frontend, client: [u64; 2], backend: Backend) {
+    // SAFETY: a plain helper call.
+    let last_used = unsafe { bpf_ktime_get_ns() };
+    // A full table evicts its oldest entry; a failure costs the client its affinity, not its connection.
+    let _ = cilium_lb4_affinity.insert(
+        &Client {
+            client,
+            frontend: *frontend,
+            pad: 0,
+        },
+        &Affinity {
+            last_used,
+            backend,
+            pad: 0,
+        },
+        u64::from(BPF_ANY),
+    );
+}

@@ -1,0 +1,160 @@
+//! Services packet by packet: for what the socket hooks did not see (raw packets, sockets older than the agent).
+
+use aya_ebpf::bindings::BPF_ANY;
+use aya_ebpf::programs::TcContext;
+use datapath_abi::address::Address;
+use datapath_abi::nat::{FORWARD, REVERSE, Target, Tuple};
+use datapath_abi::reason;
+use datapath_abi::service::{Backend, Frontend, LOOPBACK};
+
+use super::packet::{Packet, Part, TCP, UDP};
+use super::rewrite::{End, rewrite};
+use super::select::{Choice, is_member, select};
+use crate::maps::{cilium_ct_service, cilium_lb4_services};
+
+/// The source a pod sees when it is its own backend, network byte order.
+pub(crate) const LOOPBACK_IP: u32 = u32::from_ne_bytes(LOOPBACK);
+
+/// Sends a packet for a service to a backend. `false`: the destination is no service.
+#[inline(always)]
+pub(crate) fn translate(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
+    let address = Address::v4(packet.destination);
+    let any = Frontend {
+        address,
+        port: 0,
+        protocol: 0,
+        pad: 0,
+    };
+    if cilium_lb4_services.get_ptr(&any).is_none() {
+        return Ok(false);
+    }
+    if packet.part != Part::Whole {
+        return Err(reason::FRAGMENT);
+    }
+    if packet.protocol != TCP && packet.protocol != UDP {
+        return Err(reason::NO_BACKEND);
+    }
+    let frontend = Frontend {
+        address,
+        port: packet.destination_port,
+        protocol: packet.protocol,
+        pad: 0,
+    };
+    let backend = backend_of(packet, &frontend)?;
+    // A pod that is its own backend would answer itself without us; it gets a source that is not its own.
+    if backend.address.to_v4() == packet.source {
+        let port = packet.source_port;
+        rewrite(ctx, packet, End::Source, LOOPBACK_IP, port)?;
+    }
+    rewrite(
+        ctx,
+        packet,
+        End::Destination,
+        backend.address.to_v4(),
+        backend.port,
+    )?;
+    Ok(true)
+}
+
+#[inline(always)]
+fn backend_of(packet: &Packet, frontend: &Frontend) -> Result<Backend, u8> {
+    let flow = tuple(packet, FORWARD);
+    let known = cilium_ct_service.get_ptr(&flow).map(|target| {
+        // SAFETY: a map value of plain numbers.
+        let Target { address, port, .. } = unsafe { *target };
+        Backend {
+            address,
+            port,
+            pad: [0; 2],
+        }
+    });
+    // An open TCP connection stays where it is; a UDP flow only while the service still has that backend.
+    if let Some(backend) = known {
+        if packet.protocol == TCP && !packet.syn {
+            return Ok(backend);
+        }
+        if packet.protocol == UDP && still_serves(frontend, backend) {
+            return Ok(backend);
+        }
+    }
+    let Choice::Backend(backend) = select(frontend, [u64::from(packet.source), 0]) else {
+        return Err(reason::NO_BACKEND);
+    };
+    remember(packet, &flow, backend)?;
+    Ok(backend)
+}
+
+#[inline(always)]
+fn still_serves(frontend: &Frontend, backend: Backend) -> bool {
+    cilium_lb4_services
+        .get_ptr(frontend)
+        .is_some_and(|service| {
+            // SAFETY: a map value of plain numbers.
+            is_member(unsafe { (*service).generation }, backend)
+        })
+}
+
+#[inline(always)]
+fn remember(packet: &Packet, flow: &Tuple, backend: Backend) -> Result<(), u8> {
+    let client = if backend.address.to_v4() == packet.source {
+        LOOPBACK_IP
+    } else {
+        packet.source
+    };
+    let answer = Tuple {
+        source: backend.address,
+        destination: Address::v4(client),
+        source_port: backend.port,
+        destination_port: packet.source_port,
+        protocol: packet.protocol,
+        direction: REVERSE,
+        pad: [0; 2],
+    };
+    let service = Target {
+        address: flow.destination,
+        port: flow.destination_port,
+        pad: [0; 2],
+    };
+    let to = Target {
+        address: backend.address,
+        port: backend.port,
+        pad: [0; 2],
+    };
+    cilium_ct_service
+        .insert(&answer, &service, u64::from(BPF_ANY))
+        .map_err(|_| reason::CT_INSERT_FAILED)?;
+    cilium_ct_service
+        .insert(flow, &to, u64::from(BPF_ANY))
+        .map_err(|_| reason::CT_INSERT_FAILED)
+}
+
+/// Gives an answer from a backend the service's address again. Packets of other flows stay as they are.
+#[inline(always)]
+pub(crate) fn restore(ctx: &TcContext, packet: &mut Packet) -> Result<(), u8> {
+    if packet.part == Part::Later || (packet.protocol != TCP && packet.protocol != UDP) {
+        return Ok(());
+    }
+    let Some(service) = cilium_ct_service.get_ptr(&tuple(packet, REVERSE)) else {
+        return Ok(());
+    };
+    // SAFETY: a map value of plain numbers.
+    let Target { address, port, .. } = unsafe { *service };
+    if packet.destination == LOOPBACK_IP {
+        let (client, client_port) = (packet.source, packet.destination_port);
+        rewrite(ctx, packet, End::Destination, client, client_port)?;
+    }
+    rewrite(ctx, packet, End::Source, address.to_v4(), port)
+}
+
+#[inline(always)]
+fn tuple(packet: &Packet, direction: u8) -> Tuple {
+    Tuple {
+        source: Address::v4(packet.source),
+        destination: Address::v4(packet.destination),
+        source_port: packet.source_port,
+        destination_port: packet.destination_port,
+        protocol: packet.protocol,
+        direction,
+        pad: [0; 2],
+    }
+}
