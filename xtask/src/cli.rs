@@ -3,10 +3,15 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{arch, image, lock, nix, programs};
+use crate::{arch, down, image, lock, logs, nix, programs, up};
 
 #[derive(Debug, Parser)]
-#[command(name = "xtask", about = "Project tasks", disable_version_flag = true)]
+#[command(
+    name = "./dev",
+    bin_name = "./dev",
+    about = "Project tasks",
+    disable_version_flag = true
+)]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -14,6 +19,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Bring a cluster up with everything on it: builds what changed, starts the lab, installs, waits for Available.
+    Up(up::Arguments),
+    /// Stop the lab and take back every process, mount and namespace of it.
+    Down(down::Arguments),
+    /// Print the log of the operator, of a component, or of a process of the lab.
+    Logs(logs::Arguments),
     /// Build the Go programs of the lab, each once per change of its pinned sources.
     Programs(programs::Arguments),
     /// Write the OCI archives of our binaries and of what only the lab needs.
@@ -29,6 +40,9 @@ enum Task {
 /// Runs the task the command line names.
 pub fn run() -> Result<()> {
     match Arguments::parse().task {
+        Task::Up(arguments) => up::run(&arguments),
+        Task::Down(arguments) => down::run(&arguments),
+        Task::Logs(arguments) => logs::run(&arguments),
         Task::Programs(arguments) => programs::run(&arguments),
         Task::Image(arguments) => image::run(&arguments),
         Task::Arch(arguments) => arch::run(&arguments),

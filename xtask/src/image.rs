@@ -22,7 +22,7 @@ use definition::Definition;
 use index::{Index, Row};
 
 /// Arguments of `xtask image`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Arguments {
     /// Images to write; without a name, all of them.
     names: Vec<String>,
@@ -64,13 +64,14 @@ fn ensure(image: &Definition, folder: &Path) -> Result<()> {
         &image.reference,
         Duration::from_secs(4),
     );
-    let digest = archive::write(image, &content, &folder.join(&file))?;
+    let written = archive::write(image, &content, &folder.join(&file))?;
     index.put(Row {
         name: image.name.clone(),
         reference: image.reference.clone(),
         names: image.names(),
         file,
-        digest,
+        digest: written.digest,
+        config: written.config,
         inputs,
     });
     index.write(folder)?;

@@ -2,10 +2,14 @@
 
 pub mod arch;
 pub mod cli;
+pub mod down;
 pub mod home;
 pub mod image;
+pub mod lab;
 pub mod lock;
+pub mod logs;
 pub mod nix;
 pub mod process;
 pub mod programs;
 pub mod progress;
+pub mod up;

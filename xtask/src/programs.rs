@@ -19,7 +19,7 @@ use crate::progress::Step;
 use crate::{home, process};
 
 /// Arguments of `xtask programs`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Arguments {
     /// Programs to build; without a name, all of them.
     names: Vec<String>,

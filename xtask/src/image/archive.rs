@@ -19,8 +19,17 @@ use super::definition::Definition;
 /// Raised when archives change for the same content, so that old ones are written again.
 pub const FORMAT: u32 = 2;
 
-/// Writes the archive to `at` by one rename and returns the manifest's digest.
-pub fn write(image: &Definition, content: &Content, at: &Path) -> Result<String> {
+/// What identifies a written image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Digest of the manifest.
+    pub digest: String,
+    /// Digest of the configuration.
+    pub config: String,
+}
+
+/// Writes the archive to `at` by one rename and returns its digests.
+pub fn write(image: &Definition, content: &Content, at: &Path) -> Result<Written> {
     let folder = at.parent().context("an archive needs a folder")?;
     let mut layer = tempfile::NamedTempFile::new_in(folder).context("create the layer")?;
     let layer_digest = write_layer(content, layer.as_file_mut())?;
@@ -82,7 +91,10 @@ pub fn write(image: &Definition, content: &Content, at: &Path) -> Result<String>
     draft
         .persist(at)
         .with_context(|| format!("move the archive to {}", at.display()))?;
-    Ok(manifest_digest)
+    Ok(Written {
+        digest: manifest_digest,
+        config: config_digest,
+    })
 }
 
 fn config(image: &Definition, layer: &str) -> Value {

@@ -18,6 +18,8 @@ pub struct Row {
     pub file: String,
     /// Digest of the image manifest.
     pub digest: String,
+    /// Digest of the image's configuration, by which a container runtime identifies it.
+    pub config: String,
     /// Fingerprint of everything the archive was made from.
     pub inputs: String,
 }
@@ -36,10 +38,15 @@ impl Index {
             return Ok(Self::default());
         }
         let text = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        // An index of another version of this program describes archives to be written again.
         Ok(Self {
-            rows: serde_json::from_slice(&text)
-                .with_context(|| format!("parse {}", path.display()))?,
+            rows: serde_json::from_slice(&text).unwrap_or_default(),
         })
+    }
+
+    /// Every image.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
     }
 
     /// Whether the archive of `name` exists and was made from these inputs.

@@ -78,7 +78,7 @@ fn other_content_has_another_digest() {
 fn skopeo_reads_what_the_definition_says() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("a.tar");
-    let digest = write(&image(), &content(folder.path()), &at).unwrap();
+    let written = write(&image(), &content(folder.path()), &at).unwrap();
     let source = format!(
         "oci-archive:{}:lab.gloonet.local/library/hello:1.2",
         at.display()
@@ -106,5 +106,5 @@ fn skopeo_reads_what_the_definition_says() {
         .args(["inspect", "--format", "{{.Digest}}", &source])
         .output()
         .unwrap();
-    assert_eq!(String::from_utf8_lossy(&raw.stdout).trim(), digest);
+    assert_eq!(String::from_utf8_lossy(&raw.stdout).trim(), written.digest);
 }

@@ -1,0 +1,102 @@
+//! The lab from outside: its program, its kubectl, our command line.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::progress::Step;
+use crate::{home, image, process};
+
+/// Which of the lab's clusters; the lab's own program reads the same variable.
+pub const CLUSTER_VARIABLE: &str = "GLOONET_LAB_CLUSTER";
+
+/// One of the lab's clusters.
+#[derive(Clone, Debug)]
+pub struct Lab {
+    name: String,
+    program: PathBuf,
+}
+
+impl Lab {
+    /// The cluster the environment names, `default` without one.
+    pub fn from_environment() -> Result<Self> {
+        Self::named(&env::var(CLUSTER_VARIABLE).unwrap_or_else(|_| "default".to_owned()))
+    }
+
+    /// The cluster of that name.
+    pub fn named(name: &str) -> Result<Self> {
+        Ok(Self {
+            name: name.to_owned(),
+            program: home::target()?.join("debug/gloonet-lab"),
+        })
+    }
+
+    /// The cluster's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Builds the lab's program.
+    pub fn build(&self) -> Result<()> {
+        let mut step = Step::start(
+            "lab program",
+            "gloonet-lab",
+            std::time::Duration::from_secs(60),
+        );
+        let mut command = Command::new("cargo");
+        command
+            .current_dir(home::root()?)
+            .args(["build", "--quiet", "--package", "gloonet-lab"]);
+        process::run_logged(&mut command, "lab-program", &mut step)?;
+        step.done();
+        Ok(())
+    }
+
+    /// The lab's program, for this cluster.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["--cluster", &self.name]);
+        command
+    }
+
+    /// Where the cluster's kubeconfig is.
+    pub fn kubeconfig(&self) -> PathBuf {
+        PathBuf::from("/var/lib/gloonet-lab")
+            .join(&self.name)
+            .join("admin.kubeconfig")
+    }
+
+    /// Whether the cluster was brought up and not taken down.
+    pub fn exists(&self) -> bool {
+        self.kubeconfig().exists()
+    }
+
+    /// kubectl against the cluster.
+    pub fn kubectl(&self) -> Result<Command> {
+        let mut command = Command::new(home::cache_folder("bin")?.join("kubectl"));
+        command.env("KUBECONFIG", self.kubeconfig());
+        Ok(command)
+    }
+
+    /// Our command line against the cluster, as it is in the operator's image.
+    pub fn gloonet(&self) -> Result<Command> {
+        let mut command = Command::new(image::binaries::path("gloonet")?);
+        command.env("KUBECONFIG", self.kubeconfig());
+        Ok(command)
+    }
+
+    /// What kubectl prints for `get … -o json`.
+    pub fn get(&self, arguments: &[&str]) -> Result<Value> {
+        let text = process::output(
+            self.kubectl()?
+                .arg("get")
+                .args(arguments)
+                .args(["-o", "json"]),
+        )?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("parse what kubectl get {} printed", arguments.join(" ")))
+    }
+}

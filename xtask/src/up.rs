@@ -1,0 +1,98 @@
+//! `./dev up`: from sources to a cluster with everything on it, and what each part of the way took.
+
+pub mod install;
+pub mod renew;
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::lab::Lab;
+use crate::progress::human;
+use crate::{image, process, programs};
+
+/// Arguments of `./dev up`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Workers besides the control-plane node, for a new cluster.
+    #[arg(long, default_value_t = 2)]
+    pub workers: u32,
+    /// Only the cluster: install nothing on it, nodes stay NotReady.
+    #[arg(long)]
+    pub bare: bool,
+    /// Seconds to wait for Available.
+    #[arg(long, default_value_t = 600)]
+    pub timeout: u64,
+}
+
+/// What each part took, in order.
+#[derive(Debug, Default)]
+struct Timeline {
+    parts: Vec<(&'static str, Duration)>,
+}
+
+impl Timeline {
+    fn part<T>(&mut self, name: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let started = Instant::now();
+        let result = work();
+        self.parts.push((name, started.elapsed()));
+        result
+    }
+
+    fn print(&self) {
+        println!("\ntimeline");
+        let mut total = Duration::ZERO;
+        for (name, took) in &self.parts {
+            total += *took;
+            println!("  {name:<28} {:>14}", human(*took));
+        }
+        println!("  {:<28} {:>14}", "total", human(total));
+    }
+}
+
+/// Brings the cluster up and waits until every component is healthy.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let lab = Lab::from_environment()?;
+    let mut timeline = Timeline::default();
+    timeline.part(
+        "programs",
+        || programs::run(&programs::Arguments::default()),
+    )?;
+    timeline.part("images", || image::run(&image::Arguments::default()))?;
+    timeline.part("lab program", || lab.build())?;
+    bring_up(&lab, arguments, &mut timeline)?;
+    timeline.print();
+    println!("\nnext: ./dev kubectl get pods -A   ./dev gloonet status   ./dev logs   ./dev down");
+    Ok(())
+}
+
+fn bring_up(lab: &Lab, arguments: &Arguments, timeline: &mut Timeline) -> Result<()> {
+    let workers = arguments.workers.to_string();
+    timeline.part("cluster", || {
+        process::run(
+            lab.command()
+                .args(["up", "--workers", &workers])
+                .stdout(std::io::stderr()),
+        )
+    })?;
+    timeline.part("load images", || {
+        process::run(lab.command().arg("load").stdout(std::io::stderr()))
+    })?;
+    if arguments.bare {
+        return Ok(());
+    }
+    timeline.part("install", || {
+        renew::pods_of_changed_images(lab)?;
+        install::operator(lab)?;
+        install::gloonetwork(lab)
+    })?;
+    timeline.part("until Available", || wait(lab, arguments.timeout))
+}
+
+fn wait(lab: &Lab, seconds: u64) -> Result<()> {
+    let mut command: Command = lab.gloonet()?;
+    command.args(["status", "--wait", "--timeout", &format!("{seconds}s")]);
+    process::run(&mut command)
+        .context("not Available; ./dev gloonet status says what is missing, ./dev logs why")
+}
