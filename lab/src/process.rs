@@ -106,6 +106,15 @@ pub fn stop(record: &ProcessRecord, patience: Duration) -> Result<(), Error> {
     })
 }
 
+/// Ends processes at once, all of them together.
+pub fn kill_all<'a>(records: impl IntoIterator<Item = &'a ProcessRecord>) -> Result<(), Error> {
+    let live: Vec<_> = records.into_iter().filter_map(|record| Some((record, find(record)?))).collect();
+    for (record, pid) in &live {
+        signal(record, *pid, Signal::SIGKILL)?;
+    }
+    live.iter().try_for_each(|(record, _)| stop(record, Duration::ZERO))
+}
+
 fn signal(record: &ProcessRecord, pid: u32, signal: Signal) -> Result<(), Error> {
     let raw = i32::try_from(pid).unwrap_or(i32::MAX);
     match kill(Pid::from_raw(raw), signal) {

@@ -11,8 +11,8 @@ use crate::pki::{Leaf, Pki};
 use crate::render::{self, ApiServer, KUBERNETES, PKI};
 use crate::{disk, network};
 
-/// API servers end in-flight requests first; that is waited for so long.
-const API_PATIENCE: Duration = Duration::from_secs(20);
+/// An API server lets requests in flight end first. Watches never do, so it is not waited for long.
+const API_PATIENCE: Duration = Duration::from_secs(3);
 /// Name of the forwarder's process.
 const DOOR: &str = "door";
 /// Name of the second API server's process, after the node's.

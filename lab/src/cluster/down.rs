@@ -1,7 +1,5 @@
 //! `down`: takes back everything the state file names, in the reverse order of its making, whatever state it is in.
 
-use std::time::Duration;
-
 use super::up::timed;
 use super::{Cluster, Error, Report};
 use crate::addressing::Ordinal;
@@ -63,12 +61,7 @@ impl Cluster {
         for node in self.nodes()? {
             let _ = node.pause(false);
         }
-        // First processes of nodes take everything in their node with them; what is left lives on the machine itself.
-        let mut records: Vec<_> = self.state()?.processes.into_iter().collect();
-        records.sort_by_key(|(name, _)| !name.ends_with("/init"));
-        for (_, record) in &records {
-            process::stop(record, Duration::ZERO)?;
-        }
+        process::kill_all(self.state()?.processes.values())?;
         self.store.record(|s| s.processes.clear())?;
         Ok(true)
     }

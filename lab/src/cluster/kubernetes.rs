@@ -4,9 +4,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{Cluster, Error};
+use crate::addressing::{API_PORT, Ordinal};
 use crate::command::{self, run};
 use crate::disk;
 use crate::render;
+use crate::state::Cni;
 
 const POLL: Duration = Duration::from_millis(100);
 
@@ -68,8 +70,10 @@ impl Cluster {
 
     /// Puts CoreDNS in its place.
     pub(super) fn apply_coredns(&self, image: &str) -> Result<bool, Error> {
-        let file = self.dir().path().join("coredns.json");
-        disk::write_if_changed(&file, &render::coredns(image))?;
+        let (state, file) = (self.state()?, self.dir().path().join("coredns.json"));
+        let address = state.addressing().node(Ordinal::CONTROL_PLANE);
+        let api = (state.cni == Cni::Reference).then_some((address, API_PORT));
+        disk::write_if_changed(&file, &render::coredns(image, api))?;
         let mut command = self.kubectl();
         command
             .args([

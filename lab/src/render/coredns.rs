@@ -1,3 +1,5 @@
+use std::net::Ipv4Addr;
+
 use serde_json::{Value, json};
 
 use crate::addressing::CLUSTER_DNS;
@@ -20,7 +22,9 @@ const COREFILE: &str = "\
 ";
 
 /// CoreDNS as kubeadm installs it, less the forwarding: beyond the cluster there is no DNS server.
-pub fn manifests(image: &str) -> String {
+///
+/// `api_server` is for clusters in which nothing serves ClusterIPs; elsewhere CoreDNS takes the `kubernetes` Service.
+pub fn manifests(image: &str, api_server: Option<(Ipv4Addr, u16)>) -> String {
     let items = json!([
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta("coredns")},
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta("coredns"), "data": {"Corefile": COREFILE}},
@@ -32,7 +36,7 @@ pub fn manifests(image: &str) -> String {
             "subjects": [{"kind": "ServiceAccount", "name": "coredns", "namespace": "kube-system"}],
         },
         service(),
-        deployment(image),
+        deployment(image, api_server),
     ]);
     json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
 }
@@ -68,7 +72,7 @@ fn service() -> Value {
     })
 }
 
-fn deployment(image: &str) -> Value {
+fn deployment(image: &str, api_server: Option<(Ipv4Addr, u16)>) -> Value {
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta("coredns"),
         "spec": {
@@ -84,7 +88,7 @@ fn deployment(image: &str) -> Value {
                         {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"},
                     ],
                     "dnsPolicy": "Default",
-                    "containers": [container(image)],
+                    "containers": [container(image, api_server)],
                     "volumes": [{"name": "config", "configMap": {
                         "name": "coredns", "items": [{"key": "Corefile", "path": "Corefile"}],
                     }}],
@@ -94,11 +98,18 @@ fn deployment(image: &str) -> Value {
     })
 }
 
-fn container(image: &str) -> Value {
+fn container(image: &str, api_server: Option<(Ipv4Addr, u16)>) -> Value {
+    let environment: Vec<Value> = api_server.map_or_else(Vec::new, |(host, port)| {
+        vec![
+            json!({"name": "KUBERNETES_SERVICE_HOST", "value": host}),
+            json!({"name": "KUBERNETES_SERVICE_PORT", "value": port.to_string()}),
+        ]
+    });
     json!({
         "name": "coredns",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
+        "env": environment,
         "args": ["-conf", "/etc/coredns/Corefile"],
         "resources": {"requests": {"cpu": "50m", "memory": "40Mi"}, "limits": {"memory": "170Mi"}},
         "ports": [
