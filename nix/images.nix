@@ -1,4 +1,4 @@
-# One OCI image per component of ours; the paths inside are those that the catalog's manifests name.
+# One OCI image per component of ours. What is in it stands in xtask/images/, once for `xtask image` and for Nix.
 {
   lib,
   binaries,
@@ -11,34 +11,36 @@
   version,
 }:
 let
+  # "cargo:PACKAGE/BINARY" is the only kind of file that our own images have.
+  binaryOf = source: binaries.${lib.last (lib.splitString "/" source)};
+
   root =
     name: files:
     runCommand "${name}-root" { } (
       lib.concatStrings (
-        lib.mapAttrsToList (path: program: ''
-          install -D --mode=755 ${lib.getExe program} $out${path}
+        lib.mapAttrsToList (path: source: ''
+          install -D --mode=755 ${lib.getExe (binaryOf source)} $out${path}
         '') files
       )
     );
 
   image =
-    name:
-    {
-      files,
-      entrypoint,
-      user ? "65532:65532",
-      contents ? [ ],
-    }:
+    name: locked:
+    let
+      definition = lib.importTOML ../xtask/images/${name}.toml;
+    in
+    assert lib.assertMsg (definition.lock == name) "xtask/images/${name}.toml is not the image ${name} of release.lock";
     dockerTools.buildLayeredImage {
-      name = release.ours.${name}.reference;
+      name = locked.reference;
       tag = version;
       inherit created;
       mtime = created;
-      contents = [ (root name files) ] ++ contents;
+      contents = [ (root name definition.files) ] ++ lib.optional (definition.busybox or false) busybox;
       config = {
-        Entrypoint = [ entrypoint ];
-        User = user;
+        Entrypoint = definition.entrypoint;
+        User = definition.user;
         Labels = {
+          "org.opencontainers.image.description" = definition.description;
           "org.opencontainers.image.licenses" = "Apache-2.0";
           "org.opencontainers.image.revision" = revision;
           "org.opencontainers.image.title" = name;
@@ -47,27 +49,4 @@ let
       };
     };
 in
-lib.mapAttrs image {
-  gloonet-operator = {
-    entrypoint = "/usr/bin/gloonet-operator";
-    files = {
-      "/usr/bin/gloonet" = binaries.gloonet;
-      "/usr/bin/gloonet-operator" = binaries.gloonet-operator;
-    };
-  };
-  cilium-operator = {
-    entrypoint = "/usr/bin/cilium-operator";
-    files."/usr/bin/cilium-operator" = binaries.cilium-operator;
-  };
-  # Root: the agent loads kernel programs and enters network namespaces. The shell is for people with `kubectl debug`,
-  # and for the init container that copies cilium-cni to the host.
-  cilium-agent = {
-    entrypoint = "/usr/bin/cilium-agent";
-    user = "0:0";
-    files = {
-      "/opt/cni/bin/cilium-cni" = binaries.cilium-cni;
-      "/usr/bin/cilium-agent" = binaries.cilium-agent;
-    };
-    contents = [ busybox ];
-  };
-}
+lib.mapAttrs image release.ours
