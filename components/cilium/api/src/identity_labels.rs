@@ -167,10 +167,10 @@ fn is_identity_relevant(key: &str) -> bool {
     for rule in RULES {
         match rule {
             Rule::Include(prefix) if key.starts_with(prefix) => {
-                included = included.max(prefix.len())
+                included = included.max(prefix.len());
             }
             Rule::Ignore(prefix) if key.starts_with(prefix) => {
-                ignored = shorter(ignored, prefix.len())
+                ignored = shorter(ignored, prefix.len());
             }
             Rule::IgnoreAnywhere(text) => {
                 if let Some(at) = key.rfind(text) {

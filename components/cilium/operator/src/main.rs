@@ -1,3 +1,19 @@
-//! Entry point.
+//! Entry point of cilium-operator.
 
-fn main() {}
+use std::process::ExitCode;
+
+use cilium_operator::{args::Args, logfmt, run};
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    logfmt::init(&args.log_level);
+    match run::run(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = logfmt::chain(&error), "cilium-operator stops");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -197,9 +197,9 @@ fn schemas_name_only_formats_that_the_api_server_knows_and_keep_no_unknown_field
         }
     }
     let mut formats = Vec::new();
-    crds()
-        .iter()
-        .for_each(|c| walk(&serde_json::to_value(c).unwrap(), &mut formats));
+    for crd in crds() {
+        walk(&serde_json::to_value(crd).unwrap(), &mut formats);
+    }
     formats.sort();
     formats.dedup();
     assert_eq!(formats, ["int32", "int64"]);

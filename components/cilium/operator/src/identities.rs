@@ -1,0 +1,157 @@
+//! Identities: one number per label set that some pod has.
+//!
+//! Agents author none (security.md D2). A number is made when a pod needs it and removed when nothing has used it for
+//! a while and everything that could use it is known.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use cilium_api::{LabelSet, NumericIdentity};
+
+use crate::grace::Grace;
+
+pub mod controller;
+
+/// What is known about label sets and numbers at one moment.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// Label sets of the pods that exist.
+    pub wanted: BTreeSet<LabelSet>,
+    /// Identities that exist.
+    pub existing: BTreeMap<NumericIdentity, LabelSet>,
+    /// Numbers in use by endpoints, whatever their pod says.
+    pub referenced: BTreeSet<NumericIdentity>,
+    /// Numbers of identities that cannot be read.
+    pub blocked: BTreeSet<NumericIdentity>,
+    /// Whether everything that may use an identity is known; nothing is called unused otherwise.
+    pub complete: bool,
+}
+
+/// What is to be done.
+#[derive(Debug, Default, PartialEq)]
+pub struct Step {
+    /// Identities to make.
+    pub create: Vec<(NumericIdentity, LabelSet)>,
+    /// Identities to remove.
+    pub delete: Vec<NumericIdentity>,
+    /// Label sets no number is left for.
+    pub without_number: usize,
+    /// Numbers in use or taken.
+    pub taken: usize,
+}
+
+/// At most this many are removed in one look; with a look per second that is Cilium's limit of 2500 a minute.
+const DELETIONS: usize = 40;
+
+/// Gives numbers to label sets. Knows what it gave before the watch shows it.
+#[derive(Debug)]
+pub struct Allocator {
+    assumed: BTreeMap<NumericIdentity, LabelSet>,
+    cursor: u32,
+    unused: Grace<NumericIdentity>,
+}
+
+impl Allocator {
+    /// An allocator that lets an identity be unused for `grace`.
+    pub fn new(grace: Duration) -> Self {
+        let cursor = NumericIdentity::FIRST_ALLOCATED.0;
+        Self {
+            assumed: BTreeMap::new(),
+            cursor,
+            unused: Grace::new(grace),
+        }
+    }
+
+    /// Decides. Of several identities with one label set the lowest is the one everybody uses.
+    pub fn step(&mut self, facts: &Facts, now: Instant) -> Step {
+        self.assumed
+            .retain(|number, _| !facts.existing.contains_key(number));
+        let mut chosen: BTreeMap<&LabelSet, NumericIdentity> = BTreeMap::new();
+        for (&number, labels) in facts.existing.iter().chain(&self.assumed) {
+            chosen
+                .entry(labels)
+                .and_modify(|n| *n = number.min(*n))
+                .or_insert(number);
+        }
+        let missing: Vec<LabelSet> = facts
+            .wanted
+            .iter()
+            .filter(|l| !chosen.contains_key(l))
+            .cloned()
+            .collect();
+        let used: BTreeSet<NumericIdentity> = facts
+            .wanted
+            .iter()
+            .filter_map(|labels| chosen.get(labels).copied())
+            .chain(facts.referenced.iter().copied())
+            .collect();
+
+        let mut taken: BTreeSet<NumericIdentity> = facts
+            .existing
+            .keys()
+            .chain(self.assumed.keys())
+            .copied()
+            .collect();
+        taken.extend(&facts.blocked);
+        taken.extend(&facts.referenced);
+        let mut step = Step::default();
+        for labels in missing {
+            match self.next_free(&taken) {
+                Some(number) => {
+                    taken.insert(number);
+                    step.create.push((number, labels));
+                }
+                None => step.without_number += 1,
+            }
+        }
+        step.delete = self.unused(facts, &used, now);
+        step.taken = taken.len();
+        step
+    }
+
+    /// Remembers that an identity was made.
+    pub fn made(&mut self, number: NumericIdentity, labels: LabelSet) {
+        self.assumed.insert(number, labels);
+    }
+
+    /// The next number behind the last one given, so that a number just freed is used again as late as possible.
+    fn next_free(&mut self, taken: &BTreeSet<NumericIdentity>) -> Option<NumericIdentity> {
+        let (first, last) = (
+            NumericIdentity::FIRST_ALLOCATED.0,
+            NumericIdentity::LAST_ALLOCATED.0,
+        );
+        let number = (self.cursor..=last)
+            .chain(first..self.cursor)
+            .map(NumericIdentity)
+            .find(|n| !taken.contains(n))?;
+        self.cursor = if number.0 == last {
+            first
+        } else {
+            number.0 + 1
+        };
+        Some(number)
+    }
+
+    fn unused(
+        &mut self,
+        facts: &Facts,
+        used: &BTreeSet<NumericIdentity>,
+        now: Instant,
+    ) -> Vec<NumericIdentity> {
+        if !facts.complete {
+            self.unused.restart();
+            return Vec::new();
+        }
+        let mut due = self.unused.due(
+            facts.existing.keys().filter(|n| !used.contains(n)).copied(),
+            now,
+        );
+        due.truncate(DELETIONS);
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,266 @@
+//! Reads pods, namespaces, endpoints and identities; makes and removes identities.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use cilium_api::{CiliumEndpoint, CiliumIdentity, NumericIdentity, identity_labels, names};
+use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use tokio::sync::watch;
+
+use super::{Allocator, Facts, Step};
+use crate::{
+    cache::{Key, Snapshot},
+    controller::{Controller, Decision},
+    metrics::Metrics,
+    world::World,
+    write::{Target, Write},
+};
+
+/// The duty.
+#[derive(Debug)]
+pub struct Identities {
+    cluster: String,
+    allocator: Allocator,
+    exhausted: bool,
+    metrics: Arc<Metrics>,
+}
+
+impl Identities {
+    /// Identities of the pods of `cluster`; unused ones go after `grace`.
+    pub fn new(cluster: &str, grace: Duration, metrics: Arc<Metrics>) -> Self {
+        Self {
+            cluster: cluster.to_owned(),
+            allocator: Allocator::new(grace),
+            exhausted: false,
+            metrics,
+        }
+    }
+}
+
+/// While something waits for its grace to end, the next look is soon; it costs no request.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+impl Controller for Identities {
+    const NAME: &'static str = "identities";
+
+    fn sources(&self, world: &World) -> Vec<watch::Receiver<u64>> {
+        vec![
+            world.pods.changes(),
+            world.namespaces.changes(),
+            world.identities.changes(),
+            world.endpoints.changes(),
+        ]
+    }
+
+    fn decide(&mut self, world: &World, now: Instant) -> Decision {
+        let identities = world.identities.snapshot();
+        if !identities.synced {
+            return Decision::default();
+        }
+        let facts = facts(world, &identities, &self.cluster);
+        let step = self.allocator.step(&facts, now);
+        self.metrics
+            .identities(facts.existing.len(), step.without_number);
+        let again = (facts.existing.len() > facts.wanted.len()).then_some(LOOK_AGAIN);
+        let exhausted = self.tell_exhausted(&step);
+        let create = step
+            .create
+            .into_iter()
+            .map(|(number, labels)| Write::CreateIdentity { number, labels });
+        let delete = step.delete.iter().filter_map(|number| {
+            let object = identities.objects.get(&Key::cluster(&number.to_string()))?;
+            Some(Write::DeleteIdentity(Target::of(object.as_ref())))
+        });
+        Decision {
+            writes: create.chain(delete).chain(exhausted).collect(),
+            again,
+        }
+    }
+
+    fn written(&mut self, write: &Write) {
+        match write {
+            Write::CreateIdentity { number, labels } => {
+                self.allocator.made(*number, labels.clone())
+            }
+            Write::DeleteIdentity(_) => self.metrics.identity_removed(),
+            _ => {}
+        }
+    }
+}
+
+impl Identities {
+    /// One event when the numbers run out, not one per look.
+    fn tell_exhausted(&mut self, step: &Step) -> Option<Write> {
+        let newly = step.without_number > 0 && !self.exhausted;
+        self.exhausted = step.without_number > 0;
+        newly.then(|| Write::Event {
+            about: Box::new(ObjectReference {
+                api_version: Some("apps/v1".to_owned()),
+                kind: Some("Deployment".to_owned()),
+                name: Some(names::OPERATOR.to_owned()),
+                namespace: Some(names::NAMESPACE.to_owned()),
+                ..ObjectReference::default()
+            }),
+            reason: "IdentitiesExhausted",
+            note: format!(
+                "all identities from 256 to 65535 are taken, {} label sets of pods have none; remove labels that differ from pod to pod",
+                step.without_number
+            ),
+        })
+    }
+}
+
+fn facts(world: &World, identities: &Snapshot<CiliumIdentity>, cluster: &str) -> Facts {
+    let (pods, namespaces, endpoints) = (
+        world.pods.snapshot(),
+        world.namespaces.snapshot(),
+        world.endpoints.snapshot(),
+    );
+    let mut facts = Facts {
+        complete: pods.complete() && namespaces.complete() && endpoints.complete(),
+        ..Facts::default()
+    };
+    for pod in pods.objects.values().filter(|p| has_endpoint(p)) {
+        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+        match namespaces.objects.get(&Key::cluster(namespace)) {
+            Some(namespace) => {
+                facts
+                    .wanted
+                    .insert(identity_labels(pod, namespace, cluster));
+            }
+            None => facts.complete = false,
+        }
+    }
+    facts.existing = identities
+        .objects
+        .values()
+        .filter_map(|i| Some((i.number()?, i.security_labels.clone())))
+        .collect();
+    facts.blocked = identities
+        .unreadable
+        .keys()
+        .filter_map(|key| key.name.parse().ok())
+        .collect();
+    let identity = |e: &CiliumEndpoint| e.status.identity.as_ref()?.number();
+    facts.referenced = endpoints
+        .objects
+        .values()
+        .filter_map(|e| identity(e))
+        .filter(|n: &NumericIdentity| n.is_allocated())
+        .collect();
+    facts
+}
+
+/// Whether a pod has, or will have, an endpoint of this CNI.
+pub(crate) fn has_endpoint(pod: &Pod) -> bool {
+    let on_host = pod
+        .spec
+        .as_ref()
+        .and_then(|s| s.host_network)
+        .unwrap_or(false);
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|s| s.phase.as_deref())
+        .unwrap_or_default();
+    !on_host && !matches!(phase, "Succeeded" | "Failed")
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::watcher::Event;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn world(pods: &[Value], identities: &[Value]) -> World {
+        let world = World::default();
+        world.namespaces.take(Event::InitApply(
+            serde_json::from_value(json!({"metadata": {"name": "shop"}})).unwrap(),
+        ));
+        world.namespaces.take(Event::InitDone);
+        for pod in pods {
+            world.pods.take(Event::InitApply(
+                serde_json::from_value(pod.clone()).unwrap(),
+            ));
+        }
+        world.pods.take(Event::InitDone);
+        for identity in identities {
+            world.identities.take(Event::InitApply(
+                serde_json::from_value(identity.clone()).unwrap(),
+            ));
+        }
+        world.identities.take(Event::InitDone);
+        world.endpoints.take(Event::InitDone);
+        world
+    }
+
+    fn pod(name: &str, app: &str) -> Value {
+        json!({
+            "metadata": {"name": name, "namespace": "shop", "labels": {"app": app, "pod-template-hash": name}},
+            "spec": {"containers": []}, "status": {"phase": "Running"},
+        })
+    }
+
+    fn duty() -> Identities {
+        Identities::new("west", Duration::ZERO, Arc::new(Metrics::default()))
+    }
+
+    #[test]
+    fn pods_with_equal_labels_share_one_identity_and_those_without_endpoint_have_none() {
+        let mut on_host = pod("h", "host");
+        on_host["spec"]["hostNetwork"] = json!(true);
+        let mut done = pod("d", "job");
+        done["status"]["phase"] = json!("Succeeded");
+        let decision = duty().decide(
+            &world(&[pod("a", "web"), pod("b", "web"), on_host, done], &[]),
+            Instant::now(),
+        );
+        let sentences: Vec<_> = decision
+            .writes
+            .iter()
+            .map(|w| format!("{}: {}", w.object(), w.sentence()))
+            .collect();
+        assert_eq!(
+            sentences,
+            [
+                "256: identity made for k8s:app=web,k8s:io.cilium.k8s.policy.cluster=west,\
+              k8s:io.cilium.k8s.policy.serviceaccount=default,k8s:io.kubernetes.pod.namespace=shop"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_unreadable_pod_stops_the_removal_of_identities_but_not_the_making() {
+        let old =
+            json!({"metadata": {"name": "300", "uid": "u"}, "security-labels": {"k8s:app": "old"}});
+        let broken = json!({"metadata": {"name": "x", "namespace": "shop"}, "spec": 1});
+        let kinds = |world: &World| -> Vec<_> {
+            duty()
+                .decide(world, Instant::now())
+                .writes
+                .iter()
+                .map(Write::kind)
+                .collect()
+        };
+        assert_eq!(
+            kinds(&world(&[pod("a", "web")], &[old.clone()])),
+            ["create_identity", "delete_identity"]
+        );
+        assert_eq!(
+            kinds(&world(&[pod("a", "web"), broken], &[old])),
+            ["create_identity"]
+        );
+    }
+
+    #[test]
+    fn nothing_is_made_before_the_identities_that_exist_are_known() {
+        let world = World::default();
+        world.pods.take(Event::Apply(
+            serde_json::from_value(pod("a", "web")).unwrap(),
+        ));
+        assert!(duty().decide(&world, Instant::now()).writes.is_empty());
+    }
+}

@@ -1,0 +1,226 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const GRACE: Duration = Duration::from_secs(60);
+
+fn set(app: &str) -> LabelSet {
+    LabelSet::from_iter([("k8s:app", app)])
+}
+
+fn number(n: u32) -> NumericIdentity {
+    NumericIdentity(n)
+}
+
+fn facts(wanted: &[&str], existing: &[(u32, &str)]) -> Facts {
+    Facts {
+        wanted: wanted.iter().map(|a| set(a)).collect(),
+        existing: existing.iter().map(|&(n, a)| (number(n), set(a))).collect(),
+        complete: true,
+        ..Facts::default()
+    }
+}
+
+#[test]
+fn each_label_set_without_an_identity_gets_the_next_free_number() {
+    let mut allocator = Allocator::new(GRACE);
+    let step = allocator.step(
+        &facts(&["web", "db", "old"], &[(256, "old")]),
+        Instant::now(),
+    );
+    assert_eq!(
+        step.create,
+        [(number(257), set("db")), (number(258), set("web"))]
+    );
+}
+
+#[test]
+fn an_identity_made_but_not_yet_seen_is_not_made_twice() {
+    let mut allocator = Allocator::new(GRACE);
+    let wanted = facts(&["web"], &[]);
+    for (number, labels) in allocator.step(&wanted, Instant::now()).create {
+        allocator.made(number, labels);
+    }
+    assert_eq!(allocator.step(&wanted, Instant::now()).create, []);
+}
+
+#[test]
+fn an_unused_identity_goes_after_the_grace_and_not_before() {
+    let mut allocator = Allocator::new(GRACE);
+    let start = Instant::now();
+    let unused = facts(&[], &[(300, "web")]);
+    assert_eq!(allocator.step(&unused, start).delete, []);
+    assert_eq!(
+        allocator
+            .step(&unused, start + GRACE - Duration::from_secs(1))
+            .delete,
+        []
+    );
+    assert_eq!(allocator.step(&unused, start + GRACE).delete, [number(300)]);
+}
+
+#[test]
+fn an_identity_used_again_starts_its_grace_anew() {
+    let mut allocator = Allocator::new(GRACE);
+    let start = Instant::now();
+    allocator.step(&facts(&[], &[(300, "web")]), start);
+    allocator.step(&facts(&["web"], &[(300, "web")]), start + GRACE / 2);
+    assert_eq!(
+        allocator
+            .step(&facts(&[], &[(300, "web")]), start + GRACE)
+            .delete,
+        []
+    );
+}
+
+#[test]
+fn an_identity_an_endpoint_still_has_stays() {
+    let mut allocator = Allocator::new(GRACE);
+    let start = Instant::now();
+    let held = || Facts {
+        referenced: [number(300)].into(),
+        ..facts(&[], &[(300, "web")])
+    };
+    allocator.step(&held(), start);
+    assert_eq!(allocator.step(&held(), start + GRACE * 2).delete, []);
+}
+
+#[test]
+fn nothing_is_unused_while_something_is_not_known() {
+    let mut allocator = Allocator::new(GRACE);
+    let start = Instant::now();
+    let unused = || facts(&[], &[(300, "web")]);
+    allocator.step(&unused(), start);
+    let blind = Facts {
+        complete: false,
+        ..unused()
+    };
+    assert_eq!(allocator.step(&blind, start + GRACE * 2).delete, []);
+    assert_eq!(allocator.step(&unused(), start + GRACE * 2).delete, []);
+    assert_eq!(
+        allocator.step(&unused(), start + GRACE * 3).delete,
+        [number(300)]
+    );
+}
+
+#[test]
+fn of_two_identities_with_one_label_set_the_higher_goes() {
+    let mut allocator = Allocator::new(GRACE);
+    let start = Instant::now();
+    let twice = || facts(&["web"], &[(300, "web"), (400, "web")]);
+    assert_eq!(
+        allocator.step(&twice(), start),
+        Step {
+            taken: 2,
+            ..Step::default()
+        }
+    );
+    assert_eq!(
+        allocator.step(&twice(), start + GRACE).delete,
+        [number(400)]
+    );
+}
+
+#[test]
+fn a_number_just_freed_is_used_again_last() {
+    let mut allocator = Allocator::new(GRACE);
+    assert_eq!(
+        allocator.step(&facts(&["a"], &[]), Instant::now()).create[0].0,
+        number(256)
+    );
+    assert_eq!(
+        allocator.step(&facts(&["b"], &[]), Instant::now()).create[0].0,
+        number(257)
+    );
+}
+
+#[test]
+fn numbers_that_cannot_be_read_or_that_an_endpoint_claims_are_not_given() {
+    let mut allocator = Allocator::new(GRACE);
+    let odd = Facts {
+        blocked: [number(256)].into(),
+        referenced: [number(257)].into(),
+        ..facts(&["web"], &[])
+    };
+    assert_eq!(
+        allocator.step(&odd, Instant::now()).create,
+        [(number(258), set("web"))]
+    );
+}
+
+#[test]
+fn when_no_number_is_left_that_is_counted_and_the_others_stay() {
+    let mut allocator = Allocator::new(GRACE);
+    let all: BTreeMap<_, _> = (256..=65_535)
+        .map(|n| (number(n), set(&n.to_string())))
+        .collect();
+    let wanted = all
+        .values()
+        .cloned()
+        .chain([set("one"), set("more")])
+        .collect();
+    let step = allocator.step(
+        &Facts {
+            wanted,
+            existing: all,
+            complete: true,
+            ..Facts::default()
+        },
+        Instant::now(),
+    );
+    assert_eq!(
+        (step.create.len(), step.delete.len(), step.without_number),
+        (0, 0, 2)
+    );
+}
+
+#[test]
+fn deletions_in_one_look_are_bounded() {
+    let mut allocator = Allocator::new(Duration::ZERO);
+    let existing = (300..500)
+        .map(|n| (number(n), set(&n.to_string())))
+        .collect();
+    let step = allocator.step(
+        &Facts {
+            existing,
+            complete: true,
+            ..Facts::default()
+        },
+        Instant::now(),
+    );
+    assert_eq!(step.delete.len(), DELETIONS);
+}
+
+proptest! {
+    /// Over any history of pods coming and going, with the watch showing writes late.
+    #[test]
+    fn a_number_never_means_two_label_sets_and_a_wanted_set_keeps_its_number(
+        rounds in prop::collection::vec((prop::collection::btree_set("[a-f]", 0..5), any::<bool>()), 1..20),
+    ) {
+        let mut allocator = Allocator::new(Duration::from_secs(2));
+        let start = Instant::now();
+        let mut server: BTreeMap<NumericIdentity, LabelSet> = BTreeMap::new();
+        let mut shown = server.clone();
+        for (i, (apps, show)) in rounds.into_iter().enumerate() {
+            let wanted: BTreeSet<LabelSet> = apps.iter().map(|a| set(a)).collect();
+            let facts = Facts { wanted: wanted.clone(), existing: shown.clone(), complete: true, ..Facts::default() };
+            let step = allocator.step(&facts, start + Duration::from_secs(i as u64));
+            for (number, labels) in step.create {
+                prop_assert!(number.is_allocated());
+                prop_assert!(!server.contains_key(&number), "{} twice", number);
+                server.insert(number, labels.clone());
+                allocator.made(number, labels);
+            }
+            for number in step.delete {
+                prop_assert!(!wanted.contains(&server[&number]));
+                // A delete is conditional on the version seen; here the watch has shown it.
+                server.remove(&number);
+                shown.remove(&number);
+            }
+            for labels in &wanted {
+                prop_assert_eq!(server.values().filter(|l| *l == labels).count(), 1);
+            }
+            if show { shown = server.clone(); }
+        }
+    }
+}

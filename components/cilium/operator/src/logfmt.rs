@@ -1,0 +1,170 @@
+//! Log lines as Cilium writes them: `time=… level=… msg="…" key=value`.
+//!
+//! cilium-cli's `check-log-errors` greps for exactly this form; with another it would pass whatever happened.
+
+use std::{error::Error, fmt, panic};
+
+use jiff::Timestamp;
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
+    registry::LookupSpan,
+};
+
+/// Sends events at or above `level` to standard error, and panics as `level=error msg="panic: …"`.
+pub fn init(level: &str) {
+    let filter = EnvFilter::new(format!("warn,cilium_operator={level}"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .event_format(Logfmt)
+        .init();
+    panic::set_hook(Box::new(|info| {
+        tracing::error!("panic: {}", info.to_string().replace('\n', " "))
+    }));
+}
+
+/// An error with all its causes, `: ` between them.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        // Some libraries print their cause as part of themselves.
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[derive(Debug)]
+struct Logfmt;
+
+impl<S, N> FormatEvent<S, N> for Logfmt
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut out: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut line = Line::default();
+        event.record(&mut line);
+        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ");
+        write!(
+            out,
+            "time={now} level={} msg={}",
+            level(*event.metadata().level()),
+            quote(&line.message)
+        )?;
+        for (key, value) in &line.fields {
+            write!(out, " {key}={}", quote(value))?;
+        }
+        writeln!(out)
+    }
+}
+
+fn level(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        Level::DEBUG | Level::TRACE => "debug",
+    }
+}
+
+/// Quotes what a reader would otherwise split; control characters are escaped, so that a name cannot forge a line.
+fn quote(text: &str) -> String {
+    let plain = !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '=' | '\\'));
+    if plain {
+        text.to_owned()
+    } else {
+        format!("\"{}\"", text.escape_debug())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    message: String,
+    fields: Vec<(&'static str, String)>,
+}
+
+impl Line {
+    fn set(&mut self, field: &Field, value: String) {
+        match field.name() {
+            "message" => self.message = value,
+            // Lines of the `log` crate carry where they come from under such names.
+            name if name.starts_with("log.") => {}
+            name => self.fields.push((name, value)),
+        }
+    }
+}
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.set(field, value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.set(field, format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_quoted_when_a_reader_would_split_them() {
+        let quoted: Vec<_> = [
+            "worker-1",
+            "10.244.0.0/24",
+            "two words",
+            "a=b",
+            "",
+            "say \"x\"",
+        ]
+        .map(quote)
+        .into();
+        assert_eq!(
+            quoted,
+            [
+                "worker-1",
+                "10.244.0.0/24",
+                r#""two words""#,
+                r#""a=b""#,
+                r#""""#,
+                r#""say \"x\"""#
+            ]
+        );
+    }
+
+    #[test]
+    fn a_name_with_a_line_break_cannot_forge_a_line() {
+        assert_eq!(
+            quote("x\nlevel=error msg=forged"),
+            r#""x\nlevel=error msg=forged""#
+        );
+    }
+
+    #[test]
+    fn causes_follow_and_are_not_said_twice() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] std::num::ParseIntError);
+        let error = Outer("x".parse::<u8>().unwrap_err());
+        assert_eq!(chain(&error), "outer: invalid digit found in string");
+    }
+}

@@ -1,0 +1,297 @@
+//! Metrics under Cilium's names (`cilium_operator_…`), where Cilium has one.
+
+use std::fmt;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+mod process;
+
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+
+/// Everything that is measured.
+pub struct Metrics {
+    registry: Registry,
+    ipam_nodes: Family<Labels<1>, Gauge>,
+    ipam_ips: Family<Labels<1>, Gauge>,
+    ipam_available: Gauge,
+    ipam_resync: Counter,
+    identities: Family<Labels<1>, Gauge>,
+    identities_removed: Counter,
+    endpoints_removed: Family<Labels<1>, Counter>,
+    unmanaged_pods: Gauge,
+    controller_runs: Family<RunLabels, Counter>,
+    controller_panics: Family<Labels<1>, Counter>,
+    writes: Family<Labels<2>, Counter>,
+    unreadable: Family<Labels<1>, Gauge>,
+    leader: Gauge,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RunLabels {
+    name: &'static str,
+    status: &'static str,
+}
+
+/// State of the address pool.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IpamGauges {
+    /// Nodes.
+    pub nodes: usize,
+    /// Nodes no podCIDR is left for.
+    pub nodes_without: usize,
+    /// podCIDRs that can still be given.
+    pub blocks_free: u64,
+    /// Pod addresses in podCIDRs that are given.
+    pub addresses_given: u64,
+    /// Pod addresses in podCIDRs that can still be given.
+    pub addresses_free: u64,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("cilium_operator"),
+            ipam_nodes: Family::default(),
+            ipam_ips: Family::default(),
+            ipam_available: Gauge::default(),
+            ipam_resync: Counter::default(),
+            identities: Family::default(),
+            identities_removed: Counter::default(),
+            endpoints_removed: Family::default(),
+            unmanaged_pods: Gauge::default(),
+            controller_runs: Family::default(),
+            controller_panics: Family::default(),
+            writes: Family::default(),
+            unreadable: Family::default(),
+            leader: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        r.register(
+            "ipam_nodes",
+            "Nodes by whether they have a podCIDR",
+            self.ipam_nodes.clone(),
+        );
+        r.register(
+            "ipam_ips",
+            "Pod addresses by whether their podCIDR is given to a node",
+            self.ipam_ips.clone(),
+        );
+        r.register(
+            "ipam_available",
+            "podCIDRs that can still be given to nodes",
+            self.ipam_available.clone(),
+        );
+        r.register(
+            "ipam_resync",
+            "Times the podCIDRs of all nodes were looked at",
+            self.ipam_resync.clone(),
+        );
+        r.register(
+            "identity_gc_entries",
+            "Identities by status",
+            self.identities.clone(),
+        );
+        r.register(
+            "identity_gc_removed",
+            "Unused identities removed",
+            self.identities_removed.clone(),
+        );
+        r.register(
+            "endpoint_gc_objects",
+            "CiliumEndpoints removed",
+            self.endpoints_removed.clone(),
+        );
+        r.register(
+            "unmanaged_pods",
+            "Running pods without an endpoint",
+            self.unmanaged_pods.clone(),
+        );
+        r.register(
+            "controllers_runs",
+            "Looks of each controller by outcome",
+            self.controller_runs.clone(),
+        );
+        r.register(
+            "controllers_panics",
+            "Panics of each controller",
+            self.controller_panics.clone(),
+        );
+        r.register(
+            "writes",
+            "Writes to the API server by kind and outcome",
+            self.writes.clone(),
+        );
+        r.register(
+            "unreadable_objects",
+            "Objects left out because they could not be read",
+            self.unreadable.clone(),
+        );
+        r.register(
+            "leader",
+            "1 while this replica holds the Lease",
+            self.leader.clone(),
+        );
+        r.register_collector(Box::new(process::Process));
+    }
+
+    /// The exposition, in OpenMetrics text.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry)?;
+        Ok(out)
+    }
+
+    /// A look at all podCIDRs.
+    pub fn ipam(&self, gauges: &IpamGauges) {
+        let IpamGauges {
+            nodes,
+            nodes_without,
+            blocks_free,
+            addresses_given,
+            addresses_free,
+        } = *gauges;
+        self.ipam_resync.inc();
+        let count = |category, n: usize| {
+            self.ipam_nodes
+                .get_or_create(&[("category", category)])
+                .set(signed(n as u64))
+        };
+        count("total", nodes);
+        count("in-deficit", nodes_without);
+        self.ipam_ips
+            .get_or_create(&[("type", "given")])
+            .set(signed(addresses_given));
+        self.ipam_ips
+            .get_or_create(&[("type", "available")])
+            .set(signed(addresses_free));
+        self.ipam_available.set(signed(blocks_free));
+    }
+
+    /// A look at all identities.
+    pub fn identities(&self, alive: usize, without_number: usize) {
+        self.identities
+            .get_or_create(&[("status", "alive")])
+            .set(signed(alive as u64));
+        self.identities
+            .get_or_create(&[("status", "without-number")])
+            .set(signed(without_number as u64));
+    }
+
+    /// An identity was removed.
+    pub fn identity_removed(&self) {
+        self.identities_removed.inc();
+    }
+
+    /// An endpoint was removed.
+    pub fn endpoint_removed(&self) {
+        self.endpoints_removed
+            .get_or_create(&[("outcome", "success")])
+            .inc();
+    }
+
+    /// Running pods without an endpoint.
+    pub fn unmanaged(&self, pods: usize) {
+        self.unmanaged_pods.set(signed(pods as u64));
+    }
+
+    /// A controller has looked and written.
+    pub fn ran(&self, name: &'static str, success: bool) {
+        let status = if success { "success" } else { "failure" };
+        self.controller_runs
+            .get_or_create(&RunLabels { name, status })
+            .inc();
+    }
+
+    /// A controller panicked.
+    pub fn panicked(&self, name: &'static str) {
+        self.controller_panics
+            .get_or_create(&[("name", name)])
+            .inc();
+    }
+
+    /// A write ended.
+    pub fn wrote(&self, kind: &'static str, outcome: &'static str) {
+        self.writes
+            .get_or_create(&[("write", kind), ("outcome", outcome)])
+            .inc();
+    }
+
+    /// Objects of a kind that cannot be read.
+    pub fn unreadable(&self, resource: &'static str, objects: usize) {
+        self.unreadable
+            .get_or_create(&[("resource", resource)])
+            .set(signed(objects as u64));
+    }
+
+    /// Whether this replica leads.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+}
+
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names the dashboard "Cilium Operator" reads (cilium.md §5.1) and §5.4 lists.
+    #[test]
+    fn metrics_have_ciliums_names() {
+        let metrics = Metrics::default();
+        metrics.ipam(&IpamGauges {
+            nodes: 3,
+            nodes_without: 1,
+            blocks_free: 254,
+            addresses_given: 506,
+            addresses_free: 64_262,
+        });
+        metrics.identities(4, 0);
+        metrics.endpoint_removed();
+        metrics.unmanaged(2);
+        let text = metrics.text().unwrap();
+        for line in [
+            r#"cilium_operator_ipam_nodes{category="total"} 3"#,
+            r#"cilium_operator_ipam_nodes{category="in-deficit"} 1"#,
+            r#"cilium_operator_ipam_ips{type="available"} 64262"#,
+            "cilium_operator_ipam_available 254",
+            "cilium_operator_ipam_resync_total 1",
+            r#"cilium_operator_identity_gc_entries{status="alive"} 4"#,
+            r#"cilium_operator_endpoint_gc_objects_total{outcome="success"} 1"#,
+            "cilium_operator_unmanaged_pods 2",
+        ] {
+            assert!(
+                text.lines().any(|l| l == line),
+                "{line} is missing from\n{text}"
+            );
+        }
+        for name in [
+            "cilium_operator_process_cpu_seconds_total ",
+            "cilium_operator_process_resident_memory_bytes ",
+        ] {
+            assert!(
+                text.lines().any(|l| l.starts_with(name)),
+                "{name} is missing from\n{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The watches: each fills its own cache and fails on its own.
+
+use std::{fmt::Debug, sync::Arc};
+
+use cilium_api::{CiliumEndpoint, CiliumIdentity, CiliumNode};
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, PodSpec, PodStatus};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    runtime::{WatchStreamExt, watcher},
+};
+use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::{cache::Cache, logfmt, metrics::Metrics, seen::Seen};
+
+/// Everything the duties read.
+#[derive(Debug)]
+pub struct World {
+    /// Pods, without what no duty reads.
+    pub pods: Cache<Pod>,
+    /// Namespaces.
+    pub namespaces: Cache<Namespace>,
+    /// Nodes.
+    pub nodes: Cache<Node>,
+    /// CiliumNodes.
+    pub cilium_nodes: Cache<CiliumNode>,
+    /// CiliumIdentities.
+    pub identities: Cache<CiliumIdentity>,
+    /// CiliumEndpoints.
+    pub endpoints: Cache<CiliumEndpoint>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            pods: Cache::new(trim_pod),
+            namespaces: Cache::new(|n| {
+                forget(n);
+                n.spec = None;
+                n.status = None;
+            }),
+            nodes: Cache::new(trim_node),
+            // The managers of the fields say who wrote the podCIDRs.
+            cilium_nodes: Cache::new(|n| n.annotations_mut().clear()),
+            identities: Cache::new(forget),
+            endpoints: Cache::new(forget),
+        }
+    }
+}
+
+impl World {
+    /// Starts every watch; they run until `stop`.
+    pub fn start(
+        client: &Client,
+        metrics: &Arc<Metrics>,
+        stop: &CancellationToken,
+        tasks: &mut JoinSet<()>,
+    ) -> Arc<Self> {
+        let world = Arc::new(Self::default());
+        let watches = Watches {
+            client,
+            metrics,
+            stop,
+            world: &world,
+        };
+        watches.spawn(tasks, "pods", |w| &w.pods);
+        watches.spawn(tasks, "namespaces", |w| &w.namespaces);
+        watches.spawn(tasks, "nodes", |w| &w.nodes);
+        watches.spawn(tasks, "ciliumnodes", |w| &w.cilium_nodes);
+        watches.spawn(tasks, "ciliumidentities", |w| &w.identities);
+        watches.spawn(tasks, "ciliumendpoints", |w| &w.endpoints);
+        world
+    }
+}
+
+struct Watches<'a> {
+    client: &'a Client,
+    metrics: &'a Arc<Metrics>,
+    stop: &'a CancellationToken,
+    world: &'a Arc<World>,
+}
+
+impl Watches<'_> {
+    fn spawn<K>(
+        &self,
+        tasks: &mut JoinSet<()>,
+        resource: &'static str,
+        cache: fn(&World) -> &Cache<K>,
+    ) where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    {
+        let (client, metrics) = (self.client.clone(), self.metrics.clone());
+        let (stop, world) = (self.stop.clone(), self.world.clone());
+        tasks.spawn(async move {
+            while !stop.is_cancelled() {
+                let watch = follow(
+                    client.clone(),
+                    metrics.clone(),
+                    world.clone(),
+                    resource,
+                    cache,
+                );
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    ended = tokio::spawn(watch) => if let Err(failure) = ended {
+                        error!(resource, error = %failure, "panic: the watch starts anew");
+                    }
+                }
+            }
+        });
+    }
+}
+
+async fn follow<K>(
+    client: Client,
+    metrics: Arc<Metrics>,
+    world: Arc<World>,
+    resource: &'static str,
+    cache: fn(&World) -> &Cache<K>,
+) where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    let cache = cache(&world);
+    let mut events = watcher(Api::<Seen<K>>::all(client), watcher::Config::default())
+        .default_backoff()
+        .boxed();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => {
+                if let Some((key, reason)) = cache.take(event) {
+                    warn!(resource, object = %key, error = reason, "object cannot be read and is left out");
+                }
+                metrics.unreadable(resource, cache.snapshot().unreadable.len());
+            }
+            Err(error) => warn!(
+                resource,
+                error = logfmt::chain(&error),
+                "watch failed, trying again"
+            ),
+        }
+    }
+}
+
+/// Drops metadata no duty reads.
+fn forget<K: Resource>(object: &mut K) {
+    object.managed_fields_mut().clear();
+    object.annotations_mut().clear();
+}
+
+fn trim_pod(pod: &mut Pod) {
+    forget(pod);
+    if let Some(spec) = pod.spec.take() {
+        pod.spec = Some(PodSpec {
+            node_name: spec.node_name,
+            service_account_name: spec.service_account_name,
+            host_network: spec.host_network,
+            ..PodSpec::default()
+        });
+    }
+    if let Some(status) = pod.status.take() {
+        pod.status = Some(PodStatus {
+            phase: status.phase,
+            pod_ips: status.pod_ips,
+            conditions: status
+                .conditions
+                .map(|c| c.into_iter().filter(|c| c.type_ == "Ready").collect()),
+            ..PodStatus::default()
+        });
+    }
+}
+
+fn trim_node(node: &mut Node) {
+    forget(node);
+    if let Some(status) = &mut node.status {
+        status.images = None;
+    }
+}

@@ -1,0 +1,376 @@
+//! Every change this program makes to the cluster, as data, and the one place that carries it out.
+
+use std::{fmt, time::Instant};
+
+use cilium_api::{CiliumEndpoint, CiliumIdentity, CiliumNode, LabelSet, NumericIdentity, names};
+use ipnet::Ipv4Net;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Node, ObjectReference, Taint};
+use kube::{
+    Api, Client, Resource,
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    runtime::events::{Event, EventType, Recorder, Reporter},
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::cache::Key;
+
+/// An object exactly as it was seen: a write to it fails when it has changed since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its name.
+    pub key: Key,
+    /// Its uid.
+    pub uid: Option<String>,
+    /// Its version.
+    pub resource_version: Option<String>,
+}
+
+impl Target {
+    /// The target for an object out of a cache.
+    pub fn of<K: Resource>(object: &K) -> Self {
+        let meta = object.meta();
+        let key = Key {
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+        };
+        Self {
+            key,
+            uid: meta.uid.clone(),
+            resource_version: meta.resource_version.clone(),
+        }
+    }
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// Gives a node its podCIDRs.
+    PodCidrs {
+        /// The CiliumNode.
+        node: Target,
+        /// All of them.
+        cidrs: Vec<Ipv4Net>,
+    },
+    /// Says in the CiliumNode's status why it has no podCIDR, or that nothing is wrong any more.
+    IpamError {
+        /// Name of the CiliumNode.
+        node: String,
+        /// The sentence.
+        error: Option<String>,
+    },
+    /// Makes an identity.
+    CreateIdentity {
+        /// Its number.
+        number: NumericIdentity,
+        /// What it stands for.
+        labels: LabelSet,
+    },
+    /// Removes an identity nothing uses.
+    DeleteIdentity(Target),
+    /// Removes an endpoint without its pod.
+    DeleteEndpoint(Target),
+    /// Removes a CiliumNode without its Node.
+    DeleteCiliumNode(Target),
+    /// Leaves a node with these taints, all but the one for a missing agent.
+    SetTaints {
+        /// The Node.
+        node: Target,
+        /// What stays.
+        taints: Vec<Taint>,
+    },
+    /// Sets NetworkUnavailable=False.
+    NetworkAvailable {
+        /// Name of the Node.
+        node: String,
+    },
+    /// Tells people something about an object.
+    Event {
+        /// The object.
+        about: Box<ObjectReference>,
+        /// Machine-readable reason.
+        reason: &'static str,
+        /// The sentence.
+        note: String,
+    },
+}
+
+impl Write {
+    /// Label of the write in metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::PodCidrs { .. } => "pod_cidrs",
+            Self::IpamError { .. } => "ipam_error",
+            Self::CreateIdentity { .. } => "create_identity",
+            Self::DeleteIdentity(_) => "delete_identity",
+            Self::DeleteEndpoint(_) => "delete_endpoint",
+            Self::DeleteCiliumNode(_) => "delete_cilium_node",
+            Self::SetTaints { .. } => "set_taints",
+            Self::NetworkAvailable { .. } => "network_available",
+            Self::Event { .. } => "event",
+        }
+    }
+
+    /// The object the write is about.
+    pub fn object(&self) -> String {
+        match self {
+            Self::PodCidrs { node, .. } | Self::SetTaints { node, .. } => node.key.to_string(),
+            Self::IpamError { node, .. } | Self::NetworkAvailable { node } => node.clone(),
+            Self::CreateIdentity { number, .. } => number.to_string(),
+            Self::DeleteIdentity(t) | Self::DeleteEndpoint(t) | Self::DeleteCiliumNode(t) => {
+                t.key.to_string()
+            }
+            Self::Event { about, .. } => about.name.clone().unwrap_or_default(),
+        }
+    }
+
+    /// What was done, for the log.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::PodCidrs { cidrs, .. } => {
+                format!("podCIDRs {} given to the node", display_list(cidrs))
+            }
+            Self::IpamError {
+                error: Some(error), ..
+            } => format!("node told: {error}"),
+            Self::IpamError { error: None, .. } => "address error of the node cleared".to_owned(),
+            Self::CreateIdentity { labels, .. } => {
+                format!("identity made for {}", labels.to_list().join(","))
+            }
+            Self::DeleteIdentity(_) => "unused identity removed".to_owned(),
+            Self::DeleteEndpoint(_) => "endpoint without its pod removed".to_owned(),
+            Self::DeleteCiliumNode(_) => "CiliumNode without its Node removed".to_owned(),
+            Self::SetTaints { .. } => format!("taint {} removed", names::AGENT_NOT_READY_TAINT),
+            Self::NetworkAvailable { .. } => "condition NetworkUnavailable=False set".to_owned(),
+            Self::Event { note, .. } => format!("event: {note}"),
+        }
+    }
+}
+
+fn display_list<T: fmt::Display>(items: &[T]) -> String {
+    items
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// How a write ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Carried out.
+    Done,
+    /// The object has changed or gone, or exists already; the next look will tell.
+    Stale,
+    /// Worth a retry and a line in the log.
+    Failed(WriteError),
+}
+
+impl Outcome {
+    /// Label in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Done => "success",
+            Self::Stale => "stale",
+            Self::Failed(_) => "fail",
+        }
+    }
+}
+
+/// Why a write failed.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The Lease is not held, or not surely.
+    #[error("not written: this replica does not hold the Lease")]
+    NotLeading,
+    /// The API server refused or did not answer.
+    #[error("the API server did not take the write")]
+    Api(#[source] kube::Error),
+}
+
+/// Until when this replica surely leads; `None` when it does not.
+pub type Leading = watch::Receiver<Option<Instant>>;
+
+/// Carries writes out, as long as this replica leads.
+pub struct Writer {
+    client: Client,
+    leading: Leading,
+    recorder: Recorder,
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer")
+            .field("leading", &*self.leading.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    /// A writer for a replica called `instance`.
+    pub fn new(client: Client, leading: Leading, instance: &str) -> Self {
+        let reporter = Reporter {
+            controller: names::OPERATOR.to_owned(),
+            instance: Some(instance.to_owned()),
+        };
+        Self {
+            recorder: Recorder::new(client.clone(), reporter),
+            client,
+            leading,
+        }
+    }
+
+    /// Carries one write out.
+    pub async fn carry_out(&self, write: &Write) -> Outcome {
+        if self
+            .leading
+            .borrow()
+            .is_none_or(|until| Instant::now() >= until)
+        {
+            return Outcome::Failed(WriteError::NotLeading);
+        }
+        match self.send(write).await {
+            Ok(()) => Outcome::Done,
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Outcome::Stale,
+            Err(error) => Outcome::Failed(WriteError::Api(error)),
+        }
+    }
+
+    async fn send(&self, write: &Write) -> kube::Result<()> {
+        let manager = PatchParams::apply(names::OPERATOR);
+        match write {
+            Write::PodCidrs { node, cidrs } => {
+                let body = Patch::Apply(pod_cidrs(node, cidrs));
+                self.all::<CiliumNode>()
+                    .patch(&node.key.name, &manager.force(), &body)
+                    .await
+                    .map(drop)
+            }
+            Write::IpamError { node, error } => {
+                let body = json!({"status": {"ipam": {"operator-status": {"error": error}}}});
+                self.all::<CiliumNode>()
+                    .patch_status(node, &PatchParams::default(), &Patch::Merge(body))
+                    .await
+                    .map(drop)
+            }
+            Write::CreateIdentity { number, labels } => {
+                let identity = CiliumIdentity::new(*number, labels.clone());
+                self.all()
+                    .create(&PostParams::default(), &identity)
+                    .await
+                    .map(drop)
+            }
+            Write::DeleteIdentity(target) => {
+                self.delete(self.all::<CiliumIdentity>(), target).await
+            }
+            Write::DeleteCiliumNode(target) => self.delete(self.all::<CiliumNode>(), target).await,
+            Write::DeleteEndpoint(target) => {
+                let api: Api<CiliumEndpoint> =
+                    Api::namespaced(self.client.clone(), &target.key.namespace);
+                self.delete(api, target).await
+            }
+            Write::SetTaints { node, taints } => {
+                let body = json!({"metadata": {"resourceVersion": node.resource_version}, "spec": {"taints": taints}});
+                self.all::<Node>()
+                    .patch(&node.key.name, &PatchParams::default(), &Patch::Merge(body))
+                    .await
+                    .map(drop)
+            }
+            Write::NetworkAvailable { node } => {
+                let body = Patch::Strategic(network_available(Timestamp::now()));
+                self.all::<Node>()
+                    .patch_status(node, &PatchParams::default(), &body)
+                    .await
+                    .map(drop)
+            }
+            Write::Event {
+                about,
+                reason,
+                note,
+            } => {
+                let event = Event {
+                    type_: EventType::Warning,
+                    reason: (*reason).to_owned(),
+                    note: Some(note.clone()),
+                    action: "Reconcile".to_owned(),
+                    secondary: None,
+                };
+                self.recorder.publish(&event, about).await
+            }
+        }
+    }
+
+    fn all<K: Resource<DynamicType = ()>>(&self) -> Api<K> {
+        Api::all(self.client.clone())
+    }
+
+    async fn delete<K: Clone + DeserializeOwned + fmt::Debug>(
+        &self,
+        api: Api<K>,
+        target: &Target,
+    ) -> kube::Result<()> {
+        let preconditions = Preconditions {
+            uid: target.uid.clone(),
+            resource_version: target.resource_version.clone(),
+        };
+        let params = DeleteParams {
+            preconditions: Some(preconditions),
+            ..DeleteParams::default()
+        };
+        api.delete(&target.key.name, &params).await.map(drop)
+    }
+}
+
+/// Server-side apply creates what is missing; uid and version make it refuse instead.
+fn pod_cidrs(node: &Target, cidrs: &[Ipv4Net]) -> Value {
+    json!({
+        "apiVersion": format!("{}/{}", names::GROUP, names::VERSION),
+        "kind": "CiliumNode",
+        "metadata": {"name": node.key.name, "uid": node.uid, "resourceVersion": node.resource_version},
+        "spec": {"ipam": {"podCIDRs": cidrs}},
+    })
+}
+
+fn network_available(now: Timestamp) -> Value {
+    let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    json!({"status": {"conditions": [{
+        "type": "NetworkUnavailable", "status": "False", "reason": names::CILIUM_IS_UP,
+        "message": "Cilium is running on this node", "lastHeartbeatTime": now, "lastTransitionTime": now,
+    }]}})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn podcidrs_are_written_to_the_very_object_that_was_seen_and_nothing_else() {
+        let node = Target {
+            key: Key::cluster("a"),
+            uid: Some("u".into()),
+            resource_version: Some("7".into()),
+        };
+        assert_eq!(
+            pod_cidrs(&node, &["10.244.1.0/24".parse().unwrap()]),
+            json!({
+                "apiVersion": "cilium.io/v2", "kind": "CiliumNode",
+                "metadata": {"name": "a", "uid": "u", "resourceVersion": "7"},
+                "spec": {"ipam": {"podCIDRs": ["10.244.1.0/24"]}},
+            })
+        );
+    }
+
+    #[test]
+    fn the_condition_is_the_one_cilium_sets() {
+        let condition = &network_available("2026-01-02T03:04:05.678Z".parse().unwrap())["status"]["conditions"]
+            [0];
+        assert_eq!(condition["type"], "NetworkUnavailable");
+        assert_eq!(
+            (&condition["status"], &condition["reason"]),
+            (&json!("False"), &json!("CiliumIsUp"))
+        );
+        assert_eq!(condition["lastTransitionTime"], "2026-01-02T03:04:05Z");
+    }
+}
