@@ -44,7 +44,7 @@ impl Lab {
         let mut step = Step::start(
             "lab program",
             "gloonet-lab",
-            std::time::Duration::from_secs(60),
+            std::time::Duration::from_mins(1),
         );
         let mut command = Command::new("cargo");
         command

@@ -2,7 +2,9 @@
 
 pub mod arch;
 pub mod cli;
+pub mod digest;
 pub mod down;
+pub mod generated;
 pub mod home;
 pub mod image;
 pub mod lab;

@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::digest::hex;
 use crate::progress::Step;
 use crate::{home, process};
 
@@ -210,14 +211,6 @@ fn link(target: &Path, at: &Path) -> Result<()> {
     let _absent = fs::remove_file(&draft);
     symlink(target, &draft).with_context(|| format!("link {}", draft.display()))?;
     fs::rename(&draft, at).with_context(|| format!("link {}", at.display()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{IsTerminal, stderr};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::home;
 
 /// Without a terminal a running step says so this often.
-const HEARTBEAT: Duration = Duration::from_secs(60);
+const HEARTBEAT: Duration = Duration::from_mins(1);
+
+/// Steps may run side by side; one screen keeps their lines apart.
+static SCREEN: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// One step of a task, on screen from `start` to `done`. Dropped without `done`, it is shown as failed.
 #[derive(Debug)]
@@ -29,7 +33,7 @@ impl Step {
         let usual = remembered(name).unwrap_or(usual);
         let title = format!("{name}: {what} (usually {})", human(usual));
         let bar = if stderr().is_terminal() {
-            let bar = ProgressBar::new_spinner();
+            let bar = SCREEN.add(ProgressBar::new_spinner());
             if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
                 bar.set_style(style);
             }
@@ -78,7 +82,7 @@ impl Step {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
-        eprintln!("{mark} {} {}", self.name, human(took));
+        SCREEN.suspend(|| eprintln!("{mark} {} {}", self.name, human(took)));
     }
 }
 

@@ -51,9 +51,25 @@ impl Timeline {
     }
 }
 
-/// Brings the cluster up and waits until every component is healthy.
+impl Default for Arguments {
+    fn default() -> Self {
+        Self {
+            workers: 2,
+            bare: false,
+            timeout: 600,
+        }
+    }
+}
+
+/// Brings the cluster of the environment up and waits until every component is healthy.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let lab = Lab::from_environment()?;
+    bring_everything_up(&Lab::from_environment()?, arguments)?;
+    println!("\nnext: ./dev kubectl get pods -A   ./dev gloonet status   ./dev logs   ./dev down");
+    Ok(())
+}
+
+/// From sources to Available on the named cluster.
+pub fn bring_everything_up(lab: &Lab, arguments: &Arguments) -> Result<()> {
     let mut timeline = Timeline::default();
     timeline.part(
         "programs",
@@ -61,9 +77,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     )?;
     timeline.part("images", || image::run(&image::Arguments::default()))?;
     timeline.part("lab program", || lab.build())?;
-    bring_up(&lab, arguments, &mut timeline)?;
+    bring_up(lab, arguments, &mut timeline)?;
     timeline.print();
-    println!("\nnext: ./dev kubectl get pods -A   ./dev gloonet status   ./dev logs   ./dev down");
     Ok(())
 }
 

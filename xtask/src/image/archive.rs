@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
+use crate::digest::{hex, sha256};
+
 use super::content::{Content, Entry, Kind};
 use super::definition::Definition;
 
@@ -40,16 +42,10 @@ pub fn write(image: &Definition, content: &Content, at: &Path) -> Result<Written
         .len();
 
     let config = config(image, &layer_digest).to_string();
-    let config_digest = digest(config.as_bytes());
-    // Keys are in alphabetical order here and below: whether serde_json sorts them depends on who else is in the build.
-    let manifest = json!({
-        "config": {"digest": config_digest, "mediaType": "application/vnd.oci.image.config.v1+json", "size": config.len()},
-        "layers": [{"digest": layer_digest, "mediaType": "application/vnd.oci.image.layer.v1.tar", "size": layer_size}],
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "schemaVersion": 2,
-    })
-    .to_string();
-    let manifest_digest = digest(manifest.as_bytes());
+    let config_digest = sha256(config.as_bytes());
+    let manifest =
+        manifest((&config_digest, config.len()), (&layer_digest, layer_size)).to_string();
+    let manifest_digest = sha256(manifest.as_bytes());
 
     let draft = tempfile::NamedTempFile::new_in(folder).context("create the archive")?;
     let mut tar = Builder::new(BufWriter::new(draft.as_file()));
@@ -94,6 +90,16 @@ pub fn write(image: &Definition, content: &Content, at: &Path) -> Result<Written
     Ok(Written {
         digest: manifest_digest,
         config: config_digest,
+    })
+}
+
+// Keys are in alphabetical order here and below: whether serde_json sorts them depends on who else is in the build.
+fn manifest(config: (&str, usize), layer: (&str, u64)) -> Value {
+    json!({
+        "config": {"digest": config.0, "mediaType": "application/vnd.oci.image.config.v1+json", "size": config.1},
+        "layers": [{"digest": layer.0, "mediaType": "application/vnd.oci.image.layer.v1.tar", "size": layer.1}],
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "schemaVersion": 2,
     })
 }
 
@@ -272,19 +278,6 @@ impl<W: Write> Write for Hashing<W> {
 
 fn blob(digest: &str) -> String {
     digest.replacen("sha256:", "blobs/sha256/", 1)
-}
-
-fn digest(bytes: &[u8]) -> String {
-    format!("sha256:{}", hex(&Sha256::digest(bytes)))
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

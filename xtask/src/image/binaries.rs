@@ -54,7 +54,7 @@ pub fn build(root: &Path, images: &[Definition]) -> Result<()> {
         command.args(["--package", package]);
     }
     let names: Vec<&str> = packages.into_iter().collect();
-    let mut step = Step::start("binaries", &names.join(", "), Duration::from_secs(480));
+    let mut step = Step::start("binaries", &names.join(", "), Duration::from_mins(8));
     process::run_logged(&mut command, "image-binaries", &mut step)
         .context("build the binaries of the images")?;
     step.done();

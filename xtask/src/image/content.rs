@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use sha2::{Digest, Sha256};
 
 use super::definition::{Definition, Source};
 use super::{archive, binaries, libraries};
+use crate::digest::sha256;
 use crate::{home, process};
 
 const BUSYBOX: &str = "/bin/busybox";
@@ -100,8 +100,8 @@ impl Content {
             "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n".to_owned();
         let mut group = "root:x:0:\nnobody:x:65534:\n".to_owned();
         for (name, id) in users {
-            passwd += &format!("{name}:x:{id}:{id}:{name}:/:/bin/false\n");
-            group += &format!("{name}:x:{id}:\n");
+            let _infallible = write!(passwd, "{name}:x:{id}:{id}:{name}:/:/bin/false\n");
+            let _infallible = write!(group, "{name}:x:{id}:\n");
         }
         self.put("/etc/passwd", Kind::Text(passwd).by_root(0o644));
         self.put("/etc/group", Kind::Text(group).by_root(0o644));
@@ -154,7 +154,7 @@ impl Content {
             }
             text.push('\n');
         }
-        Ok(archive::hex(&Sha256::digest(text.as_bytes())))
+        Ok(sha256(text.as_bytes()))
     }
 }
 

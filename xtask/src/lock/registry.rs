@@ -9,9 +9,8 @@ use anyhow::{Context, Result, bail};
 use reqwest::header::{ACCEPT, AUTHORIZATION, WWW_AUTHENTICATE};
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
-use crate::image::archive::hex;
+use crate::digest::sha256;
 
 /// An index first: its digest holds for every architecture.
 const KINDS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, \
@@ -91,7 +90,7 @@ impl Registry {
             .bytes()
             .await
             .with_context(|| format!("read {url}"))?;
-        let computed = format!("sha256:{}", hex(&Sha256::digest(&body)));
+        let computed = sha256(&body);
         match said {
             Some(said) if said != computed => {
                 bail!("{url} says {said} and its content has {computed}")
@@ -202,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_digest_is_fetched_with_a_token_and_computed_from_the_content() {
-        let digest = format!("sha256:{}", hex(&Sha256::digest(MANIFEST)));
+        let digest = sha256(MANIFEST.as_bytes());
         assert_eq!(ask(digest.clone()).unwrap(), digest);
     }
 

@@ -18,7 +18,7 @@ const ADDRESS: &str = "gloonet-api-server";
 /// relatedImages.
 pub(super) fn complete(bundle: &Bundle) -> Vec<String> {
     let mut broken = Vec::new();
-    let mut namespaces = BTreeSet::from(["kube-system"]);
+    let mut namespaces = BTreeSet::from(["default", "kube-system"]);
     for object in &bundle.install {
         let kind = object["kind"].as_str().unwrap_or_default();
         let name = object["metadata"]["name"].as_str().unwrap_or_default();

@@ -1,0 +1,32 @@
+//! The gate that runs everything on a real cluster.
+
+use anyhow::Result;
+
+use super::cargo::cargo;
+use super::tally::{self, Tally};
+use crate::lab::{CLUSTER_VARIABLE, Lab};
+use crate::{process, up};
+
+/// A cluster of its own, so that the one somebody works with stays as it is.
+const CLUSTER: &str = "test";
+
+/// Brings the platform up as a user would, runs the tests against it, and takes it down whatever happened.
+pub fn run(tally: &mut Tally) -> Result<()> {
+    let lab = Lab::named(CLUSTER)?;
+    lab.build()?;
+    // What a run before this one left behind when it was killed.
+    take_down(&lab)?;
+    let result = up::bring_everything_up(&lab, &up::Arguments::default()).and_then(|()| tests(&lab, tally));
+    let taken_down = take_down(&lab);
+    result.and(taken_down)
+}
+
+fn tests(lab: &Lab, tally: &mut Tally) -> Result<()> {
+    let mut command = cargo(&["test", "--package", "gloonet-e2e", "--no-fail-fast", "--", "--test-threads=1"])?;
+    command.env(CLUSTER_VARIABLE, lab.name()).env("KUBECONFIG", lab.kubeconfig());
+    tally::counted("lab-tests", "against the cluster", 600, &mut command, tally)
+}
+
+fn take_down(lab: &Lab) -> Result<()> {
+    process::run(lab.command().arg("down").stdout(std::io::stderr()))
+}
