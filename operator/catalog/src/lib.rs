@@ -1,1 +1,51 @@
 //! What the operator installs: one folder per component, validated input to objects, observed objects to health. Pure.
+//!
+//! No client, clock, environment or randomness: [`validate`] turns the specification and the facts of the cluster into an
+//! [`Input`], a [`Component`] turns the input into objects, probes (as data) and, from what was observed, health.
+
+#![forbid(unsafe_code)]
+
+mod cilium_agent;
+mod cilium_operator;
+mod collectors;
+mod component;
+mod crds;
+mod dashboards;
+mod facts;
+mod gateway;
+mod grafana;
+mod health;
+mod id;
+mod images;
+mod input;
+mod labels;
+mod lock;
+mod object;
+mod observed;
+mod probe;
+mod quantity;
+mod secret;
+mod template;
+mod validate;
+
+pub mod operator;
+mod operator_dashboard;
+mod prometheus;
+mod redis;
+mod trust;
+
+pub use component::{Component, RenderError, catalog, component};
+pub use facts::{ClusterFacts, NodeFacts, SecretFacts};
+pub use gloonet_api::{CILIUM_NAMESPACE, MESH_NAMESPACE, OPERATOR_NAMESPACE};
+pub use health::{Health, State, workload_health};
+pub use id::ComponentId;
+pub use images::{ImageError, ImageName, ImageResolver};
+pub use input::{ApiServer, Input};
+pub use lock::{ComponentEntry, ImageEntry, LockError, ReleaseLock};
+pub use observed::{
+    Observed, PodObservation, ProbeOutcome, ProbeResult, Trouble, Workload, WorkloadKind,
+    WorkloadRef,
+};
+pub use probe::{HttpCheck, PodSelector, Probe, ProbeKind, ProbeTarget, SecretKeyRef};
+pub use secret::{KeyUsage, SecretKind, SecretSpec};
+pub use validate::{Refusal, validate};

@@ -1,0 +1,62 @@
+use gloonet_api::cilium::Mtu;
+use kube_core::DynamicObject;
+use serde_json::json;
+
+use super::{daemonset, rbac};
+use crate::object::{Builder, digest};
+use crate::{ComponentId, Input, RenderError};
+
+const ADMISSION: &str = "admissionregistration.k8s.io/v1";
+
+pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
+    let builder = Builder::new(ComponentId::CiliumAgent, cilium_api::names::NAMESPACE);
+    let mut objects = Vec::new();
+    // Before the rights they limit.
+    for admission in cilium_api::admission::policies() {
+        objects.push(builder.typed((ADMISSION, "ValidatingAdmissionPolicy"), &admission.policy)?);
+        objects.push(builder.typed(
+            (ADMISSION, "ValidatingAdmissionPolicyBinding"),
+            &admission.binding,
+        )?);
+    }
+    objects.extend(rbac::all(&builder)?);
+    let config = config(input);
+    let digest = digest(&[&config.to_string()]);
+    objects.push(builder.namespaced(
+        ("v1", "ConfigMap"),
+        cilium_api::names::CONFIG_MAP,
+        json!({"data": config}),
+    )?);
+    objects.push(daemonset::daemonset(&builder, input, &digest)?);
+    Ok(objects)
+}
+
+/// The keys of upstream's ConfigMap `cilium-config` that this agent reads or that tools look at.
+fn config(input: &Input) -> serde_json::Value {
+    let cilium = &input.spec.cilium;
+    let pool: Vec<String> = input.pool.iter().map(ToString::to_string).collect();
+    let mtu = match cilium.routing.mtu {
+        Mtu::Auto => 0,
+        Mtu::Bytes(bytes) => bytes,
+    };
+    json!({
+        "agent-health-port": cilium_api::names::AGENT_HEALTH_PORT.to_string(),
+        "cluster-name": input.cluster_name(),
+        "cluster-pool-ipv4-cidr": pool.join(" "),
+        "cluster-pool-ipv4-mask-size": cilium.ipam.mask_size.to_string(),
+        "cni-exclusive": "true",
+        "debug": "false",
+        "devices": "",
+        "enable-ipv4": "true",
+        "enable-ipv4-masquerade": "true",
+        "enable-ipv6": "false",
+        "identity-allocation-mode": "crd",
+        "ipam": "cluster-pool",
+        "kube-proxy-replacement": cilium.kube_proxy_replacement.is_enabled().to_string(),
+        "mtu": mtu.to_string(),
+        "prometheus-serve-addr": format!(":{}", cilium_api::names::AGENT_METRICS_PORT),
+        "routing-mode": "tunnel",
+        "tunnel-port": cilium_api::names::TUNNEL_PORT.to_string(),
+        "tunnel-protocol": "vxlan",
+    })
+}

@@ -1,0 +1,100 @@
+use super::*;
+use crate::State;
+use crate::component::tests::{answered, failed, input, named, running};
+
+fn two_nodes() -> Observed {
+    let mut observed = running(&WORKLOAD, 2);
+    for node in ["control-plane", "worker-1"] {
+        observed.nodes.push(node.to_owned());
+        observed
+            .cilium_nodes
+            .insert(node.to_owned(), vec!["10.244.0.0/24".to_owned()]);
+        observed.probes.push(answered(
+            DATAPATH,
+            &format!("kube-system/cilium-{node}"),
+            &[],
+        ));
+    }
+    observed
+}
+
+#[test]
+fn every_node_with_addresses_and_a_working_datapath_is_healthy() {
+    let health = CiliumAgent.health(&input(), &two_nodes());
+    assert_eq!(
+        (health.state, health.ready, health.desired),
+        (State::Healthy, 2, 2),
+        "{}",
+        health.message
+    );
+}
+
+#[test]
+fn a_node_without_pod_cidr_is_named() {
+    let mut observed = two_nodes();
+    observed.cilium_nodes.remove("worker-1");
+    let health = CiliumAgent.health(&input(), &observed);
+    assert_eq!(health.state, State::Progressing);
+    assert!(health.message.contains("worker-1"), "{}", health.message);
+}
+
+#[test]
+fn a_soaking_agent_does_not_hold_back_the_platform() {
+    let mut observed = two_nodes();
+    observed.workloads[0].available = 0;
+    assert_eq!(
+        CiliumAgent.health(&input(), &observed).state,
+        State::Healthy
+    );
+}
+
+#[test]
+fn a_datapath_that_fails_twice_is_degraded_and_once_is_not() {
+    let mut observed = two_nodes();
+    let target = observed.probes[0].target.clone();
+    observed.probes[0] = failed(DATAPATH, &target, "missing default/web-0");
+    assert_eq!(
+        CiliumAgent.health(&input(), &observed).state,
+        State::Progressing
+    );
+    observed.earlier = vec![failed(DATAPATH, &target, "missing default/web-0")];
+    let health = CiliumAgent.health(&input(), &observed);
+    assert_eq!(health.state, State::Degraded);
+    assert!(
+        health.message.contains("default/web-0"),
+        "{}",
+        health.message
+    );
+}
+
+#[test]
+fn the_running_agent_cannot_reach_the_nodes_cni_programs() {
+    let objects = CiliumAgent.objects(&input()).unwrap();
+    let daemonset = named(&objects, "DaemonSet", "cilium");
+    let mounts = &daemonset.data["spec"]["template"]["spec"]["containers"][0]["volumeMounts"];
+    assert!(!mounts.to_string().contains("cni-programs"), "{mounts}");
+    assert!(!mounts.to_string().contains("/opt/cni"), "{mounts}");
+}
+
+#[test]
+fn the_agent_asks_for_no_secrets_no_deletes_and_no_wildcards() {
+    let objects = CiliumAgent.objects(&input()).unwrap();
+    for kind in ["ClusterRole", "Role"] {
+        let rules = named(&objects, kind, "cilium").data["rules"].to_string();
+        for forbidden in ["secrets", "delete", "\"*\"", "exec", "proxy", "escalate"] {
+            assert!(!rules.contains(forbidden), "{forbidden} in {rules}");
+        }
+    }
+}
+
+#[test]
+fn the_admission_policies_come_before_the_rights_they_limit() {
+    let objects = CiliumAgent.objects(&input()).unwrap();
+    let position = |kind: &str| {
+        objects
+            .iter()
+            .position(|object| object.types.as_ref().unwrap().kind == kind)
+            .unwrap()
+    };
+    assert!(position("ValidatingAdmissionPolicyBinding") < position("ClusterRole"));
+}

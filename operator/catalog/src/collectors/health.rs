@@ -1,0 +1,66 @@
+use super::{ANSWERS, FAILED, FLOW, QUEUE, QUEUED, SENT, WORKLOAD};
+use crate::health::{all_answered, value, worst};
+use crate::{Health, Observed, workload_health};
+
+/// Share of the sending queue above which points are about to be lost.
+const FULL: f64 = 0.9;
+
+pub(super) fn judge(observed: &Observed) -> Health {
+    let pods = workload_health(observed, &WORKLOAD);
+    if !pods.is_healthy() {
+        return pods;
+    }
+    let answers = all_answered(observed, ANSWERS, true);
+    let measured = all_answered(observed, FLOW, true);
+    let desired = pods.desired;
+    let flow = worst(backlog(observed), arrival(observed));
+    worst(worst(worst(pods, answers), measured), flow)
+        .or_message(format!("{desired} nodes send to the gateway"))
+}
+
+fn backlog(observed: &Observed) -> Health {
+    for result in observed.probes.iter().filter(|result| result.probe == FLOW) {
+        let at = |results, name| value(results, FLOW, &result.target, name).copied();
+        if let (Some(now), Some(before)) =
+            (at(&observed.probes, FAILED), at(&observed.earlier, FAILED))
+            && now > before
+        {
+            let lost = now - before;
+            return Health::degraded(format!(
+                "{} could not send {lost:.0} metric points since the last look; see its log",
+                result.target
+            ));
+        }
+        if let (Some(queued), Some(size)) =
+            (at(&observed.probes, QUEUED), at(&observed.probes, QUEUE))
+            && size > 0.0
+            && queued / size > FULL
+        {
+            return Health::degraded(format!(
+                "{} has {queued:.0} of {size:.0} places of its sending queue taken; the gateway does not keep up",
+                result.target
+            ));
+        }
+    }
+    Health::healthy("")
+}
+
+/// Healthy is only what has arrived at the gateway: a collector that never sent anything may hold a wrong certificate.
+fn arrival(observed: &Observed) -> Health {
+    let silent: Vec<&str> = observed
+        .probes
+        .iter()
+        .filter(|result| result.probe == FLOW)
+        .filter(|result| {
+            value(&observed.probes, FLOW, &result.target, SENT).is_none_or(|sent| *sent <= 0.0)
+        })
+        .map(|result| result.target.as_str())
+        .collect();
+    if silent.is_empty() {
+        return Health::healthy("");
+    }
+    Health::progressing(format!(
+        "nothing sent to the gateway yet: {}",
+        silent.join(", ")
+    ))
+}

@@ -1,0 +1,103 @@
+use kube_core::DynamicObject;
+use serde_json::{Value, json};
+
+use super::{HEALTH, SELF_METRICS, WORKLOAD};
+use crate::gateway::{self, objects::UID};
+use crate::labels::CONFIG_DIGEST;
+use crate::object::{
+    Builder, allow, container_security, digest, http_probe, image, nodes, pod_security, pods,
+    pull_secrets, requirements,
+};
+use crate::{ComponentId, ImageName, Input, RenderError, prometheus, template, trust};
+
+const NAME: &str = WORKLOAD.name;
+const CONFIG_MAP: &str = "gloo-telemetry-collector-config";
+
+pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
+    let builder = Builder::new(ComponentId::Collectors, WORKLOAD.namespace);
+    let configuration = configuration(input)?;
+    Ok(vec![
+        builder.service_account(NAME, false)?,
+        builder.config_map(CONFIG_MAP, &[("relay.yaml", &configuration)])?,
+        daemonset(&builder, input, &digest(&[&configuration]))?,
+        policy(&builder, input)?,
+    ])
+}
+
+pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
+    let service = gateway::WORKLOAD;
+    let values = json!({
+        "cluster": input.cluster_name(),
+        "cilium": input.cilium(),
+        "ciliumMetrics": cilium_api::names::AGENT_METRICS_PORT,
+        "gateway": format!("{}.{}.svc:{}", service.name, service.namespace, gateway::OTLP),
+        "serverName": trust::GATEWAY_SERVER,
+        "selfMetrics": SELF_METRICS,
+        "health": HEALTH,
+    });
+    template::render(
+        "collector.yaml",
+        include_str!("collector.yaml.hbs"),
+        &values,
+    )
+}
+
+fn daemonset(builder: &Builder, input: &Input, digest: &str) -> Result<DynamicObject, RenderError> {
+    let mut labels = builder.pod_labels(NAME);
+    labels["app.kubernetes.io/name"] = json!("telemetryCollector");
+    let spec = json!({
+        "selector": {"matchLabels": {"app": NAME}},
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%"}},
+        "template": {"metadata": {"labels": labels, "annotations": {CONFIG_DIGEST: digest}}, "spec": pod(input)},
+    });
+    builder.namespaced(("apps/v1", "DaemonSet"), NAME, json!({"spec": spec}))
+}
+
+fn pod(input: &Input) -> Value {
+    let field = |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}});
+    let mut container = json!({
+        "name": NAME,
+        "command": ["/otelcol-contrib"],
+        "args": ["--config=/conf/relay.yaml"],
+        "env": [field("NODE_IP", "status.hostIP"), field("NODE_NAME", "spec.nodeName")],
+        "ports": [
+            {"name": "self-metrics", "containerPort": SELF_METRICS, "protocol": "TCP"},
+            {"name": "health", "containerPort": HEALTH, "protocol": "TCP"},
+        ],
+        "startupProbe": http_probe("/", "health", 2, 60),
+        "livenessProbe": http_probe("/", "health", 20, 6),
+        "readinessProbe": http_probe("/", "health", 5, 3),
+        "resources": requirements(&input.spec.telemetry.collectors.resources),
+        "securityContext": container_security(),
+        "volumeMounts": [
+            {"name": "config", "mountPath": "/conf", "readOnly": true},
+            {"name": "certificates", "mountPath": "/etc/otel-certs", "readOnly": true},
+        ],
+    });
+    image(&mut container, &input.images, ImageName::OtelCollector);
+    let mut pod = json!({
+        "serviceAccountName": NAME,
+        "automountServiceAccountToken": false,
+        "enableServiceLinks": false,
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"operator": "Exists"}],
+        "securityContext": pod_security(UID),
+        "containers": [container],
+        "volumes": [
+            {"name": "config", "configMap": {"name": CONFIG_MAP}},
+            {"name": "certificates", "secret": {"secretName": trust::COLLECTOR_TLS}},
+        ],
+    });
+    pull_secrets(&mut pod, &input.images);
+    pod
+}
+
+fn policy(builder: &Builder, input: &Input) -> Result<DynamicObject, RenderError> {
+    let mut watchers = nodes(input);
+    watchers.push(pods(prometheus::WORKLOAD.name));
+    builder.network_policy(
+        NAME,
+        json!([allow(&[SELF_METRICS, HEALTH], watchers)]),
+        None,
+    )
+}

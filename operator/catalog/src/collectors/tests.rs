@@ -1,0 +1,69 @@
+use super::*;
+use crate::State;
+use crate::component::tests::{answered, collector_accepts, input, input_of, running};
+
+const POD: &str = "gloo-mesh/gloo-telemetry-collector-agent-0";
+
+fn seen(sent: f64, failed: f64, queued: f64) -> Observed {
+    let mut observed = running(&WORKLOAD, 1);
+    let values = [
+        (SENT, sent),
+        (FAILED, failed),
+        (QUEUED, queued),
+        (QUEUE, 1000.0),
+    ];
+    observed.probes = vec![answered(ANSWERS, POD, &[]), answered(FLOW, POD, &values)];
+    observed
+}
+
+#[test]
+fn sending_without_loss_is_healthy() {
+    assert_eq!(
+        Collectors.health(&input(), &seen(500.0, 0.0, 3.0)).state,
+        State::Healthy
+    );
+}
+
+#[test]
+fn a_collector_that_never_sent_is_not_healthy_and_is_named() {
+    let health = Collectors.health(&input(), &seen(0.0, 0.0, 0.0));
+    assert_eq!(health.state, State::Progressing);
+    assert!(health.message.contains(POD), "{}", health.message);
+}
+
+#[test]
+fn losing_points_or_a_full_queue_is_degraded() {
+    let mut losing = seen(500.0, 40.0, 0.0);
+    losing.earlier = seen(500.0, 10.0, 0.0).probes;
+    let health = Collectors.health(&input(), &losing);
+    assert_eq!(health.state, State::Degraded);
+    assert!(
+        health.message.contains("30 metric points"),
+        "{}",
+        health.message
+    );
+    assert_eq!(
+        Collectors.health(&input(), &seen(500.0, 0.0, 950.0)).state,
+        State::Degraded
+    );
+}
+
+#[test]
+fn the_collector_program_accepts_the_rendered_file() {
+    collector_accepts(&objects::configuration(&input()).unwrap());
+}
+
+#[test]
+fn the_collector_program_accepts_the_file_without_cilium() {
+    let input = input_of(|spec| spec.cilium.state = gloonet_api::ManagementState::Removed);
+    collector_accepts(&objects::configuration(&input).unwrap());
+}
+
+#[test]
+fn a_cluster_name_reaches_the_resource_attribute() {
+    assert!(
+        objects::configuration(&input())
+            .unwrap()
+            .contains("value: \"west\"")
+    );
+}

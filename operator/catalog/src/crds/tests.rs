@@ -1,0 +1,45 @@
+use super::*;
+use crate::State;
+
+fn all_established() -> Observed {
+    let established_crds = cilium_api::crds()
+        .into_iter()
+        .filter_map(|crd| crd.metadata.name)
+        .collect();
+    Observed {
+        established_crds,
+        complete: true,
+        ..Observed::default()
+    }
+}
+
+#[test]
+fn all_definitions_established_is_healthy() {
+    assert_eq!(health::judge(&all_established()).state, State::Healthy);
+}
+
+#[test]
+fn a_definition_removed_by_hand_is_named() {
+    let mut observed = all_established();
+    observed
+        .established_crds
+        .retain(|name| name != "ciliumnodes.cilium.io");
+    let health = health::judge(&observed);
+    assert_eq!(health.state, State::Progressing);
+    assert!(
+        health.message.contains("ciliumnodes.cilium.io"),
+        "{}",
+        health.message
+    );
+}
+
+#[test]
+fn the_definitions_are_rendered_without_a_status() {
+    for object in objects::all().unwrap() {
+        assert!(
+            object.data.get("status").is_none(),
+            "{:?}",
+            object.metadata.name
+        );
+    }
+}

@@ -1,0 +1,62 @@
+//! Dashboards as ConfigMaps: with the label that Grafana's sidecar looks for, and mounted by the managed Grafana.
+
+use kube_core::DynamicObject;
+use serde_json::json;
+
+use crate::RenderError;
+use crate::object::Builder;
+
+/// One dashboard file of `dashboards/`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dashboard {
+    pub(crate) config_map: &'static str,
+    pub(crate) file: &'static str,
+    pub(crate) uid: &'static str,
+    pub(crate) json: &'static str,
+}
+
+pub(crate) const OPERATOR: Dashboard = Dashboard {
+    config_map: "gloonet-dashboard-operator",
+    file: "operator.json",
+    uid: "gloonet-operator",
+    json: include_str!("../../../dashboards/operator.json"),
+};
+
+/// Those of what the operator installs.
+pub(crate) const OPERANDS: [Dashboard; 3] = [
+    Dashboard {
+        config_map: "gloonet-dashboard-cilium-agent",
+        file: "cilium-agent.json",
+        uid: "gloonet-cilium-agent",
+        json: include_str!("../../../dashboards/cilium-agent.json"),
+    },
+    Dashboard {
+        config_map: "gloonet-dashboard-telemetry",
+        file: "telemetry.json",
+        uid: "gloonet-telemetry",
+        json: include_str!("../../../dashboards/telemetry.json"),
+    },
+    Dashboard {
+        config_map: "gloonet-dashboard-stores",
+        file: "stores.json",
+        uid: "gloonet-stores",
+        json: include_str!("../../../dashboards/stores.json"),
+    },
+];
+
+/// The ConfigMap of one dashboard.
+pub(crate) fn config_map(
+    builder: &Builder,
+    dashboard: &Dashboard,
+    namespace: &str,
+) -> Result<DynamicObject, RenderError> {
+    let metadata = json!({"name": dashboard.config_map, "namespace": namespace, "labels": {"grafana_dashboard": "1"}});
+    builder.object(
+        ("v1", "ConfigMap"),
+        metadata,
+        json!({"data": {dashboard.file: dashboard.json}}),
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::*;
+use crate::component::tests::input;
+
+#[derive(Deserialize)]
+struct Index {
+    exporters: BTreeMap<String, Exporter>,
+}
+
+#[derive(Deserialize)]
+struct Exporter {
+    job: String,
+    metrics: Vec<String>,
+}
+
+fn index() -> Index {
+    toml::from_str(include_str!("../../../../dashboards/metrics.toml")).unwrap()
+}
+
+fn all() -> impl Iterator<Item = &'static Dashboard> {
+    std::iter::once(&OPERATOR).chain(&OPERANDS)
+}
+
+/// Metric names of a PromQL expression: identifiers that are no function, no keyword and no label.
+fn metrics_of(expression: &str) -> BTreeSet<String> {
+    const KEYWORDS: [&str; 12] = [
+        "and",
+        "or",
+        "unless",
+        "by",
+        "without",
+        "on",
+        "ignoring",
+        "group_left",
+        "group_right",
+        "bool",
+        "offset",
+        "label_values",
+    ];
+    let mut names = BTreeSet::new();
+    let mut rest = expression;
+    while let Some(first) = rest.chars().next() {
+        let word: String = rest
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))
+            .collect();
+        if word.is_empty() {
+            let end = match first {
+                '"' => rest[1..].find('"').unwrap() + 2,
+                '{' => rest.find('}').unwrap() + 1,
+                '[' => rest.find(']').unwrap() + 1,
+                _ => first.len_utf8(),
+            };
+            rest = &rest[end..];
+            continue;
+        }
+        rest = &rest[word.len()..];
+        let after = rest.trim_start();
+        let labels =
+            ["by", "without", "on", "ignoring"].contains(&word.as_str()) && after.starts_with('(');
+        if labels {
+            rest = &after[after.find(')').unwrap() + 1..];
+        } else if !KEYWORDS.contains(&word.as_str())
+            && !after.starts_with('(')
+            && !word.starts_with(|c: char| c.is_ascii_digit())
+        {
+            names.insert(word);
+        }
+    }
+    names
+}
+
+fn expressions(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, child) in fields {
+                match child {
+                    Value::String(text) if key == "expr" => found.push(text.clone()),
+                    other => expressions(other, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| expressions(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_names_in_an_expression_are_found_and_labels_functions_and_keywords_are_not() {
+    let expression = r#"histogram_quantile(0.99, sum by (le, pod) (rate(a_bucket{pod=~"b"}[5m]))) / on (pod) c_total offset 5m"#;
+    assert_eq!(
+        metrics_of(expression),
+        BTreeSet::from(["a_bucket".to_owned(), "c_total".to_owned()])
+    );
+}
+
+#[test]
+fn every_metric_of_a_dashboard_or_an_alert_is_exported_by_something() {
+    let known: BTreeSet<String> = index()
+        .exporters
+        .into_values()
+        .flat_map(|exporter| exporter.metrics)
+        .collect();
+    let mut sources: Vec<(&str, Value)> = all()
+        .map(|dashboard| {
+            (
+                dashboard.file,
+                serde_json::from_str(dashboard.json).unwrap(),
+            )
+        })
+        .collect();
+    let alerts: Value =
+        serde_norway::from_str(include_str!("../../../../dashboards/alerts.yaml")).unwrap();
+    sources.push(("alerts.yaml", alerts));
+    for (file, value) in sources {
+        let mut found = Vec::new();
+        expressions(&value, &mut found);
+        assert!(found.len() > 3, "{file} has no expressions");
+        for expression in found {
+            for metric in metrics_of(&expression) {
+                assert!(
+                    known.contains(&metric),
+                    "{file}: {metric} in {expression} is in no exporter's list of dashboards/metrics.toml"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_exporter_of_the_index_is_scraped() {
+    let jobs: Vec<&str> = crate::prometheus::config::jobs(&input())
+        .iter()
+        .map(|job| job.name)
+        .collect();
+    for (name, exporter) in index().exporters {
+        assert!(
+            jobs.contains(&exporter.job.as_str()),
+            "{name}: no scrape job {}",
+            exporter.job
+        );
+    }
+}
+
+#[test]
+fn every_dashboard_has_the_uid_its_probe_asks_for_a_title_and_unique_panel_ids() {
+    for dashboard in all() {
+        let json: Value = serde_json::from_str(dashboard.json).unwrap();
+        assert_eq!(json["uid"], dashboard.uid);
+        assert!(
+            json["title"]
+                .as_str()
+                .is_some_and(|title| title.starts_with("GlooNetwork / "))
+        );
+        let ids: Vec<u64> = json["panels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|panel| panel["id"].as_u64().unwrap())
+            .collect();
+        assert_eq!(
+            ids.iter().collect::<BTreeSet<_>>().len(),
+            ids.len(),
+            "{}",
+            dashboard.file
+        );
+    }
+}

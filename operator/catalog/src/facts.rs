@@ -1,0 +1,40 @@
+//! What validation must know about the cluster. Read by the cluster crate; all of it is data.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+/// The cluster as far as validation and rendering depend on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClusterFacts {
+    /// The operator's own release, the default of `spec.version`.
+    pub operator_version: String,
+    /// The operator's own `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`.
+    pub api_server: Option<(String, u16)>,
+    pub nodes: Vec<NodeFacts>,
+    /// Known when it could be read (ServiceCIDR objects); otherwise overlap with services is not checked.
+    pub service_cidrs: Vec<Ipv4Net>,
+    /// Secrets the specification refers to, by name, in the platform's namespace; a missing entry is a missing Secret.
+    pub secrets: BTreeMap<String, SecretFacts>,
+    pub storage_classes: BTreeSet<String>,
+    /// A StorageClass carries the default annotation.
+    pub has_default_storage_class: bool,
+    /// Role of the last accepted specification; a change is refused.
+    pub previous_role: Option<String>,
+    /// `clusterName` of the last accepted specification; a change is refused.
+    pub previous_cluster_name: Option<String>,
+}
+
+/// One node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeFacts {
+    pub name: String,
+    pub internal_ips: Vec<Ipv4Addr>,
+}
+
+/// The keys of one Secret, never its values.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SecretFacts {
+    pub keys: BTreeSet<String>,
+}

@@ -1,0 +1,89 @@
+//! The OpenTelemetry gateway: takes OTLP over mutual TLS, offers the metrics to Prometheus.
+//!
+//! Owns Deployment, Service and configuration of `gloo-telemetry-gateway`. Ports: 4317 OTLP gRPC (client certificate of the
+//! operator's authority), 9091 relayed metrics, 8888 own metrics, 13133 health.
+
+mod health;
+pub(crate) mod objects;
+
+use kube_core::DynamicObject;
+
+use crate::{
+    Component, ComponentId, Health, HttpCheck, Input, Observed, PodSelector, Probe, ProbeKind,
+    ProbeTarget, RenderError, WorkloadKind, WorkloadRef,
+};
+
+pub(crate) const OTLP: u16 = 4317;
+pub(crate) const EXPORTER: u16 = 9091;
+pub(crate) const SELF_METRICS: u16 = 8888;
+pub(crate) const HEALTH: u16 = 13133;
+const ANSWERS: &str = "health";
+const FLOW: &str = "flow";
+/// Collector metrics that tell refused from accepted.
+const REFUSED: &str = "otelcol_receiver_refused_metric_points_total";
+const ACCEPTED: &str = "otelcol_receiver_accepted_metric_points_total";
+pub(crate) const WORKLOAD: WorkloadRef = WorkloadRef {
+    kind: WorkloadKind::Deployment,
+    namespace: gloonet_api::MESH_NAMESPACE,
+    name: "gloo-telemetry-gateway",
+    pod_label: ("app", "gloo-telemetry-gateway"),
+};
+
+#[derive(Debug)]
+pub(crate) struct Gateway;
+
+impl Component for Gateway {
+    fn id(&self) -> ComponentId {
+        ComponentId::Gateway
+    }
+
+    fn needs(&self) -> &'static [ComponentId] {
+        &[
+            ComponentId::Trust,
+            ComponentId::CiliumAgent,
+            ComponentId::Redis,
+            ComponentId::Prometheus,
+        ]
+    }
+
+    fn enabled(&self, input: &Input) -> bool {
+        input.gateway()
+    }
+
+    fn objects(&self, input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
+        objects::all(input)
+    }
+
+    fn probes(&self, _input: &Input) -> Vec<Probe> {
+        let pods = |port| {
+            ProbeTarget::EachPod(PodSelector::new(
+                WORKLOAD.namespace,
+                WORKLOAD.pod_label,
+                port,
+            ))
+        };
+        let metrics = vec![ACCEPTED.to_owned(), REFUSED.to_owned()];
+        vec![
+            Probe {
+                name: ANSWERS.to_owned(),
+                target: pods(HEALTH),
+                kind: ProbeKind::Http(HttpCheck::path("/")),
+            },
+            Probe {
+                name: FLOW.to_owned(),
+                target: pods(SELF_METRICS),
+                kind: ProbeKind::MetricSums {
+                    path: "/metrics".to_owned(),
+                    metrics,
+                },
+            },
+        ]
+    }
+
+    fn health(&self, _input: &Input, observed: &Observed) -> Health {
+        health::judge(observed)
+    }
+}
+
+#[cfg(test)]
+mod tests;

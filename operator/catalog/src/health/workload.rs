@@ -1,0 +1,56 @@
+//! The counts of a Deployment or DaemonSet to health.
+
+use super::{Health, diagnose};
+use crate::{Observed, Workload, WorkloadRef};
+
+/// Health of one workload from its counts and its pods.
+///
+/// Healthy when the controller has seen the newest generation and every desired pod is updated and available. Degraded when a
+/// pod has a reason that does not pass by itself, or when more pods are unavailable than a rollout may have at once while
+/// nothing is being rolled out. Otherwise Progressing.
+pub fn workload_health(observed: &Observed, workload: &WorkloadRef) -> Health {
+    if !observed.complete {
+        return Health::unknown(format!("{workload} could not be read"));
+    }
+    let found = observed.workloads.iter().find(|seen| {
+        seen.kind == workload.kind
+            && seen.namespace == workload.namespace
+            && seen.name == workload.name
+    });
+    match found {
+        None => Health::progressing(format!("{workload} does not exist yet")),
+        Some(seen) => {
+            judge(observed, workload, seen).counted(seen.available.min(seen.desired), seen.desired)
+        }
+    }
+}
+
+fn judge(observed: &Observed, workload: &WorkloadRef, seen: &Workload) -> Health {
+    if seen.observed_generation < seen.generation {
+        return Health::progressing(format!(
+            "{workload}: its controller has not seen generation {} yet",
+            seen.generation
+        ));
+    }
+    let complete = seen.updated >= seen.desired && seen.available >= seen.desired;
+    if complete {
+        return Health::healthy(format!(
+            "{} of {} pods available",
+            seen.available, seen.desired
+        ));
+    }
+    let counts = format!(
+        "{workload}: {} of {} pods available, {} updated",
+        seen.available, seen.desired, seen.updated
+    );
+    match diagnose::pods(observed, workload) {
+        Some(diagnosis) if diagnosis.lasting => {
+            Health::degraded(format!("{counts}; {}", diagnosis.sentence))
+        }
+        Some(diagnosis) => Health::progressing(format!("{counts}; {}", diagnosis.sentence)),
+        None => Health::progressing(counts),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+//! What components render from: validated, fully defaulted, images already resolved.
+
+use std::net::Ipv4Addr;
+
+use gloonet_api::{GlooNetworkSpec, ManagementState, Role};
+use ipnet::Ipv4Net;
+
+use crate::ImageResolver;
+
+/// A specification that was accepted for a cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    /// The specification with every default written out (`version` and `cilium.kubernetesService` included): `status.computed`.
+    pub spec: GlooNetworkSpec,
+    pub images: ImageResolver,
+    /// How host-network pods, and pods that must not depend on the service network, reach the API server.
+    pub api_server: ApiServer,
+    /// `spec.cilium.ipam.clusterPoolIPv4CIDRs`, parsed.
+    pub pool: Vec<Ipv4Net>,
+    /// InternalIPs of all nodes, sorted: the operator's probes and host-network scrapes come from there.
+    pub node_addresses: Vec<Ipv4Addr>,
+}
+
+/// Host and port of an API server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiServer {
+    pub host: String,
+    pub port: u16,
+}
+
+impl Input {
+    pub fn cluster_name(&self) -> &str {
+        &self.spec.cluster_name
+    }
+
+    /// The release that is being installed.
+    pub fn version(&self) -> &str {
+        self.spec.version.as_deref().unwrap_or_default()
+    }
+
+    /// Management parts (Redis, Prometheus, gateway, Grafana) run here.
+    pub fn manages(&self) -> bool {
+        self.spec.role != Role::Workload
+    }
+
+    pub(crate) fn cilium(&self) -> bool {
+        self.spec.cilium.state == ManagementState::Managed
+    }
+
+    pub(crate) fn gateway(&self) -> bool {
+        self.manages() && self.spec.telemetry.gateway.state == ManagementState::Managed
+    }
+
+    pub(crate) fn collectors(&self) -> bool {
+        self.gateway() && self.spec.telemetry.collectors.state == ManagementState::Managed
+    }
+}

@@ -1,0 +1,219 @@
+//! Where the operator's rights come from, one function per reason.
+
+use gloonet_api::grafana::GrafanaMode;
+use gloonet_api::{
+    CILIUM_NAMESPACE, GlooNetworkSpec, MESH_NAMESPACE, ManagementState, OPERATOR_NAMESPACE, Switch,
+};
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use kube_core::DynamicObject;
+
+use super::{API_SERVER_CONFIG_MAP, LEASE, rbac::Rights};
+
+const READ: [&str; 3] = ["get", "list", "watch"];
+/// Every kind the catalog may render: (apiVersion, kind) to plural, and whether it has a namespace. A test compares it with what is rendered.
+const KINDS: [(&str, &str, &str, bool); 16] = [
+    ("v1", "Namespace", "namespaces", false),
+    (
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        "customresourcedefinitions",
+        false,
+    ),
+    (
+        "admissionregistration.k8s.io/v1",
+        "ValidatingAdmissionPolicy",
+        "validatingadmissionpolicies",
+        false,
+    ),
+    (
+        "admissionregistration.k8s.io/v1",
+        "ValidatingAdmissionPolicyBinding",
+        "validatingadmissionpolicybindings",
+        false,
+    ),
+    (
+        "rbac.authorization.k8s.io/v1",
+        "ClusterRole",
+        "clusterroles",
+        false,
+    ),
+    (
+        "rbac.authorization.k8s.io/v1",
+        "ClusterRoleBinding",
+        "clusterrolebindings",
+        false,
+    ),
+    ("rbac.authorization.k8s.io/v1", "Role", "roles", true),
+    (
+        "rbac.authorization.k8s.io/v1",
+        "RoleBinding",
+        "rolebindings",
+        true,
+    ),
+    ("v1", "ServiceAccount", "serviceaccounts", true),
+    ("v1", "ConfigMap", "configmaps", true),
+    ("v1", "Service", "services", true),
+    (
+        "v1",
+        "PersistentVolumeClaim",
+        "persistentvolumeclaims",
+        true,
+    ),
+    ("apps/v1", "Deployment", "deployments", true),
+    ("apps/v1", "DaemonSet", "daemonsets", true),
+    (
+        "policy/v1",
+        "PodDisruptionBudget",
+        "poddisruptionbudgets",
+        true,
+    ),
+    (
+        "networking.k8s.io/v1",
+        "NetworkPolicy",
+        "networkpolicies",
+        true,
+    ),
+];
+/// Never deleted by the operator: user data hangs on them.
+const KEPT: [&str; 2] = ["Namespace", "CustomResourceDefinition"];
+
+/// What the operator does for itself: its resource, its Lease, its events, what it reads to judge.
+pub(super) fn own(rights: &mut Rights) {
+    rights.allow(
+        None,
+        "gloonetwork.io",
+        "gloonetworks",
+        None,
+        &["get", "list", "watch", "patch"],
+    );
+    rights.allow(
+        None,
+        "gloonetwork.io",
+        "gloonetworks/status",
+        None,
+        &["patch"],
+    );
+    rights.allow(None, "", "nodes", None, &READ);
+    rights.allow(None, "cilium.io", "ciliumnodes", None, &READ);
+    rights.allow(None, "networking.k8s.io", "servicecidrs", None, &["list"]);
+    rights.allow(None, "storage.k8s.io", "storageclasses", None, &["list"]);
+    // GlooNetwork has no namespace; events about it go to the default one.
+    rights.allow(
+        Some("default"),
+        "events.k8s.io",
+        "events",
+        None,
+        &["create", "patch"],
+    );
+    rights.allow(
+        Some(OPERATOR_NAMESPACE),
+        "coordination.k8s.io",
+        "leases",
+        None,
+        &["create"],
+    );
+    rights.allow(
+        Some(OPERATOR_NAMESPACE),
+        "coordination.k8s.io",
+        "leases",
+        Some(LEASE),
+        &["get", "patch", "update"],
+    );
+    rights.allow(
+        Some(OPERATOR_NAMESPACE),
+        "",
+        "configmaps",
+        Some(API_SERVER_CONFIG_MAP),
+        &["get"],
+    );
+    for namespace in [OPERATOR_NAMESPACE, MESH_NAMESPACE, CILIUM_NAMESPACE] {
+        rights.allow(Some(namespace), "", "pods", None, &READ);
+    }
+    for namespace in [OPERATOR_NAMESPACE, MESH_NAMESPACE] {
+        rights.allow(
+            Some(namespace),
+            "",
+            "secrets",
+            None,
+            &["create", "get", "list", "watch", "patch", "delete"],
+        );
+        rights.allow(
+            Some(namespace),
+            "",
+            "configmaps",
+            None,
+            &["create", "get", "list", "watch", "patch", "delete"],
+        );
+    }
+}
+
+/// What is rendered is created, read back, corrected, and (except what carries user data) deleted.
+pub(super) fn written(rights: &mut Rights, objects: &[DynamicObject]) {
+    for object in objects {
+        let Some((group, kind, plural, namespaced)) = kind_of(object) else {
+            continue;
+        };
+        let name = object.metadata.name.as_deref();
+        let namespace = object.metadata.namespace.as_deref().filter(|_| namespaced);
+        rights.allow(namespace, group, plural, None, &["create", "list", "watch"]);
+        rights.allow(namespace, group, plural, name, &["get", "patch"]);
+        if !KEPT.contains(&kind) {
+            rights.allow(namespace, group, plural, name, &["delete"]);
+        }
+    }
+}
+
+/// The rules of every role that is rendered, in the scope it is granted in.
+pub(super) fn granted(rights: &mut Rights, objects: &[DynamicObject]) {
+    for object in objects {
+        let Some((_, kind, ..)) = kind_of(object) else {
+            continue;
+        };
+        let namespace = match kind {
+            "ClusterRole" => None,
+            "Role" => object.metadata.namespace.as_deref(),
+            _ => continue,
+        };
+        let rules: Vec<PolicyRule> =
+            serde_json::from_value(object.data["rules"].clone()).unwrap_or_default();
+        for rule in rules {
+            let verbs: Vec<&str> = rule.verbs.iter().map(String::as_str).collect();
+            let names: Vec<Option<&str>> = match &rule.resource_names {
+                Some(names) => names.iter().map(|name| Some(name.as_str())).collect(),
+                None => vec![None],
+            };
+            for group in rule.api_groups.iter().flatten() {
+                for resource in rule.resources.iter().flatten() {
+                    names
+                        .iter()
+                        .for_each(|name| rights.allow(namespace, group, resource, *name, &verbs));
+                }
+            }
+        }
+    }
+}
+
+/// Specifications that together render every object there is.
+pub(super) fn shapes() -> Vec<GlooNetworkSpec> {
+    let full = GlooNetworkSpec::named("any");
+    let mut persistent = full.clone();
+    persistent.redis.managed.persistence.state = Switch::Enabled;
+    persistent.prometheus.managed.storage.state = Switch::Enabled;
+    persistent.telemetry.gateway.replicas = 2;
+    let mut foreign_cni = full.clone();
+    foreign_cni.cilium.state = ManagementState::Removed;
+    foreign_cni.grafana.mode = GrafanaMode::DashboardsOnly;
+    vec![full, persistent, foreign_cni]
+}
+
+/// Group, kind, plural and whether it has a namespace.
+pub(super) fn kind_of(
+    object: &DynamicObject,
+) -> Option<(&'static str, &'static str, &'static str, bool)> {
+    let types = object.types.as_ref()?;
+    let (api, kind, plural, namespaced) = KINDS
+        .iter()
+        .find(|(api, kind, ..)| *api == types.api_version && *kind == types.kind)?;
+    let group = api.rsplit_once('/').map_or("", |(group, _)| group);
+    Some((group, kind, plural, *namespaced))
+}

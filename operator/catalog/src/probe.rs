@@ -1,0 +1,106 @@
+//! What to measure at a running component, as data: the cluster crate executes it, [`crate::Component::health`] judges it.
+
+use std::collections::BTreeMap;
+
+/// One measurement of one component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// Unique within the component; [`crate::ProbeResult::probe`] repeats it.
+    pub name: String,
+    pub target: ProbeTarget,
+    pub kind: ProbeKind,
+}
+
+/// Where to measure. Pods are reached by pod IP, so neither DNS nor Services need to work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeTarget {
+    /// Every ready-or-not running pod that matches, each measured for itself.
+    EachPod(PodSelector),
+    /// The first ready pod that matches.
+    AnyPod(PodSelector),
+    /// A server of the user's, `host:port`.
+    Address(String),
+}
+
+/// Pods by namespace and labels, and the port to talk to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodSelector {
+    pub namespace: String,
+    pub labels: BTreeMap<String, String>,
+    pub port: u16,
+}
+
+/// How to measure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeKind {
+    /// `GET path`; good when the status is 2xx and the body holds [`HttpCheck::body_contains`].
+    Http(HttpCheck),
+    /// `AUTH`, `PING`, `SET` of `probe_key` with an expiry, `GET`, `DEL`, `INFO`.
+    /// Values: `used_memory`, `maxmemory`, `aof_enabled`, `aof_last_write_ok`, `loading` (bytes or 0/1).
+    RedisReadWrite {
+        username: Option<SecretKeyRef>,
+        password: Option<SecretKeyRef>,
+        /// TLS when present; `ca` then names the trusted certificate, the system's roots when `ca` is absent.
+        tls: Option<RedisTls>,
+        probe_key: String,
+    },
+    /// Prometheus instant query `avg by (job) (up)`; answered when the query was.
+    /// Values: for each of `jobs` its share of targets that are up (0 to 1), absent when the job has no target.
+    PrometheusJobsUp { path: String, jobs: Vec<String> },
+    /// Text exposition at `path`; values: for each name the sum over all series of the metrics so called.
+    /// A name without series is left out of the values.
+    MetricSums { path: String, metrics: Vec<String> },
+}
+
+/// What an HTTP answer must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpCheck {
+    pub path: String,
+    pub body_contains: Option<String>,
+    /// Basic authentication.
+    pub basic_auth: Option<(SecretKeyRef, SecretKeyRef)>,
+}
+
+/// TLS towards a Redis of the user's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisTls {
+    pub ca: Option<SecretKeyRef>,
+}
+
+/// One key of one Secret; the value never leaves the executor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretKeyRef {
+    pub namespace: String,
+    pub name: String,
+    pub key: String,
+}
+
+impl SecretKeyRef {
+    pub fn new(namespace: &str, name: &str, key: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            key: key.to_owned(),
+        }
+    }
+}
+
+impl PodSelector {
+    pub fn new(namespace: &str, label: (&str, &str), port: u16) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            labels: BTreeMap::from([(label.0.to_owned(), label.1.to_owned())]),
+            port,
+        }
+    }
+}
+
+impl HttpCheck {
+    pub fn path(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            body_contains: None,
+            basic_auth: None,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+use gloonet_api::{CILIUM_NAMESPACE, MESH_NAMESPACE, OPERATOR_NAMESPACE};
+use kube_core::DynamicObject;
+use serde_json::{Value, json};
+
+use super::{PORT, WORKLOAD, config};
+use crate::labels::CONFIG_DIGEST;
+use crate::object::{
+    Builder, allow, container_security, digest, http_probe, image, nodes, pod_security, pods,
+    pull_secrets, requirements,
+};
+use crate::{ComponentId, ImageName, Input, RenderError};
+
+const NAME: &str = WORKLOAD.name;
+const CONFIG_MAP: &str = "prometheus-server";
+const CLAIM: &str = "prometheus-server-data";
+const RBAC: &str = "rbac.authorization.k8s.io/v1";
+/// `nobody` of upstream's image.
+const UID: u32 = 65534;
+
+pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
+    let builder = Builder::new(ComponentId::Prometheus, WORKLOAD.namespace);
+    let configuration = config::configuration(input)?;
+    let mut objects = vec![builder.service_account(NAME, true)?];
+    objects.extend(discovery(input)?);
+    objects.push(builder.config_map(
+        CONFIG_MAP,
+        &[
+            ("prometheus.yml", &configuration),
+            ("alerts.yaml", config::ALERTS),
+        ],
+    )?);
+    objects.extend(claim(&builder, input)?);
+    objects.push(deployment(
+        &builder,
+        input,
+        &digest(&[&configuration, config::ALERTS]),
+    )?);
+    objects.push(builder.service(NAME, &[("http", 80, "http")])?);
+    objects.push(policy(&builder, input)?);
+    Ok(objects)
+}
+
+/// Pods of our namespaces, nothing else and nothing cluster-wide.
+fn discovery(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
+    let mut namespaces = vec![MESH_NAMESPACE, OPERATOR_NAMESPACE];
+    if input.cilium() {
+        namespaces.push(CILIUM_NAMESPACE);
+    }
+    let mut objects = Vec::new();
+    for namespace in namespaces {
+        let builder = Builder::new(ComponentId::Prometheus, namespace);
+        let rules = json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}]);
+        objects.push(builder.namespaced((RBAC, "Role"), NAME, json!({"rules": rules}))?);
+        objects.push(builder.namespaced((RBAC, "RoleBinding"), NAME, json!({
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": NAME},
+            "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": WORKLOAD.namespace}],
+        }))?);
+    }
+    Ok(objects)
+}
+
+fn claim(builder: &Builder, input: &Input) -> Result<Option<DynamicObject>, RenderError> {
+    let storage = &input.spec.prometheus.managed.storage;
+    if !storage.state.is_enabled() {
+        return Ok(None);
+    }
+    let mut spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": storage.size}}});
+    if let Some(class) = &storage.storage_class {
+        spec["storageClassName"] = json!(class);
+    }
+    builder
+        .namespaced(
+            ("v1", "PersistentVolumeClaim"),
+            CLAIM,
+            json!({"spec": spec}),
+        )
+        .map(Some)
+}
+
+fn deployment(
+    builder: &Builder,
+    input: &Input,
+    digest: &str,
+) -> Result<DynamicObject, RenderError> {
+    let spec = json!({
+        "replicas": 1,
+        "selector": {"matchLabels": {"app": NAME}},
+        // Two servers on one database would lock each other out.
+        "strategy": {"type": "Recreate"},
+        "template": {
+            "metadata": {"labels": builder.pod_labels(NAME), "annotations": {CONFIG_DIGEST: digest}},
+            "spec": pod(input),
+        },
+    });
+    builder.namespaced(("apps/v1", "Deployment"), NAME, json!({"spec": spec}))
+}
+
+fn pod(input: &Input) -> Value {
+    let storage = &input.spec.prometheus.managed.storage;
+    let data = if storage.state.is_enabled() {
+        json!({"name": "data", "persistentVolumeClaim": {"claimName": CLAIM}})
+    } else {
+        json!({"name": "data", "emptyDir": {"sizeLimit": storage.size}})
+    };
+    let mut container = container(input);
+    image(&mut container, &input.images, ImageName::Prometheus);
+    let mut pod = json!({
+        "serviceAccountName": NAME,
+        "enableServiceLinks": false,
+        "terminationGracePeriodSeconds": 60,
+        "securityContext": pod_security(UID),
+        "containers": [container],
+        "volumes": [data, {"name": "config", "configMap": {"name": CONFIG_MAP}}],
+    });
+    pull_secrets(&mut pod, &input.images);
+    pod
+}
+
+fn container(input: &Input) -> Value {
+    let managed = &input.spec.prometheus.managed;
+    json!({
+        "name": "prometheus-server",
+        "command": ["/bin/prometheus"],
+        "args": [
+            "--config.file=/etc/prometheus/prometheus.yml",
+            "--storage.tsdb.path=/prometheus",
+            format!("--storage.tsdb.retention.time={}", managed.retention),
+            format!("--web.listen-address=:{PORT}"),
+        ],
+        "env": [
+            {"name": "KUBERNETES_SERVICE_HOST", "value": input.api_server.host},
+            {"name": "KUBERNETES_SERVICE_PORT", "value": input.api_server.port.to_string()},
+        ],
+        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+        "startupProbe": http_probe("/-/ready", "http", 2, 150),
+        "livenessProbe": http_probe("/-/healthy", "http", 20, 6),
+        "readinessProbe": http_probe("/-/ready", "http", 5, 3),
+        "resources": requirements(&managed.resources),
+        "securityContext": container_security(),
+        "volumeMounts": [
+            {"name": "config", "mountPath": "/etc/prometheus", "readOnly": true},
+            {"name": "data", "mountPath": "/prometheus"},
+        ],
+    })
+}
+
+fn policy(builder: &Builder, input: &Input) -> Result<DynamicObject, RenderError> {
+    let mut peers = nodes(input);
+    peers.extend(["grafana", "gloo-mesh-ui", "gloo-insights", NAME].map(pods));
+    builder.network_policy(NAME, json!([allow(&[PORT], peers)]), None)
+}

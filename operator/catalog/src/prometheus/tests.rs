@@ -1,0 +1,120 @@
+use std::process::Command;
+
+use gloonet_api::ManagementState;
+use gloonet_api::prometheus::ExternalPrometheus;
+
+use super::*;
+use crate::component::tests::{answered, input, input_of, named, program, run, running};
+use crate::{State, gateway};
+
+const POD: &str = "gloo-mesh/prometheus-server-0";
+
+fn seen(jobs: &[(&str, f64)]) -> Observed {
+    let mut observed = running(&WORKLOAD, 1);
+    observed.probes = vec![answered(READY, POD, &[]), answered(JOBS_UP, POD, jobs)];
+    observed
+}
+
+#[test]
+fn ready_with_its_own_job_up_is_healthy_while_the_rest_is_not_installed_yet() {
+    assert_eq!(
+        Prometheus
+            .health(&input(), &seen(&[("prometheus", 1.0)]))
+            .state,
+        State::Healthy
+    );
+}
+
+#[test]
+fn a_job_is_demanded_once_its_workload_is_up() {
+    let mut observed = seen(&[("prometheus", 1.0)]);
+    observed
+        .workloads
+        .extend(running(&gateway::WORKLOAD, 1).workloads);
+    let health = Prometheus.health(&input(), &observed);
+    assert_eq!(health.state, State::Progressing);
+    assert!(
+        health
+            .message
+            .contains("gloo-telemetry-gateway has no target"),
+        "{}",
+        health.message
+    );
+}
+
+#[test]
+fn a_target_that_is_down_is_counted() {
+    let health = Prometheus.health(&input(), &seen(&[("prometheus", 0.5)]));
+    assert_eq!(health.state, State::Progressing);
+    assert!(health.message.contains("50 %"), "{}", health.message);
+}
+
+#[test]
+fn an_external_prometheus_renders_nothing_and_is_asked_at_its_address() {
+    let input = input_of(|spec| {
+        spec.prometheus.mode = PrometheusMode::External;
+        spec.prometheus.external = Some(ExternalPrometheus {
+            address: "https://prometheus.example.org/".to_owned(),
+        });
+    });
+    assert!(Prometheus.objects(&input).unwrap().is_empty());
+    assert_eq!(
+        Prometheus.probes(&input)[0].target,
+        ProbeTarget::Address("https://prometheus.example.org".to_owned())
+    );
+}
+
+#[test]
+fn it_may_list_pods_in_our_namespaces_and_nothing_else() {
+    let objects = Prometheus.objects(&input()).unwrap();
+    assert!(
+        objects
+            .iter()
+            .all(|object| object.types.as_ref().unwrap().kind != "ClusterRole")
+    );
+    let rules = &named(&objects, "Role", "prometheus-server").data["rules"];
+    assert_eq!(
+        rules.to_string(),
+        r#"[{"apiGroups":[""],"resources":["pods"],"verbs":["list","watch"]}]"#
+    );
+}
+
+#[test]
+fn without_cilium_kube_system_is_left_alone() {
+    let input = input_of(|spec| spec.cilium.state = ManagementState::Removed);
+    let objects = Prometheus.objects(&input).unwrap();
+    assert!(
+        objects
+            .iter()
+            .all(|object| object.metadata.namespace.as_deref() != Some("kube-system"))
+    );
+    assert!(
+        !config::configuration(&input)
+            .unwrap()
+            .contains("kube-system")
+    );
+}
+
+#[test]
+fn promtool_accepts_the_rendered_configuration_and_the_alert_rules() {
+    let Some(promtool) = program("promtool") else {
+        return;
+    };
+    for input in [
+        input(),
+        input_of(|spec| spec.cilium.state = ManagementState::Removed),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let rules = folder.path().join("alerts.yaml");
+        std::fs::write(&rules, config::ALERTS).unwrap();
+        let rendered = config::configuration(&input).unwrap();
+        let file = folder.path().join("prometheus.yml");
+        std::fs::write(
+            &file,
+            rendered.replace("/etc/prometheus/alerts.yaml", rules.to_str().unwrap()),
+        )
+        .unwrap();
+        run(Command::new(&promtool).args(["check", "config"]).arg(&file));
+        run(Command::new(&promtool).args(["check", "rules"]).arg(&rules));
+    }
+}

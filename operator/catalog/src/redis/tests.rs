@@ -1,0 +1,197 @@
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use gloonet_api::Switch;
+use gloonet_api::redis::{ExternalRedis, ExternalTls};
+
+use super::*;
+use crate::component::tests::{answered, failed, input, input_of, named, program, running};
+use crate::{ProbeKind, ProbeTarget, State};
+
+const POD: &str = "gloo-mesh/gloo-mesh-redis-0";
+
+fn healthy() -> Observed {
+    let mut observed = running(&WORKLOAD, 1);
+    let values = [
+        ("used_memory", 1e6),
+        ("maxmemory", 1e8),
+        ("aof_enabled", 1.0),
+        ("aof_last_write_ok", 1.0),
+        ("loading", 0.0),
+    ];
+    observed.probes.push(answered(READ_WRITE, POD, &values));
+    observed
+}
+
+fn external() -> Input {
+    input_of(|spec| {
+        spec.redis.mode = RedisMode::External;
+        spec.redis.external = Some(ExternalRedis {
+            address: "redis.example.org:6380".to_owned(),
+            tls: ExternalTls::default(),
+            credentials_secret: None,
+        });
+    })
+}
+
+#[test]
+fn running_and_accepting_writes_is_healthy() {
+    assert_eq!(Redis.health(&input(), &healthy()).state, State::Healthy);
+}
+
+#[test]
+fn a_pod_that_runs_but_refuses_twice_is_degraded_with_its_words() {
+    let mut observed = healthy();
+    observed.probes = vec![failed(READ_WRITE, POD, "WRONGPASS")];
+    assert_eq!(Redis.health(&input(), &observed).state, State::Progressing);
+    observed.earlier.clone_from(&observed.probes);
+    let health = Redis.health(&input(), &observed);
+    assert_eq!(health.state, State::Degraded);
+    assert!(health.message.contains("WRONGPASS"), "{}", health.message);
+}
+
+#[test]
+fn loading_is_progressing_and_a_failed_append_only_file_or_full_memory_is_degraded() {
+    for (value, state) in [
+        (("loading", 1.0), State::Progressing),
+        (("aof_last_write_ok", 0.0), State::Degraded),
+        (("used_memory", 0.99e8), State::Degraded),
+    ] {
+        let mut observed = healthy();
+        let mut values = vec![
+            ("used_memory", 1e6),
+            ("maxmemory", 1e8),
+            ("aof_enabled", 1.0),
+            ("aof_last_write_ok", 1.0),
+            ("loading", 0.0),
+        ];
+        values.retain(|(name, _)| *name != value.0);
+        values.push(value);
+        observed.probes = vec![answered(READ_WRITE, POD, &values)];
+        assert_eq!(Redis.health(&input(), &observed).state, state, "{value:?}");
+    }
+}
+
+#[test]
+fn an_external_redis_renders_nothing_and_is_asked_over_tls() {
+    let input = external();
+    assert_eq!(Redis.objects(&input).unwrap().len(), 0);
+    let probe = &Redis.probes(&input)[0];
+    assert_eq!(
+        probe.target,
+        ProbeTarget::Address("redis.example.org:6380".to_owned())
+    );
+    assert!(matches!(
+        &probe.kind,
+        ProbeKind::RedisReadWrite {
+            tls: Some(_),
+            password: None,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn an_external_redis_that_cannot_be_reached_twice_is_degraded() {
+    let mut observed = Observed {
+        complete: true,
+        ..Observed::default()
+    };
+    observed.probes.push(failed(
+        READ_WRITE,
+        "redis.example.org:6380",
+        "connection refused",
+    ));
+    observed.earlier.clone_from(&observed.probes);
+    assert_eq!(Redis.health(&external(), &observed).state, State::Degraded);
+}
+
+#[test]
+fn a_volume_is_claimed_only_when_persistence_is_enabled() {
+    let claims = |input: &Input| {
+        let objects = Redis.objects(input).unwrap();
+        objects
+            .iter()
+            .filter(|object| object.types.as_ref().unwrap().kind == "PersistentVolumeClaim")
+            .count()
+    };
+    let persistent = input_of(|spec| {
+        spec.redis.managed.persistence.state = Switch::Enabled;
+        spec.redis.managed.persistence.storage_class = Some("fast".to_owned());
+    });
+    assert_eq!((claims(&input()), claims(&persistent)), (0, 1));
+}
+
+#[test]
+fn no_object_holds_the_password() {
+    let objects = Redis.objects(&input()).unwrap();
+    let config = named(&objects, "ConfigMap", "gloo-mesh-redis-config").data["data"]["redis.conf"]
+        .as_str()
+        .unwrap();
+    assert!(!config.contains("requirepass"), "{config}");
+}
+
+/// The real program reads the rendered file, keeps strangers out and lets our user in.
+#[test]
+fn redis_server_starts_with_the_rendered_file_and_the_acl() {
+    let Some(server) = program("redis-server") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let acl = folder.path().join("users.acl");
+    std::fs::write(&acl, "user default off\nuser gloonet on >secret ~* &* +@all -@admin -@dangerous -@scripting +info\n").unwrap();
+    let rendered = objects::configuration(&input()).unwrap();
+    let local = rendered
+        .replace("bind 0.0.0.0", "bind 127.0.0.1")
+        .replace("port 6379", &format!("port {port}"))
+        .replace("/etc/redis/acl/users.acl", acl.to_str().unwrap())
+        .replace("dir /data", &format!("dir {}", folder.path().display()));
+    let file = folder.path().join("redis.conf");
+    std::fs::write(&file, local).unwrap();
+    let mut child = std::process::Command::new(server)
+        .arg(&file)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let talked = std::panic::catch_unwind(|| talk(port));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    talked.unwrap();
+}
+
+fn talk(port: u16) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let stream = loop {
+        match TcpStream::connect(("127.0.0.1", port)) {
+            Ok(stream) => break stream,
+            Err(error) => assert!(
+                Instant::now() < deadline,
+                "redis-server does not listen: {error}"
+            ),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    let mut say = |line: &str| {
+        use std::io::{BufRead, BufReader, Write};
+        (&stream)
+            .write_all(format!("{line}\r\n").as_bytes())
+            .unwrap();
+        let mut answer = String::new();
+        BufReader::new(&stream).read_line(&mut answer).unwrap();
+        answer
+    };
+    assert!(say("SET gloonet:probe 1").starts_with("-NOAUTH"));
+    assert!(say("AUTH gloonet wrong").starts_with("-WRONGPASS"));
+    assert!(say("AUTH gloonet secret").starts_with("+OK"));
+    assert!(say("SET gloonet:probe 1 EX 10").starts_with("+OK"));
+    assert!(say("FLUSHALL").starts_with("-NOPERM"));
+    assert!(say("EVAL return 0").starts_with("-NOPERM"));
+}

@@ -1,0 +1,53 @@
+//! Which Secrets must exist. The values are made once by the cluster crate (randomness is an effect) and never regenerated.
+
+/// A Secret the operator makes when it is missing. A Secret that exists is kept; only missing keys are added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretSpec {
+    pub namespace: String,
+    pub name: String,
+    pub kind: SecretKind,
+}
+
+/// What the Secret holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretKind {
+    /// Keys `username` (as given) and `password` (`length` characters of `[A-Za-z0-9]`).
+    Password { username: String, length: usize },
+    /// Keys `username`, `password` and `users.acl`: a Redis ACL file that disables the default user and gives
+    /// `username` the `rules`, its password as `#<hex sha256>`.
+    RedisUser {
+        username: String,
+        rules: String,
+        length: usize,
+    },
+    /// Keys `tls.crt` and `tls.key` of a self-signed certificate authority. Valid `days` days.
+    Ca { common_name: String, days: u32 },
+    /// Keys `tls.crt`, `tls.key`, `ca.crt`, signed by the [`SecretKind::Ca`] of the named Secret in the operator's namespace.
+    /// Valid `days` days; made anew when less than a third of its life is left.
+    Leaf {
+        ca: String,
+        common_name: String,
+        dns_names: Vec<String>,
+        usages: Vec<KeyUsage>,
+        days: u32,
+    },
+}
+
+/// Extended key usage of a leaf (RFC 5280 §4.2.1.12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyUsage {
+    ServerAuth,
+    ClientAuth,
+}
+
+impl SecretKind {
+    /// The keys the Secret must hold.
+    pub fn keys(&self) -> &'static [&'static str] {
+        match self {
+            Self::Password { .. } => &["username", "password"],
+            Self::RedisUser { .. } => &["username", "password", "users.acl"],
+            Self::Ca { .. } => &["tls.crt", "tls.key"],
+            Self::Leaf { .. } => &["tls.crt", "tls.key", "ca.crt"],
+        }
+    }
+}

@@ -1,0 +1,95 @@
+use gloonet_api::grafana::GrafanaMode;
+use gloonet_api::redis::RedisMode;
+use gloonet_api::{MESH_NAMESPACE, OPERATOR_NAMESPACE};
+
+use crate::{Input, KeyUsage, SecretKind, SecretSpec};
+
+/// The operator's certificate authority; its key never leaves the operator's namespace.
+pub(crate) const CA: &str = "gloonet-ca";
+/// Server certificate of the gateway, under the name Gloo users bring their own in.
+pub(crate) const GATEWAY_TLS: &str = "gloo-telemetry-gateway-tls-secret";
+/// Client certificate of this cluster's collectors.
+pub(crate) const COLLECTOR_TLS: &str = "gloo-telemetry-collector-tls-secret";
+/// User, password and ACL file of the managed Redis.
+pub(crate) const REDIS_AUTH: &str = "gloo-mesh-redis-auth";
+/// Administrator of the managed Grafana.
+pub(crate) const GRAFANA_ADMIN: &str = "grafana-admin";
+/// The name collectors verify the gateway by.
+pub(crate) const GATEWAY_SERVER: &str = "gloo-telemetry-gateway.gloo-mesh";
+
+const CA_DAYS: u32 = 3650;
+const LEAF_DAYS: u32 = 90;
+const PASSWORD_LENGTH: usize = 32;
+/// No administration, no scripts (CVE-2025-49844 needed them); INFO for the operator's gate.
+const REDIS_RULES: &str = "~* &* +@all -@admin -@dangerous -@scripting +info";
+
+pub(super) fn all(input: &Input) -> Vec<SecretSpec> {
+    let mut secrets = Vec::new();
+    if input.gateway() {
+        secrets.push(secret(
+            OPERATOR_NAMESPACE,
+            CA,
+            SecretKind::Ca {
+                common_name: "GlooNetwork CA".to_owned(),
+                days: CA_DAYS,
+            },
+        ));
+        secrets.push(secret(
+            MESH_NAMESPACE,
+            GATEWAY_TLS,
+            leaf(
+                GATEWAY_SERVER,
+                ["", ".svc", ".svc.cluster.local"]
+                    .iter()
+                    .map(|suffix| format!("{GATEWAY_SERVER}{suffix}"))
+                    .collect(),
+                KeyUsage::ServerAuth,
+            ),
+        ));
+    }
+    if input.collectors() {
+        let name = input.cluster_name();
+        secrets.push(secret(
+            MESH_NAMESPACE,
+            COLLECTOR_TLS,
+            leaf(name, vec![name.to_owned()], KeyUsage::ClientAuth),
+        ));
+    }
+    if input.manages() && input.spec.redis.mode == RedisMode::Managed {
+        secrets.push(secret(
+            MESH_NAMESPACE,
+            REDIS_AUTH,
+            SecretKind::RedisUser {
+                username: "gloonet".to_owned(),
+                rules: REDIS_RULES.to_owned(),
+                length: PASSWORD_LENGTH,
+            },
+        ));
+    }
+    if input.manages() && input.spec.grafana.mode == GrafanaMode::Managed {
+        let kind = SecretKind::Password {
+            username: "admin".to_owned(),
+            length: PASSWORD_LENGTH,
+        };
+        secrets.push(secret(MESH_NAMESPACE, GRAFANA_ADMIN, kind));
+    }
+    secrets
+}
+
+fn secret(namespace: &str, name: &str, kind: SecretKind) -> SecretSpec {
+    SecretSpec {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        kind,
+    }
+}
+
+fn leaf(common_name: &str, dns_names: Vec<String>, usage: KeyUsage) -> SecretKind {
+    SecretKind::Leaf {
+        ca: CA.to_owned(),
+        common_name: common_name.to_owned(),
+        dns_names,
+        usages: vec![usage],
+        days: LEAF_DAYS,
+    }
+}

@@ -1,0 +1,350 @@
+use gloonet_api::prometheus::PrometheusMode;
+use gloonet_api::redis::{ExternalRedis, ExternalTls, RedisMode};
+use gloonet_api::{GlooNetworkSpec, ManagementState, Role, Switch};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use super::*;
+use crate::SecretFacts;
+use crate::component::tests::facts;
+
+/// The refusals of a specification that differs from the default in one thing.
+fn refused(change: impl FnOnce(&mut GlooNetworkSpec)) -> Vec<String> {
+    refused_with(change, |_| {})
+}
+
+fn refused_with(
+    change: impl FnOnce(&mut GlooNetworkSpec),
+    around: impl FnOnce(&mut ClusterFacts),
+) -> Vec<String> {
+    let (mut spec, mut facts) = (GlooNetworkSpec::named("west"), facts());
+    change(&mut spec);
+    around(&mut facts);
+    match validate(&spec, &facts) {
+        Ok(_) => Vec::new(),
+        Err(refusals) => refusals.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[track_caller]
+fn names(refusals: &[String], parts: &[&str]) {
+    assert_eq!(refusals.len(), 1, "{refusals:#?}");
+    for part in parts {
+        assert!(
+            refusals[0].contains(part),
+            "{part:?} is missing in: {}",
+            refusals[0]
+        );
+    }
+}
+
+fn pool(ranges: &[&str]) -> impl Fn(&mut GlooNetworkSpec) {
+    let ranges: Vec<String> = ranges.iter().map(|range| (*range).to_owned()).collect();
+    move |spec| spec.cilium.ipam.cluster_pool_ipv4_cidrs.clone_from(&ranges)
+}
+
+#[test]
+fn the_defaults_are_accepted_and_computed_in_full() {
+    let input = validate(&GlooNetworkSpec::named("west"), &facts()).unwrap();
+    assert_eq!(input.version(), "0.1.0");
+    assert_eq!(
+        input.spec.cilium.kubernetes_service.unwrap().host,
+        "172.30.0.10"
+    );
+    assert_eq!(input.node_addresses.len(), 2);
+}
+
+#[test]
+fn an_unknown_version_names_the_one_there_is() {
+    names(
+        &refused(|spec| spec.version = Some("9.0.0".to_owned())),
+        &["spec.version", "9.0.0", "0.1.0"],
+    );
+}
+
+#[test]
+fn a_pool_that_overlaps_a_node_names_the_node() {
+    names(
+        &refused(pool(&["172.30.0.0/16"])),
+        &[
+            "172.30.0.0/16",
+            "node control-plane",
+            "172.30.0.10",
+            "choose",
+        ],
+    );
+}
+
+#[test]
+fn a_pool_that_overlaps_services_names_their_range() {
+    names(
+        &refused(pool(&["10.96.128.0/17"])),
+        &["10.96.128.0/17", "10.96.0.0/16", "Service"],
+    );
+}
+
+#[test]
+fn ranges_of_the_pool_may_not_overlap_each_other() {
+    names(
+        &refused(pool(&["10.244.0.0/16", "10.244.128.0/17"])),
+        &["10.244.128.0/17 overlaps 10.244.0.0/16"],
+    );
+}
+
+#[test]
+fn a_pool_in_a_special_range_is_refused() {
+    for range in [
+        "127.0.0.0/16",
+        "169.254.0.0/16",
+        "224.0.0.0/16",
+        "0.0.0.0/0",
+    ] {
+        assert!(!refused(pool(&[range])).is_empty(), "{range}");
+    }
+}
+
+#[test]
+fn what_is_no_range_has_host_bits_or_is_too_small_is_refused_with_the_right_form() {
+    names(&refused(pool(&["ten"])), &["ten", "10.244.0.0/16"]);
+    names(
+        &refused(pool(&["10.244.1.0/16"])),
+        &["host bits", "write 10.244.0.0/16"],
+    );
+    names(
+        &refused(pool(&["10.244.0.0/25"])),
+        &["10.244.0.0/25", "maskSize"],
+    );
+}
+
+#[test]
+fn a_pool_with_fewer_blocks_than_nodes_is_refused_with_both_counts() {
+    names(
+        &refused(pool(&["10.244.0.0/24"])),
+        &["1 blocks", "2 nodes", "add a range"],
+    );
+}
+
+#[test]
+fn an_unknown_api_server_is_refused_with_the_field_to_set() {
+    let refusals = refused_with(|_| {}, |facts| facts.api_server = None);
+    names(&refusals, &["cilium.kubernetesService.host"]);
+}
+
+#[test]
+fn an_api_server_behind_the_service_network_that_cilium_is_to_serve_is_refused() {
+    let refusals = refused_with(
+        |_| {},
+        |facts| facts.api_server = Some(("10.96.0.1".to_owned(), 443)),
+    );
+    names(
+        &refusals,
+        &["10.96.0.1", "Service address", "control-plane node"],
+    );
+    let refusals = refused_with(
+        |spec| spec.cilium.state = ManagementState::Removed,
+        |facts| facts.api_server = Some(("10.96.0.1".to_owned(), 443)),
+    );
+    assert_eq!(refusals, Vec::<String>::new());
+}
+
+fn external(tls: ExternalTls, credentials: Option<&str>) -> impl FnOnce(&mut GlooNetworkSpec) {
+    let credentials_secret = credentials.map(str::to_owned);
+    move |spec| {
+        spec.redis.mode = RedisMode::External;
+        spec.redis.external = Some(ExternalRedis {
+            address: "redis.example.org:6379".to_owned(),
+            tls,
+            credentials_secret,
+        });
+    }
+}
+
+#[test]
+fn external_redis_without_an_address_is_refused() {
+    names(
+        &refused(|spec| spec.redis.mode = RedisMode::External),
+        &["redis.external.address", "host:port"],
+    );
+}
+
+#[test]
+fn a_missing_secret_and_a_secret_without_its_key_are_named() {
+    let missing = refused(external(ExternalTls::default(), Some("redis-auth-secrets")));
+    names(
+        &missing,
+        &[
+            "Secret gloo-mesh/redis-auth-secrets does not exist",
+            "password",
+        ],
+    );
+    let without_key = refused_with(
+        external(ExternalTls::default(), Some("redis-auth-secrets")),
+        |facts| {
+            let keys = ["username".to_owned()].into();
+            facts
+                .secrets
+                .insert("redis-auth-secrets".to_owned(), SecretFacts { keys });
+        },
+    );
+    names(&without_key, &["no key password", "username", "add it"]);
+}
+
+#[test]
+fn a_ca_secret_is_only_asked_for_when_tls_is_on() {
+    let tls = |state| ExternalTls {
+        state,
+        ca_secret: Some("redis-certs".to_owned()),
+    };
+    names(
+        &refused(external(tls(Switch::Enabled), None)),
+        &["redis-certs", "ca.crt"],
+    );
+    assert_eq!(
+        refused(external(tls(Switch::Disabled), None)),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn external_prometheus_without_an_address_and_with_a_broken_one_is_refused() {
+    names(
+        &refused(|spec| spec.prometheus.mode = PrometheusMode::External),
+        &["prometheus.external.address"],
+    );
+    for address in ["prometheus:9090", "http://", "http:///x", "https://a\"b"] {
+        let refusals = refused(|spec| {
+            spec.prometheus.mode = PrometheusMode::External;
+            spec.prometheus.external = Some(gloonet_api::prometheus::ExternalPrometheus {
+                address: address.to_owned(),
+            });
+        });
+        names(&refusals, &["no URL"]);
+    }
+}
+
+#[test]
+fn grafana_without_any_prometheus_is_refused() {
+    names(
+        &refused(|spec| spec.prometheus.mode = PrometheusMode::Disabled),
+        &["grafana.mode", "DashboardsOnly"],
+    );
+}
+
+#[test]
+fn a_role_or_name_that_changes_is_refused_with_the_old_one() {
+    let before = |facts: &mut ClusterFacts| {
+        facts.previous_role = Some("Management".to_owned());
+        facts.previous_cluster_name = Some("west".to_owned());
+    };
+    names(
+        &refused_with(|_| {}, before),
+        &[
+            "role cannot change from Management to Standalone",
+            "set it back",
+        ],
+    );
+    let renamed = refused_with(
+        |spec| (spec.cluster_name, spec.role) = ("east".to_owned(), Role::Management),
+        before,
+    );
+    names(&renamed, &["clusterName cannot change from west to east"]);
+}
+
+#[test]
+fn a_cluster_name_that_is_no_label_is_refused() {
+    for name in ["", "West", "-west", "a.b", &"x".repeat(64)] {
+        names(
+            &refused(|spec| name.clone_into(&mut spec.cluster_name)),
+            &["clusterName", "RFC 1123"],
+        );
+    }
+}
+
+#[test]
+fn storage_that_the_cluster_cannot_provide_is_refused() {
+    let wanted = |class: Option<&str>| {
+        let class = class.map(str::to_owned);
+        refused(move |spec| {
+            spec.redis.managed.persistence.state = Switch::Enabled;
+            spec.redis.managed.persistence.storage_class = class;
+        })
+    };
+    names(
+        &wanted(None),
+        &[
+            "no default StorageClass",
+            "redis.managed.persistence.storageClass",
+        ],
+    );
+    names(
+        &wanted(Some("slow")),
+        &["StorageClass slow does not exist", "fast"],
+    );
+    assert_eq!(wanted(Some("fast")), Vec::<String>::new());
+}
+
+#[test]
+fn data_that_does_not_fit_the_memory_limit_is_refused() {
+    let refusals = refused(|spec| spec.redis.managed.max_memory = Quantity("1Gi".to_owned()));
+    names(&refusals, &["redis.managed.maxMemory", "limits.memory"]);
+}
+
+#[test]
+fn a_request_above_its_limit_and_what_is_no_quantity_are_refused() {
+    let refusals = refused(|spec| {
+        spec.cilium
+            .resources
+            .requests
+            .insert("memory".to_owned(), Quantity("2Gi".to_owned()));
+    });
+    names(
+        &refusals,
+        &["cilium.resources.requests.memory", "2Gi", "512Mi"],
+    );
+    let refusals = refused(|spec| {
+        spec.cilium
+            .resources
+            .requests
+            .insert("cpu".to_owned(), Quantity("lots".to_owned()));
+    });
+    names(&refusals, &["cilium.resources.requests.cpu", "lots"]);
+}
+
+#[test]
+fn collectors_without_a_gateway_are_refused_with_the_cure() {
+    names(
+        &refused(|spec| spec.role = Role::Workload),
+        &["telemetry.collectors.state", "Workload", "Removed"],
+    );
+    let refusals = refused(|spec| spec.telemetry.gateway.state = ManagementState::Removed);
+    names(&refusals, &["telemetry.collectors.state", "Removed"]);
+}
+
+#[test]
+fn an_override_for_no_image_and_a_pause_of_no_component_are_refused() {
+    let refusals = refused(|spec| {
+        spec.images
+            .overrides
+            .insert("graphana".to_owned(), "a.example/b:1".to_owned());
+    });
+    names(&refusals, &["graphana", "grafana"]);
+}
+
+#[test]
+fn every_refusal_is_told_at_once() {
+    let refusals = refused(|spec| {
+        spec.version = Some("9".to_owned());
+        spec.redis.mode = RedisMode::External;
+        spec.prometheus.mode = PrometheusMode::External;
+    });
+    assert_eq!(refusals.len(), 3, "{refusals:#?}");
+}
+
+#[test]
+fn a_zero_or_malformed_retention_is_refused() {
+    for retention in ["0d", "d", "7 days", "7"] {
+        names(
+            &refused(|spec| retention.clone_into(&mut spec.prometheus.managed.retention)),
+            &["retention", "7d"],
+        );
+    }
+}
