@@ -150,6 +150,17 @@ impl Cluster {
         self.store.dir()
     }
 
+    /// Forgets the pid of a process, as if the lab had died between starting it and writing the pid down: for tests of
+    /// `down` and `up` after a crash.
+    pub fn forget_pid(&self, process: &str) -> Result<(), Error> {
+        self.store.record(|s| {
+            if let Some(record) = s.processes.get_mut(process) {
+                (record.pid, record.started) = (None, None);
+            }
+        })?;
+        Ok(())
+    }
+
     /// A kubeconfig with administrator's rights for programs on the machine.
     pub fn kubeconfig(&self) -> PathBuf {
         self.dir().admin_kubeconfig()

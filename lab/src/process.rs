@@ -12,6 +12,8 @@ use crate::state::ProcessRecord;
 /// Environment variable that carries [`ProcessRecord::marker`].
 pub const OWNER: &str = "GLOONET_LAB_OWNER";
 
+/// How long a killed process may take to be gone.
+const LAST: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
 
 /// Why a process could not be ended.
@@ -34,26 +36,63 @@ pub enum Error {
     },
 }
 
-/// Start time of a process in clock ticks since boot; `None` when there is no such process or it has ended and waits to be reaped.
+/// Start time of a process in clock ticks since boot; `None` when there is no such process or it has ended and waits to be
+/// reaped.
 pub fn started(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    parse_started(&stat)
+    look(pid).map(|life| life.started)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Life {
+    started: u64,
+    /// Killed, and busy dying: the first process of a pid namespace ends all others of it before it is gone.
+    exiting: bool,
+}
+
+/// `PF_EXITING` in field 9 of `/proc/PID/stat`.
+const EXITING: u64 = 0x4;
+
+fn look(pid: u32) -> Option<Life> {
+    parse_life(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// The name in field 2 may hold spaces and parentheses, so fields are counted from the last one.
-fn parse_started(stat: &str) -> Option<u64> {
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
-    if matches!(fields.next()?, "Z" | "X") {
+fn parse_life(stat: &str) -> Option<Life> {
+    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+    if matches!(*fields.first()?, "Z" | "X") {
         return None;
     }
-    fields.nth(18)?.parse().ok()
+    let flags: u64 = fields.get(6)?.parse().ok()?;
+    Some(Life {
+        started: fields.get(19)?.parse().ok()?,
+        exiting: flags & EXITING != 0,
+    })
 }
 
-/// The live pid of a record: the recorded one, or, when the lab died before it could write the pid down, the one that carries the marker.
+/// The live pid of a record: the recorded one, or, when the lab died before it could write the pid down, the one that
+/// carries the marker. One that is dying is waited for and then counts as gone.
 pub fn find(record: &ProcessRecord) -> Option<u32> {
-    match (record.pid, record.started) {
-        (Some(pid), Some(then)) => (started(pid) == Some(then)).then_some(pid),
-        _ => find_marked(record),
+    let (Some(pid), Some(then)) = (record.pid, record.started) else {
+        return find_marked(record);
+    };
+    let life = look(pid).filter(|life| life.started == then)?;
+    if life.exiting && wait_gone(pid, LAST) {
+        return None;
+    }
+    Some(pid)
+}
+
+/// Waits a little until processes that have ended are gone from the process table too. The machine's first process sees
+/// to that; one that takes long is not the lab's to mend.
+pub fn wait_reaped<'a>(records: impl IntoIterator<Item = &'a ProcessRecord>, patience: Duration) {
+    let end = Instant::now() + patience;
+    for pid in records.into_iter().filter_map(|record| record.pid) {
+        while look(pid).is_none()
+            && fs::exists(format!("/proc/{pid}")).unwrap_or(false)
+            && Instant::now() < end
+        {
+            std::thread::sleep(POLL);
+        }
     }
 }
 
@@ -95,24 +134,27 @@ pub fn stop(record: &ProcessRecord, patience: Duration) -> Result<(), Error> {
         }
     }
     signal(record, pid, Signal::SIGKILL)?;
-    let last = Duration::from_secs(20);
-    if wait_gone(pid, last) {
+    if wait_gone(pid, LAST) {
         return Ok(());
     }
     Err(Error::Immortal {
         pid,
         program: record.program.clone(),
-        seconds: last.as_secs(),
+        seconds: LAST.as_secs(),
     })
 }
 
 /// Ends processes at once, all of them together.
 pub fn kill_all<'a>(records: impl IntoIterator<Item = &'a ProcessRecord>) -> Result<(), Error> {
-    let live: Vec<_> = records.into_iter().filter_map(|record| Some((record, find(record)?))).collect();
+    let live: Vec<_> = records
+        .into_iter()
+        .filter_map(|record| Some((record, find(record)?)))
+        .collect();
     for (record, pid) in &live {
         signal(record, *pid, Signal::SIGKILL)?;
     }
-    live.iter().try_for_each(|(record, _)| stop(record, Duration::ZERO))
+    live.iter()
+        .try_for_each(|(record, _)| stop(record, Duration::ZERO))
 }
 
 fn signal(record: &ProcessRecord, pid: u32, signal: Signal) -> Result<(), Error> {
@@ -147,13 +189,31 @@ mod tests {
     #[test]
     fn the_start_time_is_found_behind_a_name_with_spaces_and_parentheses() {
         let stat = "42 (a) b (c) S 1 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
-        assert_eq!(parse_started(stat), Some(987_654));
+        assert_eq!(
+            parse_life(stat),
+            Some(Life {
+                started: 987_654,
+                exiting: false
+            })
+        );
     }
 
     #[test]
     fn a_zombie_counts_as_gone() {
         let stat = "42 (sleep) Z 1 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
-        assert_eq!(parse_started(stat), None);
+        assert_eq!(parse_life(stat), None);
+    }
+
+    #[test]
+    fn a_process_that_is_dying_is_told_from_a_live_one() {
+        let stat = "42 (etcd) D 1 42 42 0 -1 4194564 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
+        assert_eq!(
+            parse_life(stat),
+            Some(Life {
+                started: 987_654,
+                exiting: true
+            })
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `down`: takes back everything the state file names, in the reverse order of its making, whatever state it is in.
 
+use std::time::Duration;
+
 use super::up::timed;
 use super::{Cluster, Error, Report};
 use crate::addressing::Ordinal;
@@ -61,7 +63,9 @@ impl Cluster {
         for node in self.nodes()? {
             let _ = node.pause(false);
         }
-        process::kill_all(self.state()?.processes.values())?;
+        let records = self.state()?.processes;
+        process::kill_all(records.values())?;
+        process::wait_reaped(records.values(), Duration::from_secs(3));
         self.store.record(|s| s.processes.clear())?;
         Ok(true)
     }

@@ -1,0 +1,242 @@
+//! Tests that start real clusters. They need root and the built programs, so they run only with `GLOONET_LAB=1`:
+//! `GLOONET_LAB=1 cargo test -p gloonet-lab --test live`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use gloonet_lab::{Cluster, Options, Part, quiet};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+fn wanted() -> bool {
+    std::env::var("GLOONET_LAB").is_ok_and(|v| v == "1")
+}
+
+/// Takes the cluster down when the test ends, also when it fails.
+struct Guard(Cluster);
+
+impl Guard {
+    fn start(name: &str, workers: u32) -> Self {
+        let cluster = Cluster::open(name).unwrap();
+        cluster.down(&quiet).unwrap();
+        let guard = Self(cluster);
+        guard
+            .0
+            .up(
+                &Options {
+                    workers,
+                    ..Options::default()
+                },
+                &quiet,
+            )
+            .unwrap();
+        guard
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.down(&quiet);
+    }
+}
+
+/// What the machine itself shows of its network: nothing of a lab may ever be in it.
+fn machine_network() -> String {
+    let ip = |words: &str| {
+        let output = Command::new("ip").args(words.split(' ')).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let links: BTreeSet<String> = ip("-o link")
+        .lines()
+        .filter_map(|l| l.split(": ").nth(1).map(str::to_owned))
+        .collect();
+    format!(
+        "{links:?}\n{}\n{}",
+        ip("-4 addr show scope global"),
+        ip("route show table all type unicast")
+    )
+}
+
+/// Every namespace the processes of a cluster live in, as the kernel names them.
+fn namespaces_of(cluster: &Cluster) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for node in cluster.nodes().unwrap() {
+        let pid = node.init_pid().unwrap().unwrap();
+        for kind in ["net", "mnt", "uts", "cgroup", "pid"] {
+            found.insert(std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap());
+        }
+    }
+    found
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries.filter_map(|e| e.file_name().to_str()?.parse().ok())
+}
+
+/// Lines that tell what is left of a cluster on the machine.
+fn remains(cluster: &str, id: &str, namespaces: &BTreeSet<PathBuf>) -> Vec<String> {
+    let mut left = Vec::new();
+    for pid in processes() {
+        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        if String::from_utf8_lossy(&environ).contains(id) {
+            left.push(format!("process {pid} carries the cluster's marker"));
+        }
+        for kind in ["net", "mnt", "uts", "cgroup", "pid"] {
+            let namespace =
+                std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap_or_default();
+            if namespaces.contains(&namespace) {
+                left.push(format!(
+                    "process {pid} is in namespace {}",
+                    namespace.display()
+                ));
+            }
+        }
+    }
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let ours = |line: &&str| {
+        line.contains(&format!("gnl-{cluster}-"))
+            || line.contains(&format!("gloonet-lab/{cluster}/"))
+    };
+    left.extend(
+        mounts
+            .lines()
+            .filter(ours)
+            .map(|line| format!("mount {line}")),
+    );
+    let cgroups = Command::new("find")
+        .args([
+            "/sys/fs/cgroup",
+            "-path",
+            &format!("*gloonet-lab/{cluster}*"),
+        ])
+        .output()
+        .unwrap();
+    left.extend(
+        String::from_utf8_lossy(&cgroups.stdout)
+            .lines()
+            .map(|line| format!("cgroup {line}")),
+    );
+    let pins = std::fs::read_dir("/run/netns")
+        .map(|d| d.flatten().map(|e| e.path()).collect())
+        .unwrap_or_else(|_| Vec::new());
+    left.extend(
+        pins.iter()
+            .filter(|p| p.display().to_string().contains(&format!("gnl-{cluster}-")))
+            .map(|p| format!("pin {}", p.display())),
+    );
+    if Path::new("/var/lib/gloonet-lab").join(cluster).exists() {
+        left.push("state folder".into());
+    }
+    left
+}
+
+fn kill_hard(pid: u32) {
+    kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL).unwrap();
+}
+
+fn pid_of(cluster: &Cluster, process: &str) -> u32 {
+    cluster.state().unwrap().processes[process].pid.unwrap()
+}
+
+#[test]
+fn down_leaves_nothing_behind_also_after_a_crash() {
+    if !wanted() {
+        return;
+    }
+    let network = machine_network();
+    let guard = Guard::start("leak", 1);
+    let cluster = &guard.0;
+    assert_eq!(
+        machine_network(),
+        network,
+        "a running lab shows in the machine's network"
+    );
+    let (id, namespaces) = (cluster.state().unwrap().id, namespaces_of(cluster));
+
+    // A machine that crashes in the middle: some processes are gone, of others nobody wrote down the pid.
+    kill_hard(pid_of(cluster, "leak-worker-1/containerd"));
+    kill_hard(pid_of(cluster, "leak-control-plane/kube-apiserver"));
+    cluster.forget_pid("leak-control-plane/init").unwrap();
+    cluster.forget_pid("door").unwrap();
+    cluster.down(&quiet).unwrap();
+
+    assert_eq!(remains("leak", &id, &namespaces), Vec::<String>::new());
+    assert_eq!(machine_network(), network);
+}
+
+#[test]
+fn a_second_up_changes_nothing_and_repairs_what_was_killed() {
+    if !wanted() {
+        return;
+    }
+    let guard = Guard::start("again", 1);
+    let cluster = &guard.0;
+    let options = Options {
+        workers: 1,
+        ..Options::default()
+    };
+    let before = cluster.state().unwrap();
+    assert!(
+        !cluster.up(&options, &quiet).unwrap(),
+        "nothing was missing"
+    );
+    assert_eq!(cluster.state().unwrap(), before);
+
+    kill_hard(pid_of(cluster, "again-worker-1/init"));
+    kill_hard(pid_of(cluster, "again-control-plane/etcd"));
+    kill_hard(pid_of(cluster, "door"));
+    assert!(cluster.up(&options, &quiet).unwrap());
+    assert_eq!(cluster.status().unwrap().dead(), Vec::<String>::new());
+    let node = cluster.node("again-worker-1").unwrap();
+    assert!(node.exec(["ctr", "version"]).unwrap().status.success());
+}
+
+#[test]
+fn a_node_is_added_restarted_frozen_and_removed() {
+    if !wanted() {
+        return;
+    }
+    let guard = Guard::start("nodes", 1);
+    let cluster = &guard.0;
+    let name = cluster.add_node(&quiet).unwrap();
+    assert_eq!(name, "nodes-worker-2");
+    let node = cluster.node(&name).unwrap();
+    let (init, containerd) = (
+        node.init_pid().unwrap(),
+        pid_of(cluster, "nodes-worker-2/containerd"),
+    );
+    node.restart(Part::Containerd).unwrap();
+    assert_eq!(
+        node.init_pid().unwrap(),
+        init,
+        "only containerd was restarted"
+    );
+    assert_ne!(pid_of(cluster, "nodes-worker-2/containerd"), containerd);
+    node.restart(Part::Whole).unwrap();
+    assert_ne!(node.init_pid().unwrap(), init);
+    let host = node.exec(["hostname"]).unwrap();
+    assert_eq!(String::from_utf8_lossy(&host.stdout), "nodes-worker-2\n");
+
+    node.pause(true).unwrap();
+    let state = std::fs::read_to_string(format!(
+        "/proc/{}/stat",
+        pid_of(cluster, "nodes-worker-2/kubelet")
+    ))
+    .unwrap();
+    assert!(state.contains(") D ") || state.contains(") S "), "{state}");
+    cluster.remove_node(&name, true).unwrap();
+    assert!(cluster.node(&name).is_err());
+    let objects = cluster
+        .kubectl()
+        .args(["get", "nodes", "-o", "name"])
+        .output()
+        .unwrap();
+    assert!(!String::from_utf8_lossy(&objects.stdout).contains(&name));
+}
+
+#[test]
+fn a_cluster_name_that_is_a_path_is_refused() {
+    assert!(Cluster::open("../etc").is_err());
+}
