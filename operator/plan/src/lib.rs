@@ -1,1 +1,36 @@
-//! Desired and observed state to a plan of typed steps with reasons. Pure.
+//! Desired and observed state to a plan of typed steps with reasons, and what is said about it in status. Pure.
+//!
+//! Nothing here holds a client, reads a clock or draws a random number: time comes in as an argument, and the same
+//! arguments give the same plan.
+
+#![forbid(unsafe_code)]
+
+pub mod conditions;
+pub mod decide;
+pub mod desired;
+pub mod fight;
+pub mod fingerprint;
+pub mod graph;
+pub mod inventory;
+pub mod lint;
+pub mod live;
+pub mod object;
+pub mod progress;
+pub mod removal;
+pub mod report;
+pub mod step;
+
+pub use decide::{Plan, plan};
+pub use desired::{
+    Desired, DesiredComponent, DesiredObject, Intent, NeededSecret, SecretCondition,
+};
+pub use fight::{Fights, Verdict};
+pub use fingerprint::Fingerprint;
+pub use inventory::{Entry, Inventory};
+pub use live::{Live, LiveObject};
+pub use object::ObjectKey;
+pub use report::{Report, Situation, status};
+pub use step::{Reason, Step};
+
+#[cfg(test)]
+mod tests;

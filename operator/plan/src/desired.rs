@@ -1,0 +1,115 @@
+//! What shall be, per component.
+
+use gloonet_catalog::{ComponentId, Health, SecretSpec};
+use kube_core::DynamicObject;
+
+use crate::{Fingerprint, ObjectKey};
+
+/// What shall be: every component of the catalog, wanted or not, in any order.
+#[derive(Clone, Debug, Default)]
+pub struct Desired {
+    /// The components.
+    pub components: Vec<DesiredComponent>,
+}
+
+/// One component of the catalog.
+#[derive(Clone, Debug)]
+pub struct DesiredComponent {
+    /// Which.
+    pub id: ComponentId,
+    /// What must be healthy before it is installed or changed.
+    pub needs: Vec<ComponentId>,
+    /// What to do with it.
+    pub intent: Intent,
+    /// Its objects in the order they are applied, or why they could not be rendered. Empty unless it is wanted.
+    pub objects: Result<Vec<DesiredObject>, String>,
+    /// Secrets that must exist before its objects are applied.
+    pub secrets: Vec<NeededSecret>,
+    /// How it is now.
+    pub health: Health,
+}
+
+/// What to do with a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// Install and keep.
+    Wanted,
+    /// Leave as it is; nothing is written, health is still measured.
+    Paused,
+    /// Take away whatever of it is there.
+    Unwanted,
+}
+
+/// One rendered object.
+#[derive(Clone, Debug)]
+pub struct DesiredObject {
+    /// Its name.
+    pub key: ObjectKey,
+    /// Of its body.
+    pub fingerprint: Fingerprint,
+    /// What is applied.
+    pub body: DynamicObject,
+}
+
+/// A Secret that must exist, and how it is.
+#[derive(Clone, Debug)]
+pub struct NeededSecret {
+    /// What it must hold.
+    pub spec: SecretSpec,
+    /// How it is.
+    pub condition: SecretCondition,
+}
+
+/// How a needed Secret is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretCondition {
+    /// Nothing to do.
+    Complete,
+    /// It does not exist.
+    Missing,
+    /// It exists without some of its keys.
+    Incomplete,
+    /// A certificate in it has less than a third of its life left.
+    Expiring,
+}
+
+impl NeededSecret {
+    /// Name of the Secret.
+    pub fn key(&self) -> ObjectKey {
+        ObjectKey::secret(&self.spec.namespace, &self.spec.name)
+    }
+}
+
+impl DesiredObject {
+    /// `None` for a body without kind or name, which the catalog's own tests exclude.
+    pub fn new(body: DynamicObject) -> Option<Self> {
+        let key = ObjectKey::of(&body)?;
+        let fingerprint = Fingerprint::of(&serde_json::to_value(&body).ok()?);
+        Some(Self {
+            key,
+            fingerprint,
+            body,
+        })
+    }
+}
+
+impl DesiredComponent {
+    /// Keys of everything this component wants to exist, Secrets included.
+    pub(crate) fn keys(&self) -> Vec<ObjectKey> {
+        let objects = self
+            .objects
+            .iter()
+            .flatten()
+            .map(|object| object.key.clone());
+        objects
+            .chain(self.secrets.iter().map(NeededSecret::key))
+            .collect()
+    }
+}
+
+impl Desired {
+    /// One component.
+    pub fn get(&self, id: ComponentId) -> Option<&DesiredComponent> {
+        self.components.iter().find(|component| component.id == id)
+    }
+}

@@ -1,0 +1,150 @@
+//! Short hashes that tell whether an object says the same as before.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// The first 64 bits of a SHA-256 over a canonical form, in hexadecimal. Tells objects apart; proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Fingerprint(String);
+
+/// Metadata the API server or a controller writes by itself.
+const VOLATILE: [&str; 7] = [
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+    "uid",
+];
+
+impl Fingerprint {
+    /// Of everything in the value. The order of object keys does not matter.
+    pub fn of(value: &Value) -> Self {
+        let mut hash = Sha256::new();
+        feed(value, &mut hash);
+        Self::finish(hash)
+    }
+
+    /// Of what a person or another controller could have changed: everything but `status` and the metadata that the API
+    /// server keeps itself. Status updates and resync leave it alone.
+    pub fn of_content(object: &Value) -> Self {
+        let mut hash = Sha256::new();
+        let Value::Object(fields) = object else {
+            return Self::of(object);
+        };
+        for (name, value) in fields
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "status" | "metadata"))
+        {
+            hash.update(name.as_bytes());
+            feed(value, &mut hash);
+        }
+        if let Some(Value::Object(metadata)) = fields.get("metadata") {
+            for (name, value) in metadata
+                .iter()
+                .filter(|(name, _)| !VOLATILE.contains(&name.as_str()))
+            {
+                hash.update(name.as_bytes());
+                feed(value, &mut hash);
+            }
+        }
+        Self::finish(hash)
+    }
+
+    /// The hexadecimal digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn finish(hash: Sha256) -> Self {
+        Self(
+            hash.finalize()
+                .iter()
+                .take(8)
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+        )
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// Type tags and lengths keep `["ab"]` and `["a","b"]` apart.
+fn feed(value: &Value, hash: &mut Sha256) {
+    match value {
+        Value::Null => hash.update(b"n"),
+        Value::Bool(true) => hash.update(b"t"),
+        Value::Bool(false) => hash.update(b"f"),
+        Value::Number(number) => text(b"d", &number.to_string(), hash),
+        Value::String(string) => text(b"s", string, hash),
+        Value::Array(items) => {
+            hash.update(b"[");
+            hash.update(items.len().to_le_bytes());
+            items.iter().for_each(|item| feed(item, hash));
+        }
+        Value::Object(fields) => {
+            hash.update(b"{");
+            hash.update(fields.len().to_le_bytes());
+            let mut sorted: Vec<_> = fields.iter().collect();
+            sorted.sort_unstable_by_key(|(name, _)| name.as_str());
+            for (name, child) in sorted {
+                text(b"k", name, hash);
+                feed(child, hash);
+            }
+        }
+    }
+}
+
+fn text(tag: &[u8], string: &str, hash: &mut Sha256) {
+    hash.update(tag);
+    hash.update(string.len().to_le_bytes());
+    hash.update(string.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn status_and_server_kept_metadata_do_not_count_as_content() {
+        let before = json!({"metadata": {"name": "a", "resourceVersion": "1", "generation": 1}, "spec": {"x": 1}});
+        let after = json!({"metadata": {"name": "a", "resourceVersion": "9", "generation": 2, "managedFields": []}, "spec": {"x": 1}, "status": {"ready": 1}});
+        assert_eq!(
+            Fingerprint::of_content(&before),
+            Fingerprint::of_content(&after)
+        );
+    }
+
+    #[test]
+    fn a_changed_label_or_value_counts_as_content() {
+        let plain = json!({"metadata": {"name": "a"}, "data": {"k": "v"}});
+        let labelled = json!({"metadata": {"name": "a", "labels": {"l": "1"}}, "data": {"k": "v"}});
+        let edited = json!({"metadata": {"name": "a"}, "data": {"k": "w"}});
+        assert_ne!(
+            Fingerprint::of_content(&plain),
+            Fingerprint::of_content(&labelled)
+        );
+        assert_ne!(
+            Fingerprint::of_content(&plain),
+            Fingerprint::of_content(&edited)
+        );
+    }
+
+    #[test]
+    fn list_borders_count() {
+        assert_ne!(
+            Fingerprint::of(&json!(["ab"])),
+            Fingerprint::of(&json!(["a", "b"]))
+        );
+    }
+}

@@ -1,0 +1,130 @@
+use gloonet_api::status::{ComponentHealth, ComponentState, ComponentStatus};
+use gloonet_catalog::{ComponentId, Health};
+use jiff::Timestamp;
+
+use super::{Look, Outcome, Trouble, advance};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+}
+
+fn redis<'a>(health: &'a Health, outcome: &'a Outcome) -> Look<'a> {
+    Look {
+        id: ComponentId::Redis,
+        version: "7.0.15",
+        state: ComponentState::Managed,
+        health,
+        broken: None,
+        waiting_for: &[],
+        outcome,
+    }
+}
+
+fn step(last: Option<&ComponentStatus>, health: &Health, now: i64) -> ComponentStatus {
+    advance(last, redis(health, &Outcome::default()), at(now))
+}
+
+#[test]
+fn a_component_that_does_not_move_turns_degraded_at_its_deadline_and_keeps_its_story() {
+    let starting = Health::progressing("0 of 1 pods available").counted(0, 1);
+    let first = step(None, &starting, 0);
+    let almost = step(Some(&first), &starting, 299);
+    assert_eq!(almost.health, ComponentHealth::Progressing);
+    let late = step(Some(&almost), &starting, 300);
+    assert_eq!(late.health, ComponentHealth::Degraded);
+    assert_eq!(
+        late.message,
+        "no progress since 22:13:20 UTC: 0 of 1 pods available"
+    );
+    assert_eq!(step(Some(&late), &starting, 301), late);
+}
+
+#[test]
+fn the_deadline_survives_a_restart_because_it_is_kept_in_status() {
+    let starting = Health::progressing("").counted(0, 1);
+    let stored = serde_json::to_string(&step(None, &starting, 0)).unwrap();
+    let restored: ComponentStatus = serde_json::from_str(&stored).unwrap();
+    assert_eq!(
+        step(Some(&restored), &starting, 300).health,
+        ComponentHealth::Degraded
+    );
+}
+
+#[test]
+fn each_pod_that_becomes_ready_starts_the_deadline_anew() {
+    let mut last = step(None, &Health::progressing("").counted(0, 3), 0);
+    for (ready, now) in [(1, 250), (2, 500), (2, 750)] {
+        last = step(Some(&last), &Health::progressing("").counted(ready, 3), now);
+        assert_eq!(
+            last.health,
+            ComponentHealth::Progressing,
+            "{ready} ready at {now}"
+        );
+    }
+    assert_eq!(
+        step(Some(&last), &Health::progressing("").counted(2, 3), 800).health,
+        ComponentHealth::Degraded
+    );
+}
+
+#[test]
+fn a_pod_that_is_lost_is_not_progress() {
+    let last = step(None, &Health::progressing("").counted(2, 3), 0);
+    let fewer = step(Some(&last), &Health::progressing("").counted(1, 3), 100);
+    assert_eq!(fewer.updated, last.updated);
+}
+
+#[test]
+fn time_without_sight_does_not_count_towards_the_deadline() {
+    let starting = Health::progressing("").counted(0, 1);
+    let blind = step(
+        Some(&step(None, &starting, 0)),
+        &Health::unknown("the API server does not answer").counted(0, 1),
+        10,
+    );
+    assert_eq!(blind.health, ComponentHealth::Unknown);
+    let back = step(Some(&blind), &starting, 4000);
+    assert_eq!(back.health, ComponentHealth::Progressing);
+}
+
+#[test]
+fn a_refused_object_is_degraded_and_a_busy_api_server_is_not() {
+    let health = Health::progressing("");
+    let lasting = Outcome {
+        changed: 0,
+        trouble: Some(Trouble::Lasting("Service x: field is immutable".to_owned())),
+    };
+    let passing = Outcome {
+        changed: 0,
+        trouble: Some(Trouble::Passing("timeout".to_owned())),
+    };
+    assert_eq!(
+        advance(None, redis(&health, &lasting), at(0)).health,
+        ComponentHealth::Degraded
+    );
+    assert_eq!(
+        advance(None, redis(&health, &passing), at(0)).health,
+        ComponentHealth::Unknown
+    );
+}
+
+#[test]
+fn waiting_names_what_is_waited_for() {
+    let (health, outcome) = (Health::progressing("nothing there"), Outcome::default());
+    let look = Look {
+        waiting_for: &[ComponentId::CiliumAgent, ComponentId::Trust],
+        ..redis(&health, &outcome)
+    };
+    let status = advance(None, look, at(0));
+    assert_eq!(
+        (status.health, status.message.as_str()),
+        (ComponentHealth::Waiting, "waits for cilium-agent, trust")
+    );
+}
+
+#[test]
+fn nothing_changes_when_nothing_happens() {
+    let healthy = Health::healthy("1 of 1 pods available").counted(1, 1);
+    let first = step(None, &healthy, 0);
+    assert_eq!(step(Some(&first), &healthy, 100_000), first);
+}
