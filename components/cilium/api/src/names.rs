@@ -59,6 +59,9 @@ pub const AGENT_NOT_READY_TAINT: &str = "node.cilium.io/agent-not-ready";
 /// Reason of the `NetworkUnavailable=False` condition on a node with a ready agent.
 pub const CILIUM_IS_UP: &str = "CiliumIsUp";
 
+/// Annotation of a CiliumNode with the podCIDR its agent runs with.
+pub const POD_CIDR_ANNOTATION: &str = "network.cilium.io/ipv4-pod-cidr";
+
 /// Label with the namespace of an identity's pods; without source on the object, `k8s:`-prefixed in security-labels.
 pub const POD_NAMESPACE_LABEL: &str = "io.kubernetes.pod.namespace";
 /// Prefix under which the labels of a pod's namespace enter the identity.

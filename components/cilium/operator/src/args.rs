@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(args.cluster_pool_ipv4_cidr.len(), 2);
         assert_eq!(
             args.identity_heartbeat_timeout_seconds,
-            Duration::from_secs(1800)
+            Duration::from_mins(30)
         );
     }
 

@@ -45,7 +45,7 @@ pub struct Decision {
 /// A change is rarely alone; looking again right away would decide many times about one rollout.
 const SETTLE: Duration = Duration::from_millis(50);
 /// Nothing is left to events alone.
-const RESYNC: Duration = Duration::from_secs(60);
+const RESYNC: Duration = Duration::from_mins(1);
 /// How long a write that succeeded is not repeated although the watch does not show it yet.
 const SHOWN_AFTER: Duration = Duration::from_secs(10);
 const RETRY_FIRST: Duration = Duration::from_secs(1);

@@ -21,6 +21,9 @@ pub struct Claim {
     pub cidrs: Vec<String>,
     /// Whether cilium-operator is the one who wrote them.
     pub ours: bool,
+    /// The podCIDR its agent runs with, when there is none in the spec: a CRD that was removed and made again must not
+    /// renumber nodes with running pods.
+    pub wish: Option<Ipv4Net>,
     /// When the CiliumNode was made.
     pub created: Option<Timestamp>,
 }
@@ -116,10 +119,14 @@ impl Planner<'_> {
     }
 
     fn accept(&mut self, claim: &Claim) {
-        if claim.cidrs.is_empty() {
-            return;
-        }
         let verdict = match self.admit(claim) {
+            Ok(cidrs) if cidrs.is_empty() => match claim.wish.filter(|&wish| self.grant(wish)) {
+                Some(wish) => Verdict::Assign {
+                    cidrs: vec![wish],
+                    refused: None,
+                },
+                None => return,
+            },
             Ok(cidrs) => Verdict::Keep(cidrs),
             // The new block is found in `give`, when every existing claim has been seen.
             Err(refused) => Verdict::Assign {
@@ -150,7 +157,9 @@ impl Planner<'_> {
             match outcome {
                 Ok(net) => admitted.push(net),
                 Err(why) => {
-                    admitted.into_iter().for_each(|net| self.taken.remove(net));
+                    for net in admitted {
+                        self.taken.remove(net);
+                    }
                     return Err(format!(
                         "podCIDR {text} of CiliumNode {node} {why}; another is given"
                     ));
@@ -160,10 +169,16 @@ impl Planner<'_> {
         Ok(admitted)
     }
 
+    /// Takes a wished-for block, if it is free, of the pool and no larger than what a node gets anyway.
+    fn grant(&mut self, wish: Ipv4Net) -> bool {
+        wish == wish.trunc() && self.pool.is_share(wish) && self.taken.insert(wish).is_ok()
+    }
+
     fn give(&mut self, claims: &[&Claim]) {
         for claim in claims {
             let refused = match self.verdicts.get(&claim.node) {
                 Some(Verdict::Keep(_) | Verdict::Exhausted(_)) => continue,
+                Some(Verdict::Assign { cidrs, .. }) if !cidrs.is_empty() => continue,
                 Some(Verdict::Assign { refused, .. }) => refused.clone(),
                 None => None,
             };

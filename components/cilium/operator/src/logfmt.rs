@@ -24,7 +24,7 @@ pub fn init(level: &str) {
         .event_format(Logfmt)
         .init();
     panic::set_hook(Box::new(|info| {
-        tracing::error!("panic: {}", info.to_string().replace('\n', " "))
+        tracing::error!("panic: {}", info.to_string().replace('\n', " "));
     }));
 }
 

@@ -75,80 +75,95 @@ impl Default for Metrics {
             unreadable: Family::default(),
             leader: Gauge::default(),
         };
-        metrics.register();
+        metrics.register_gauges();
+        metrics.register_counters();
         metrics
     }
 }
 
 impl Metrics {
-    fn register(&mut self) {
+    fn register_gauges(&mut self) {
         let r = &mut self.registry;
-        r.register(
-            "ipam_nodes",
-            "Nodes by whether they have a podCIDR",
-            self.ipam_nodes.clone(),
-        );
-        r.register(
-            "ipam_ips",
-            "Pod addresses by whether their podCIDR is given to a node",
-            self.ipam_ips.clone(),
-        );
-        r.register(
-            "ipam_available",
-            "podCIDRs that can still be given to nodes",
-            self.ipam_available.clone(),
-        );
-        r.register(
-            "ipam_resync",
-            "Times the podCIDRs of all nodes were looked at",
-            self.ipam_resync.clone(),
-        );
-        r.register(
-            "identity_gc_entries",
-            "Identities by status",
-            self.identities.clone(),
-        );
-        r.register(
-            "identity_gc_removed",
-            "Unused identities removed",
-            self.identities_removed.clone(),
-        );
-        r.register(
-            "endpoint_gc_objects",
-            "CiliumEndpoints removed",
-            self.endpoints_removed.clone(),
-        );
-        r.register(
-            "unmanaged_pods",
-            "Running pods without an endpoint",
-            self.unmanaged_pods.clone(),
-        );
-        r.register(
-            "controllers_runs",
-            "Looks of each controller by outcome",
-            self.controller_runs.clone(),
-        );
-        r.register(
-            "controllers_panics",
-            "Panics of each controller",
-            self.controller_panics.clone(),
-        );
-        r.register(
-            "writes",
-            "Writes to the API server by kind and outcome",
-            self.writes.clone(),
-        );
-        r.register(
-            "unreadable_objects",
-            "Objects left out because they could not be read",
-            self.unreadable.clone(),
-        );
-        r.register(
-            "leader",
-            "1 while this replica holds the Lease",
-            self.leader.clone(),
-        );
+        for (name, help, family) in [
+            (
+                "ipam_nodes",
+                "Nodes by whether they have a podCIDR",
+                &self.ipam_nodes,
+            ),
+            (
+                "ipam_ips",
+                "Pod addresses in podCIDRs given and available",
+                &self.ipam_ips,
+            ),
+            (
+                "identity_gc_entries",
+                "Identities by status",
+                &self.identities,
+            ),
+            (
+                "unreadable_objects",
+                "Objects left out as unreadable",
+                &self.unreadable,
+            ),
+        ] {
+            r.register(name, help, family.clone());
+        }
+        for (name, help, gauge) in [
+            (
+                "ipam_available",
+                "podCIDRs that can still be given",
+                &self.ipam_available,
+            ),
+            (
+                "unmanaged_pods",
+                "Running pods without an endpoint",
+                &self.unmanaged_pods,
+            ),
+            (
+                "leader",
+                "1 while this replica holds the Lease",
+                &self.leader,
+            ),
+        ] {
+            r.register(name, help, gauge.clone());
+        }
         r.register_collector(Box::new(process::Process));
+    }
+
+    fn register_counters(&mut self) {
+        let r = &mut self.registry;
+        for (name, help, family) in [
+            (
+                "endpoint_gc_objects",
+                "CiliumEndpoints removed",
+                &self.endpoints_removed,
+            ),
+            (
+                "controllers_panics",
+                "Panics by controller",
+                &self.controller_panics,
+            ),
+        ] {
+            r.register(name, help, family.clone());
+        }
+        for (name, help, counter) in [
+            (
+                "ipam_resync",
+                "Looks at the podCIDRs of all nodes",
+                &self.ipam_resync,
+            ),
+            (
+                "identity_gc_removed",
+                "Unused identities removed",
+                &self.identities_removed,
+            ),
+        ] {
+            r.register(name, help, counter.clone());
+        }
+        let runs = "Looks of each controller by outcome";
+        r.register("controllers_runs", runs, self.controller_runs.clone());
+        let writes = "Writes to the API server by kind and outcome";
+        r.register("writes", writes, self.writes.clone());
     }
 
     /// The exposition, in OpenMetrics text.

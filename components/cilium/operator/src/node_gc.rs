@@ -83,13 +83,13 @@ mod tests {
 
     #[test]
     fn a_cilium_node_goes_when_its_node_stays_away() {
-        let mut duty = NodeGc::new(Duration::from_secs(60));
+        let mut duty = NodeGc::new(Duration::from_mins(1));
         let (world, start) = (world(&["a"], &["a", "b"]), Instant::now());
         let first = duty.decide(&world, start);
         assert!(first.writes.is_empty());
-        assert_eq!(first.again, Some(Duration::from_secs(60)));
+        assert_eq!(first.again, Some(Duration::from_mins(1)));
         let objects: Vec<_> = duty
-            .decide(&world, start + Duration::from_secs(60))
+            .decide(&world, start + Duration::from_mins(1))
             .writes
             .iter()
             .map(Write::object)

@@ -54,6 +54,11 @@ impl Pool {
         self.networks.iter().any(|n| n.contains(&net))
     }
 
+    /// Whether `net` lies inside the pool and is at most one node's share.
+    pub fn is_share(&self, net: Ipv4Net) -> bool {
+        net.prefix_len() >= self.mask && self.contains(net)
+    }
+
     /// The first block that shares no address with anything taken.
     pub fn first_free(&self, taken: &Taken) -> Option<Ipv4Net> {
         self.networks
@@ -110,13 +115,11 @@ impl Taken {
 
     /// Adds `net`, unless a member overlaps; then that member.
     pub fn insert(&mut self, net: Ipv4Net) -> Result<(), Ipv4Net> {
-        match self.overlapping(net) {
-            Some(other) => Err(other),
-            None => {
-                self.0.insert(first(net), net);
-                Ok(())
-            }
+        if let Some(other) = self.overlapping(net) {
+            return Err(other);
         }
+        self.0.insert(first(net), net);
+        Ok(())
     }
 
     /// Removes a member.

@@ -43,8 +43,8 @@ impl Default for World {
                 n.status = None;
             }),
             nodes: Cache::new(trim_node),
-            // The managers of the fields say who wrote the podCIDRs.
-            cilium_nodes: Cache::new(|n| n.annotations_mut().clear()),
+            // The managers of the fields say who wrote the podCIDRs, an annotation which ones the agent runs with.
+            cilium_nodes: Cache::new(|_| {}),
             identities: Cache::new(forget),
             endpoints: Cache::new(forget),
         }

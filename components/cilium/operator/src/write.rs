@@ -239,21 +239,18 @@ impl Writer {
     }
 
     async fn send(&self, write: &Write) -> kube::Result<()> {
-        let manager = PatchParams::apply(names::OPERATOR);
         match write {
             Write::PodCidrs { node, cidrs } => {
-                let body = Patch::Apply(pod_cidrs(node, cidrs));
+                let (name, body) = (&node.key.name, Patch::Apply(pod_cidrs(node, cidrs)));
+                let manager = PatchParams::apply(names::OPERATOR).force();
                 self.all::<CiliumNode>()
-                    .patch(&node.key.name, &manager.force(), &body)
+                    .patch(name, &manager, &body)
                     .await
                     .map(drop)
             }
             Write::IpamError { node, error } => {
                 let body = json!({"status": {"ipam": {"operator-status": {"error": error}}}});
-                self.all::<CiliumNode>()
-                    .patch_status(node, &PatchParams::default(), &Patch::Merge(body))
-                    .await
-                    .map(drop)
+                self.status::<CiliumNode>(node, Patch::Merge(body)).await
             }
             Write::CreateIdentity { number, labels } => {
                 let identity = CiliumIdentity::new(*number, labels.clone());
@@ -272,34 +269,35 @@ impl Writer {
                 self.delete(api, target).await
             }
             Write::SetTaints { node, taints } => {
-                let body = json!({"metadata": {"resourceVersion": node.resource_version}, "spec": {"taints": taints}});
+                let version = &node.resource_version;
+                let body =
+                    json!({"metadata": {"resourceVersion": version}, "spec": {"taints": taints}});
+                let (name, params) = (&node.key.name, PatchParams::default());
                 self.all::<Node>()
-                    .patch(&node.key.name, &PatchParams::default(), &Patch::Merge(body))
+                    .patch(name, &params, &Patch::Merge(body))
                     .await
                     .map(drop)
             }
             Write::NetworkAvailable { node } => {
-                let body = Patch::Strategic(network_available(Timestamp::now()));
-                self.all::<Node>()
-                    .patch_status(node, &PatchParams::default(), &body)
+                self.status::<Node>(node, Patch::Strategic(network_available(Timestamp::now())))
                     .await
-                    .map(drop)
             }
             Write::Event {
                 about,
                 reason,
                 note,
-            } => {
-                let event = Event {
-                    type_: EventType::Warning,
-                    reason: (*reason).to_owned(),
-                    note: Some(note.clone()),
-                    action: "Reconcile".to_owned(),
-                    secondary: None,
-                };
-                self.recorder.publish(&event, about).await
-            }
+            } => self.recorder.publish(&warning(reason, note), about).await,
         }
+    }
+
+    async fn status<K>(&self, name: &str, patch: Patch<Value>) -> kube::Result<()>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        self.all::<K>()
+            .patch_status(name, &PatchParams::default(), &patch)
+            .await
+            .map(drop)
     }
 
     fn all<K: Resource<DynamicType = ()>>(&self) -> Api<K> {
@@ -320,6 +318,16 @@ impl Writer {
             ..DeleteParams::default()
         };
         api.delete(&target.key.name, &params).await.map(drop)
+    }
+}
+
+fn warning(reason: &str, note: &str) -> Event {
+    Event {
+        type_: EventType::Warning,
+        reason: reason.to_owned(),
+        note: Some(note.to_owned()),
+        action: "Reconcile".to_owned(),
+        secondary: None,
     }
 }
 

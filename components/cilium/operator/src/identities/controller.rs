@@ -82,7 +82,7 @@ impl Controller for Identities {
     fn written(&mut self, write: &Write) {
         match write {
             Write::CreateIdentity { number, labels } => {
-                self.allocator.made(*number, labels.clone())
+                self.allocator.made(*number, labels.clone());
             }
             Write::DeleteIdentity(_) => self.metrics.identity_removed(),
             _ => {}
@@ -246,7 +246,7 @@ mod tests {
                 .collect()
         };
         assert_eq!(
-            kinds(&world(&[pod("a", "web")], &[old.clone()])),
+            kinds(&world(&[pod("a", "web")], std::slice::from_ref(&old))),
             ["create_identity", "delete_identity"]
         );
         assert_eq!(

@@ -124,6 +124,10 @@ fn claim(node: &CiliumNode) -> Claim {
         node: node.name_any(),
         cidrs: node.spec.ipam.pod_cidrs.clone(),
         ours: written_by_us(node),
+        wish: node
+            .annotations()
+            .get(names::POD_CIDR_ANNOTATION)
+            .and_then(|c| c.parse().ok()),
         created: node.creation_timestamp().map(|t| t.0),
     }
 }
@@ -300,6 +304,21 @@ mod tests {
         theirs["metadata"]["managedFields"][0]["manager"] = json!("cilium-agent");
         let by_us = [ours, theirs].map(|n| written_by_us(&serde_json::from_value(n).unwrap()));
         assert_eq!(by_us, [true, false]);
+    }
+
+    #[test]
+    fn a_node_made_anew_gets_the_block_its_agent_still_runs_with() {
+        let mut again = node("b");
+        again["metadata"]["annotations"] =
+            json!({"network.cilium.io/ipv4-pod-cidr": "10.244.7.0/24"});
+        let decision = duty("10.244.0.0/16").decide(&world(&[node("a"), again]), Instant::now());
+        assert_eq!(
+            sentences(&decision),
+            [
+                "a: podCIDRs 10.244.0.0/24 given to the node",
+                "b: podCIDRs 10.244.7.0/24 given to the node"
+            ]
+        );
     }
 
     #[test]

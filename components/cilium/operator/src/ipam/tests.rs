@@ -16,6 +16,7 @@ fn claim(node: &str, cidrs: &[&str]) -> Claim {
         node: node.into(),
         cidrs: cidrs.iter().map(ToString::to_string).collect(),
         ours: true,
+        wish: None,
         created: None,
     }
 }
@@ -210,6 +211,34 @@ fn a_node_keeps_its_block_while_its_cilium_node_is_away_and_loses_it_with_the_no
     assert!(owners.is_empty());
 }
 
+#[test]
+fn a_wish_is_granted_when_it_is_free_in_the_pool_and_no_larger_than_a_share() {
+    let wishing = |node, cidr: &str| Claim {
+        wish: Some(net(cidr)),
+        ..claim(node, &[])
+    };
+    let claims = [
+        claim("holder", &["10.244.3.0/24"]),
+        wishing("granted", "10.244.7.0/24"),
+        wishing("taken", "10.244.3.0/24"),
+        wishing("greedy", "10.244.0.0/16"),
+        wishing("outside", "10.96.0.0/24"),
+        wishing("same", "10.244.7.0/24"),
+    ];
+    let plan = plan(&claims, &pool(), &Owners::new(), &[]);
+    assert_eq!(plan["granted"], assigned("10.244.7.0/24"));
+    for node in ["taken", "greedy", "outside", "same"] {
+        let Verdict::Assign { cidrs, .. } = &plan[node] else {
+            panic!("{:?}", plan[node])
+        };
+        assert!(
+            pool().is_share(cidrs[0])
+                && cidrs[0] != net("10.244.7.0/24")
+                && cidrs[0] != net("10.244.3.0/24")
+        );
+    }
+}
+
 fn any_claim() -> impl Strategy<Value = Claim> {
     let cidr = (0u8..6, 22u8..=26).prop_map(|(third, prefix)| format!("10.244.{third}.0/{prefix}"));
     let text =
@@ -218,6 +247,7 @@ fn any_claim() -> impl Strategy<Value = Claim> {
         node: format!("n{n}"),
         cidrs,
         ours,
+        wish: None,
         created: None,
     })
 }
