@@ -105,9 +105,7 @@ fn spec(source: &Source) -> Result<Value> {
             },
             "strategy": "deployment",
         },
-        // A GlooNetwork belongs to the whole cluster.
-        "installModes": ["OwnNamespace", "SingleNamespace", "MultiNamespace", "AllNamespaces"]
-            .map(|mode| json!({"type": mode, "supported": mode == "AllNamespaces"})),
+        "installModes": install_modes(),
         "keywords": about.keywords,
         "links": about.links,
         "maintainers": about.maintainers,
@@ -117,6 +115,17 @@ fn spec(source: &Source) -> Result<Value> {
         "relatedImages": related_images(&source.lock),
         "version": source.lock.version,
     }))
+}
+
+/// A GlooNetwork belongs to the whole cluster.
+fn install_modes() -> [Value; 4] {
+    [
+        "OwnNamespace",
+        "SingleNamespace",
+        "MultiNamespace",
+        "AllNamespaces",
+    ]
+    .map(|mode| json!({"type": mode, "supported": mode == "AllNamespaces"}))
 }
 
 fn deployment(source: &Source) -> Result<Value> {

@@ -4,13 +4,12 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 /// The kinds a user finds below a `GlooNetwork`.
-const RESOURCES: [(&str, &str); 6] = [
+const RESOURCES: [(&str, &str); 5] = [
     ("ConfigMap", "v1"),
     ("DaemonSet", "v1"),
     ("Deployment", "v1"),
     ("Pod", "v1"),
     ("Service", "v1"),
-    ("StatefulSet", "v1"),
 ];
 /// (path, name, what it is): the fields a user looks for first.
 const SPEC: [(&str, &str, &str); 3] = [

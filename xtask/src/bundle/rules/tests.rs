@@ -1,13 +1,18 @@
 //! Each rule is shown a bundle that is broken in one place and must name that place.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 use super::Bundle;
 use crate::bundle::generate;
 use crate::bundle::source::Source;
 
+static GOOD: LazyLock<Bundle> =
+    LazyLock::new(|| Bundle::parse(&generate(&Source::of_this_tree().unwrap()).unwrap()).unwrap());
+
 fn good() -> Bundle {
-    Bundle::parse(&generate(&Source::of_this_tree().unwrap()).unwrap()).unwrap()
+    GOOD.clone()
 }
 
 impl Bundle {
