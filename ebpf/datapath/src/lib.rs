@@ -7,6 +7,7 @@
 mod contract;
 mod error;
 mod fake;
+mod kernel;
 pub mod link;
 mod mac;
 mod model;
@@ -14,6 +15,7 @@ mod model;
 pub use contract::Datapath;
 pub use error::Error;
 pub use fake::Fake;
+pub use kernel::{Kernel, cleanup};
 pub use mac::{Mac, ParseMacError};
 pub use model::{
     Backend, Config, Counter, Direction, Endpoint, Frontend, IpEntry, MapPressure, Node, Protocol,

@@ -1,0 +1,112 @@
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
+
+use aya::programs::ProgramFd;
+use aya_obj::generated::bpf_attach_type::{
+    self, BPF_CGROUP_INET4_CONNECT, BPF_CGROUP_INET4_GETPEERNAME, BPF_CGROUP_UDP4_RECVMSG,
+    BPF_CGROUP_UDP4_SENDMSG, BPF_TCX_EGRESS, BPF_TCX_INGRESS,
+};
+
+use super::bpf;
+use super::devices::Devices;
+use super::object::{Programs, fd};
+use super::pins::Pins;
+use crate::{Config, Error};
+
+/// Puts programs on devices and the cgroup, under names in bpffs that outlive the process.
+#[derive(Debug)]
+pub(super) struct Attachments {
+    pins: Pins,
+    programs: Programs,
+}
+
+impl Attachments {
+    pub(super) fn new(pins: Pins, programs: Programs) -> Self {
+        Self { pins, programs }
+    }
+
+    /// The node's own devices and its cgroup.
+    pub(super) fn node(&self, config: &Config, devices: &Devices) -> Result<(), Error> {
+        let programs = &self.programs;
+        self.device(devices.tunnel.index, &programs.from_overlay, BPF_TCX_INGRESS)?;
+        self.device(devices.host.index, &programs.from_host, BPF_TCX_EGRESS)?;
+        for outside in &devices.outside {
+            self.device(outside.index, &programs.from_netdev, BPF_TCX_INGRESS)?;
+            self.device(outside.index, &programs.to_netdev, BPF_TCX_EGRESS)?;
+        }
+        self.cgroup(config)
+    }
+
+    /// Both directions of a pod's link.
+    pub(super) fn endpoint(&self, ifindex: u32) -> Result<(), Error> {
+        self.device(ifindex, &self.programs.from_container, BPF_TCX_INGRESS)?;
+        self.device(ifindex, &self.programs.to_container, BPF_TCX_EGRESS)
+    }
+
+    /// Takes the programs off a pod's link.
+    pub(super) fn release(&self, ifindex: u32) -> Result<(), Error> {
+        for attach_type in [BPF_TCX_INGRESS, BPF_TCX_EGRESS] {
+            let path = self.pins.link(&device_link(ifindex, attach_type));
+            unpin(&path).map_err(|source| Error::File { operation: "remove", path, source })?;
+        }
+        Ok(())
+    }
+
+    fn device(&self, ifindex: u32, program: &ProgramFd, attach_type: bpf_attach_type) -> Result<(), Error> {
+        self.ensure(&device_link(ifindex, attach_type), program, ifindex, attach_type)
+    }
+
+    fn cgroup(&self, config: &Config) -> Result<(), Error> {
+        let root = File::open(&config.cgroup_root).map_err(|source| Error::File {
+            operation: "open",
+            path: config.cgroup_root.clone(),
+            source,
+        })?;
+        let programs = &self.programs;
+        for (name, program, attach_type) in [
+            ("cgroup-connect4", &programs.connect4, BPF_CGROUP_INET4_CONNECT),
+            ("cgroup-sendmsg4", &programs.sendmsg4, BPF_CGROUP_UDP4_SENDMSG),
+            ("cgroup-recvmsg4", &programs.recvmsg4, BPF_CGROUP_UDP4_RECVMSG),
+            ("cgroup-getpeername4", &programs.getpeername4, BPF_CGROUP_INET4_GETPEERNAME),
+        ] {
+            self.ensure(name, program, root.as_raw_fd().cast_unsigned(), attach_type)?;
+        }
+        Ok(())
+    }
+
+    /// Swaps the program of the pinned link, or makes and pins one: also where the pinned one's device is gone.
+    fn ensure(
+        &self,
+        name: &str,
+        program: &ProgramFd,
+        target: u32,
+        attach_type: bpf_attach_type,
+    ) -> Result<(), Error> {
+        let path = self.pins.link(name);
+        let failed = |operation| move |source| Error::Link { operation, link: name.to_owned(), source };
+        if let Ok(link) = bpf::open(&path) {
+            match bpf::link_update(link.as_fd(), fd(program)) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.raw_os_error() == Some(libc::ENOLINK) => {}
+                Err(error) => return Err(failed("replace the program of")(error)),
+            }
+        }
+        unpin(&path).map_err(failed("remove the stale pin of"))?;
+        let link = bpf::link_create(fd(program), target, attach_type).map_err(failed("attach"))?;
+        bpf::pin(link.as_fd(), &path).map_err(failed("pin"))
+    }
+}
+
+fn device_link(ifindex: u32, attach_type: bpf_attach_type) -> String {
+    let hook = if attach_type == BPF_TCX_INGRESS { "ingress" } else { "egress" };
+    format!("{ifindex}-{hook}")
+}
+
+fn unpin(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,141 @@
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use super::sysctl;
+use crate::link::{self, Link, Netlink, Route, message};
+use crate::{Config, Error};
+
+/// Cilium's names, which operators and other software know.
+const HOST: &str = "cilium_host";
+const HOST_PEER: &str = "cilium_net";
+const TUNNEL: &str = "cilium_vxlan";
+
+/// Outer Ethernet, IPv4, UDP and VXLAN headers.
+const TUNNEL_OVERHEAD: u32 = 50;
+
+/// The node's devices.
+#[derive(Debug)]
+pub(super) struct Devices {
+    /// `cilium_host`: where the host's routes to pods of other nodes lead.
+    pub(super) host: Link,
+    /// `cilium_vxlan`.
+    pub(super) tunnel: Link,
+    /// Devices to the outside.
+    pub(super) outside: Vec<Link>,
+    /// MTU of the pods' links.
+    pub(super) pod_mtu: u32,
+    /// The node's address among its pods.
+    pub(super) router_ip: Ipv4Addr,
+}
+
+/// Makes what is missing, and sets addresses, routes and kernel parameters. Repeating it changes nothing.
+pub(super) fn prepare(netlink: &mut Netlink, config: &Config) -> Result<Devices, Error> {
+    let outside = outside(netlink, config)?;
+    let lowest = outside.iter().map(|link| link.mtu).min().unwrap_or_default();
+    let pod_mtu = config.mtu.unwrap_or(lowest).saturating_sub(TUNNEL_OVERHEAD);
+    if pod_mtu < 576 {
+        return Err(Error::Config(format!(
+            "an MTU of {} leaves pods {pod_mtu} bytes a packet; every IPv4 link needs 576 (RFC 791)",
+            config.mtu.unwrap_or(lowest)
+        )));
+    }
+    let mut set_up = |operation: &str, step: Step<'_>| {
+        step(netlink, config, pod_mtu)
+            .map_err(|source| Error::Network { operation: operation.to_owned(), source })
+    };
+    let host = set_up("set up cilium_host", &host)?;
+    let tunnel = set_up("set up cilium_vxlan", &tunnel)?;
+    let pods = Route { destination: config.pod_cidr.trunc(), device: None, gateway: None, source: None, mtu: None };
+    netlink
+        .set_route(&pods)
+        .map_err(|source| Error::Network { operation: "set the route of the pod range".to_owned(), source })?;
+    sysctl::prepare(&[HOST, HOST_PEER, TUNNEL])?;
+    Ok(Devices { host, tunnel, outside, pod_mtu, router_ip: config.router_ip })
+}
+
+type Step<'a> = &'a dyn Fn(&mut Netlink, &Config, u32) -> Result<Link, link::Error>;
+
+fn outside(netlink: &mut Netlink, config: &Config) -> Result<Vec<Link>, Error> {
+    let read = |source| Error::Network { operation: "look for devices to the outside".to_owned(), source };
+    if config.devices.is_empty() {
+        let found = netlink.link_of_address(config.node_ip).map_err(read)?;
+        let link = found.ok_or_else(|| {
+            Error::Config(format!("no device carries the node's address {}; name the devices", config.node_ip))
+        })?;
+        return Ok(vec![link]);
+    }
+    let mut links = Vec::new();
+    for name in &config.devices {
+        let link = netlink.link(name).map_err(read)?;
+        links.push(link.ok_or_else(|| Error::Config(format!("device {name} does not exist on this node")))?);
+    }
+    Ok(links)
+}
+
+/// A pair, as in Cilium: a dummy device would do, but needs one more kernel module.
+fn host(netlink: &mut Netlink, config: &Config, mtu: u32) -> Result<Link, link::Error> {
+    if netlink.link(HOST)?.is_none() {
+        netlink.create("make cilium_host", message::veth_pair(HOST, HOST_PEER, None, mtu))?;
+    }
+    let host = existing(netlink, HOST)?;
+    let peer = existing(netlink, HOST_PEER)?;
+    // Nobody answers behind it: the program on it takes every packet.
+    netlink.change("bring up cilium_host", message::link_up_without_arp(host.index))?;
+    netlink.change("bring up cilium_net", message::link_up_without_arp(peer.index))?;
+    let router = Ipv4Net::from(config.router_ip);
+    for (index, address) in netlink.addresses()? {
+        // The range may have moved since the last start; two router addresses would shadow another node's.
+        if index == host.index && address != router {
+            netlink.delete_address(index, address)?;
+        }
+    }
+    netlink.add_address(host.index, router)?;
+    Ok(host)
+}
+
+fn tunnel(netlink: &mut Netlink, config: &Config, mtu: u32) -> Result<Link, link::Error> {
+    if netlink.link(TUNNEL)?.is_none() {
+        netlink.create("make cilium_vxlan", message::vxlan(TUNNEL, config.tunnel_port, mtu))?;
+    }
+    let tunnel = existing(netlink, TUNNEL)?;
+    netlink.set_up(tunnel.index)?;
+    Ok(tunnel)
+}
+
+fn existing(netlink: &mut Netlink, name: &str) -> Result<Link, link::Error> {
+    netlink.link(name)?.ok_or_else(|| link::Error::NoLink(name.to_owned()))
+}
+
+/// The route of the host to a pod range of another node.
+pub(super) fn remote_route(devices: &Devices, range: Ipv4Net) -> Route {
+    Route {
+        destination: range,
+        device: Some(devices.host.index),
+        gateway: Some(devices.router_ip),
+        source: Some(devices.router_ip),
+        mtu: Some(devices.pod_mtu),
+    }
+}
+
+/// Deletes our devices, and the routes that would stay without them.
+pub(super) fn remove_all() -> Result<(), Error> {
+    let remove = || -> Result<(), link::Error> {
+        let mut netlink = Netlink::new()?;
+        let routers = match netlink.link(HOST)? {
+            Some(host) => netlink.addresses()?.into_iter().filter(|(index, _)| *index == host.index).collect(),
+            None => Vec::new(),
+        };
+        for route in netlink.routes()? {
+            let ours = routers.iter().any(|(_, router)| route.destination.contains(&router.addr()));
+            if route.device.is_none() && ours {
+                netlink.delete_route(&route)?;
+            }
+        }
+        for name in [HOST, TUNNEL] {
+            netlink.delete(name)?;
+        }
+        Ok(())
+    };
+    remove().map_err(|source| Error::Network { operation: "remove the node's devices".to_owned(), source })
+}

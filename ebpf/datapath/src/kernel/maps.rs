@@ -1,0 +1,181 @@
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use aya::Ebpf;
+use aya::maps::lpm_trie::Key;
+use aya::maps::{HashMap, IterableMap, LpmTrie, MapData, MapError, PerCpuArray};
+use aya::Pod;
+use datapath_abi::address::{Address, MAPPED_BITS};
+use datapath_abi::endpoint::{Endpoint, Source};
+use datapath_abi::ip::{IpEntry, Owner};
+use datapath_abi::metric::Metric;
+use datapath_abi::nat::{Target, Tuple};
+use datapath_abi::service::{Affinity, Backend, Client, Frontend, Member, Peer, Service, Slot};
+use ipnet::Ipv4Net;
+
+use crate::{Error, MapPressure};
+
+macro_rules! maps {
+    ($($name:ident: $kind:ty,)*) => {
+        /// Every map of the object that user space reads or writes.
+        #[derive(Debug)]
+        pub(super) struct Maps {
+            $(pub(super) $name: Named<$kind>,)*
+        }
+
+        /// Names of all maps, those included that only the programs use.
+        pub(super) const NAMES: &[&str] = &[$(stringify!($name),)* "cilium_frags"];
+
+        impl Maps {
+            /// Takes the maps out of a loaded object.
+            pub(super) fn take(object: &mut Ebpf) -> Result<Self, Error> {
+                Ok(Self {
+                    $($name: Named {
+                        name: stringify!($name),
+                        map: object
+                            .take_map(stringify!($name))
+                            .ok_or(Error::Missing { kind: "map", name: stringify!($name) })?
+                            .try_into()
+                            .map_err(|source| Error::Map { operation: "open", map: stringify!($name), source })?,
+                    },)*
+                })
+            }
+        }
+    };
+}
+
+maps! {
+    cilium_lxc: HashMap<MapData, Address, Endpoint>,
+    cilium_lxc_source: HashMap<MapData, u32, Source>,
+    cilium_ipcache: LpmTrie<MapData, Address, IpEntry>,
+    cilium_node_cidr: LpmTrie<MapData, Address, Owner>,
+    cilium_nodes: HashMap<MapData, Address, u32>,
+    cilium_native: LpmTrie<MapData, Address, u32>,
+    cilium_lb4_services: HashMap<MapData, Frontend, Service>,
+    cilium_lb4_backends: HashMap<MapData, Slot, Backend>,
+    cilium_lb4_members: HashMap<MapData, Member, u32>,
+    cilium_lb4_affinity: HashMap<MapData, Client, Affinity>,
+    cilium_lb4_reverse_sk: HashMap<MapData, Peer, Frontend>,
+    cilium_ct_service: HashMap<MapData, Tuple, Target>,
+    cilium_snat: HashMap<MapData, Tuple, Target>,
+    cilium_metrics: PerCpuArray<MapData, Metric>,
+}
+
+/// A map that knows its name, for errors.
+pub(super) struct Named<M> {
+    pub(super) name: &'static str,
+    pub(super) map: M,
+}
+
+impl<M> fmt::Debug for Named<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl<M> Named<M> {
+    pub(super) fn failed(&self, operation: &'static str) -> impl FnOnce(MapError) -> Error + use<M> {
+        let map = self.name;
+        move |source| Error::Map { operation, map, source }
+    }
+}
+
+impl<K: Pod, V: Pod> Named<HashMap<MapData, K, V>> {
+    pub(super) fn set(&mut self, key: &K, value: &V) -> Result<(), Error> {
+        let failed = self.failed("write");
+        self.map.insert(key, value, 0).map_err(failed)
+    }
+
+    pub(super) fn get(&self, key: &K) -> Result<Option<V>, Error> {
+        absent_is_none(self.map.get(key, 0)).map_err(self.failed("read"))
+    }
+
+    /// Removing what is not there is fine.
+    pub(super) fn unset(&mut self, key: &K) -> Result<(), Error> {
+        let failed = self.failed("remove from");
+        absent_is_none(self.map.remove(key)).map(drop).map_err(failed)
+    }
+
+    pub(super) fn all(&self) -> Result<Vec<(K, V)>, Error> {
+        self.map.iter().collect::<Result<_, _>>().map_err(self.failed("list"))
+    }
+}
+
+impl<V: Pod> Named<LpmTrie<MapData, Address, V>> {
+    pub(super) fn set(&mut self, prefix: Ipv4Net, value: &V) -> Result<(), Error> {
+        let failed = self.failed("write");
+        self.map.insert(&key(prefix), value, 0).map_err(failed)
+    }
+
+    pub(super) fn unset(&mut self, prefix: Ipv4Net) -> Result<(), Error> {
+        let failed = self.failed("remove from");
+        absent_is_none(self.map.remove(&key(prefix))).map(drop).map_err(failed)
+    }
+
+    pub(super) fn all(&self) -> Result<Vec<(Ipv4Net, V)>, Error> {
+        let entries: Vec<_> = self.map.iter().collect::<Result<_, _>>().map_err(self.failed("list"))?;
+        Ok(entries.into_iter().filter_map(|(key, value)| Some((prefix(&key)?, value))).collect())
+    }
+}
+
+fn absent_is_none<T>(result: Result<T, MapError>) -> Result<Option<T>, MapError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(MapError::KeyNotFound) => Ok(None),
+        // Deleting a missing key of an LPM trie comes as the bare error number.
+        Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// An IPv4 address as a key.
+pub(super) fn address(ip: Ipv4Addr) -> Address {
+    Address::v4(u32::from_ne_bytes(ip.octets()))
+}
+
+/// The IPv4 address of a key.
+pub(super) fn ip(address: Address) -> Ipv4Addr {
+    Ipv4Addr::from(address.to_v4().to_ne_bytes())
+}
+
+fn key(prefix: Ipv4Net) -> Key<Address> {
+    Key::new(MAPPED_BITS + u32::from(prefix.prefix_len()), address(prefix.network()))
+}
+
+fn prefix(key: &Key<Address>) -> Option<Ipv4Net> {
+    let bits = u8::try_from(key.prefix_len().checked_sub(MAPPED_BITS)?).ok()?;
+    Ipv4Net::new(ip(key.data()), bits).ok()
+}
+
+impl Maps {
+    /// How full each map is. Keys are counted one by one: some tens of milliseconds for a full table.
+    pub(super) fn pressure(&self) -> Vec<MapPressure> {
+        vec![
+            hash(&self.cilium_lxc),
+            trie(&self.cilium_ipcache),
+            trie(&self.cilium_node_cidr),
+            hash(&self.cilium_lb4_services),
+            hash(&self.cilium_lb4_backends),
+            hash(&self.cilium_lb4_affinity),
+            hash(&self.cilium_lb4_reverse_sk),
+            hash(&self.cilium_ct_service),
+            hash(&self.cilium_snat),
+        ]
+    }
+}
+
+fn hash<K: Pod, V: Pod>(named: &Named<HashMap<MapData, K, V>>) -> MapPressure {
+    pressure(named.name, named.map.keys().filter(Result::is_ok).count(), named.map.map())
+}
+
+fn trie<K: Pod, V: Pod>(named: &Named<LpmTrie<MapData, K, V>>) -> MapPressure {
+    pressure(named.name, named.map.keys().filter(Result::is_ok).count(), named.map.map())
+}
+
+fn pressure(name: &'static str, used: usize, map: &MapData) -> MapPressure {
+    MapPressure {
+        name,
+        used: u32::try_from(used).unwrap_or(u32::MAX),
+        max: map.info().map_or(0, |info| info.max_entries()),
+    }
+}

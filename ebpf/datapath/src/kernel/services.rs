@@ -1,0 +1,137 @@
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use super::State;
+use super::maps::{Maps, address, ip};
+use crate::{Backend, Error, Frontend, Protocol, Service};
+use datapath_abi::service as abi;
+
+/// Numbers for the generations of services, and how many services share an address.
+#[derive(Debug)]
+pub(super) struct Generations {
+    last: u32,
+    by_address: BTreeMap<Ipv4Addr, usize>,
+}
+
+impl Generations {
+    /// Goes on where an earlier process stopped.
+    pub(super) fn read(maps: &Maps) -> Result<Self, Error> {
+        let mut generations = Self { last: 0, by_address: BTreeMap::new() };
+        for (key, value) in maps.cilium_lb4_services.all()? {
+            generations.last = generations.last.max(value.generation);
+            if let Some(frontend) = frontend(&key) {
+                *generations.by_address.entry(frontend.ip).or_default() += 1;
+            }
+        }
+        Ok(generations)
+    }
+
+    fn next(&mut self) -> u32 {
+        self.last = self.last.wrapping_add(1);
+        self.last
+    }
+}
+
+/// Writes the new backends under a new generation, swaps the service, then removes the old ones.
+pub(super) fn upsert(state: &mut State, service: &Service) -> Result<(), Error> {
+    let key = key(service.frontend);
+    let old = state.maps.cilium_lb4_services.get(&key)?;
+    if let Some(old) = old {
+        if read(&state.maps, service.frontend, old)? == *service {
+            return Ok(());
+        }
+    }
+    let generation = state.generations.next();
+    let mut count = 0;
+    for backend in &service.backends {
+        let value = abi::Backend { address: address(backend.ip), port: backend.port.to_be(), pad: [0; 2] };
+        state.maps.cilium_lb4_backends.set(&abi::Slot { generation, index: count }, &value)?;
+        state.maps.cilium_lb4_members.set(&abi::Member { generation, backend: value }, &1)?;
+        count += 1;
+    }
+    let value = abi::Service { generation, count, affinity_seconds: service.affinity_seconds.unwrap_or(0) };
+    state.maps.cilium_lb4_services.set(&key, &value)?;
+    match old {
+        Some(old) => remove_backends(&mut state.maps, old)?,
+        None => count_address(state, service.frontend.ip)?,
+    }
+    Ok(())
+}
+
+pub(super) fn remove(state: &mut State, frontend: Frontend) -> Result<(), Error> {
+    let key = key(frontend);
+    let Some(old) = state.maps.cilium_lb4_services.get(&key)? else { return Ok(()) };
+    state.maps.cilium_lb4_services.unset(&key)?;
+    remove_backends(&mut state.maps, old)?;
+    let left = state.generations.by_address.entry(frontend.ip).or_default();
+    *left = left.saturating_sub(1);
+    if *left == 0 {
+        state.generations.by_address.remove(&frontend.ip);
+        state.maps.cilium_lb4_services.unset(&any(frontend.ip))?;
+    }
+    Ok(())
+}
+
+pub(super) fn list(maps: &Maps) -> Result<Vec<Service>, Error> {
+    let mut services = Vec::new();
+    for (key, value) in maps.cilium_lb4_services.all()? {
+        if let Some(frontend) = frontend(&key) {
+            services.push(read(maps, frontend, value)?);
+        }
+    }
+    Ok(services)
+}
+
+fn count_address(state: &mut State, address: Ipv4Addr) -> Result<(), Error> {
+    *state.generations.by_address.entry(address).or_default() += 1;
+    let nothing = abi::Service { generation: 0, count: 0, affinity_seconds: 0 };
+    state.maps.cilium_lb4_services.set(&any(address), &nothing)
+}
+
+fn remove_backends(maps: &mut Maps, old: abi::Service) -> Result<(), Error> {
+    for index in 0..old.count {
+        let slot = abi::Slot { generation: old.generation, index };
+        if let Some(backend) = maps.cilium_lb4_backends.get(&slot)? {
+            maps.cilium_lb4_members.unset(&abi::Member { generation: old.generation, backend })?;
+        }
+        maps.cilium_lb4_backends.unset(&slot)?;
+    }
+    Ok(())
+}
+
+fn read(maps: &Maps, frontend: Frontend, value: abi::Service) -> Result<Service, Error> {
+    let mut backends = Vec::new();
+    for index in 0..value.count {
+        let slot = abi::Slot { generation: value.generation, index };
+        if let Some(backend) = maps.cilium_lb4_backends.get(&slot)? {
+            backends.push(Backend { ip: ip(backend.address), port: u16::from_be(backend.port) });
+        }
+    }
+    let affinity_seconds = (value.affinity_seconds != 0).then_some(value.affinity_seconds);
+    Ok(Service { frontend, backends, affinity_seconds })
+}
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+fn key(frontend: Frontend) -> abi::Frontend {
+    let protocol = match frontend.protocol {
+        Protocol::Tcp => TCP,
+        Protocol::Udp => UDP,
+    };
+    abi::Frontend { address: address(frontend.ip), port: frontend.port.to_be(), protocol, pad: 0 }
+}
+
+/// The entry that says an address belongs to services, whatever the port.
+fn any(ip: Ipv4Addr) -> abi::Frontend {
+    abi::Frontend { address: address(ip), port: 0, protocol: 0, pad: 0 }
+}
+
+fn frontend(key: &abi::Frontend) -> Option<Frontend> {
+    let protocol = match key.protocol {
+        TCP => Protocol::Tcp,
+        UDP => Protocol::Udp,
+        _ => return None,
+    };
+    Some(Frontend { ip: ip(key.address), port: u16::from_be(key.port), protocol })
+}
