@@ -155,7 +155,7 @@ fn version(shape: &Shape<'_>) -> CustomResourceDefinitionVersion {
         subresources: Some(CustomResourceSubresources {
             status: shape
                 .status_subresource
-                .then(CustomResourceSubresourceStatus::default),
+                .then(|| CustomResourceSubresourceStatus(serde_json::json!({}))),
             scale: None,
         }),
         ..CustomResourceDefinitionVersion::default()

@@ -168,6 +168,10 @@ fn cilium_identity_has_upstreams_names_scope_and_columns_and_labels_at_the_top()
             "Age:.metadata.creationTimestamp"
         ]
     );
+    assert_eq!(
+        crd["spec"]["versions"][0]["subresources"],
+        serde_json::json!({"status": {}})
+    );
     let root = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     assert_eq!(
         root["required"],
