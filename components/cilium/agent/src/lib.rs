@@ -1,1 +1,31 @@
 //! The node agent: endpoints, IPAM, ipcache, services, health and metrics.
+//!
+//! Pure modules decide ([`ipam`], [`identity`], [`nodes`], [`ipcache`], [`services`], [`publish`], [`difference`]);
+//! [`watch`] and [`kubernetes`] read and write the API server, [`endpoints`] and [`task`] write the datapath,
+//! [`api`], [`health`] and [`metrics`] answer. [`run`] puts it together.
+#![forbid(unsafe_code)]
+
+pub mod agent;
+pub mod api;
+pub mod bell;
+pub mod config;
+pub mod difference;
+pub mod endpoint;
+pub mod endpoints;
+pub mod health;
+pub mod identity;
+pub mod ipam;
+pub mod ipcache;
+pub mod kubernetes;
+pub mod linger;
+pub mod logfmt;
+pub mod metrics;
+pub mod nodes;
+pub mod publish;
+pub mod restore;
+pub mod run;
+pub mod services;
+pub mod status;
+pub mod store;
+pub mod task;
+pub mod watch;

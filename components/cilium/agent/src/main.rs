@@ -1,3 +1,23 @@
-//! Entry point.
+//! `cilium-agent`, one per node.
+#![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+use cilium_agent::{config::Arguments, logfmt, run};
+use cilium_cni::install::chain;
+use clap::Parser as _;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // The API server's certificate is checked by ring, the only provider this house links.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match run::run(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            logfmt::start(false);
+            tracing::error!("{}", chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}

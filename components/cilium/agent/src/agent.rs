@@ -1,0 +1,122 @@
+//! What every part of the running agent shares.
+
+use std::net::Ipv4Addr;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datapath::Datapath;
+use ipnet::Ipv4Net;
+
+use crate::endpoint::PodRef;
+use crate::endpoints::Endpoints;
+use crate::identity::{Identities, Resolved, resolve};
+use crate::kubernetes::{Kubernetes, Watched};
+
+/// The node as it runs now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Own {
+    pub name: String,
+    pub ip: Ipv4Addr,
+    pub router: Ipv4Addr,
+    pub pod_cidrs: Vec<Ipv4Net>,
+    pub cluster: String,
+    /// Bytes; of the pods' links.
+    pub mtu: u32,
+}
+
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub services_updated: AtomicU64,
+    pub services_removed: AtomicU64,
+    pub regenerations: AtomicU64,
+    pub regenerations_failed: AtomicU64,
+    pub node_events: AtomicU64,
+    pub publish_failures: AtomicU64,
+}
+
+pub struct Agent {
+    pub own: Own,
+    pub endpoints: Endpoints,
+    pub watched: Arc<Watched>,
+    pub kubernetes: Kubernetes,
+    pub datapath: Arc<dyn Datapath>,
+    pub tally: Tally,
+    /// What does not work now, by part; an entry is a sentence.
+    problems: Mutex<std::collections::BTreeMap<&'static str, String>>,
+}
+
+impl std::fmt::Debug for Agent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Agent")
+            .field("own", &self.own)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Agent {
+    pub fn new(
+        own: Own,
+        endpoints: Endpoints,
+        watched: Arc<Watched>,
+        kubernetes: Kubernetes,
+        datapath: Arc<dyn Datapath>,
+    ) -> Self {
+        Self {
+            own,
+            endpoints,
+            watched,
+            kubernetes,
+            datapath,
+            tally: Tally::default(),
+            problems: Mutex::default(),
+        }
+    }
+
+    /// The identity of a pod as far as the caches know it.
+    pub fn identity_of(&self, pod: Option<&PodRef>, identities: &Identities) -> Resolved {
+        let Some(pod) = pod else {
+            return Resolved::init();
+        };
+        resolve(
+            self.watched.pods.get(&pod.namespace, &pod.name).as_deref(),
+            self.watched.namespaces.get("", &pod.namespace).as_deref(),
+            &pod.uid,
+            &self.own.cluster,
+            identities,
+        )
+    }
+
+    pub fn identities(&self) -> Identities {
+        let objects = self.watched.identities.list();
+        Identities::new(objects.iter().map(AsRef::as_ref))
+    }
+
+    /// Sets or clears what is wrong with a part; logs when it changes.
+    pub fn report(&self, part: &'static str, problem: Option<String>) {
+        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = problems.get(part).cloned();
+        if before == problem {
+            return;
+        }
+        if let Some(problem) = problem {
+            tracing::warn!(part, "{problem}");
+            problems.insert(part, problem);
+        } else {
+            tracing::info!(part, "Works again");
+            problems.remove(part);
+        }
+    }
+
+    pub fn problems(&self) -> Vec<(&'static str, String)> {
+        let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        problems
+            .iter()
+            .map(|(part, text)| (*part, text.clone()))
+            .collect()
+    }
+}
+
+/// Runs system calls of the datapath away from the tasks that answer requests. A panic there becomes `None`.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
+}

@@ -1,0 +1,273 @@
+//! What the agent is told: arguments, environment, and the folder where the ConfigMap `cilium-config` is mounted.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use cilium_api::names;
+use ipnet::Ipv4Net;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read configuration folder {path}; mount the ConfigMap cilium-config there")]
+    Folder {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("key {key} of ConfigMap cilium-config has the value {value:?}; it must be {wanted}")]
+    Value {
+        key: &'static str,
+        value: String,
+        wanted: &'static str,
+    },
+    #[error(
+        "the node's name is not known; set the environment variable K8S_NODE_NAME from spec.nodeName"
+    )]
+    NodeName,
+}
+
+/// Arguments of the program. What concerns the whole cluster is in the ConfigMap instead.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(version, about = "The node agent of GlooNetwork's Cilium")]
+pub struct Arguments {
+    /// Folder with one file per key of the ConfigMap cilium-config.
+    #[arg(long, default_value = "/tmp/cilium/config-map")]
+    pub config_dir: PathBuf,
+    /// This node's name in Kubernetes.
+    #[arg(long, env = "K8S_NODE_NAME")]
+    pub node_name: Option<String>,
+    /// This node's address; otherwise the node object's InternalIP is used.
+    #[arg(long, env = "K8S_NODE_IP")]
+    pub node_ip: Option<Ipv4Addr>,
+    /// Credentials file, for running outside a pod.
+    #[arg(long)]
+    pub kubeconfig: Option<PathBuf>,
+    /// Name of the agent's own pod, for events about it.
+    #[arg(long, env = "POD_NAME")]
+    pub pod_name: Option<String>,
+    #[arg(long, env = "POD_UID")]
+    pub pod_uid: Option<String>,
+    #[arg(long, env = "CILIUM_K8S_NAMESPACE", default_value = names::NAMESPACE)]
+    pub namespace: String,
+    /// Folder of socket, state and deletion queue.
+    #[arg(long, default_value = names::RUNTIME_DIR)]
+    pub runtime_dir: PathBuf,
+    /// Mount point of the node's bpffs.
+    #[arg(long, default_value = names::BPFFS_ROOT)]
+    pub bpf_root: PathBuf,
+    /// The node's cgroup v2 root, or a folder with it as `unified`.
+    #[arg(long, default_value = "/host/sys/fs/cgroup")]
+    pub cgroup_root: PathBuf,
+    /// The node's folder of CNI configuration, to report files of other plugins.
+    #[arg(long, default_value = "/host/etc/cni/net.d")]
+    pub cni_conf_dir: PathBuf,
+}
+
+impl Arguments {
+    /// The node's name, also from the variable that older manifests set.
+    pub fn node_name(&self) -> Result<String, ConfigError> {
+        let fallback = || std::env::var("NODE_NAME").ok();
+        let name = self.node_name.clone().or_else(fallback);
+        name.filter(|name| !name.is_empty())
+            .ok_or(ConfigError::NodeName)
+    }
+}
+
+/// The ConfigMap's values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub cluster_name: String,
+    pub tunnel_port: u16,
+    /// The cluster's pod ranges: never masqueraded.
+    pub pools: Vec<Ipv4Net>,
+    /// Bytes; `None`: measured.
+    pub mtu: Option<u32>,
+    /// Empty: the device of the node's address.
+    pub devices: Vec<String>,
+    pub metrics: Option<SocketAddr>,
+    pub health: SocketAddr,
+    pub debug: bool,
+}
+
+impl Config {
+    /// Keys we do not know are another component's.
+    pub fn read(folder: &Path) -> Result<Self, ConfigError> {
+        let failed = |source| ConfigError::Folder {
+            path: folder.to_owned(),
+            source,
+        };
+        let mut values = BTreeMap::new();
+        for entry in std::fs::read_dir(folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            // A mounted ConfigMap holds links to files, and folders whose names begin with two dots.
+            let name = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned());
+            if let Some(name) = name.filter(|name| !name.starts_with("..") && path.is_file()) {
+                values.insert(name, std::fs::read_to_string(&path).map_err(failed)?);
+            }
+        }
+        Self::parse(&values)
+    }
+
+    pub fn parse(values: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        let values = Values(values);
+        values.one_of(
+            "routing-mode",
+            "tunnel",
+            "tunnel, the only mode of this release",
+        )?;
+        values.one_of(
+            "tunnel-protocol",
+            "vxlan",
+            "vxlan, the only protocol of this release",
+        )?;
+        let mtu: u32 = values.parse("mtu", 0, "a number of bytes, 0 to measure it")?;
+        Ok(Self {
+            cluster_name: values.text("cluster-name").unwrap_or("default").to_owned(),
+            tunnel_port: values.parse("tunnel-port", names::TUNNEL_PORT, "a UDP port")?,
+            pools: values.list(
+                "cluster-pool-ipv4-cidr",
+                "IPv4 ranges such as 10.244.0.0/16",
+            )?,
+            mtu: (mtu != 0).then_some(mtu),
+            devices: values.list("devices", "names of network devices")?,
+            metrics: values
+                .text("prometheus-serve-addr")
+                .map(|text| listen_address(text, "prometheus-serve-addr"))
+                .transpose()?,
+            health: SocketAddr::from((
+                Ipv4Addr::UNSPECIFIED,
+                values.parse("agent-health-port", names::AGENT_HEALTH_PORT, "a TCP port")?,
+            )),
+            debug: values.parse("debug", false, "true or false")?,
+        })
+    }
+}
+
+struct Values<'a>(&'a BTreeMap<String, String>);
+
+impl Values<'_> {
+    fn text(&self, key: &'static str) -> Option<&str> {
+        self.0
+            .get(key)
+            .map(|text| text.trim())
+            .filter(|text| !text.is_empty())
+    }
+
+    fn parse<T: FromStr>(
+        &self,
+        key: &'static str,
+        default: T,
+        wanted: &'static str,
+    ) -> Result<T, ConfigError> {
+        self.text(key).map_or(Ok(default), |text| {
+            text.parse().map_err(|_| wrong(key, text, wanted))
+        })
+    }
+
+    fn list<T: FromStr>(
+        &self,
+        key: &'static str,
+        wanted: &'static str,
+    ) -> Result<Vec<T>, ConfigError> {
+        let text = self.text(key).unwrap_or_default();
+        text.split([' ', ',', '\n'])
+            .filter(|item| !item.is_empty())
+            .map(|item| item.parse().map_err(|_| wrong(key, text, wanted)))
+            .collect()
+    }
+
+    fn one_of(
+        &self,
+        key: &'static str,
+        only: &str,
+        wanted: &'static str,
+    ) -> Result<(), ConfigError> {
+        match self.text(key) {
+            Some(text) if text != only => Err(wrong(key, text, wanted)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Go's form `:9962` means every address.
+fn listen_address(text: &str, key: &'static str) -> Result<SocketAddr, ConfigError> {
+    let full = if text.starts_with(':') {
+        format!("0.0.0.0{text}")
+    } else {
+        text.to_owned()
+    };
+    full.parse()
+        .map_err(|_| wrong(key, text, "an address and port such as :9962"))
+}
+
+fn wrong(key: &'static str, value: &str, wanted: &'static str) -> ConfigError {
+    ConfigError::Value {
+        key,
+        value: value.to_owned(),
+        wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let values = pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        Config::parse(&values)
+    }
+
+    #[test]
+    fn an_empty_config_map_means_ciliums_defaults() {
+        let config = parse(&[]).unwrap();
+        assert_eq!(config.tunnel_port, 8472);
+        assert_eq!(config.health, "0.0.0.0:9879".parse().unwrap());
+        assert_eq!((config.mtu, config.metrics), (None, None));
+    }
+
+    #[test]
+    fn values_are_read_in_the_forms_the_chart_writes() {
+        let config = parse(&[
+            ("cluster-pool-ipv4-cidr", "10.244.0.0/16 10.245.0.0/16"),
+            ("prometheus-serve-addr", ":9962"),
+            ("mtu", "1400\n"),
+            ("debug", "true"),
+            ("some-other-components-key", "x"),
+        ])
+        .unwrap();
+        assert_eq!(config.pools.len(), 2);
+        assert_eq!(config.metrics, Some("0.0.0.0:9962".parse().unwrap()));
+        assert_eq!(config.mtu, Some(1400));
+        assert!(config.debug);
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_key_and_what_it_must_be() {
+        for (key, value) in [
+            ("tunnel-port", "70000"),
+            ("mtu", "big"),
+            ("cluster-pool-ipv4-cidr", "10.244.0.0/33"),
+            ("prometheus-serve-addr", "9962"),
+            ("routing-mode", "native"),
+            ("tunnel-protocol", "geneve"),
+        ] {
+            let text = parse(&[(key, value)]).unwrap_err().to_string();
+            assert!(text.contains(key) && text.contains(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mounted_config_map_is_read_through_its_links() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("..data")).unwrap();
+        std::fs::write(folder.path().join("cluster-name"), "west\n").unwrap();
+        assert_eq!(Config::read(folder.path()).unwrap().cluster_name, "west");
+    }
+}

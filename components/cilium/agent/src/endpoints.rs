@@ -1,0 +1,358 @@
+//! The endpoints of the node: table, addresses, datapath and state on disk, changed together.
+//!
+//! Order matters and is the same everywhere: the datapath knows a pod before ADD returns, and has forgotten it before its
+//! address can be given again.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use cilium_api::{EndpointState, NumericIdentity};
+use datapath::{Datapath, IpEntry};
+use ipnet::Ipv4Net;
+
+use crate::bell::Bells;
+use crate::endpoint::{AttachmentKey, Endpoint, PodRef, may_follow, settled};
+use crate::identity::Resolved;
+use crate::ipam::{Pool, PoolError};
+use crate::store::{Store, StoreError};
+
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    #[error(transparent)]
+    Address(#[from] PoolError),
+    #[error("container {0} already has an endpoint")]
+    Exists(AttachmentKey),
+    #[error("endpoint {0} was deleted meanwhile")]
+    Deleted(AttachmentKey),
+    #[error("the node has 65535 endpoints, the most there can be")]
+    NoNumber,
+    #[error("the datapath did not take endpoint {endpoint}")]
+    Datapath {
+        endpoint: AttachmentKey,
+        #[source]
+        source: datapath::Error,
+    },
+    #[error("the state of endpoint {endpoint} could not be kept")]
+    Store {
+        endpoint: AttachmentKey,
+        #[source]
+        source: StoreError,
+    },
+}
+
+/// An endpoint as the CNI plugin made it.
+#[derive(Clone, Debug)]
+pub struct NewEndpoint {
+    pub attachment: AttachmentKey,
+    pub pod: Option<PodRef>,
+    pub ip: Ipv4Addr,
+    pub lease: String,
+    pub mac: datapath::Mac,
+    pub host_mac: datapath::Mac,
+    pub ifindex: u32,
+    pub interface: String,
+}
+
+#[derive(Debug)]
+struct Table {
+    pool: Pool,
+    endpoints: BTreeMap<u16, Endpoint>,
+    last_id: u16,
+    leases: u64,
+}
+
+pub struct Endpoints {
+    table: Mutex<Table>,
+    datapath: Arc<dyn Datapath>,
+    store: Store,
+    changed: Bells,
+    /// Makes lease tokens of this process differ from an earlier one's.
+    nonce: u64,
+}
+
+impl std::fmt::Debug for Endpoints {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoints")
+            .field("table", &self.table)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Endpoints {
+    /// `changed` rings after every change; `nonce` differs between processes.
+    pub fn new(
+        pool: Pool,
+        datapath: Arc<dyn Datapath>,
+        store: Store,
+        changed: Bells,
+        nonce: u64,
+    ) -> Self {
+        let table = Table {
+            pool,
+            endpoints: BTreeMap::new(),
+            last_id: 0,
+            leases: 0,
+        };
+        Self {
+            table: Mutex::new(table),
+            datapath,
+            store,
+            changed,
+            nonce,
+        }
+    }
+
+    /// An address with the token that confirms it.
+    pub fn lease(&self, owner: &str, now: Instant) -> Result<(Ipv4Addr, String), PoolError> {
+        let mut table = self.lock();
+        table.leases += 1;
+        let token = format!("{:016x}-{:08x}", self.nonce, table.leases);
+        let address = table.pool.lease(owner, &token, now)?;
+        Ok((address, token))
+    }
+
+    pub fn release_lease(&self, address: Ipv4Addr) -> Result<(), PoolError> {
+        self.lock().pool.release_lease(address)
+    }
+
+    /// Blocks until the datapath carries the endpoint. After an error nothing of it is left but the caller's lease.
+    pub fn put(
+        &self,
+        new: NewEndpoint,
+        identity: Resolved,
+        now: Instant,
+    ) -> Result<Endpoint, EndpointError> {
+        let endpoint = self.begin(new, identity, now)?;
+        let programmed = self
+            .program(&endpoint)
+            .and_then(|()| self.settle(&endpoint));
+        if programmed.is_err() {
+            let _ = self.unprogram(&endpoint);
+            self.forget(&endpoint);
+        }
+        self.changed.ring();
+        programmed
+    }
+
+    /// `false`: there is no such endpoint. After an error it is still there, for another try.
+    pub fn delete(&self, key: &AttachmentKey) -> Result<bool, EndpointError> {
+        let Some(endpoint) = self.disconnect(key) else {
+            return Ok(false);
+        };
+        self.unprogram(&endpoint)?;
+        self.forget(&endpoint);
+        self.changed.ring();
+        Ok(true)
+    }
+
+    /// Gives an endpoint the identity its pod has now. Nothing happens when it has it.
+    pub fn set_identity(&self, id: u16, identity: &Resolved) -> Result<(), EndpointError> {
+        let changed = {
+            let mut table = self.lock();
+            let Some(endpoint) = table.endpoints.get_mut(&id) else {
+                return Ok(());
+            };
+            let settled_now = matches!(
+                endpoint.state,
+                EndpointState::Ready | EndpointState::WaitingForIdentity
+            );
+            let same = endpoint.identity == identity.number && endpoint.labels == identity.labels;
+            if !settled_now || same {
+                return Ok(());
+            }
+            endpoint.identity = identity.number;
+            endpoint.labels.clone_from(&identity.labels);
+            endpoint.state = settled(identity.number);
+            endpoint.clone()
+        };
+        self.program(&changed)?;
+        self.keep(&changed)?;
+        self.changed.ring();
+        Ok(())
+    }
+
+    pub fn list(&self) -> Vec<Endpoint> {
+        self.lock().endpoints.values().cloned().collect()
+    }
+
+    pub fn find(&self, key: &AttachmentKey) -> Option<Endpoint> {
+        self.lock()
+            .endpoints
+            .values()
+            .find(|e| &e.attachment == key)
+            .cloned()
+    }
+
+    pub fn get(&self, id: u16) -> Option<Endpoint> {
+        self.lock().endpoints.get(&id).cloned()
+    }
+
+    pub fn allocations(&self) -> BTreeMap<Ipv4Addr, String> {
+        self.lock().pool.allocations()
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.lock().pool.capacity()
+    }
+
+    /// Takes in an endpoint of an earlier process and writes its datapath anew, which changes nothing that is right.
+    pub(crate) fn adopt(&self, mut endpoint: Endpoint) -> Result<(), EndpointError> {
+        {
+            let mut table = self.lock();
+            table.pool.restore(endpoint.ip, &endpoint.owner())?;
+            endpoint.state = EndpointState::Restoring;
+            table.last_id = table.last_id.max(endpoint.id);
+            table.endpoints.insert(endpoint.id, endpoint.clone());
+        }
+        let adopted = self
+            .program(&endpoint)
+            .and_then(|()| self.settle(&endpoint));
+        if adopted.is_err() {
+            let _ = self.unprogram(&endpoint);
+            self.forget(&endpoint);
+        }
+        adopted.map(drop)
+    }
+
+    /// Removes the state of an endpoint that was never taken in. A file that stays is found dead again at the next start.
+    pub(crate) fn discard_state(&self, id: u16) {
+        let _ = self.store.remove_endpoint(id);
+    }
+
+    fn begin(
+        &self,
+        new: NewEndpoint,
+        identity: Resolved,
+        now: Instant,
+    ) -> Result<Endpoint, EndpointError> {
+        let mut table = self.lock();
+        if table
+            .endpoints
+            .values()
+            .any(|e| e.attachment == new.attachment)
+        {
+            return Err(EndpointError::Exists(new.attachment));
+        }
+        let id = free_id(&table).ok_or(EndpointError::NoNumber)?;
+        let endpoint = Endpoint {
+            id,
+            attachment: new.attachment,
+            pod: new.pod,
+            ip: new.ip,
+            mac: new.mac,
+            host_mac: new.host_mac,
+            ifindex: new.ifindex,
+            interface: new.interface,
+            identity: identity.number,
+            labels: identity.labels,
+            state: EndpointState::Regenerating,
+        };
+        table
+            .pool
+            .confirm(new.ip, &new.lease, &endpoint.owner(), now)?;
+        table.last_id = id;
+        table.endpoints.insert(id, endpoint.clone());
+        Ok(endpoint)
+    }
+
+    fn program(&self, endpoint: &Endpoint) -> Result<(), EndpointError> {
+        let failed = |source| EndpointError::Datapath {
+            endpoint: endpoint.attachment.clone(),
+            source,
+        };
+        let entry = IpEntry {
+            identity: endpoint.identity.0,
+            tunnel: None,
+        };
+        self.datapath
+            .upsert_ip(Ipv4Net::from(endpoint.ip), entry)
+            .map_err(failed)?;
+        self.datapath
+            .upsert_endpoint(&endpoint.for_datapath())
+            .map_err(failed)
+    }
+
+    fn unprogram(&self, endpoint: &Endpoint) -> Result<(), EndpointError> {
+        let failed = |source| EndpointError::Datapath {
+            endpoint: endpoint.attachment.clone(),
+            source,
+        };
+        self.datapath.remove_endpoint(endpoint.id).map_err(failed)?;
+        self.datapath
+            .remove_ip(Ipv4Net::from(endpoint.ip))
+            .map_err(failed)?;
+        self.store
+            .remove_endpoint(endpoint.id)
+            .map_err(|source| EndpointError::Store {
+                endpoint: endpoint.attachment.clone(),
+                source,
+            })
+    }
+
+    fn settle(&self, endpoint: &Endpoint) -> Result<Endpoint, EndpointError> {
+        let settled = {
+            let mut table = self.lock();
+            let Some(known) = table.endpoints.get_mut(&endpoint.id) else {
+                return Err(EndpointError::Deleted(endpoint.attachment.clone()));
+            };
+            if !may_follow(known.state, EndpointState::Ready) {
+                return Err(EndpointError::Deleted(endpoint.attachment.clone()));
+            }
+            known.state = settled(known.identity);
+            known.clone()
+        };
+        self.keep(&settled)?;
+        Ok(settled)
+    }
+
+    fn keep(&self, endpoint: &Endpoint) -> Result<(), EndpointError> {
+        self.store
+            .write_endpoint(endpoint)
+            .map_err(|source| EndpointError::Store {
+                endpoint: endpoint.attachment.clone(),
+                source,
+            })
+    }
+
+    fn disconnect(&self, key: &AttachmentKey) -> Option<Endpoint> {
+        let mut table = self.lock();
+        let endpoint = table
+            .endpoints
+            .values_mut()
+            .find(|e| &e.attachment == key)?;
+        endpoint.state = EndpointState::Disconnecting;
+        Some(endpoint.clone())
+    }
+
+    fn forget(&self, endpoint: &Endpoint) {
+        let mut table = self.lock();
+        table.endpoints.remove(&endpoint.id);
+        table.pool.release(endpoint.ip, &endpoint.owner());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Numbers go round like addresses do; 0 means "no endpoint" to the datapath.
+fn free_id(table: &Table) -> Option<u16> {
+    let after = table.last_id.checked_add(1).unwrap_or(1);
+    (after..=u16::MAX)
+        .chain(1..after)
+        .find(|id| !table.endpoints.contains_key(id))
+}
+
+/// The identities of the node's pods, for the table of addresses.
+pub fn local_identities(endpoints: &[Endpoint]) -> Vec<(Ipv4Addr, NumericIdentity)> {
+    endpoints
+        .iter()
+        .filter(|endpoint| endpoint.state != EndpointState::Disconnecting)
+        .map(|endpoint| (endpoint.ip, endpoint.identity))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

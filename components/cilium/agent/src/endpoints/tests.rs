@@ -1,0 +1,167 @@
+use datapath::{Fake, Mac};
+
+use super::*;
+
+const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 1);
+
+struct Node {
+    endpoints: Endpoints,
+    datapath: Arc<Fake>,
+    folder: tempfile::TempDir,
+}
+
+fn node() -> Node {
+    let folder = tempfile::tempdir().unwrap();
+    let datapath = Arc::new(Fake::new());
+    let endpoints = start(&folder, &datapath);
+    Node {
+        endpoints,
+        datapath,
+        folder,
+    }
+}
+
+fn start(folder: &tempfile::TempDir, datapath: &Arc<Fake>) -> Endpoints {
+    let pool = Pool::new(vec!["10.244.1.0/24".parse().unwrap()], ROUTER);
+    let store = Store::open(folder.path()).unwrap();
+    Endpoints::new(pool, datapath.clone(), store, Bells::default(), 7)
+}
+
+fn key(id: &str) -> AttachmentKey {
+    AttachmentKey {
+        container_id: id.to_owned(),
+        ifname: "eth0".to_owned(),
+    }
+}
+
+fn new(id: &str, ip: Ipv4Addr, lease: &str) -> NewEndpoint {
+    NewEndpoint {
+        attachment: key(id),
+        pod: Some(PodRef {
+            namespace: "shop".to_owned(),
+            name: id.to_owned(),
+            uid: "u".to_owned(),
+        }),
+        ip,
+        lease: lease.to_owned(),
+        mac: Mac([2, 0, 0, 0, 0, 1]),
+        host_mac: Mac([2, 0, 0, 0, 0, 2]),
+        ifindex: 7,
+        interface: format!("lxc{id}"),
+    }
+}
+
+fn web() -> Resolved {
+    Resolved {
+        number: NumericIdentity(300),
+        labels: vec!["k8s:app=web".to_owned()],
+    }
+}
+
+/// Lease and put, as an ADD does.
+fn add(node: &Node, id: &str, identity: Resolved) -> Endpoint {
+    let now = Instant::now();
+    let (ip, lease) = node.endpoints.lease(id, now).unwrap();
+    node.endpoints
+        .put(new(id, ip, &lease), identity, now)
+        .unwrap()
+}
+
+#[test]
+fn when_put_returns_the_datapath_has_the_pod_with_its_identity() {
+    let node = node();
+    let endpoint = add(&node, "a", web());
+    assert_eq!(endpoint.state, EndpointState::Ready);
+    assert_eq!(
+        node.datapath.endpoints().unwrap(),
+        [endpoint.for_datapath()]
+    );
+    let ips = node.datapath.ips().unwrap();
+    assert_eq!(
+        ips,
+        [(
+            Ipv4Net::from(endpoint.ip),
+            IpEntry {
+                identity: 300,
+                tunnel: None
+            }
+        )]
+    );
+}
+
+#[test]
+fn deleting_leaves_nothing_in_the_datapath_the_pool_or_on_disk_and_may_be_repeated() {
+    let node = node();
+    add(&node, "a", web());
+    assert!(node.endpoints.delete(&key("a")).unwrap());
+    assert!(!node.endpoints.delete(&key("a")).unwrap());
+    assert!(node.datapath.endpoints().unwrap().is_empty());
+    assert!(node.datapath.ips().unwrap().is_empty());
+    assert_eq!(node.endpoints.allocations().len(), 1, "only the router's");
+    assert!(
+        Store::open(node.folder.path())
+            .unwrap()
+            .load()
+            .unwrap()
+            .endpoints
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_second_add_for_one_container_is_refused_and_the_first_stays() {
+    let node = node();
+    let first = add(&node, "a", web());
+    let (ip, lease) = node.endpoints.lease("a", Instant::now()).unwrap();
+    let error = node
+        .endpoints
+        .put(new("a", ip, &lease), web(), Instant::now())
+        .unwrap_err();
+    assert!(matches!(error, EndpointError::Exists(_)));
+    assert_eq!(node.endpoints.list(), [first]);
+}
+
+#[test]
+fn a_pod_that_starts_as_init_gets_its_identity_in_the_datapath_when_it_is_known() {
+    let node = node();
+    let endpoint = add(&node, "a", Resolved::init());
+    assert_eq!(endpoint.state, EndpointState::WaitingForIdentity);
+    node.endpoints.set_identity(endpoint.id, &web()).unwrap();
+    assert_eq!(node.datapath.endpoints().unwrap()[0].identity, 300);
+    assert_eq!(node.datapath.ips().unwrap()[0].1.identity, 300);
+    assert_eq!(
+        node.endpoints.get(endpoint.id).unwrap().state,
+        EndpointState::Ready
+    );
+}
+
+#[test]
+fn a_restart_finds_every_endpoint_and_hands_out_no_address_twice() {
+    let node = node();
+    let first = add(&node, "a", web());
+    let again = start(&node.folder, &node.datapath);
+    for endpoint in Store::open(node.folder.path())
+        .unwrap()
+        .load()
+        .unwrap()
+        .endpoints
+    {
+        again.adopt(endpoint).unwrap();
+    }
+    assert_eq!(again.list(), std::slice::from_ref(&first));
+    for n in 0..252 {
+        assert_ne!(
+            again.lease(&n.to_string(), Instant::now()).unwrap().0,
+            first.ip
+        );
+    }
+    assert!(again.lease("one-more", Instant::now()).is_err());
+}
+
+#[test]
+fn numbers_go_round_and_never_use_zero() {
+    let node = node();
+    node.endpoints.lock().last_id = u16::MAX - 1;
+    let ids: Vec<u16> = ["a", "b", "c"].map(|id| add(&node, id, web()).id).into();
+    assert_eq!(ids, [u16::MAX, 1, 2]);
+}

@@ -1,0 +1,159 @@
+//! Which number a pod's labels have. The numbers are the operator's (CiliumIdentity); the agent only looks them up. Pure.
+
+use std::collections::BTreeMap;
+
+use cilium_api::{CiliumIdentity, LabelSet, NumericIdentity, identity_labels};
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+
+/// The label sets that have a number.
+#[derive(Debug, Default)]
+pub struct Identities(BTreeMap<LabelSet, NumericIdentity>);
+
+impl Identities {
+    /// Of two numbers for one set the lower counts, on every node alike.
+    pub fn new<'a>(objects: impl IntoIterator<Item = &'a CiliumIdentity>) -> Self {
+        let mut numbers: BTreeMap<LabelSet, NumericIdentity> = BTreeMap::new();
+        for object in objects {
+            if let Some(number) = object.number() {
+                numbers
+                    .entry(object.security_labels.clone())
+                    .and_modify(|known| *known = number.min(*known))
+                    .or_insert(number);
+            }
+        }
+        Self(numbers)
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// `init` until the operator has given the labels a number.
+    pub fn of(&self, labels: &LabelSet) -> NumericIdentity {
+        self.0.get(labels).copied().unwrap_or(NumericIdentity::INIT)
+    }
+}
+
+/// What is known of a pod: its number and the labels it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    pub number: NumericIdentity,
+    pub labels: Vec<String>,
+}
+
+impl Resolved {
+    /// A pod of which nothing is known yet.
+    pub fn init() -> Self {
+        Self {
+            number: NumericIdentity::INIT,
+            labels: vec!["reserved:init".to_owned()],
+        }
+    }
+}
+
+/// `uid` is the pod's as the runtime said it: an object with another one is another pod of the same name.
+pub fn resolve(
+    pod: Option<&Pod>,
+    namespace: Option<&Namespace>,
+    uid: &str,
+    cluster: &str,
+    identities: &Identities,
+) -> Resolved {
+    let same = |pod: &&Pod| uid.is_empty() || pod.metadata.uid.as_deref() == Some(uid);
+    let (Some(pod), Some(namespace)) = (pod.filter(same), namespace) else {
+        return Resolved::init();
+    };
+    let labels = identity_labels(pod, namespace, cluster);
+    match identities.of(&labels) {
+        NumericIdentity::INIT => Resolved::init(),
+        number => Resolved {
+            number,
+            labels: labels.to_list(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod() -> Pod {
+        serde_json::from_value(json!({"metadata": {
+            "name": "web", "namespace": "shop", "uid": "u1", "labels": {"app": "web"}}}))
+        .unwrap()
+    }
+
+    fn namespace() -> Namespace {
+        serde_json::from_value(json!({"metadata": {"name": "shop", "labels": {"team": "a"}}}))
+            .unwrap()
+    }
+
+    fn identities(numbers: &[u32]) -> Identities {
+        let labels = identity_labels(&pod(), &namespace(), "west");
+        let objects: Vec<_> = numbers
+            .iter()
+            .map(|n| CiliumIdentity::new(NumericIdentity(*n), labels.clone()))
+            .collect();
+        Identities::new(&objects)
+    }
+
+    #[test]
+    fn a_pod_whose_labels_have_no_number_yet_is_init() {
+        let resolved = resolve(
+            Some(&pod()),
+            Some(&namespace()),
+            "u1",
+            "west",
+            &identities(&[]),
+        );
+        assert_eq!(resolved, Resolved::init());
+    }
+
+    #[test]
+    fn a_known_pod_gets_its_number_and_labels() {
+        let resolved = resolve(
+            Some(&pod()),
+            Some(&namespace()),
+            "u1",
+            "west",
+            &identities(&[300]),
+        );
+        assert_eq!(resolved.number, NumericIdentity(300));
+        assert!(resolved.labels.contains(&"k8s:app=web".to_owned()));
+    }
+
+    #[test]
+    fn every_node_takes_the_lowest_of_two_numbers_for_one_set() {
+        let resolved = resolve(
+            Some(&pod()),
+            Some(&namespace()),
+            "u1",
+            "west",
+            &identities(&[400, 300]),
+        );
+        assert_eq!(resolved.number, NumericIdentity(300));
+    }
+
+    #[test]
+    fn a_reserved_number_is_never_taken_from_an_object() {
+        assert!(identities(&[1, 7, 255]).is_empty());
+    }
+
+    #[test]
+    fn an_older_pod_of_the_same_name_does_not_lend_its_identity() {
+        let resolved = resolve(
+            Some(&pod()),
+            Some(&namespace()),
+            "u2",
+            "west",
+            &identities(&[300]),
+        );
+        assert_eq!(resolved, Resolved::init());
+    }
+}

@@ -1,0 +1,276 @@
+//! The only module that speaks to the API server.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cilium_api::{CiliumEndpoint, CiliumIdentity, CiliumNode};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher;
+use kube::{Client, Config, Resource};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::bell::{Bell, Bells};
+use crate::watch::Cache;
+
+const FIELD_MANAGER: &str = "cilium-agent";
+/// A write that takes longer is tried again later.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
+
+#[derive(Debug, thiserror::Error)]
+pub enum KubernetesError {
+    #[error("cannot use the credentials in {0}")]
+    Kubeconfig(String, #[source] kube::config::KubeconfigError),
+    #[error(
+        "cannot use the pod's ServiceAccount; set KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT to the API server"
+    )]
+    InCluster(#[source] kube::config::InClusterError),
+    #[error("cannot set up the client of the API server")]
+    Client(#[source] kube::Error),
+    #[error("cannot {doing} {object}")]
+    Request {
+        doing: &'static str,
+        object: String,
+        #[source]
+        source: kube::Error,
+    },
+    #[error("cannot {doing} {object}: no answer within {WRITE_LIMIT:?}")]
+    Timeout { doing: &'static str, object: String },
+}
+
+#[derive(Clone)]
+pub struct Kubernetes {
+    client: Client,
+}
+
+impl std::fmt::Debug for Kubernetes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kubernetes")
+    }
+}
+
+/// Everything that is watched.
+#[derive(Debug)]
+pub struct Watched {
+    pub pods: Arc<Cache<Pod>>,
+    pub namespaces: Arc<Cache<Namespace>>,
+    pub services: Arc<Cache<Service>>,
+    pub slices: Arc<Cache<EndpointSlice>>,
+    pub nodes: Arc<Cache<CiliumNode>>,
+    pub endpoints: Arc<Cache<CiliumEndpoint>>,
+    pub identities: Arc<Cache<CiliumIdentity>>,
+}
+
+/// Who wants to know of changes.
+#[derive(Clone, Debug, Default)]
+pub struct Readers {
+    pub identity: Bell,
+    pub network: Bell,
+    pub services: Bell,
+    pub publish: Bell,
+    pub node: Bell,
+}
+
+impl Watched {
+    pub fn new(readers: &Readers) -> Self {
+        let bells = |bells: &[&Bell]| Bells::new(bells);
+        Self {
+            pods: Cache::new(bells(&[&readers.identity, &readers.publish])),
+            namespaces: Cache::new(bells(&[&readers.identity])),
+            services: Cache::new(bells(&[&readers.services])),
+            slices: Cache::new(bells(&[&readers.services, &readers.network])),
+            nodes: Cache::new(bells(&[&readers.network, &readers.node])),
+            endpoints: Cache::new(bells(&[&readers.network])),
+            identities: Cache::new(bells(&[&readers.identity])),
+        }
+    }
+
+    /// Whether every kind has been listed once.
+    pub fn synced(&self) -> bool {
+        self.unsynced().is_empty()
+    }
+
+    /// The kinds that have not been listed yet, for people.
+    pub fn unsynced(&self) -> Vec<&'static str> {
+        [
+            ("pods", self.pods.synced()),
+            ("namespaces", self.namespaces.synced()),
+            ("services", self.services.synced()),
+            ("endpointslices", self.slices.synced()),
+            ("ciliumnodes", self.nodes.synced()),
+            ("ciliumendpoints", self.endpoints.synced()),
+            ("ciliumidentities", self.identities.synced()),
+        ]
+        .into_iter()
+        .filter_map(|(kind, synced)| (!synced).then_some(kind))
+        .collect()
+    }
+
+    /// Why a watch is interrupted now, if one is.
+    pub fn trouble(&self) -> Option<String> {
+        self.pods
+            .trouble()
+            .or_else(|| self.services.trouble())
+            .or_else(|| self.slices.trouble())
+            .or_else(|| self.nodes.trouble())
+            .or_else(|| self.endpoints.trouble())
+            .or_else(|| self.identities.trouble())
+            .or_else(|| self.namespaces.trouble())
+    }
+}
+
+impl Kubernetes {
+    /// Makes no request yet.
+    pub async fn connect(kubeconfig: Option<&Path>) -> Result<Self, KubernetesError> {
+        let config = match kubeconfig {
+            Some(path) => from_file(path)
+                .await
+                .map_err(|error| KubernetesError::Kubeconfig(path.display().to_string(), error))?,
+            None => Config::incluster_env().map_err(KubernetesError::InCluster)?,
+        };
+        let client = Client::try_from(config).map_err(KubernetesError::Client)?;
+        Ok(Self { client })
+    }
+
+    /// Starts one watch per kind. They end with `tasks`.
+    pub fn watch(&self, watched: &Watched, node: &str, tasks: &mut JoinSet<()>) {
+        let all = watcher::Config::default;
+        let own = all().fields(&format!("spec.nodeName={node}"));
+        tasks.spawn(watched.pods.clone().follow(self.all(), own));
+        tasks.spawn(watched.namespaces.clone().follow(self.all(), all()));
+        tasks.spawn(watched.services.clone().follow(self.all(), all()));
+        tasks.spawn(watched.slices.clone().follow(self.all(), all()));
+        tasks.spawn(watched.nodes.clone().follow(self.all(), all()));
+        tasks.spawn(watched.endpoints.clone().follow(self.all(), all()));
+        tasks.spawn(watched.identities.clone().follow(self.all(), all()));
+    }
+
+    fn all<K: Resource<DynamicType = ()>>(&self) -> Api<DeserializeGuard<K>> {
+        Api::all(self.client.clone())
+    }
+
+    /// The node's InternalIP as its kubelet reported it.
+    pub async fn node(&self, name: &str) -> Result<Node, KubernetesError> {
+        let api: Api<Node> = Api::all(self.client.clone());
+        limited("read", format!("Node {name}"), api.get(name)).await
+    }
+
+    /// `None`: there is no such object.
+    pub async fn cilium_node(&self, name: &str) -> Result<Option<CiliumNode>, KubernetesError> {
+        let api: Api<CiliumNode> = Api::all(self.client.clone());
+        limited("read", format!("CiliumNode {name}"), api.get_opt(name)).await
+    }
+
+    /// Server-side apply of the fields that are ours.
+    pub async fn apply_cilium_node(
+        &self,
+        name: &str,
+        object: &Value,
+    ) -> Result<(), KubernetesError> {
+        let api: Api<CiliumNode> = Api::all(self.client.clone());
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        let patch = Patch::Apply(object);
+        limited(
+            "write",
+            format!("CiliumNode {name}"),
+            api.patch(name, &parameters, &patch),
+        )
+        .await
+        .map(drop)
+    }
+
+    /// Server-side apply of an endpoint of this node.
+    pub async fn apply_cilium_endpoint(
+        &self,
+        endpoint: &CiliumEndpoint,
+    ) -> Result<(), KubernetesError> {
+        let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
+        let name = endpoint.metadata.name.as_deref().unwrap_or_default();
+        let api: Api<CiliumEndpoint> = Api::namespaced(self.client.clone(), namespace);
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        let patch = Patch::Apply(endpoint);
+        let object = format!("CiliumEndpoint {namespace}/{name}");
+        limited("write", object, api.patch(name, &parameters, &patch))
+            .await
+            .map(drop)
+    }
+
+    /// A Warning event about the agent's own pod.
+    pub async fn warn_about_pod(
+        &self,
+        pod: &OwnPod,
+        reason: &str,
+        note: &str,
+    ) -> Result<(), KubernetesError> {
+        let events: Api<k8s_openapi::api::events::v1::Event> =
+            Api::namespaced(self.client.clone(), &pod.namespace);
+        let event = pod.event(reason, note);
+        let decoded = serde_json::from_value(event).map_err(|error| KubernetesError::Request {
+            doing: "encode",
+            object: format!("an event about Pod {}/{}", pod.namespace, pod.name),
+            source: kube::Error::SerdeError(error),
+        })?;
+        let object = format!("an event about Pod {}/{}", pod.namespace, pod.name);
+        limited(
+            "write",
+            object,
+            events.create(&PostParams::default(), &decoded),
+        )
+        .await
+        .map(drop)
+    }
+}
+
+/// The pod the agent runs in.
+#[derive(Clone, Debug)]
+pub struct OwnPod {
+    pub namespace: String,
+    pub name: String,
+    pub uid: String,
+    pub node: String,
+}
+
+impl OwnPod {
+    fn event(&self, reason: &str, note: &str) -> Value {
+        json!({
+            "metadata": {"generateName": format!("{}.", self.name), "namespace": self.namespace},
+            "eventTime": jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
+            "reportingController": "cilium-agent",
+            "reportingInstance": self.node,
+            "action": "Install",
+            "type": "Warning",
+            "reason": reason,
+            "note": note.chars().take(1000).collect::<String>(),
+            "regarding": {
+                "apiVersion": "v1", "kind": "Pod",
+                "namespace": self.namespace, "name": self.name, "uid": self.uid,
+            },
+        })
+    }
+}
+
+async fn from_file(path: &Path) -> Result<Config, kube::config::KubeconfigError> {
+    Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default())
+        .await
+}
+
+async fn limited<T>(
+    doing: &'static str,
+    object: String,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, KubernetesError> {
+    match tokio::time::timeout(WRITE_LIMIT, request).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(source)) => Err(KubernetesError::Request {
+            doing,
+            object,
+            source,
+        }),
+        Err(_) => Err(KubernetesError::Timeout { doing, object }),
+    }
+}

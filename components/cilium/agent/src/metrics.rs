@@ -1,0 +1,128 @@
+//! Metrics with Cilium's names, so that its dashboards and alerts work unchanged.
+
+mod process;
+mod snapshot;
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::health::{Phase, Progress};
+use crate::metrics::snapshot::Snapshot;
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Seconds; ADD aims at milliseconds.
+const API_BUCKETS: [f64; 11] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 10.0,
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ApiCall {
+    method: String,
+    path: String,
+    return_code: String,
+}
+
+type ApiTimes = Family<ApiCall, Histogram, fn() -> Histogram>;
+
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    api: ApiTimes,
+    progress: Progress,
+}
+
+impl Metrics {
+    pub fn new(progress: Progress) -> Arc<Self> {
+        let mut registry = Registry::with_prefix("cilium");
+        let api: ApiTimes = Family::new_with_constructor(|| Histogram::new(API_BUCKETS));
+        registry.register(
+            "agent_api_process_time_seconds",
+            "Time to answer a request on the agent's socket",
+            api.clone(),
+        );
+        registry.register_collector(Box::new(process::Process));
+        Arc::new(Self {
+            registry: Mutex::new(registry),
+            api,
+            progress,
+        })
+    }
+
+    pub(crate) fn observe_api(&self, method: &str, path: &str, code: u16, took: Duration) {
+        let call = ApiCall {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            return_code: code.to_string(),
+        };
+        self.api.get_or_create(&call).observe(took.as_secs_f64());
+    }
+
+    /// The text format. What depends on the node is read at this moment.
+    fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(
+            &mut text,
+            &self.registry.lock().unwrap_or_else(PoisonError::into_inner),
+        )?;
+        let mut registry = Registry::with_prefix("cilium");
+        if let Phase::Serving(agent) = self.progress.phase() {
+            registry.register_collector(Box::new(Snapshot::take(&agent)));
+        }
+        // Two registries make one exposition: only the last may end it.
+        let body = text.strip_suffix("# EOF\n").unwrap_or(&text).to_owned();
+        let mut second = String::new();
+        encode(&mut second, &registry)?;
+        let mut whole = body;
+        write!(whole, "{second}")?;
+        Ok(whole)
+    }
+}
+
+pub fn router(metrics: Arc<Metrics>) -> Router {
+    Router::new()
+        .route("/metrics", get(scrape))
+        .with_state(metrics)
+}
+
+async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
+    // Reading maps is system calls.
+    let text = crate::agent::blocking(move || metrics.text()).await;
+    match text {
+        Some(Ok(text)) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_the_agent_serves_there_are_already_whole_metrics() {
+        let metrics = Metrics::new(Progress::default());
+        metrics.observe_api("PUT", "/v1/endpoint", 201, Duration::from_millis(3));
+        let text = metrics.text().unwrap();
+        assert!(
+            text.contains("cilium_process_resident_memory_bytes "),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"cilium_agent_api_process_time_seconds_bucket{le="0.005",method="PUT",path="/v1/endpoint",return_code="201"} 1"#),
+            "{text}"
+        );
+        assert_eq!(text.matches("# EOF").count(), 1);
+        assert!(text.ends_with("# EOF\n"));
+    }
+}

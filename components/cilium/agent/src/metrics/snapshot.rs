@@ -1,0 +1,351 @@
+//! The node's numbers at the moment of a scrape.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use datapath::{Counter, Direction};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::agent::Agent;
+use crate::api::endpoint::by_state;
+
+/// One metric with all its series.
+#[derive(Debug)]
+struct Metric {
+    name: &'static str,
+    help: &'static str,
+    counter: bool,
+    series: Vec<(Vec<(&'static str, String)>, f64)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Snapshot(Vec<Metric>);
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
+        for metric in &self.0 {
+            let kind = if metric.counter {
+                MetricType::Counter
+            } else {
+                MetricType::Gauge
+            };
+            let mut family = encoder.encode_descriptor(metric.name, metric.help, None, kind)?;
+            for (labels, value) in &metric.series {
+                let one = family.encode_family(labels)?;
+                if metric.counter {
+                    ConstCounter::new(*value).encode(one)?;
+                } else {
+                    ConstGauge::new(*value).encode(one)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Snapshot {
+    pub(super) fn take(agent: &Arc<Agent>) -> Self {
+        let mut metrics = vec![
+            version(),
+            endpoint_states(agent),
+            enforcement(agent),
+            addresses(agent),
+            capacity(agent),
+        ];
+        metrics.extend(traffic(&agent.datapath.counters().unwrap_or_default()));
+        metrics.push(pressure(agent));
+        metrics.extend(cluster(agent));
+        metrics.extend(work(agent));
+        Self(metrics)
+    }
+}
+
+fn gauge(
+    name: &'static str,
+    help: &'static str,
+    series: Vec<(Vec<(&'static str, String)>, f64)>,
+) -> Metric {
+    Metric {
+        name,
+        help,
+        counter: false,
+        series,
+    }
+}
+
+fn counter(
+    name: &'static str,
+    help: &'static str,
+    series: Vec<(Vec<(&'static str, String)>, f64)>,
+) -> Metric {
+    Metric {
+        name,
+        help,
+        counter: true,
+        series,
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "metrics are floating point; counts beyond 2^53 are not reached"
+)]
+fn float(value: u64) -> f64 {
+    value as f64
+}
+
+fn count(value: usize) -> f64 {
+    float(value as u64)
+}
+
+fn read(value: &AtomicU64) -> f64 {
+    float(value.load(Ordering::Relaxed))
+}
+
+fn version() -> Metric {
+    let labels = vec![
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("revision", "gloonet".to_owned()),
+        ("arch", std::env::consts::ARCH.to_owned()),
+    ];
+    gauge("version", "Version of the agent", vec![(labels, 1.0)])
+}
+
+fn endpoint_states(agent: &Agent) -> Metric {
+    let series = by_state(&agent.endpoints.list())
+        .into_iter()
+        .map(|(state, number)| (vec![("endpoint_state", state.to_owned())], count(number)))
+        .collect();
+    gauge("endpoint_state", "Endpoints by state", series)
+}
+
+/// No policy is enforced by this release, and the metric says so.
+fn enforcement(agent: &Agent) -> Metric {
+    let all = count(agent.endpoints.list().len());
+    let series = ["none", "ingress", "egress", "both", "audit-both"]
+        .map(|kind| {
+            let number = if kind == "none" { all } else { 0.0 };
+            (vec![("enforcement", kind.to_owned())], number)
+        })
+        .into();
+    gauge(
+        "policy_endpoint_enforcement_status",
+        "Endpoints by enforcement of policies",
+        series,
+    )
+}
+
+fn addresses(agent: &Agent) -> Metric {
+    let used = count(agent.endpoints.allocations().len());
+    gauge(
+        "ip_addresses",
+        "Addresses in use",
+        vec![(vec![("family", "ipv4".to_owned())], used)],
+    )
+}
+
+fn capacity(agent: &Agent) -> Metric {
+    let cidr = agent
+        .own
+        .pod_cidrs
+        .first()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let labels = vec![("family", "ipv4".to_owned()), ("cidr", cidr)];
+    gauge(
+        "ipam_capacity",
+        "Addresses that can be in use",
+        vec![(labels, count(agent.endpoints.capacity()))],
+    )
+}
+
+fn traffic(counters: &[Counter]) -> Vec<Metric> {
+    let direction = |counter: &Counter| match counter.direction {
+        Direction::Ingress => "INGRESS".to_owned(),
+        Direction::Egress => "EGRESS".to_owned(),
+    };
+    let forwarded = |value: fn(&Counter) -> u64| {
+        let all = counters.iter().filter(|counter| counter.reason == 0);
+        all.map(|counter| {
+            (
+                vec![("direction", direction(counter))],
+                float(value(counter)),
+            )
+        })
+        .collect()
+    };
+    let dropped = |value: fn(&Counter) -> u64| {
+        let all = counters.iter().filter(|counter| counter.reason != 0);
+        all.map(|counter| {
+            let labels = vec![
+                ("reason", counter.reason_name().to_owned()),
+                ("direction", direction(counter)),
+            ];
+            (labels, float(value(counter)))
+        })
+        .collect()
+    };
+    vec![
+        counter(
+            "forward_count",
+            "Packets forwarded",
+            forwarded(|c| c.packets),
+        ),
+        counter("forward_bytes", "Bytes forwarded", forwarded(|c| c.bytes)),
+        counter(
+            "drop_count",
+            "Packets dropped, by reason",
+            dropped(|c| c.packets),
+        ),
+        counter(
+            "drop_bytes",
+            "Bytes dropped, by reason",
+            dropped(|c| c.bytes),
+        ),
+    ]
+}
+
+fn pressure(agent: &Agent) -> Metric {
+    let maps = agent.datapath.map_pressure().unwrap_or_default();
+    let series = maps
+        .into_iter()
+        .map(|map| {
+            let share = f64::from(map.used) / f64::from(map.max.max(1));
+            (vec![("map_name", map.name.to_owned())], share)
+        })
+        .collect();
+    gauge(
+        "bpf_map_pressure",
+        "Share of a map's entries in use",
+        series,
+    )
+}
+
+fn cluster(agent: &Agent) -> Vec<Metric> {
+    let watched = &agent.watched;
+    let kinds = [
+        ("Pod", &watched.pods.seen),
+        ("Namespace", &watched.namespaces.seen),
+        ("Service", &watched.services.seen),
+        ("EndpointSlice", &watched.slices.seen),
+        ("CiliumNode", &watched.nodes.seen),
+        ("CiliumEndpoint", &watched.endpoints.seen),
+        ("CiliumIdentity", &watched.identities.seen),
+    ];
+    let mut events = Vec::new();
+    for (scope, seen) in kinds {
+        let rows = [
+            ("update", "success", &seen.applied),
+            ("delete", "success", &seen.deleted),
+            ("update", "failed", &seen.undecodable),
+        ];
+        for (action, status, value) in rows {
+            let labels = vec![
+                ("scope", scope.to_owned()),
+                ("action", action.to_owned()),
+                ("status", status.to_owned()),
+            ];
+            events.push((labels, read(value)));
+        }
+    }
+    let interrupted = if watched.trouble().is_some() {
+        1.0
+    } else {
+        0.0
+    };
+    vec![
+        gauge(
+            "nodes_all_num",
+            "Nodes known",
+            vec![(Vec::new(), count(watched.nodes.list().len()))],
+        ),
+        gauge(
+            "identity",
+            "Identities known",
+            vec![(
+                vec![("type", "cluster_local".to_owned())],
+                count(agent.identities().len()),
+            )],
+        ),
+        gauge(
+            "controllers_failing",
+            "Parts that do not work now",
+            vec![(Vec::new(), count(agent.problems().len()) + interrupted)],
+        ),
+        counter("kubernetes_events", "Events of the API server", events),
+    ]
+}
+
+fn work(agent: &Agent) -> Vec<Metric> {
+    let tally = &agent.tally;
+    let by = |label: &'static str, value: &str, number: &AtomicU64| {
+        (vec![(label, value.to_owned())], read(number))
+    };
+    vec![
+        counter(
+            "services_events",
+            "Services written to the datapath",
+            vec![
+                by("action", "update", &tally.services_updated),
+                by("action", "delete", &tally.services_removed),
+            ],
+        ),
+        counter(
+            "endpoint_regenerations",
+            "Endpoints written to the datapath",
+            vec![
+                by("outcome", "success", &tally.regenerations),
+                by("outcome", "fail", &tally.regenerations_failed),
+            ],
+        ),
+        counter(
+            "nodes_all_events_received",
+            "Changes of nodes",
+            vec![by("source", "custom-resource", &tally.node_events)],
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    #[test]
+    fn forwarded_and_dropped_packets_have_ciliums_names_and_reasons() {
+        let counters = [
+            Counter {
+                reason: 0,
+                direction: Direction::Egress,
+                packets: 5,
+                bytes: 500,
+            },
+            Counter {
+                reason: 132,
+                direction: Direction::Egress,
+                packets: 2,
+                bytes: 99,
+            },
+        ];
+        let mut registry = Registry::with_prefix("cilium");
+        registry.register_collector(Box::new(Snapshot(traffic(&counters))));
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        assert!(
+            text.contains("cilium_forward_count_total{direction=\"EGRESS\"} 5"),
+            "{text}"
+        );
+        assert!(
+            text.contains(
+                "cilium_drop_count_total{reason=\"Invalid source ip\",direction=\"EGRESS\"} 2"
+            ),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! The objects this agent writes about its own node and pods. Pure.
+
+use std::net::Ipv4Addr;
+
+use cilium_api::endpoint::{
+    EndpointIdentity, EndpointNetworking, EndpointPolicy, ExternalIdentifiers, PolicyDirection,
+};
+use cilium_api::node::AddressPair;
+use cilium_api::{CiliumEndpoint, EndpointStatus};
+use ipnet::Ipv4Net;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use serde_json::{Value, json};
+
+use crate::endpoint::Endpoint;
+
+/// Cilium's annotation with the range a node runs with; an operator that lost its records gives it back.
+pub const POD_CIDR_ANNOTATION: &str = "network.cilium.io/ipv4-pod-cidr";
+/// Says that policies are not enforced yet, where an administrator looks for it.
+pub const POLICY_ANNOTATION: &str = "gloonetwork.io/policy-enforcement";
+/// The value of [`POLICY_ANNOTATION`] of this release.
+pub const POLICY_DISABLED: &str = "disabled";
+
+/// The node as the agent may describe it: never its podCIDRs, which are the operator's to give.
+pub fn cilium_node(
+    name: &str,
+    ip: Ipv4Addr,
+    running: Option<(Ipv4Net, Ipv4Addr)>,
+    boot_id: &str,
+) -> Value {
+    let mut annotations = json!({POLICY_ANNOTATION: POLICY_DISABLED});
+    let mut addresses = vec![json!({"type": "InternalIP", "ip": ip})];
+    if let Some((cidr, router)) = running {
+        annotations[POD_CIDR_ANNOTATION] = json!(cidr);
+        addresses.push(json!({"type": "CiliumInternalIP", "ip": router}));
+    }
+    json!({
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumNode",
+        "metadata": {"name": name, "annotations": annotations},
+        "spec": {"addresses": addresses, "bootid": boot_id},
+    })
+}
+
+/// An endpoint of a Pod; `None` for one that belongs to no Pod we know. It goes with its Pod by the owner reference.
+pub fn cilium_endpoint(endpoint: &Endpoint, node: Ipv4Addr) -> Option<CiliumEndpoint> {
+    let pod = endpoint.pod.as_ref().filter(|pod| !pod.uid.is_empty())?;
+    let not_enforced = || {
+        Some(PolicyDirection {
+            enforcing: false,
+            state: Some(POLICY_DISABLED.to_owned()),
+        })
+    };
+    let status = EndpointStatus {
+        id: Some(endpoint.id.into()),
+        external_identifiers: Some(ExternalIdentifiers {
+            cni_attachment_id: Some(endpoint.attachment.to_string()),
+            container_id: Some(endpoint.attachment.container_id.clone()),
+            k8s_namespace: Some(pod.namespace.clone()),
+            k8s_pod_name: Some(pod.name.clone()),
+            pod_name: Some(pod.to_string()),
+        }),
+        identity: Some(EndpointIdentity {
+            id: endpoint.identity.0.into(),
+            labels: endpoint.labels.clone(),
+        }),
+        networking: Some(EndpointNetworking {
+            addressing: vec![AddressPair {
+                ipv4: Some(endpoint.ip.to_string()),
+                ipv6: None,
+            }],
+            node: Some(node.to_string()),
+        }),
+        policy: Some(EndpointPolicy {
+            ingress: not_enforced(),
+            egress: not_enforced(),
+        }),
+        state: Some(endpoint.state),
+        ..EndpointStatus::default()
+    };
+    let mut object = CiliumEndpoint::new(&pod.name, status);
+    object.metadata.namespace = Some(pod.namespace.clone());
+    object.metadata.owner_references = Some(vec![OwnerReference {
+        api_version: "v1".to_owned(),
+        kind: "Pod".to_owned(),
+        name: pod.name.clone(),
+        uid: pod.uid.clone(),
+        ..OwnerReference::default()
+    }]);
+    Some(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use cilium_api::{EndpointState, NumericIdentity};
+
+    use super::*;
+    use crate::endpoint::{AttachmentKey, PodRef};
+
+    fn endpoint(uid: &str) -> Endpoint {
+        Endpoint {
+            id: 7,
+            attachment: AttachmentKey {
+                container_id: "abc".to_owned(),
+                ifname: "eth0".to_owned(),
+            },
+            pod: Some(PodRef {
+                namespace: "shop".to_owned(),
+                name: "web".to_owned(),
+                uid: uid.to_owned(),
+            }),
+            ip: Ipv4Addr::new(10, 244, 1, 9),
+            mac: datapath::Mac::default(),
+            host_mac: datapath::Mac::default(),
+            ifindex: 7,
+            interface: "lxc1".to_owned(),
+            identity: NumericIdentity(300),
+            labels: vec!["k8s:app=web".to_owned()],
+            state: EndpointState::Ready,
+        }
+    }
+
+    const NODE: Ipv4Addr = Ipv4Addr::new(172, 30, 0, 11);
+
+    #[test]
+    fn an_endpoint_is_owned_by_its_pod_and_says_that_policy_is_disabled() {
+        let object = serde_json::to_value(cilium_endpoint(&endpoint("u1"), NODE)).unwrap();
+        assert_eq!(object["metadata"]["ownerReferences"][0]["uid"], "u1");
+        assert_eq!(object["status"]["networking"]["node"], "172.30.0.11");
+        assert_eq!(object["status"]["policy"]["ingress"]["state"], "disabled");
+    }
+
+    #[test]
+    fn an_endpoint_without_a_pods_uid_would_never_be_collected_and_is_not_written() {
+        assert_eq!(cilium_endpoint(&endpoint(""), NODE), None);
+    }
+
+    #[test]
+    fn the_agent_never_writes_its_pod_cidrs_and_its_router_only_once_it_has_one() {
+        let early = cilium_node("worker-1", NODE, None, "b");
+        assert_eq!(early["spec"]["addresses"].as_array().unwrap().len(), 1);
+        let running = (
+            "10.244.1.0/24".parse().unwrap(),
+            Ipv4Addr::new(10, 244, 1, 1),
+        );
+        let late = cilium_node("worker-1", NODE, Some(running), "b");
+        assert_eq!(late["spec"]["addresses"][1]["type"], "CiliumInternalIP");
+        assert_eq!(
+            late["metadata"]["annotations"][POD_CIDR_ANNOTATION],
+            "10.244.1.0/24"
+        );
+        assert!(late["spec"].get("ipam").is_none());
+    }
+}

@@ -1,0 +1,419 @@
+//! From nothing to a serving agent, and back.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use cilium_api::CiliumNode;
+use cilium_cni::install::chain;
+use datapath::Datapath;
+use datapath::link::Netlink;
+use k8s_openapi::api::core::v1::Node;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+use crate::agent::{Agent, Own, blocking};
+use crate::bell::Bells;
+use crate::config::{Arguments, Config, ConfigError};
+use crate::endpoints::Endpoints;
+use crate::health::Progress;
+use crate::ipam::{Pool, router_address};
+use crate::kubernetes::{Kubernetes, KubernetesError, OwnPod, Readers, Watched};
+use crate::metrics::Metrics;
+use crate::publish::cilium_node;
+use crate::store::{NodeState, Store, StoreError};
+use crate::{api, health, metrics, restore, task};
+
+const RETRY: Duration = Duration::from_secs(1);
+/// After this long without the API server a restarted agent goes on with what it knew.
+const API_PATIENCE: Duration = Duration::from_secs(8);
+
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Kubernetes(#[from] KubernetesError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("cannot listen on {address}")]
+    Listen {
+        address: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("cannot prepare the datapath")]
+    Datapath(#[source] datapath::Error),
+    #[error("cannot read the node's interfaces")]
+    Links(#[source] datapath::link::Error),
+    #[error("cannot lock the deletion queue")]
+    Queue(#[source] std::io::Error),
+    #[error("cannot wait for signals")]
+    Signal(#[source] std::io::Error),
+    #[error("{0}")]
+    Restart(String),
+    #[error("a part of the agent ended: {0}")]
+    Part(&'static str),
+    #[error("podCIDRs {0:?} have no address left for the node itself")]
+    NoRouter(Vec<ipnet::Ipv4Net>),
+}
+
+/// What start-up finds out before there is an [`Agent`].
+struct Start {
+    arguments: Arguments,
+    config: Config,
+    node: String,
+    kubernetes: Kubernetes,
+    store: Store,
+    progress: Progress,
+    boot_id: String,
+}
+
+/// Returns when a signal ends the agent; pods keep their network, since programs and maps are pinned.
+pub async fn run(arguments: Arguments) -> Result<(), RunError> {
+    let config = Config::read(&arguments.config_dir)?;
+    crate::logfmt::start(config.debug);
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
+    let mut tasks = JoinSet::new();
+    tokio::select! {
+        ended = serve(arguments, config, &mut tasks) => ended,
+        _ = terminate.recv() => {
+            tracing::info!("Ending on a signal; pods keep their network");
+            Ok(())
+        }
+        _ = interrupt.recv() => Ok(()),
+    }
+}
+
+async fn serve(
+    arguments: Arguments,
+    config: Config,
+    tasks: &mut JoinSet<()>,
+) -> Result<(), RunError> {
+    let progress = Progress::default();
+    let metrics = Metrics::new(progress.clone());
+    listen_http(config.health, health::router(progress.clone()), tasks).await?;
+    if let Some(address) = config.metrics {
+        listen_http(address, metrics::router(metrics.clone()), tasks).await?;
+    }
+    let node = arguments.node_name()?;
+    tracing::info!(
+        node,
+        version = env!("CARGO_PKG_VERSION"),
+        "Cilium agent of GlooNetwork starts"
+    );
+    tracing::warn!("{}", crate::status::POLICY_SENTENCE);
+    let start = Start {
+        kubernetes: Kubernetes::connect(arguments.kubeconfig.as_deref()).await?,
+        store: Store::open(&arguments.runtime_dir.join("state"))?,
+        boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .unwrap_or_default()
+            .trim()
+            .to_owned(),
+        node,
+        arguments,
+        config,
+        progress,
+    };
+    let readers = Readers::default();
+    let watched = Arc::new(Watched::new(&readers));
+    start.kubernetes.watch(&watched, &start.node, tasks);
+    let (ip, given) = wait_for_range(&start, &watched).await?;
+    let agent = build(&start, &watched, &readers, ip, given).await?;
+    operate(&start, agent, &readers, metrics, tasks).await
+}
+
+async fn listen_http(
+    address: SocketAddr,
+    router: axum::Router,
+    tasks: &mut JoinSet<()>,
+) -> Result<(), RunError> {
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| RunError::Listen {
+            address: address.to_string(),
+            source,
+        })?;
+    tasks.spawn(async move {
+        let _ = axum::serve(listener, router).await;
+    });
+    Ok(())
+}
+
+/// The node's address and state. Asks the API server; one that does not answer makes an agent that ran before go on.
+async fn wait_for_range(
+    start: &Start,
+    watched: &Watched,
+) -> Result<(Ipv4Addr, NodeState), RunError> {
+    let began = std::time::Instant::now();
+    let kept = start.store.node();
+    let mut announced = false;
+    loop {
+        if let (Some(ip), Some(state), true) = (
+            start.arguments.node_ip,
+            &kept,
+            began.elapsed() > API_PATIENCE && !watched.nodes.synced(),
+        ) {
+            tracing::warn!(
+                "API server does not answer; going on with what was known before the restart"
+            );
+            return Ok((ip, state.clone()));
+        }
+        match ask(start, watched, kept.as_ref(), &mut announced).await {
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) => {}
+            Err(error) => start.progress.waiting(&chain(&error)),
+        }
+        tokio::time::sleep(RETRY / 4).await;
+    }
+}
+
+async fn ask(
+    start: &Start,
+    watched: &Watched,
+    kept: Option<&NodeState>,
+    announced: &mut bool,
+) -> Result<Option<(Ipv4Addr, NodeState)>, RunError> {
+    let ip = match start.arguments.node_ip {
+        Some(ip) => ip,
+        None => match internal_ip(&start.kubernetes.node(&start.node).await?) {
+            Some(ip) => ip,
+            None => {
+                start
+                    .progress
+                    .waiting("waiting for the kubelet to give this Node an InternalIP");
+                return Ok(None);
+            }
+        },
+    };
+    if !watched.nodes.synced() {
+        start.progress.waiting(
+            "waiting for the API server to list CiliumNodes; cilium-operator makes the CRD",
+        );
+        return Ok(None);
+    }
+    let seen = watched.nodes.get("", &start.node);
+    if seen.is_none() || !*announced {
+        let running = kept.and_then(|state| Some((*state.pod_cidrs.first()?, state.router)));
+        // The router's address only once the ranges it lies in are there.
+        let has_cidrs = seen
+            .as_deref()
+            .is_some_and(|node| node.pod_cidrs().next().is_some());
+        let mut object = cilium_node(&start.node, ip, running, &start.boot_id);
+        if !has_cidrs && let Some(addresses) = object["spec"]["addresses"].as_array_mut() {
+            addresses.truncate(1);
+        }
+        start
+            .kubernetes
+            .apply_cilium_node(&start.node, &object)
+            .await?;
+        *announced = true;
+    }
+    Ok(decide(start, seen.as_deref(), kept)?.map(|state| (ip, state)))
+}
+
+/// `None`: the operator has not given a range yet.
+fn decide(
+    start: &Start,
+    seen: Option<&CiliumNode>,
+    kept: Option<&NodeState>,
+) -> Result<Option<NodeState>, RunError> {
+    let cidrs: Vec<_> = seen
+        .into_iter()
+        .flat_map(CiliumNode::pod_cidrs)
+        .map(|cidr| cidr.trunc())
+        .collect();
+    if cidrs.is_empty() {
+        start.progress.waiting(&format!(
+            "waiting for cilium-operator to give CiliumNode {} its podCIDRs",
+            start.node
+        ));
+        return Ok(None);
+    }
+    if let Some(state) = kept.filter(|state| state.pod_cidrs == cidrs) {
+        return Ok(Some(state.clone()));
+    }
+    let held: Vec<Ipv4Addr> = restore::load(&start.store)
+        .endpoints
+        .iter()
+        .map(|endpoint| endpoint.ip)
+        .collect();
+    let router = router_address(&cidrs, &held).ok_or_else(|| RunError::NoRouter(cidrs.clone()))?;
+    let state = NodeState {
+        pod_cidrs: cidrs,
+        router,
+    };
+    start.store.write_node(&state)?;
+    Ok(Some(state))
+}
+
+fn internal_ip(node: &Node) -> Option<Ipv4Addr> {
+    let addresses = node.status.as_ref()?.addresses.as_ref()?;
+    addresses
+        .iter()
+        .filter(|address| address.type_ == "InternalIP")
+        .find_map(|address| address.address.parse().ok())
+}
+
+async fn build(
+    start: &Start,
+    watched: &Arc<Watched>,
+    readers: &Readers,
+    ip: Ipv4Addr,
+    given: NodeState,
+) -> Result<Arc<Agent>, RunError> {
+    start.progress.waiting("loading the datapath");
+    let settings = datapath_config(start, ip, &given);
+    let opened = blocking(move || datapath::Kernel::open(settings)).await;
+    let kernel = opened
+        .ok_or(RunError::Part("loading the datapath"))?
+        .map_err(RunError::Datapath)?;
+    let datapath: Arc<dyn Datapath> = Arc::new(kernel);
+    let pool = Pool::new(given.pod_cidrs.clone(), given.router);
+    let changed = Bells::new(&[&readers.network, &readers.publish, &readers.identity]);
+    let nonce = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| {
+            since.as_secs() << 20 | u64::from(since.subsec_micros())
+        });
+    let own = Own {
+        name: start.node.clone(),
+        ip,
+        router: given.router,
+        pod_cidrs: given.pod_cidrs,
+        cluster: start.config.cluster_name.clone(),
+        mtu: datapath.pod_mtu(),
+    };
+    tracing::info!(%ip, router = %own.router, cidrs = ?own.pod_cidrs, mtu = own.mtu, "Datapath is loaded");
+    let endpoints = Endpoints::new(pool, datapath.clone(), start.store.clone(), changed, nonce);
+    Ok(Arc::new(Agent::new(
+        own,
+        endpoints,
+        watched.clone(),
+        start.kubernetes.clone(),
+        datapath,
+    )))
+}
+
+fn datapath_config(start: &Start, ip: Ipv4Addr, given: &NodeState) -> datapath::Config {
+    let pools = if start.config.pools.is_empty() {
+        &given.pod_cidrs
+    } else {
+        &start.config.pools
+    };
+    datapath::Config {
+        bpffs: start.arguments.bpf_root.clone(),
+        cgroup_root: cgroup2_root(&start.arguments.cgroup_root),
+        node_ip: ip,
+        router_ip: given.router,
+        pod_cidr: given.pod_cidrs.first().copied().unwrap_or_default(),
+        native_cidrs: pools.clone(),
+        devices: start.config.devices.clone(),
+        tunnel_port: start.config.tunnel_port,
+        mtu: start.config.mtu,
+    }
+}
+
+/// Machines with the old cgroups have the new ones mounted one folder below.
+fn cgroup2_root(path: &Path) -> PathBuf {
+    let unified = path.join("unified");
+    if unified.join("cgroup.controllers").exists() {
+        unified
+    } else {
+        path.to_owned()
+    }
+}
+
+/// Restores, listens, drains, and keeps everything going.
+async fn operate(
+    start: &Start,
+    agent: Arc<Agent>,
+    readers: &Readers,
+    metrics: Arc<Metrics>,
+    tasks: &mut JoinSet<()>,
+) -> Result<(), RunError> {
+    let runtime_dir = &start.arguments.runtime_dir;
+    restore_endpoints(start, &agent).await?;
+    let folder = runtime_dir.join("deleteQueue");
+    let queue = blocking(move || restore::lock_queue(&folder)).await;
+    let queue = queue
+        .ok_or(RunError::Part("deletion queue"))?
+        .map_err(RunError::Queue)?;
+    let socket = runtime_dir.join("cilium.sock");
+    let listener = api::listen(&socket).map_err(|source| RunError::Listen {
+        address: socket.display().to_string(),
+        source,
+    })?;
+    let router = api::router(agent.clone(), metrics);
+    tasks.spawn(async move {
+        let _ = axum::serve(listener, router).await;
+    });
+    let worker = agent.clone();
+    let drained = blocking(move || restore::drain(&queue, &worker.endpoints)).await;
+    if let Some(Ok(number)) = drained.filter(|drained| !matches!(drained, Ok(0))) {
+        tracing::info!(
+            number,
+            "Deletions that were queued while no agent ran are done"
+        );
+    }
+    tasks.spawn(task::identities::run(
+        agent.clone(),
+        readers.identity.clone(),
+    ));
+    tasks.spawn(task::network::run(agent.clone(), readers.network.clone()));
+    tasks.spawn(task::services::run(agent.clone(), readers.services.clone()));
+    tasks.spawn(task::publish::run(agent.clone(), readers.publish.clone()));
+    tasks.spawn(task::sweep::run(agent.clone()));
+    tasks.spawn(task::foreign::run(
+        agent.clone(),
+        start.arguments.cni_conf_dir.clone(),
+        runtime_dir.join("cni-install.json"),
+        own_pod(start),
+    ));
+    start.progress.serving(agent.clone());
+    tracing::info!("Agent serves");
+    tokio::select! {
+        reason = task::node::run(agent, readers.node.clone(), start.boot_id.clone()) => Err(RunError::Restart(reason)),
+        // Every task runs for ever: one that ends has panicked, and a new process is the cure.
+        _ = tasks.join_next() => Err(RunError::Part("see the panic above")),
+    }
+}
+
+async fn restore_endpoints(start: &Start, agent: &Arc<Agent>) -> Result<(), RunError> {
+    let worker = agent.clone();
+    let store = start.store.clone();
+    let restored = blocking(move || {
+        let links = Netlink::new().and_then(|mut netlink| netlink.links())?;
+        Ok(restore::restore(
+            &worker.endpoints,
+            restore::load(&store),
+            &*worker.datapath,
+            &links,
+        ))
+    });
+    let restored = restored
+        .await
+        .ok_or(RunError::Part("restore"))?
+        .map_err(RunError::Links)?;
+    for problem in &restored.problems {
+        tracing::warn!("{problem}");
+    }
+    tracing::info!(
+        kept = restored.kept,
+        "Endpoints of an earlier process are restored"
+    );
+    Ok(())
+}
+
+fn own_pod(start: &Start) -> Option<OwnPod> {
+    let arguments = &start.arguments;
+    Some(OwnPod {
+        namespace: arguments.namespace.clone(),
+        name: arguments.pod_name.clone()?,
+        uid: arguments.pod_uid.clone().unwrap_or_default(),
+        node: start.node.clone(),
+    })
+}

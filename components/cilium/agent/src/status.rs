@@ -1,0 +1,235 @@
+//! What the agent says about itself.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use cilium_cni::model::{IpamStatus, ModeStatus, Status, StatusResponse};
+use k8s_openapi::api::core::v1::Pod;
+use serde::Serialize;
+
+use crate::agent::{Agent, blocking};
+use crate::endpoint::Endpoint;
+
+/// The sentence about policies of this release.
+pub const POLICY_SENTENCE: &str =
+    "Network policies are not enforced by this release: every pod may talk to every other";
+
+pub async fn status(agent: &Arc<Agent>) -> StatusResponse {
+    let worker = agent.clone();
+    let datapath = match blocking(move || worker.datapath.endpoints()).await {
+        Some(Ok(_)) => None,
+        Some(Err(error)) => Some(cilium_cni::install::chain(&error)),
+        None => Some("reading the datapath panicked".to_owned()),
+    };
+    let allocations = agent.endpoints.allocations();
+    StatusResponse {
+        cilium: cilium(
+            datapath.as_deref(),
+            &agent.watched.unsynced(),
+            &agent.problems(),
+        ),
+        kubernetes: match agent.watched.trouble() {
+            Some(trouble) => Status::failure(trouble),
+            None => Status::ok("1.36 (API server reached)"),
+        },
+        kube_proxy_replacement: ModeStatus {
+            mode: "True".to_owned(),
+        },
+        ipam: IpamStatus {
+            status: format!(
+                "{}/{} addresses in use",
+                allocations.len(),
+                agent.endpoints.capacity()
+            ),
+            allocations,
+        },
+        policy: Status::warning(POLICY_SENTENCE),
+        // An API server that is away does not keep pods from being connected.
+        cni: match datapath {
+            Some(problem) => Status::failure(problem),
+            None => Status::ok("ADD can be served"),
+        },
+    }
+}
+
+/// Ok as long as traffic is carried by what is known; what cannot be updated now is a warning.
+fn cilium(datapath: Option<&str>, unsynced: &[&str], problems: &[(&str, String)]) -> Status {
+    if let Some(problem) = datapath {
+        return Status::failure(problem);
+    }
+    if !unsynced.is_empty() {
+        return Status::failure(format!(
+            "waiting for the API server to list {}",
+            unsynced.join(", ")
+        ));
+    }
+    match problems.first() {
+        Some((part, problem)) => Status::warning(format!("{part}: {problem}")),
+        None => Status::ok("OK"),
+    }
+}
+
+/// What the operator's gate measures: does every pod of the node have its endpoint?
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Coverage {
+    pub ready: bool,
+    pub pods: usize,
+    pub endpoints: usize,
+    /// Pods without an endpoint, `namespace/name`.
+    pub missing: Vec<String>,
+    pub message: String,
+}
+
+impl Coverage {
+    /// An agent that does not serve yet covers nobody.
+    pub fn not_yet(message: &str) -> Self {
+        Self {
+            ready: false,
+            pods: 0,
+            endpoints: 0,
+            missing: Vec::new(),
+            message: message.to_owned(),
+        }
+    }
+}
+
+pub async fn coverage(agent: &Arc<Agent>) -> Coverage {
+    let worker = agent.clone();
+    let programmed: BTreeSet<u16> = match blocking(move || worker.datapath.endpoints()).await {
+        Some(Ok(known)) => known.into_iter().map(|endpoint| endpoint.id).collect(),
+        Some(Err(error)) => return Coverage::not_yet(&cilium_cni::install::chain(&error)),
+        None => return Coverage::not_yet("reading the datapath panicked"),
+    };
+    if !agent.watched.pods.synced() {
+        return Coverage::not_yet("waiting for the API server to list pods");
+    }
+    let mut endpoints = agent.endpoints.list();
+    endpoints.retain(|endpoint| programmed.contains(&endpoint.id));
+    let pods = agent.watched.pods.list();
+    cover(pods.iter().map(AsRef::as_ref), &endpoints)
+}
+
+fn cover<'a>(pods: impl IntoIterator<Item = &'a Pod>, endpoints: &[Endpoint]) -> Coverage {
+    let known: BTreeSet<(&str, &str)> = endpoints
+        .iter()
+        .filter_map(|endpoint| endpoint.pod.as_ref())
+        .map(|pod| (pod.namespace.as_str(), pod.name.as_str()))
+        .collect();
+    let managed: Vec<(&str, &str)> = pods
+        .into_iter()
+        .filter(|pod| is_managed(pod))
+        .map(name)
+        .collect();
+    let missing: Vec<String> = managed
+        .iter()
+        .filter(|pod| !known.contains(*pod))
+        .map(|(namespace, name)| format!("{namespace}/{name}"))
+        .collect();
+    let message = if missing.is_empty() {
+        format!(
+            "{} pods, each with an endpoint in the datapath",
+            managed.len()
+        )
+    } else {
+        format!(
+            "{} of {} pods have no endpoint in the datapath: {}; recreate pods that were started by another CNI plugin",
+            missing.len(),
+            managed.len(),
+            missing
+                .iter()
+                .take(5)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(", ")
+        )
+    };
+    Coverage {
+        ready: missing.is_empty(),
+        pods: managed.len(),
+        endpoints: endpoints.len(),
+        missing,
+        message,
+    }
+}
+
+fn name(pod: &Pod) -> (&str, &str) {
+    let metadata = &pod.metadata;
+    (
+        metadata.namespace.as_deref().unwrap_or_default(),
+        metadata.name.as_deref().unwrap_or_default(),
+    )
+}
+
+/// A pod that has a network of its own by now: it runs, has an address, and does not share the node's.
+fn is_managed(pod: &Pod) -> bool {
+    let host_network = pod
+        .spec
+        .as_ref()
+        .is_some_and(|spec| spec.host_network == Some(true));
+    let status = pod.status.as_ref();
+    let running = status.is_some_and(|status| status.phase.as_deref() == Some("Running"));
+    let addressed = status.is_some_and(|status| status.pod_ip.is_some());
+    running && addressed && !host_network && pod.metadata.deletion_timestamp.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn pod(name: &str, spec: Value, status: Value) -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {"namespace": "shop", "name": name}, "spec": spec, "status": status}))
+        .unwrap()
+    }
+
+    fn running(name: &str) -> Pod {
+        pod(
+            name,
+            json!({"containers": []}),
+            json!({"phase": "Running", "podIP": "10.244.1.5"}),
+        )
+    }
+
+    #[test]
+    fn a_running_pod_without_an_endpoint_is_named() {
+        let coverage = cover([&running("web")], &[]);
+        assert!(!coverage.ready);
+        assert_eq!(coverage.missing, ["shop/web"]);
+        assert!(
+            coverage.message.contains("shop/web"),
+            "{}",
+            coverage.message
+        );
+    }
+
+    #[test]
+    fn pods_of_the_nodes_network_and_pods_that_do_not_run_need_none() {
+        let host = pod(
+            "host",
+            json!({"containers": [], "hostNetwork": true}),
+            json!({"phase": "Running", "podIP": "172.30.0.11"}),
+        );
+        let done = pod(
+            "done",
+            json!({"containers": []}),
+            json!({"phase": "Succeeded", "podIP": "10.244.1.6"}),
+        );
+        let early = pod(
+            "early",
+            json!({"containers": []}),
+            json!({"phase": "Pending"}),
+        );
+        let coverage = cover([&host, &done, &early], &[]);
+        assert_eq!((coverage.ready, coverage.pods), (true, 0));
+    }
+
+    #[test]
+    fn an_api_server_that_is_away_after_the_first_listing_leaves_the_agent_ok() {
+        assert_eq!(cilium(None, &[], &[]).state, "Ok");
+        assert!(cilium(None, &["pods"], &[]).is_failure());
+        assert!(cilium(Some("map gone"), &[], &[]).is_failure());
+        assert!(!cilium(None, &[], &[("network", "map full".to_owned())]).is_failure());
+    }
+}

@@ -1,0 +1,212 @@
+//! What survives a restart of the agent: one file per endpoint and one for the node, in the state folder.
+//!
+//! A file is written beside, synced and renamed: a reader finds the old one or the new one, also after a power cut.
+//! After a reboot of the node the folder is empty (it lies on a tmpfs), as are the bpffs and the pods.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use ipnet::Ipv4Net;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::endpoint::Endpoint;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("cannot write {path}")]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot read {path}")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot remove {path}")]
+    Remove {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What the node was last time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct NodeState {
+    pub pod_cidrs: Vec<Ipv4Net>,
+    pub router: Ipv4Addr,
+}
+
+#[derive(Clone, Debug)]
+pub struct Store {
+    folder: PathBuf,
+}
+
+/// What was found, and the sentences about what could not be used.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub endpoints: Vec<Endpoint>,
+    pub problems: Vec<String>,
+}
+
+impl Store {
+    /// Makes the folder if it is missing.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let store = Self {
+            folder: folder.to_owned(),
+        };
+        let endpoints = store.endpoints();
+        fs::create_dir_all(&endpoints).map_err(|source| StoreError::Write {
+            path: endpoints,
+            source,
+        })?;
+        Ok(store)
+    }
+
+    /// `None` on a node that never had one; an unreadable file counts as none.
+    pub fn node(&self) -> Option<NodeState> {
+        read(&self.folder.join("node.json")).ok()
+    }
+
+    pub fn write_node(&self, node: &NodeState) -> Result<(), StoreError> {
+        write(&self.folder.join("node.json"), node)
+    }
+
+    /// Durable when it returns.
+    pub fn write_endpoint(&self, endpoint: &Endpoint) -> Result<(), StoreError> {
+        write(&self.path(endpoint.id), endpoint)
+    }
+
+    /// An endpoint that is not there is removed.
+    pub fn remove_endpoint(&self, id: u16) -> Result<(), StoreError> {
+        let path = self.path(id);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::Remove { path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Every endpoint written. A file that cannot be decoded is told about and left for a person to look at.
+    pub fn load(&self) -> Result<Found, StoreError> {
+        let folder = self.endpoints();
+        let failed = |source| StoreError::Read {
+            path: folder.clone(),
+            source,
+        };
+        let mut found = Found::default();
+        for entry in fs::read_dir(&folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                // A write that was cut off.
+                let _ = fs::remove_file(&path);
+                continue;
+            }
+            match read::<Endpoint>(&path) {
+                Ok(endpoint) => found.endpoints.push(endpoint),
+                Err(error) => found.problems.push(format!(
+                    "endpoint state {} is skipped: {error}",
+                    path.display()
+                )),
+            }
+        }
+        found.endpoints.sort_by_key(|endpoint| endpoint.id);
+        Ok(found)
+    }
+
+    fn endpoints(&self) -> PathBuf {
+        self.folder.join("endpoints")
+    }
+
+    fn path(&self, id: u16) -> PathBuf {
+        self.endpoints().join(format!("{id}.json"))
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
+    Ok(serde_json::from_slice(&fs::read(path)?)?)
+}
+
+fn write(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
+    let beside = path.with_extension("next");
+    let work = || -> io::Result<()> {
+        let mut file = File::create(&beside)?;
+        file.write_all(&serde_json::to_vec_pretty(value)?)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        path.parent()
+            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    };
+    work().map_err(|source| StoreError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use cilium_api::{EndpointState, NumericIdentity};
+
+    use super::*;
+    use crate::endpoint::AttachmentKey;
+
+    fn endpoint(id: u16) -> Endpoint {
+        Endpoint {
+            id,
+            attachment: AttachmentKey {
+                container_id: "abc".to_owned(),
+                ifname: "eth0".to_owned(),
+            },
+            pod: None,
+            ip: Ipv4Addr::new(10, 244, 1, 9),
+            mac: datapath::Mac([2, 0, 0, 0, 0, 1]),
+            host_mac: datapath::Mac([2, 0, 0, 0, 0, 2]),
+            ifindex: 7,
+            interface: "lxc1".to_owned(),
+            identity: NumericIdentity(300),
+            labels: vec!["k8s:app=web".to_owned()],
+            state: EndpointState::Ready,
+        }
+    }
+
+    #[test]
+    fn endpoints_and_node_come_back_as_they_were_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let node = NodeState {
+            pod_cidrs: vec!["10.244.1.0/24".parse().unwrap()],
+            router: Ipv4Addr::new(10, 244, 1, 1),
+        };
+        assert_eq!(store.node(), None);
+        store.write_node(&node).unwrap();
+        store.write_endpoint(&endpoint(2)).unwrap();
+        store.write_endpoint(&endpoint(1)).unwrap();
+        store.remove_endpoint(2).unwrap();
+        store.remove_endpoint(2).unwrap();
+        let again = Store::open(folder.path()).unwrap();
+        assert_eq!(again.node(), Some(node));
+        assert_eq!(again.load().unwrap().endpoints, [endpoint(1)]);
+    }
+
+    #[test]
+    fn a_half_written_file_costs_only_its_own_endpoint_and_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store.write_endpoint(&endpoint(1)).unwrap();
+        fs::write(folder.path().join("endpoints/2.json"), b"{\"id\":").unwrap();
+        fs::write(folder.path().join("endpoints/3.next"), b"{").unwrap();
+        let found = store.load().unwrap();
+        assert_eq!(found.endpoints, [endpoint(1)]);
+        assert_eq!(found.problems.len(), 1);
+        assert!(found.problems[0].contains("2.json"), "{:?}", found.problems);
+        assert!(!folder.path().join("endpoints/3.next").exists());
+    }
+}

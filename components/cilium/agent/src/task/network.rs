@@ -1,0 +1,148 @@
+//! Nodes and addresses into the datapath.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use datapath::{IpEntry, Node};
+use ipnet::Ipv4Net;
+
+use crate::agent::{Agent, blocking};
+use crate::bell::Bell;
+use crate::difference::{self, Outcome, Writer};
+use crate::endpoints::local_identities;
+use crate::ipcache::{self, Sources};
+use crate::linger::Lingering;
+use crate::nodes::{self, KnownNode};
+use crate::services::addresses_of;
+use crate::task::{REPAIR, RETRY};
+
+/// While a vanished node lingers, its end must be noticed.
+const LINGER_CHECK: Duration = Duration::from_secs(5);
+
+pub async fn run(agent: Arc<Agent>, bell: Bell) {
+    let mut lingering = Lingering::default();
+    let mut pause = RETRY;
+    loop {
+        bell.wait(pause).await;
+        let watched = &agent.watched;
+        let synced =
+            watched.nodes.synced() && watched.endpoints.synced() && watched.slices.synced();
+        if !watched.nodes.synced() {
+            continue;
+        }
+        let listed = watched.nodes.list();
+        let (known, refusals) = nodes::accept(listed.iter().map(AsRef::as_ref));
+        let known = lingering.extend(known, Instant::now());
+        let worker = agent.clone();
+        let failures = blocking(move || pass(&worker, &known, synced))
+            .await
+            .unwrap_or_else(|| vec!["network task panicked".to_owned()]);
+        agent.report("nodes", refusals.first().map(|refusal| refusal.0.clone()));
+        pause = match (failures.is_empty(), lingering.pending()) {
+            (false, _) => RETRY,
+            (true, true) => LINGER_CHECK,
+            (true, false) => REPAIR,
+        };
+        agent.report("network", failures.into_iter().next());
+    }
+}
+
+/// Reads the datapath anew each time: what is there is the truth, also after somebody else changed it.
+fn pass(agent: &Agent, known: &[KnownNode], may_remove: bool) -> Vec<String> {
+    let mut failures = Vec::new();
+    match write_nodes(agent, known, may_remove) {
+        Ok(outcome) => {
+            let events = outcome.written + outcome.removed;
+            agent
+                .tally
+                .node_events
+                .fetch_add(events as u64, Ordering::Relaxed);
+            failures.extend(outcome.failures);
+        }
+        Err(error) => failures.push(cilium_cni::install::chain(&error)),
+    }
+    match write_addresses(agent, known, may_remove) {
+        Ok(outcome) => failures.extend(outcome.failures),
+        Err(error) => failures.push(cilium_cni::install::chain(&error)),
+    }
+    failures
+}
+
+fn write_nodes(
+    agent: &Agent,
+    known: &[KnownNode],
+    may_remove: bool,
+) -> Result<Outcome, datapath::Error> {
+    let desired: BTreeMap<Ipv4Addr, Node> = known
+        .iter()
+        .filter(|node| node.name != agent.own.name && node.ip != agent.own.ip)
+        .map(|node| {
+            let entry = Node {
+                ip: node.ip,
+                pod_cidrs: node.pod_cidrs.clone(),
+            };
+            (node.ip, entry)
+        })
+        .collect();
+    let mut current: BTreeMap<_, _> = agent
+        .datapath
+        .nodes()?
+        .into_iter()
+        .map(|node| (node.ip, node))
+        .collect();
+    // A range that moved to another node is free only once its old owner is gone.
+    if may_remove {
+        let kept = current
+            .clone()
+            .into_iter()
+            .filter(|(ip, _)| desired.contains_key(ip))
+            .collect();
+        difference::apply(&mut current, &kept, true, node_writer(agent));
+    }
+    Ok(difference::apply(
+        &mut current,
+        &desired,
+        may_remove,
+        node_writer(agent),
+    ))
+}
+
+fn node_writer(agent: &Agent) -> Writer<'_, Ipv4Addr, Node> {
+    Writer {
+        upsert: Box::new(|_, node| agent.datapath.upsert_node(node)),
+        remove: Box::new(|ip| agent.datapath.remove_node(*ip)),
+    }
+}
+
+fn write_addresses(
+    agent: &Agent,
+    known: &[KnownNode],
+    may_remove: bool,
+) -> Result<Outcome, datapath::Error> {
+    // Before the sources: an endpoint added after this line is not taken for one that is gone.
+    let mut current: BTreeMap<Ipv4Net, IpEntry> = agent.datapath.ips()?.into_iter().collect();
+    let ceps = agent.watched.endpoints.list();
+    let slices = agent.watched.slices.list();
+    let desired = ipcache::desired(&Sources {
+        own_node: &agent.own.name,
+        own_ip: agent.own.ip,
+        router: agent.own.router,
+        nodes: known,
+        local: &local_identities(&agent.endpoints.list()),
+        endpoints: &ceps.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+        api_servers: &addresses_of(slices.iter().map(AsRef::as_ref), "default", "kubernetes"),
+    });
+    let writer = Writer {
+        upsert: Box::new(|prefix, entry: &IpEntry| agent.datapath.upsert_ip(*prefix, *entry)),
+        remove: Box::new(|prefix| agent.datapath.remove_ip(*prefix)),
+    };
+    Ok(difference::apply(
+        &mut current,
+        &desired,
+        may_remove,
+        writer,
+    ))
+}

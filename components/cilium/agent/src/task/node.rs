@@ -1,0 +1,71 @@
+//! This node's CiliumNode: written again when it is deleted or edited, and watched for another podCIDR.
+
+use std::sync::Arc;
+
+use cilium_api::CiliumNode;
+
+use crate::agent::Agent;
+use crate::bell::Bell;
+use crate::publish::cilium_node;
+use crate::task::{REPAIR, RETRY};
+
+/// Ends only when the agent has to start anew; the sentence says why.
+pub async fn run(agent: Arc<Agent>, bell: Bell, boot_id: String) -> String {
+    let mut pause = RETRY;
+    loop {
+        bell.wait(pause).await;
+        if !agent.watched.nodes.synced() {
+            continue;
+        }
+        let seen = agent.watched.nodes.get("", &agent.own.name);
+        if let Some(moved) = seen.as_deref().and_then(|node| moved(&agent, node)) {
+            return moved;
+        }
+        let problem = write(&agent, seen.as_deref(), &boot_id).await;
+        pause = if problem.is_none() { REPAIR } else { RETRY };
+        agent.report("node", problem);
+    }
+}
+
+async fn write(agent: &Agent, seen: Option<&CiliumNode>, boot_id: &str) -> Option<String> {
+    // The router lies inside the podCIDRs, so it is written once the operator has given them (again).
+    let has_cidrs = seen.is_some_and(|node| node.pod_cidrs().next().is_some());
+    let running = has_cidrs
+        .then(|| Some((*agent.own.pod_cidrs.first()?, agent.own.router)))
+        .flatten();
+    let desired = cilium_node(&agent.own.name, agent.own.ip, running, boot_id);
+    if seen.is_some_and(|node| says(node, &desired)) {
+        return None;
+    }
+    let written = agent
+        .kubernetes
+        .apply_cilium_node(&agent.own.name, &desired)
+        .await;
+    written
+        .err()
+        .map(|error| cilium_cni::install::chain(&error))
+}
+
+fn says(node: &CiliumNode, desired: &serde_json::Value) -> bool {
+    let annotations = node.metadata.annotations.clone().unwrap_or_default();
+    let wanted = desired["metadata"]["annotations"].as_object();
+    serde_json::to_value(&node.spec.addresses)
+        .is_ok_and(|addresses| addresses == desired["spec"]["addresses"])
+        && wanted.is_some_and(|wanted| {
+            wanted
+                .iter()
+                .all(|(key, value)| annotations.get(key).map(String::as_str) == value.as_str())
+        })
+}
+
+/// Another range than the one the pods have addresses from.
+fn moved(agent: &Agent, node: &CiliumNode) -> Option<String> {
+    let given: Vec<_> = node.pod_cidrs().collect();
+    if given.is_empty() || given == agent.own.pod_cidrs {
+        return None;
+    }
+    Some(format!(
+        "podCIDRs of CiliumNode {} changed from {:?} to {given:?}; the agent starts anew with them, pods with older addresses must be recreated",
+        agent.own.name, agent.own.pod_cidrs
+    ))
+}

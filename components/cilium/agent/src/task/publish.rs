@@ -1,0 +1,73 @@
+//! This node's endpoints as CiliumEndpoint objects.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use cilium_api::{CiliumEndpoint, EndpointState};
+
+use crate::agent::Agent;
+use crate::bell::Bell;
+use crate::publish::cilium_endpoint;
+use crate::task::{REPAIR, RETRY};
+
+pub async fn run(agent: Arc<Agent>, bell: Bell) {
+    let mut written: BTreeMap<u16, CiliumEndpoint> = BTreeMap::new();
+    let mut pause = RETRY;
+    loop {
+        bell.wait(pause).await;
+        let problem = pass(&agent, &mut written).await;
+        if problem.is_some() {
+            agent.tally.publish_failures.fetch_add(1, Ordering::Relaxed);
+        }
+        pause = if problem.is_none() { REPAIR } else { RETRY };
+        agent.report("publish", problem);
+    }
+}
+
+/// One object that is refused (its namespace is ending, an older pod of its name still has it) does not keep the others.
+async fn pass(agent: &Agent, written: &mut BTreeMap<u16, CiliumEndpoint>) -> Option<String> {
+    let endpoints = agent.endpoints.list();
+    written.retain(|id, _| endpoints.iter().any(|endpoint| endpoint.id == *id));
+    let mut problem = None;
+    for endpoint in endpoints {
+        if endpoint.state == EndpointState::Disconnecting {
+            continue;
+        }
+        let Some(object) = cilium_endpoint(&endpoint, agent.own.ip) else {
+            continue;
+        };
+        if written.get(&endpoint.id) == Some(&object) && in_force(agent, &object) {
+            continue;
+        }
+        // The collector would delete it at once, and a pod that is gone has nothing to report.
+        let owner_is_gone = endpoint.pod.as_ref().is_some_and(|pod| {
+            let known = agent.watched.pods.get(&pod.namespace, &pod.name);
+            agent.watched.pods.synced()
+                && known.is_none_or(|known| known.metadata.uid.as_deref() != Some(pod.uid.as_str()))
+        });
+        if owner_is_gone {
+            continue;
+        }
+        match agent.kubernetes.apply_cilium_endpoint(&object).await {
+            Ok(()) => {
+                written.insert(endpoint.id, object);
+            }
+            Err(error) => problem = Some(cilium_cni::install::chain(&error)),
+        }
+    }
+    problem
+}
+
+/// Whether the object that the watch sees still says it; somebody may have deleted or edited it.
+fn in_force(agent: &Agent, object: &CiliumEndpoint) -> bool {
+    let metadata = &object.metadata;
+    let namespace = metadata.namespace.as_deref().unwrap_or_default();
+    let name = metadata.name.as_deref().unwrap_or_default();
+    !agent.watched.endpoints.synced()
+        || agent
+            .watched
+            .endpoints
+            .get(namespace, name)
+            .is_some_and(|known| known.status == object.status)
+}

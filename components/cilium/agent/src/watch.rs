@@ -1,0 +1,271 @@
+//! What the API server says, kept in memory: one independent watch per kind.
+//!
+//! A watch that breaks starts again by itself, with growing pauses; meanwhile readers see what was last known. An object
+//! that cannot be decoded is reported once and skipped, and its last good version stays.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::StreamExt as _;
+use kube::api::Api;
+use kube::core::DeserializeGuard;
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Config, Event};
+use kube::{Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+
+use crate::bell::Bells;
+
+/// Namespace (empty for cluster-wide kinds) and name.
+pub type Key = (String, String);
+
+#[derive(Debug)]
+struct Known<K> {
+    objects: BTreeMap<Key, Arc<K>>,
+    /// Keys seen in the listing under way.
+    listed: BTreeSet<Key>,
+    /// The newest version of each object that could not be decoded, to report it once.
+    undecodable: BTreeMap<Key, String>,
+    trouble: Option<String>,
+}
+
+/// How many events of each sort came.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub applied: AtomicU64,
+    pub deleted: AtomicU64,
+    pub undecodable: AtomicU64,
+}
+
+#[derive(Debug)]
+pub struct Cache<K> {
+    known: Mutex<Known<K>>,
+    synced: AtomicBool,
+    pub seen: Seen,
+    bells: Bells,
+}
+
+impl<K> Cache<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    /// Empty until [`Self::follow`] runs; `bells` ring after every change.
+    pub fn new(bells: Bells) -> Arc<Self> {
+        Arc::new(Self {
+            known: Mutex::new(Known {
+                objects: BTreeMap::new(),
+                listed: BTreeSet::new(),
+                undecodable: BTreeMap::new(),
+                trouble: None,
+            }),
+            synced: AtomicBool::new(false),
+            seen: Seen::default(),
+            bells,
+        })
+    }
+
+    /// Runs until it is dropped.
+    pub async fn follow(self: Arc<Self>, api: Api<DeserializeGuard<K>>, config: Config) {
+        let mut events = std::pin::pin!(watcher::watcher(api, config).default_backoff());
+        while let Some(event) = events.next().await {
+            self.take(event);
+        }
+    }
+
+    pub fn list(&self) -> Vec<Arc<K>> {
+        self.lock().objects.values().cloned().collect()
+    }
+
+    pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
+        let key = (namespace.to_owned(), name.to_owned());
+        self.lock().objects.get(&key).cloned()
+    }
+
+    /// Whether a whole listing has been seen. Before that nothing may be deleted because it is not here.
+    pub fn synced(&self) -> bool {
+        self.synced.load(Ordering::Acquire)
+    }
+
+    /// Why the watch is interrupted now, if it is.
+    pub fn trouble(&self) -> Option<String> {
+        self.lock().trouble.clone()
+    }
+
+    fn take(&self, event: Result<Event<DeserializeGuard<K>>, watcher::Error>) {
+        let mut known = self.lock();
+        match event {
+            Err(error) => {
+                if known.trouble.is_none() {
+                    tracing::warn!(kind = %K::kind(&()), error = cilium_cni::install::chain(&error), "Watch interrupted, trying again; what is known stays in force");
+                }
+                known.trouble = Some(error.to_string());
+                return;
+            }
+            Ok(Event::Init) => {
+                known.listed.clear();
+                return;
+            }
+            Ok(Event::InitApply(object)) => {
+                let key = key(&object);
+                known.listed.insert(key);
+                self.put(&mut known, object);
+                return;
+            }
+            Ok(Event::InitDone) => {
+                let Known {
+                    objects, listed, ..
+                } = &mut *known;
+                objects.retain(|key, _| listed.contains(key));
+                known.recovered::<K>();
+                self.synced.store(true, Ordering::Release);
+            }
+            Ok(Event::Apply(object)) => {
+                known.recovered::<K>();
+                self.put(&mut known, object);
+            }
+            Ok(Event::Delete(object)) => {
+                known.recovered::<K>();
+                known.objects.remove(&key(&object));
+                self.seen.deleted.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        drop(known);
+        self.bells.ring();
+    }
+
+    fn put(&self, known: &mut Known<K>, object: DeserializeGuard<K>) {
+        let key = key(&object);
+        match object.0 {
+            Ok(mut object) => {
+                // The largest part of most objects, and of no use here.
+                object.meta_mut().managed_fields = None;
+                known.undecodable.remove(&key);
+                known.objects.insert(key, Arc::new(object));
+                self.seen.applied.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(invalid) => {
+                let version = invalid.metadata.resource_version.unwrap_or_default();
+                if known.undecodable.insert(key.clone(), version.clone()) != Some(version) {
+                    tracing::warn!(
+                        kind = %K::kind(&()), namespace = key.0, name = key.1, error = invalid.error,
+                        "Object cannot be decoded and is skipped; its last good version stays in force"
+                    );
+                    self.seen.undecodable.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known<K>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K> Known<K> {
+    fn recovered<R: Resource<DynamicType = ()>>(&mut self) {
+        if self.trouble.take().is_some() {
+            tracing::info!(kind = %R::kind(&()), "Watch is running again");
+        }
+    }
+}
+
+fn key<K: Resource<DynamicType = ()>>(object: &DeserializeGuard<K>) -> Key {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Service;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn object(name: &str, version: &str, ports: Value) -> DeserializeGuard<Service> {
+        serde_json::from_value(json!({
+            "metadata": {"namespace": "shop", "name": name, "resourceVersion": version},
+            "spec": {"ports": ports},
+        }))
+        .unwrap()
+    }
+
+    fn good(name: &str) -> DeserializeGuard<Service> {
+        object(name, "1", json!([{"port": 80}]))
+    }
+
+    fn bad(name: &str) -> DeserializeGuard<Service> {
+        object(name, "2", json!("no list"))
+    }
+
+    fn names(cache: &Cache<Service>) -> Vec<String> {
+        cache
+            .list()
+            .iter()
+            .map(|service| service.name_any())
+            .collect()
+    }
+
+    #[test]
+    fn nothing_counts_as_synced_before_a_whole_listing() {
+        let cache = Cache::<Service>::new(Bells::default());
+        cache.take(Ok(Event::Init));
+        cache.take(Ok(Event::InitApply(good("a"))));
+        assert!(!cache.synced());
+        cache.take(Ok(Event::InitDone));
+        assert!(cache.synced());
+    }
+
+    #[test]
+    fn a_new_listing_forgets_what_it_does_not_hold_and_not_before_it_is_complete() {
+        let cache = Cache::<Service>::new(Bells::default());
+        for event in [
+            Event::Init,
+            Event::InitApply(good("a")),
+            Event::InitApply(good("b")),
+            Event::InitDone,
+        ] {
+            cache.take(Ok(event));
+        }
+        cache.take(Ok(Event::Init));
+        cache.take(Ok(Event::InitApply(good("b"))));
+        assert_eq!(names(&cache), ["a", "b"]);
+        cache.take(Ok(Event::InitDone));
+        assert_eq!(names(&cache), ["b"]);
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_decoded_costs_nobody_else_and_keeps_its_last_good_version() {
+        let cache = Cache::<Service>::new(Bells::default());
+        for event in [
+            Event::Init,
+            Event::InitApply(good("a")),
+            Event::InitApply(bad("x")),
+            Event::InitDone,
+        ] {
+            cache.take(Ok(event));
+        }
+        assert_eq!(names(&cache), ["a"]);
+        cache.take(Ok(Event::Apply(bad("a"))));
+        cache.take(Ok(Event::Apply(good("b"))));
+        assert_eq!(names(&cache), ["a", "b"]);
+        for event in [Event::Init, Event::InitApply(bad("a")), Event::InitDone] {
+            cache.take(Ok(event));
+        }
+        assert_eq!(names(&cache), ["a"]);
+        assert_eq!(cache.seen.undecodable.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn an_interrupted_watch_keeps_what_is_known_and_says_why() {
+        let cache = Cache::<Service>::new(Bells::default());
+        for event in [Event::Init, Event::InitApply(good("a")), Event::InitDone] {
+            cache.take(Ok(event));
+        }
+        cache.take(Err(watcher::Error::NoResourceVersion));
+        assert!(cache.trouble().is_some());
+        assert_eq!(names(&cache), ["a"]);
+        cache.take(Ok(Event::Apply(good("b"))));
+        assert_eq!(cache.trouble(), None);
+    }
+}
