@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{arch, down, image, lock, logs, nix, programs, up};
+use crate::{arch, bundle, down, generate, image, lock, logs, nix, programs, up};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -31,6 +31,10 @@ enum Task {
     Image(image::Arguments),
     /// Hold the workspace to the table of allowed edges, sizes and names.
     Arch(arch::Arguments),
+    /// Write the CRDs, the API reference and the bundle from the code, or compare them.
+    Gen(generate::Arguments),
+    /// Write the OLM bundle and install.yaml, or compare them.
+    Bundle(bundle::Arguments),
     /// Resolve the digests of release.lock, or check that none is missing.
     Lock(lock::Arguments),
     /// Evaluate, lint and type-check the Nix delivery.
@@ -46,6 +50,8 @@ pub fn run() -> Result<()> {
         Task::Programs(arguments) => programs::run(&arguments),
         Task::Image(arguments) => image::run(&arguments),
         Task::Arch(arguments) => arch::run(&arguments),
+        Task::Gen(arguments) => generate::run(&arguments),
+        Task::Bundle(arguments) => bundle::run(&arguments),
         Task::Lock(arguments) => lock::run(&arguments),
         Task::Nix(arguments) => nix::run(&arguments),
     }

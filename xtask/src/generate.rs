@@ -35,7 +35,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         generated::write(&folder, &files)?;
         println!("gen: {} files written to {FOLDER}", files.len());
     }
-    bundle::run(&bundle::Arguments { check: arguments.check })
+    bundle::run(&bundle::Arguments {
+        check: arguments.check,
+    })
 }
 
 fn files() -> Result<Files> {
@@ -52,7 +54,10 @@ fn files() -> Result<Files> {
 fn document(crd: &CustomResourceDefinition) -> Result<String> {
     // By way of a value, which orders the keys: the same text whatever the order of the type's fields.
     let value = serde_json::to_value(crd).context("write a CRD")?;
-    Ok(format!("{HEADER}{}", serde_norway::to_string(&value).context("write a CRD")?))
+    Ok(format!(
+        "{HEADER}{}",
+        serde_norway::to_string(&value).context("write a CRD")?
+    ))
 }
 
 #[cfg(test)]
@@ -61,9 +66,20 @@ mod tests {
 
     #[test]
     fn every_custom_resource_of_the_project_is_written() {
-        let names: Vec<String> = files().unwrap().keys().map(|path| path.display().to_string()).collect();
-        for name in ["gloonetwork.md", "crds/gloonetworks.gloonetwork.io.yaml", "crds/ciliumnodes.cilium.io.yaml"] {
-            assert!(names.iter().any(|known| known == name), "no {name} in {names:?}");
+        let names: Vec<String> = files()
+            .unwrap()
+            .keys()
+            .map(|path| path.display().to_string())
+            .collect();
+        for name in [
+            "gloonetwork.md",
+            "crds/gloonetworks.gloonetwork.io.yaml",
+            "crds/ciliumnodes.cilium.io.yaml",
+        ] {
+            assert!(
+                names.iter().any(|known| known == name),
+                "no {name} in {names:?}"
+            );
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Project tasks: one file per task, started through `./dev`.
 
 pub mod arch;
+pub mod bundle;
 pub mod cli;
 pub mod digest;
 pub mod down;
+pub mod generate;
 pub mod generated;
 pub mod home;
 pub mod image;

@@ -5,6 +5,15 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
 
+/// Markdown in the making.
+struct Page(String);
+
+impl Page {
+    fn add(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+}
+
 /// One Markdown page: every field of `spec` by block, then `status`.
 pub fn render(crd: &CustomResourceDefinition) -> Result<String> {
     let spec = &crd.spec;
@@ -14,21 +23,30 @@ pub fn render(crd: &CustomResourceDefinition) -> Result<String> {
         .as_ref()
         .and_then(|schema| schema.open_api_v3_schema.as_ref())
         .context("the CRD has no schema")?;
-    let mut page = format!(
+    let mut page = Page(format!(
         "<!-- Written by `./dev gen`; change the Rust types, not this file. -->\n# {}\n\n`{}/{}`, {}, short name `{}`.\n\n{}\n",
         spec.names.kind,
         spec.group,
         version.name,
-        if spec.scope == "Cluster" { "cluster scoped" } else { "namespaced" },
-        spec.names.short_names.as_deref().unwrap_or_default().join("`, `"),
+        if spec.scope == "Cluster" {
+            "cluster scoped"
+        } else {
+            "namespaced"
+        },
+        spec.names
+            .short_names
+            .as_deref()
+            .unwrap_or_default()
+            .join("`, `"),
         schema.description.as_deref().unwrap_or_default(),
-    );
+    ));
     rules(&mut page, schema);
     for (name, block) in properties(schema).filter(|(name, _)| ["spec", "status"].contains(name)) {
-        page += &format!("\n## {name}\n");
+        page.add(&format!("\n## {name}\n"));
         text(&mut page, block);
         rules(&mut page, block);
-        let (blocks, plain): (Vec<_>, Vec<_>) = properties(block).partition(|(_, field)| field.properties.is_some());
+        let (blocks, plain): (Vec<_>, Vec<_>) =
+            properties(block).partition(|(_, field)| field.properties.is_some());
         if !plain.is_empty() {
             header(&mut page);
             for (field, schema) in plain {
@@ -36,7 +54,7 @@ pub fn render(crd: &CustomResourceDefinition) -> Result<String> {
             }
         }
         for (field, schema) in blocks {
-            page += &format!("\n### {name}.{field}\n");
+            page.add(&format!("\n### {name}.{field}\n"));
             text(&mut page, schema);
             rules(&mut page, schema);
             header(&mut page);
@@ -45,63 +63,87 @@ pub fn render(crd: &CustomResourceDefinition) -> Result<String> {
             }
         }
     }
-    Ok(page)
+    Ok(page.0)
 }
 
 fn properties(schema: &JSONSchemaProps) -> impl Iterator<Item = (&str, &JSONSchemaProps)> {
-    schema.properties.iter().flatten().map(|(name, field)| (name.as_str(), field))
+    schema
+        .properties
+        .iter()
+        .flatten()
+        .map(|(name, field)| (name.as_str(), field))
 }
 
 fn required(schema: &JSONSchemaProps, field: &str) -> bool {
     schema.required.iter().flatten().any(|name| name == field)
 }
 
-fn text(page: &mut String, schema: &JSONSchemaProps) {
+fn text(page: &mut Page, schema: &JSONSchemaProps) {
     if let Some(description) = &schema.description {
-        *page += &format!("\n{}\n", description.trim());
+        page.add(&format!("\n{}\n", description.trim()));
     }
 }
 
-fn rules(page: &mut String, schema: &JSONSchemaProps) {
+fn rules(page: &mut Page, schema: &JSONSchemaProps) {
     for rule in schema.x_kubernetes_validations.iter().flatten() {
         if let Some(message) = &rule.message {
-            *page += &format!("\n> {message}\n");
+            page.add(&format!("\n> {message}\n"));
         }
     }
 }
 
-fn header(page: &mut String) {
-    *page += "\n| field | type | default | meaning |\n|---|---|---|---|\n";
+fn header(page: &mut Page) {
+    page.add("\n| field | type | default | meaning |\n|---|---|---|---|\n");
 }
 
 /// One row per field, those of nested objects and of lists' items included.
-fn rows(page: &mut String, path: &str, schema: &JSONSchemaProps, required: bool) {
+fn rows(page: &mut Page, path: &str, schema: &JSONSchemaProps, required: bool) {
     let default = match &schema.default {
-        Some(default) if default.0.is_object() || default.0.is_array() && default.0 == serde_json::json!([]) => String::new(),
+        Some(default)
+            if default.0.is_object()
+                || default.0.is_array() && default.0 == serde_json::json!([]) =>
+        {
+            String::new()
+        }
         Some(default) => format!("`{}`", default.0),
         None if required => "required".to_owned(),
         None => String::new(),
     };
-    let mut meaning = schema.description.clone().unwrap_or_default().trim().replace('\n', " ").replace('|', "\\|");
-    for rule in schema.x_kubernetes_validations.iter().flatten() {
-        if let Some(message) = &rule.message {
-            meaning += &format!(" *{}.*", message.replace('|', "\\|"));
-        }
-    }
-    *page += &format!("| `{path}` | {} | {default} | {meaning} |\n", kind(schema));
+    let text = schema.description.clone().unwrap_or_default();
+    let mut meaning = vec![text.trim().replace('\n', " ")];
+    let rules = schema.x_kubernetes_validations.iter().flatten();
+    meaning.extend(rules.filter_map(|rule| Some(format!("*{}.*", rule.message.as_ref()?))));
+    let meaning = meaning.join(" ").replace('|', "\\|");
+    page.add(&format!(
+        "| `{path}` | {} | {default} | {meaning} |\n",
+        kind(schema)
+    ));
     for (name, field) in properties(schema) {
-        rows(page, &format!("{path}.{name}"), field, self::required(schema, name));
+        rows(
+            page,
+            &format!("{path}.{name}"),
+            field,
+            self::required(schema, name),
+        );
     }
     if let Some(JSONSchemaPropsOrArray::Schema(item)) = &schema.items {
         for (name, field) in properties(item) {
-            rows(page, &format!("{path}[].{name}"), field, self::required(item, name));
+            rows(
+                page,
+                &format!("{path}[].{name}"),
+                field,
+                self::required(item, name),
+            );
         }
     }
 }
 
 fn kind(schema: &JSONSchemaProps) -> String {
     if let Some(values) = &schema.enum_ {
-        let words: Vec<String> = values.iter().map(|value| value.0.to_string().trim_matches('"').to_owned()).collect();
+        let words: Vec<String> = values
+            .iter()
+            .map(|value| value.0.to_string().trim_matches('"').to_owned())
+            .collect();
         return words.join(" \\| ");
     }
     if schema.x_kubernetes_int_or_string == Some(true) {

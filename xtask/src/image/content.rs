@@ -100,8 +100,8 @@ impl Content {
             "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n".to_owned();
         let mut group = "root:x:0:\nnobody:x:65534:\n".to_owned();
         for (name, id) in users {
-            let _infallible = write!(passwd, "{name}:x:{id}:{id}:{name}:/:/bin/false\n");
-            let _infallible = write!(group, "{name}:x:{id}:\n");
+            let _infallible = writeln!(passwd, "{name}:x:{id}:{id}:{name}:/:/bin/false");
+            let _infallible = writeln!(group, "{name}:x:{id}:");
         }
         self.put("/etc/passwd", Kind::Text(passwd).by_root(0o644));
         self.put("/etc/group", Kind::Text(group).by_root(0o644));
