@@ -1,7 +1,7 @@
 //! Prometheus: ours (`prometheus-server`), or one that is there already.
 //!
-//! Managed: owns a Deployment of one pod, its volume claim, Service, configuration, alert rules and the right to list pods in our
-//! namespaces. External: owns nothing, measures that it works. Port: 9090 behind Service port 80.
+//! Managed: owns a Deployment of one pod, its volume claim, Service, configuration, alert rules and one headless Service per scrape
+//! job, through which it finds its targets by DNS. External: owns nothing, measures that it works. Port: 9090 behind Service port 80.
 
 pub(crate) mod config;
 mod health;

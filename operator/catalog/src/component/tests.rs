@@ -161,8 +161,9 @@ pub(crate) fn golden(name: &str, objects: &[DynamicObject]) {
         .map(|object| {
             let mut value = serde_json::to_value(object).unwrap();
             // Dashboards are long and are compared as files of their own.
-            let data = value["data"]
-                .as_object_mut()
+            let data = value
+                .get_mut("data")
+                .and_then(serde_json::Value::as_object_mut)
                 .into_iter()
                 .flatten()
                 .filter(|(key, _)| key.ends_with(".json"));

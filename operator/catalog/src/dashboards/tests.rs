@@ -60,11 +60,13 @@ fn metrics_of(expression: &str) -> BTreeSet<String> {
         }
         rest = &rest[word.len()..];
         let after = rest.trim_start();
+        let aggregates = after.starts_with("by ") || after.starts_with("without ");
         let labels =
             ["by", "without", "on", "ignoring"].contains(&word.as_str()) && after.starts_with('(');
         if labels {
             rest = &after[after.find(')').unwrap() + 1..];
-        } else if !KEYWORDS.contains(&word.as_str())
+        } else if !aggregates
+            && !KEYWORDS.contains(&word.as_str())
             && !after.starts_with('(')
             && !word.starts_with(|c: char| c.is_ascii_digit())
         {

@@ -1,7 +1,8 @@
 //! Scrape jobs as data, and the configuration file made of them.
+//!
+//! Targets are found by DNS: one headless Service per job, made by this component, so that Prometheus needs no right at the API
+//! server and no watch there. (Debian's build of Prometheus has no Kubernetes discovery at all.)
 
-use gloonet_api::{CILIUM_NAMESPACE, MESH_NAMESPACE, OPERATOR_NAMESPACE};
-use serde::Serialize;
 use serde_json::json;
 
 use super::WORKLOAD;
@@ -13,38 +14,35 @@ use crate::{
 /// Alert rules, beside the dashboards.
 pub(super) const ALERTS: &str = include_str!("../../../../dashboards/alerts.yaml");
 
-/// One scrape job: pods by namespace and one label, reached at one port of the pod's address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// One scrape job: the pods of one workload, reached at one port of the pod's address.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Job {
     pub(crate) name: &'static str,
-    pub(crate) namespace: &'static str,
-    /// Label name as Prometheus writes it: every other character than letters and digits is `_`.
-    pub(crate) label: &'static str,
-    pub(crate) value: &'static str,
     pub(crate) port: u16,
     /// Keep the labels that are in the samples: they come from elsewhere.
     pub(crate) honor_labels: bool,
-    #[serde(skip)]
     pub(crate) workload: WorkloadRef,
+}
+
+impl Job {
+    /// Name of the headless Service, in the workload's namespace.
+    pub(crate) fn service(&self) -> String {
+        format!("prometheus-{}", self.name)
+    }
 }
 
 /// The jobs for what is installed, in the order they stand in the file.
 pub(crate) fn jobs(input: &Input) -> Vec<Job> {
-    let job = |name, label, port, workload: WorkloadRef| Job {
+    let job = |name, port, workload| Job {
         name,
-        namespace: workload.namespace,
-        label,
-        value: workload.pod_label.1,
         port,
         honor_labels: false,
         workload,
     };
     let mut jobs = vec![
-        job("prometheus", "app", super::PORT, WORKLOAD),
+        job("prometheus", super::PORT, WORKLOAD),
         job(
             "gloonet-operator",
-            "app",
             operator::METRICS_PORT,
             operator::WORKLOAD,
         ),
@@ -52,28 +50,23 @@ pub(crate) fn jobs(input: &Input) -> Vec<Job> {
     if input.cilium() {
         jobs.push(job(
             "cilium-agent",
-            "k8s_app",
             cilium_api::names::AGENT_METRICS_PORT,
             cilium_agent::WORKLOAD,
         ));
-        let port = cilium_api::names::OPERATOR_METRICS_PORT;
         jobs.push(job(
             "cilium-operator",
-            "io_cilium_app",
-            port,
+            cilium_api::names::OPERATOR_METRICS_PORT,
             cilium_operator::WORKLOAD,
         ));
     }
     if input.gateway() {
         jobs.push(job(
             "gloo-telemetry-gateway",
-            "app",
             gateway::SELF_METRICS,
             gateway::WORKLOAD,
         ));
         let relayed = job(
             "gloo-telemetry-relayed",
-            "app",
             gateway::EXPORTER,
             gateway::WORKLOAD,
         );
@@ -85,7 +78,6 @@ pub(crate) fn jobs(input: &Input) -> Vec<Job> {
     if input.collectors() {
         jobs.push(job(
             "gloo-telemetry-collectors",
-            "app",
             collectors::SELF_METRICS,
             collectors::WORKLOAD,
         ));
@@ -94,13 +86,20 @@ pub(crate) fn jobs(input: &Input) -> Vec<Job> {
 }
 
 pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
-    // The same discovery in every job, so that Prometheus keeps one watch per namespace and not one per job.
-    let mut namespaces = vec![MESH_NAMESPACE, OPERATOR_NAMESPACE];
-    if input.cilium() {
-        namespaces.push(CILIUM_NAMESPACE);
-    }
-    let values =
-        json!({"cluster": input.cluster_name(), "jobs": jobs(input), "namespaces": namespaces});
+    let jobs: Vec<_> = jobs(input)
+        .iter()
+        .map(|job| {
+            json!({
+                "name": job.name,
+                "port": job.port,
+                "honorLabels": job.honor_labels,
+                "namespace": job.workload.namespace,
+                "host": format!("{}.{}.svc", job.service(), job.workload.namespace),
+                "k8sApp": (job.workload.pod_label.0 == "k8s-app").then_some(job.workload.pod_label.1),
+            })
+        })
+        .collect();
+    let values = json!({"cluster": input.cluster_name(), "jobs": jobs});
     template::render(
         "prometheus.yml",
         include_str!("prometheus.yml.hbs"),

@@ -1,6 +1,5 @@
-use gloonet_api::{CILIUM_NAMESPACE, MESH_NAMESPACE, OPERATOR_NAMESPACE};
 use kube_core::DynamicObject;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{PORT, WORKLOAD, config};
 use crate::labels::CONFIG_DIGEST;
@@ -13,14 +12,13 @@ use crate::{ComponentId, ImageName, Input, RenderError};
 const NAME: &str = WORKLOAD.name;
 const CONFIG_MAP: &str = "prometheus-server";
 const CLAIM: &str = "prometheus-server-data";
-const RBAC: &str = "rbac.authorization.k8s.io/v1";
 /// `nobody` of upstream's image.
 const UID: u32 = 65534;
 
 pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
     let builder = Builder::new(ComponentId::Prometheus, WORKLOAD.namespace);
     let configuration = config::configuration(input)?;
-    let mut objects = vec![builder.service_account(NAME, true)?];
+    let mut objects = vec![builder.service_account(NAME, false)?];
     objects.extend(discovery(input)?);
     objects.push(builder.config_map(
         CONFIG_MAP,
@@ -40,23 +38,21 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
     Ok(objects)
 }
 
-/// Pods of our namespaces, nothing else and nothing cluster-wide.
+/// One headless Service per scrape job. Unready pods are listed too: what cannot be scraped shall be seen as down.
 fn discovery(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
-    let mut namespaces = vec![MESH_NAMESPACE, OPERATOR_NAMESPACE];
-    if input.cilium() {
-        namespaces.push(CILIUM_NAMESPACE);
-    }
-    let mut objects = Vec::new();
-    for namespace in namespaces {
-        let builder = Builder::new(ComponentId::Prometheus, namespace);
-        let rules = json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}]);
-        objects.push(builder.namespaced((RBAC, "Role"), NAME, json!({"rules": rules}))?);
-        objects.push(builder.namespaced((RBAC, "RoleBinding"), NAME, json!({
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": NAME},
-            "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": WORKLOAD.namespace}],
-        }))?);
-    }
-    Ok(objects)
+    config::jobs(input)
+        .iter()
+        .map(|job| {
+            let builder = Builder::new(ComponentId::Prometheus, job.workload.namespace);
+            let (label, value) = job.workload.pod_label;
+            let selector = Map::from_iter([(label.to_owned(), json!(value))]);
+            let spec = json!({
+                "type": "ClusterIP", "clusterIP": "None", "publishNotReadyAddresses": true, "selector": selector,
+                "ports": [{"name": "metrics", "port": job.port, "targetPort": job.port, "protocol": "TCP"}],
+            });
+            builder.namespaced(("v1", "Service"), &job.service(), json!({"spec": spec}))
+        })
+        .collect()
 }
 
 fn claim(builder: &Builder, input: &Input) -> Result<Option<DynamicObject>, RenderError> {
@@ -106,6 +102,7 @@ fn pod(input: &Input) -> Value {
     image(&mut container, &input.images, ImageName::Prometheus);
     let mut pod = json!({
         "serviceAccountName": NAME,
+        "automountServiceAccountToken": false,
         "enableServiceLinks": false,
         "terminationGracePeriodSeconds": 60,
         "securityContext": pod_security(UID),
@@ -126,10 +123,6 @@ fn container(input: &Input) -> Value {
             "--storage.tsdb.path=/prometheus",
             format!("--storage.tsdb.retention.time={}", managed.retention),
             format!("--web.listen-address=:{PORT}"),
-        ],
-        "env": [
-            {"name": "KUBERNETES_SERVICE_HOST", "value": input.api_server.host},
-            {"name": "KUBERNETES_SERVICE_PORT", "value": input.api_server.port.to_string()},
         ],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "startupProbe": http_probe("/-/ready", "http", 2, 150),

@@ -65,18 +65,34 @@ fn an_external_prometheus_renders_nothing_and_is_asked_at_its_address() {
 }
 
 #[test]
-fn it_may_list_pods_in_our_namespaces_and_nothing_else() {
+fn it_has_no_token_and_no_role() {
     let objects = Prometheus.objects(&input()).unwrap();
     assert!(
         objects
             .iter()
-            .all(|object| object.types.as_ref().unwrap().kind != "ClusterRole")
+            .all(|object| !object.types.as_ref().unwrap().kind.contains("Role"))
     );
-    let rules = &named(&objects, "Role", "prometheus-server").data["rules"];
-    assert_eq!(
-        rules.to_string(),
-        r#"[{"apiGroups":[""],"resources":["pods"],"verbs":["list","watch"]}]"#
-    );
+    let pod = &named(&objects, "Deployment", "prometheus-server").data["spec"]["template"]["spec"];
+    assert_eq!(pod["automountServiceAccountToken"], false);
+}
+
+#[test]
+fn every_job_finds_its_targets_by_a_service_that_is_rendered() {
+    let objects = Prometheus.objects(&input()).unwrap();
+    let configuration = config::configuration(&input()).unwrap();
+    for job in config::jobs(&input()) {
+        let service = named(&objects, "Service", &job.service());
+        let host = format!(
+            "{}.{}.svc",
+            job.service(),
+            service.metadata.namespace.as_deref().unwrap()
+        );
+        assert!(
+            configuration.contains(&format!("names: [{host}]")),
+            "{host}"
+        );
+        assert_eq!(service.data["spec"]["clusterIP"], "None");
+    }
 }
 
 #[test]

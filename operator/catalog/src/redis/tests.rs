@@ -179,7 +179,7 @@ fn talk(port: u16) {
     stream
         .set_read_timeout(Some(Duration::from_secs(5)))
         .unwrap();
-    let mut say = |line: &str| {
+    let say = |line: &str| {
         use std::io::{BufRead, BufReader, Write};
         (&stream)
             .write_all(format!("{line}\r\n").as_bytes())
