@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{arch, bundle, down, generate, image, lock, logs, nix, programs, up};
+use crate::{arch, bundle, down, gate, generate, image, lock, logs, nix, programs, up};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -25,6 +25,8 @@ enum Task {
     Down(down::Arguments),
     /// Print the log of the operator, of a component, or of a process of the lab.
     Logs(logs::Arguments),
+    /// Run every gate, from format to lab; what CI runs.
+    Test(gate::Arguments),
     /// Build the Go programs of the lab, each once per change of its pinned sources.
     Programs(programs::Arguments),
     /// Write the OCI archives of our binaries and of what only the lab needs.
@@ -47,6 +49,7 @@ pub fn run() -> Result<()> {
         Task::Up(arguments) => up::run(&arguments),
         Task::Down(arguments) => down::run(&arguments),
         Task::Logs(arguments) => logs::run(&arguments),
+        Task::Test(arguments) => gate::run(&arguments),
         Task::Programs(arguments) => programs::run(&arguments),
         Task::Image(arguments) => image::run(&arguments),
         Task::Arch(arguments) => arch::run(&arguments),

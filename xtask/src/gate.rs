@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::progress::human;
-use crate::{arch, bundle, ebpf, generate, nix, programs};
+use crate::{arch, generate, nix, programs};
 use tally::Tally;
 
 /// Arguments of `./dev test`.
@@ -52,8 +52,12 @@ impl Report {
             let mark = if error.is_none() { "✓" } else { "✗" };
             println!("{mark} {name:<28} {:>14}", human(*took));
         }
-        let failed: Vec<&str> =
-            self.gates.iter().filter(|(_, _, error)| error.is_some()).map(|(name, _, _)| *name).collect();
+        let failed: Vec<&str> = self
+            .gates
+            .iter()
+            .filter(|(_, _, error)| error.is_some())
+            .map(|(name, _, _)| *name)
+            .collect();
         println!("\n{}", self.tests.line(failed.is_empty(), took));
         if !failed.is_empty() {
             bail!("gates failed: {}", failed.join(", "));
@@ -68,7 +72,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut report = Report::default();
     thread::scope(|scope| {
         // Go's builds fill the pauses in which cargo waits for one long crate.
-        let programs = (!arguments.fast).then(|| scope.spawn(|| programs::run(&programs::Arguments::default())));
+        let programs = (!arguments.fast)
+            .then(|| scope.spawn(|| programs::run(&programs::Arguments::default())));
         sources(&mut report);
         if let Some(programs) = programs {
             let built = report.gate("lab programs", |_| match programs.join() {
@@ -89,11 +94,8 @@ fn sources(report: &mut Report) {
     report.gate("format", |_| cargo::format());
     report.gate("clippy", |_| cargo::clippy());
     report.gate("architecture", |_| arch::run(&arch::Arguments {}));
-    report.gate("generated files", |_| generate::run(&generate::Arguments { check: true }));
-    report.gate("bundle", |_| bundle::run(&bundle::Arguments { check: true }));
-    report.gate("eBPF object", |_| {
-        cargo::ebpf_toolchain()?;
-        ebpf::run(&ebpf::Arguments { check: true })
+    report.gate("generated files, bundle", |_| {
+        generate::run(&generate::Arguments { check: true })
     });
     report.gate("nix", |_| nix::run(&nix::Arguments {}));
     report.gate("unit and property tests", cargo::tests);

@@ -33,7 +33,9 @@ fn pages() -> Vec<PathBuf> {
 
 /// What stands between `start` and `end`, each time.
 fn between<'a>(text: &'a str, start: &'a str, end: char) -> impl Iterator<Item = &'a str> {
-    text.split(start).skip(1).filter_map(move |rest| rest.split(end).next())
+    text.split(start)
+        .skip(1)
+        .filter_map(move |rest| rest.split(end).next())
 }
 
 #[test]
@@ -41,7 +43,9 @@ fn every_relative_link_leads_to_a_file() {
     let mut dead = Vec::new();
     for page in pages() {
         let text = read(&page);
-        for target in between(&text, "](", ')').filter(|target| !target.contains("://") && !target.starts_with('#')) {
+        for target in between(&text, "](", ')')
+            .filter(|target| !target.contains("://") && !target.starts_with('#'))
+        {
             let file = target.split('#').next().unwrap();
             if !page.parent().unwrap().join(file).exists() {
                 dead.push(format!("{}: {target}", page.display()));
@@ -53,13 +57,22 @@ fn every_relative_link_leads_to_a_file() {
 
 #[test]
 fn every_dev_command_on_a_page_is_known_to_dev() {
-    let printed = Command::new(root().join("dev")).arg("--help").output().unwrap();
+    let printed = Command::new(root().join("dev"))
+        .arg("--help")
+        .output()
+        .unwrap();
     let help = String::from_utf8(printed.stdout).unwrap();
-    let known: BTreeSet<&str> = help.split_whitespace().collect();
+    let known: BTreeSet<&str> = help.split([' ', ',', '\n']).collect();
     for page in pages() {
         let text = read(&page);
-        for word in between(&text, "./dev ", ' ').filter_map(|rest| rest.split(['`', '\n', '.', ',', ')']).next()) {
-            assert!(known.contains(word), "{}: ./dev {word} is not in ./dev --help", page.display());
+        for word in between(&text, "./dev ", ' ')
+            .filter_map(|rest| rest.split(['`', '\n', '.', ',', ')']).next())
+        {
+            assert!(
+                known.contains(word),
+                "{}: ./dev {word} is not in ./dev --help",
+                page.display()
+            );
         }
     }
 }
@@ -92,13 +105,21 @@ fn the_table_of_listeners_can_be_read_by_a_machine() {
     assert!(rows.len() >= 10);
     let mut seen = BTreeSet::new();
     for row in rows {
-        let [process, place, socket, bound, who, proof] = row[..] else { panic!("{row:?}") };
+        let [process, place, socket, bound, who, proof] = row[..] else {
+            panic!("{row:?}")
+        };
         assert!(["host", "pod"].contains(&place), "{row:?}");
         let port = socket.split_once('/').is_some_and(|(port, protocol)| {
             port.parse::<u16>().is_ok() && ["tcp", "udp"].contains(&protocol)
         });
-        assert!(port || (socket.starts_with('/') && bound == "unix"), "{row:?}");
-        assert!(bound == "unix" || bound.parse::<std::net::IpAddr>().is_ok(), "{row:?}");
+        assert!(
+            port || (socket.starts_with('/') && bound == "unix"),
+            "{row:?}"
+        );
+        assert!(
+            bound == "unix" || bound.parse::<std::net::IpAddr>().is_ok(),
+            "{row:?}"
+        );
         assert!(!who.is_empty() && !proof.is_empty(), "{row:?}");
         assert!(seen.insert((process, place, socket)), "twice: {row:?}");
     }

@@ -16,7 +16,9 @@ const NOT_HERE: [&str; 2] = ["--exclude", "datapath-programs"];
 /// Fails when a Cargo.toml says something Cargo.lock does not know.
 pub fn lock_is_current() -> Result<()> {
     let mut command = cargo(&["metadata", "--locked", "--format-version", "1"])?;
-    process::output(&mut command).map(drop).context("Cargo.lock is not current: run cargo check and commit it")
+    process::output(&mut command)
+        .map(drop)
+        .context("Cargo.lock is not current: run cargo check and commit it")
 }
 
 /// Fails when rustfmt would change a file.
@@ -27,13 +29,21 @@ pub fn format() -> Result<()> {
 /// Fails on any warning.
 pub fn clippy() -> Result<()> {
     let mut command = cargo(&["clippy", "--quiet", "--workspace"])?;
-    command.args(NOT_HERE).args(["--all-targets", "--", "--deny", "warnings"]);
+    command
+        .args(NOT_HERE)
+        .args(["--all-targets", "--", "--deny", "warnings"]);
     logged("clippy", "every crate and its tests", 240, &mut command)
 }
 
 /// Runs every test that needs no cluster.
 pub fn tests(tally: &mut Tally) -> Result<()> {
-    let mut command = cargo(&["test", "--no-fail-fast", "--workspace", "--exclude", "gloonet-e2e"])?;
+    let mut command = cargo(&[
+        "test",
+        "--no-fail-fast",
+        "--workspace",
+        "--exclude",
+        "gloonet-e2e",
+    ])?;
     command.args(NOT_HERE);
     tally::counted("tests", "build and run", 420, &mut command, tally)
 }

@@ -16,14 +16,24 @@ pub fn run(tally: &mut Tally) -> Result<()> {
     lab.build()?;
     // What a run before this one left behind when it was killed.
     take_down(&lab)?;
-    let result = up::bring_everything_up(&lab, &up::Arguments::default()).and_then(|()| tests(&lab, tally));
+    let result =
+        up::bring_everything_up(&lab, &up::Arguments::default()).and_then(|()| tests(&lab, tally));
     let taken_down = take_down(&lab);
     result.and(taken_down)
 }
 
 fn tests(lab: &Lab, tally: &mut Tally) -> Result<()> {
-    let mut command = cargo(&["test", "--package", "gloonet-e2e", "--no-fail-fast", "--", "--test-threads=1"])?;
-    command.env(CLUSTER_VARIABLE, lab.name()).env("KUBECONFIG", lab.kubeconfig());
+    let mut command = cargo(&[
+        "test",
+        "--package",
+        "gloonet-e2e",
+        "--no-fail-fast",
+        "--",
+        "--test-threads=1",
+    ])?;
+    command
+        .env(CLUSTER_VARIABLE, lab.name())
+        .env("KUBECONFIG", lab.kubeconfig());
     tally::counted("lab-tests", "against the cluster", 600, &mut command, tally)
 }
 
