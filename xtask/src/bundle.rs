@@ -73,7 +73,7 @@ fn generate(source: &Source) -> Result<Files> {
             yaml::document(crd)?,
         );
     }
-    for object in csv::bundled_objects(source)? {
+    for object in csv::bundled_objects(source) {
         files.insert(
             PathBuf::from(format!("manifests/{}", source::file_name(object)?)),
             yaml::document(object)?,

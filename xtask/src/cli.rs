@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{arch, bundle, down, gate, generate, image, lock, logs, nix, programs, up};
+use crate::{arch, bundle, down, ebpf, gate, generate, image, lock, logs, nix, programs, up};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -35,6 +35,8 @@ enum Task {
     Arch(arch::Arguments),
     /// Write the CRDs, the API reference and the bundle from the code, or compare them.
     Gen(generate::Arguments),
+    /// Build the kernel programs' object, or compare it with the committed one.
+    Ebpf(ebpf::Arguments),
     /// Write the OLM bundle and install.yaml, or compare them.
     Bundle(bundle::Arguments),
     /// Resolve the digests of release.lock, or check that none is missing.
@@ -54,6 +56,7 @@ pub fn run() -> Result<()> {
         Task::Image(arguments) => image::run(&arguments),
         Task::Arch(arguments) => arch::run(&arguments),
         Task::Gen(arguments) => generate::run(&arguments),
+        Task::Ebpf(arguments) => ebpf::run(&arguments),
         Task::Bundle(arguments) => bundle::run(&arguments),
         Task::Lock(arguments) => lock::run(&arguments),
         Task::Nix(arguments) => nix::run(&arguments),

@@ -42,7 +42,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let fresh = fs::read(&built).with_context(|| format!("read {}", built.display()))?;
     let committed = fs::read(&object).unwrap_or_default();
     if fresh == committed {
-        println!("ebpf: {OBJECT} is what the sources give ({} bytes)", fresh.len());
+        println!(
+            "ebpf: {OBJECT} is what the sources give ({} bytes)",
+            fresh.len()
+        );
         return Ok(());
     }
     if arguments.check {
@@ -78,7 +81,14 @@ fn build(root: &Path, step: &mut Step) -> Result<PathBuf> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .current_dir(root)
-        .args(["build", "--locked", "--profile", "bpf", "--package", "datapath-programs"])
+        .args([
+            "build",
+            "--locked",
+            "--profile",
+            "bpf",
+            "--package",
+            "datapath-programs",
+        ])
         .args(["--target", "bpfel-unknown-none", "--target-dir"])
         .arg(&target)
         .env("RUSTC", RUSTC)
@@ -101,7 +111,8 @@ fn build(root: &Path, step: &mut Step) -> Result<PathBuf> {
 fn flags(root: &Path) -> Result<OsString> {
     let cargo_home = match env::var_os("CARGO_HOME") {
         Some(set) => PathBuf::from(set),
-        None => PathBuf::from(env::var_os("HOME").context("neither CARGO_HOME nor HOME is set")?).join(".cargo"),
+        None => PathBuf::from(env::var_os("HOME").context("neither CARGO_HOME nor HOME is set")?)
+            .join(".cargo"),
     };
     let mut flags = OsString::from("-Cdebuginfo=2\u{1f}-Clink-arg=--btf");
     for (from, to) in [(root, "=/src"), (cargo_home.as_path(), "=/cargo")] {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::progress::human;
-use crate::{arch, generate, nix, programs};
+use crate::{arch, ebpf, generate, nix, programs};
 use tally::Tally;
 
 /// Arguments of `./dev test`.
@@ -96,6 +96,10 @@ fn sources(report: &mut Report) {
     report.gate("architecture", |_| arch::run(&arch::Arguments {}));
     report.gate("generated files, bundle", |_| {
         generate::run(&generate::Arguments { check: true })
+    });
+    report.gate("eBPF object", |_| {
+        cargo::ebpf_toolchain()?;
+        ebpf::run(&ebpf::Arguments { check: true })
     });
     report.gate("nix", |_| nix::run(&nix::Arguments {}));
     report.gate("unit and property tests", cargo::tests);

@@ -5,6 +5,7 @@ pub mod bundle;
 pub mod cli;
 pub mod digest;
 pub mod down;
+pub mod ebpf;
 pub mod gate;
 pub mod generate;
 pub mod generated;

@@ -24,12 +24,11 @@ const SAID_BY_CSV: [&str; 7] = [
 ];
 
 /// The objects that go beside the ClusterServiceVersion as they are.
-pub(super) fn bundled_objects(source: &Source) -> Result<Vec<&Value>> {
-    Ok(source
+pub(super) fn bundled_objects(source: &Source) -> impl Iterator<Item = &Value> {
+    source
         .objects
         .iter()
         .filter(|object| !SAID_BY_CSV.contains(&kind(object)))
-        .collect())
 }
 
 /// The whole object.
