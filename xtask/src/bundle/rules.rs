@@ -5,6 +5,7 @@ mod csv;
 mod install;
 mod metadata;
 mod objects;
+mod page;
 mod permissions;
 
 use std::path::Path;
@@ -55,7 +56,7 @@ impl Bundle {
     fn broken_rules(&self) -> Vec<String> {
         [
             csv::identity(self),
-            csv::what_people_read(self),
+            page::what_people_read(self),
             csv::install_modes(self),
             csv::images(self),
             csv::examples(self),
