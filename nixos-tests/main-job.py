@@ -34,9 +34,9 @@ with subtest("pods reach each other across nodes, by address and by Service"):
         for target in pods:
             kubectl(
                 f"exec {source['metadata']['name']} -- "
-                f"busybox wget -q -T 5 -O - http://{target['status']['podIP']}:8080/"
+                f"timeout 5 busybox wget -q -O - http://{target['status']['podIP']}:8080/"
             )
-        kubectl(f"exec {source['metadata']['name']} -- busybox wget -q -T 5 -O - http://probe/")
+        kubectl(f"exec {source['metadata']['name']} -- timeout 5 busybox wget -q -O - http://probe/")
 
 with subtest("the command line tool says the same"):
     server.succeed("gloonet status")
