@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::cluster::{Cluster, Options, Part};
-use crate::inside;
+use crate::cluster::{Cluster, Options, Part, Spot};
+use crate::inside::{self, Impairment};
 use crate::state::Cni;
 
 /// A real Kubernetes on this machine: several nodes, several clusters, and every way to break them.
@@ -63,12 +63,23 @@ enum Action {
     /// Stop, start or double the API server.
     #[command(subcommand)]
     Api(ApiAction),
-    /// Run a program in a node, with its network, files, host name, processes and cgroups.
+    /// Pull, spoil or mend the cable of a node, or of `outside`.
+    #[command(subcommand)]
+    Link(LinkAction),
+    /// Run a program in a node, with its network, files, host name, processes and cgroups; or, with the machine's files,
+    /// in the network of `outside`, `switch` or `pod/ADDRESS`.
     #[command(trailing_var_arg = true)]
     Exec {
-        node: String,
+        place: String,
         #[arg(required = true, allow_hyphen_values = true)]
         argv: Vec<String>,
+    },
+    /// Send one raw frame out of an interface at a place as `exec` takes it.
+    Inject {
+        place: String,
+        interface: String,
+        /// The frame in hexadecimal, link header first.
+        frame: String,
     },
     /// Print the log of a process, as `NODE/PROGRAM`; without a name, list the logs.
     Logs { process: Option<String> },
@@ -103,6 +114,25 @@ enum NodeAction {
     Pause { node: String },
     /// Let a frozen node go on.
     Resume { node: String },
+}
+
+#[derive(Debug, Subcommand)]
+enum LinkAction {
+    /// Pull the cable.
+    Cut { node: String },
+    /// Let every frame arrive later.
+    Delay { node: String, milliseconds: u32 },
+    /// Lose some frames in a hundred.
+    Loss {
+        node: String,
+        #[arg(value_parser = clap::value_parser!(u8).range(0..=100))]
+        percent: u8,
+        /// Which frames: the same seed loses the same ones.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Make the cable as good as new.
+    Heal { node: String },
 }
 
 #[derive(Debug, Subcommand)]
@@ -142,9 +172,18 @@ fn act(cluster: &Cluster, action: Action) -> Result<ExitCode> {
         Action::Api(ApiAction::Stop) => cluster.stop_api()?,
         Action::Api(ApiAction::Start) => cluster.start_api()?,
         Action::Api(ApiAction::Second { off }) => cluster.second_api(!off)?,
-        Action::Exec { node, argv } => {
-            return print::replace(&mut cluster.command_at(&node, argv)?);
+        Action::Link(action) => link(cluster, action)?,
+        Action::Exec { place, argv } => {
+            return print::replace(&mut cluster.command_at(&Spot::parse(&place), argv)?);
         }
+        Action::Inject {
+            place,
+            interface,
+            frame,
+        } => {
+            cluster.inject(&Spot::parse(&place), &interface, &print::parse_hex(&frame)?)?;
+        }
+
         Action::Logs { process } => print::logs(cluster, process.as_deref())?,
         Action::Internal { .. } => {}
     }
@@ -159,6 +198,33 @@ fn node(cluster: &Cluster, action: NodeAction) -> Result<()> {
         NodeAction::Stop { node, part } => cluster.node(&node)?.stop(part)?,
         NodeAction::Pause { node } => cluster.node(&node)?.pause(true)?,
         NodeAction::Resume { node } => cluster.node(&node)?.pause(false)?,
+    }
+    Ok(())
+}
+
+fn link(cluster: &Cluster, action: LinkAction) -> Result<()> {
+    match action {
+        LinkAction::Cut { node } => cluster.link(&node)?.cut()?,
+        LinkAction::Delay { node, milliseconds } => {
+            let slow = Impairment {
+                delay_ms: milliseconds,
+                ..Impairment::default()
+            };
+            cluster.link(&node)?.impair(slow)?;
+        }
+        LinkAction::Loss {
+            node,
+            percent,
+            seed,
+        } => {
+            let lossy = Impairment {
+                loss_percent: percent,
+                seed,
+                ..Impairment::default()
+            };
+            cluster.link(&node)?.impair(lossy)?;
+        }
+        LinkAction::Heal { node } => cluster.link(&node)?.heal()?,
     }
     Ok(())
 }

@@ -3,23 +3,26 @@
 mod control_plane;
 mod down;
 mod kubernetes;
+mod link;
 mod node;
 mod processes;
+mod spot;
 mod status;
 mod up;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use link::Link;
 pub use node::{Node, Part};
+pub use spot::Spot;
 pub use status::{NodeStatus, ProcessStatus, Status};
 pub use up::Options;
 
 use crate::addressing::{self, ClusterName};
-use crate::inside::Place;
 use crate::layout::{ClusterDir, Home};
 use crate::state::{State, Store};
-use crate::{cgroup, command, disk, images, network, pki, process, state};
+use crate::{cgroup, command, disk, images, network, packet, pki, process, state};
 
 /// Why something was not done with a cluster.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +54,12 @@ pub enum Error {
     /// An image archive.
     #[error(transparent)]
     Images(#[from] images::Error),
+    /// Raw frames.
+    #[error(transparent)]
+    Packet(#[from] packet::Error),
+    /// No sandbox on any node has the address.
+    #[error("no pod with a network of its own has the address {0}")]
+    NoPod(std::net::Ipv4Addr),
     /// A background process did not start.
     #[error("{process} did not start: {message} (log: {log})")]
     Launch {
@@ -193,22 +202,6 @@ impl Cluster {
             .keys()
             .map(|name| Node::new(self, name))
             .collect())
-    }
-
-    /// The command that runs a program in a node, or with only the network of `outside` or `switch`, with the caller's own
-    /// input and output.
-    pub fn command_at(
-        &self,
-        place: &str,
-        argv: Vec<String>,
-    ) -> Result<std::process::Command, Error> {
-        let plan = self.state()?.addressing();
-        let namespace = match place {
-            "outside" => plan.outside_namespace(),
-            "switch" => plan.switch_namespace(),
-            node => return self.node(node)?.command(argv),
-        };
-        Ok(self.internal(&self.foreground(Place::Network(network::pin(&namespace)), argv)))
     }
 
     fn home(&self) -> &Home {

@@ -55,7 +55,7 @@ pub fn list(folder: &Path) -> Result<Vec<Image>, Error> {
     let mut images: Vec<Image> =
         serde_json::from_str(&text).map_err(|source| Error::Parse { path, source })?;
     for image in &mut images {
-        image.folder = folder.to_owned();
+        folder.clone_into(&mut image.folder);
     }
     Ok(images)
 }

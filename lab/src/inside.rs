@@ -5,6 +5,7 @@
 mod door;
 mod enter;
 mod node_init;
+mod relay;
 mod rootfs;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use door::Door;
 pub use enter::{Enter, Place};
 pub use node_init::{NodeInit, NodeRoot};
+pub use relay::{Impairment, Relay};
 pub use rootfs::{Bind, Rootfs};
 
 /// Why an internal process ends with an error. Its one line goes to the lab process that started it.
@@ -65,6 +67,9 @@ pub enum Error {
     /// Talking to the lab process failed.
     #[error("cannot report to the lab")]
     Report(#[source] std::io::Error),
+    /// Frames could not be read or sent.
+    #[error("the cable broke")]
+    Packet(#[from] crate::packet::Error),
     /// The node's first process did not come up.
     #[error("the node's first process failed: {0}")]
     Init(String),
@@ -82,6 +87,8 @@ pub enum Spec {
     Enter(Box<Enter>),
     /// Forwards a loopback port into a namespace.
     Door(Door),
+    /// Copies frames between two interfaces, late or not at all.
+    Relay(Relay),
 }
 
 /// Runs an internal process to its end.
@@ -91,6 +98,7 @@ pub fn run(spec: &str) -> Result<ExitCode, Error> {
         Spec::NodeRoot(spec) => node_init::run_root(&spec),
         Spec::Enter(spec) => enter::run(&spec),
         Spec::Door(spec) => door::run(&spec),
+        Spec::Relay(spec) => relay::run(&spec),
     }
 }
 

@@ -8,7 +8,8 @@ use crate::addressing::{Addressing, Ordinal};
 use crate::command::{self, run};
 
 const BRIDGE: &str = "br0";
-const OUTSIDE_PORT: &str = "outside";
+/// The switch's port that leads to the host beyond the cluster.
+pub const OUTSIDE: &str = "outside";
 const PINS: &str = "/run/netns";
 
 /// Why the network is not as it should be.
@@ -87,12 +88,7 @@ pub fn make_switch(plan: &Addressing) -> Result<(), Error> {
 pub fn make_outside(plan: &Addressing) -> Result<(), Error> {
     let outside = plan.outside_namespace();
     ensure(&outside)?;
-    plug(
-        plan,
-        &outside,
-        OUTSIDE_PORT,
-        &format!("{}/24", plan.outside()),
-    )
+    plug(plan, &outside, OUTSIDE, &format!("{}/24", plan.outside()))
 }
 
 /// Makes a node's namespace with its one interface, `eth0`, and a default route to the outside host.
@@ -184,6 +180,71 @@ pub fn remove_pins_mount() -> Result<(), Error> {
     if empty && pins_are_mounted()? {
         run(Command::new("umount").arg(PINS))?;
     }
+    Ok(())
+}
+
+/// A cable between the switch and the `eth0` of a namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cable {
+    /// The switch's port.
+    pub port: String,
+    /// The other end's namespace.
+    pub namespace: String,
+}
+
+impl Cable {
+    /// The bridge's side of a pair that stands between the port and the bridge.
+    fn near_end(&self) -> String {
+        format!("r-{}", self.port)
+    }
+
+    /// The side of that pair a relay serves.
+    pub fn far_end(&self) -> String {
+        format!("s-{}", self.port)
+    }
+}
+
+/// Takes a port off the bridge and puts a pair of interfaces there instead, for a relay between the two.
+pub fn interpose(plan: &Addressing, cable: &Cable) -> Result<(), Error> {
+    let (switch, near, far) = (plan.switch_namespace(), cable.near_end(), cable.far_end());
+    ip_in(
+        &switch,
+        &format!("link add {near} type veth peer name {far}"),
+    )?;
+    // A relay sees frames as they are: none may be left for hardware to cut into pieces or to give a checksum.
+    offload(&switch, &near, false)?;
+    offload(&cable.namespace, "eth0", false)?;
+    ip_in(&switch, &format!("link set {} nomaster", cable.port))?;
+    ip_in(&switch, &format!("link set {near} master {BRIDGE} up"))?;
+    ip_in(&switch, &format!("link set {far} up"))
+}
+
+/// Undoes [`interpose`]; a cable that is straight already stays so.
+pub fn plug_straight(plan: &Addressing, cable: &Cable) -> Result<(), Error> {
+    remove_interposed(plan, cable)?;
+    ip_in(
+        &plan.switch_namespace(),
+        &format!("link set {} master {BRIDGE}", cable.port),
+    )?;
+    offload(&cable.namespace, "eth0", true)
+}
+
+/// Removes the pair [`interpose`] made, if it is there.
+pub fn remove_interposed(plan: &Addressing, cable: &Cable) -> Result<(), Error> {
+    let switch = plan.switch_namespace();
+    if exists(&switch)? && has_link(&switch, &cable.near_end()) {
+        ip_in(&switch, &format!("link del {}", cable.near_end()))?;
+    }
+    Ok(())
+}
+
+fn offload(namespace: &str, interface: &str, on: bool) -> Result<(), Error> {
+    let state = if on { "on" } else { "off" };
+    let pin = format!("--net={}", pin(namespace).display());
+    let words = [
+        "ethtool", "-K", interface, "tx", state, "tso", state, "gso", state,
+    ];
+    run(Command::new("nsenter").arg(pin).args(words))?;
     Ok(())
 }
 

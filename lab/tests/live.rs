@@ -1,6 +1,11 @@
 //! Tests that start real clusters. They need root and the built programs, so they run only with `GLOONET_LAB=1`:
 //! `GLOONET_LAB=1 cargo test -p gloonet-lab --test live`.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of a test fail the test they serve"
+)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -118,9 +123,10 @@ fn remains(cluster: &str, id: &str, namespaces: &BTreeSet<PathBuf>) -> Vec<Strin
             .lines()
             .map(|line| format!("cgroup {line}")),
     );
-    let pins = std::fs::read_dir("/run/netns")
-        .map(|d| d.flatten().map(|e| e.path()).collect())
-        .unwrap_or_else(|_| Vec::new());
+    let pins: Vec<PathBuf> = std::fs::read_dir("/run/netns")
+        .into_iter()
+        .flat_map(|entries| entries.flatten().map(|e| e.path()))
+        .collect();
     left.extend(
         pins.iter()
             .filter(|p| p.display().to_string().contains(&format!("gnl-{cluster}-")))

@@ -95,3 +95,22 @@ pub(super) fn replace(command: &mut Command) -> Result<ExitCode> {
     let program = command.get_program().to_string_lossy().into_owned();
     Err(command.exec()).with_context(|| format!("cannot start {program}"))
 }
+
+/// Bytes from hexadecimal; blanks and colons between them are fine.
+pub(super) fn parse_hex(text: &str) -> Result<Vec<u8>> {
+    let digits: Vec<char> = text
+        .chars()
+        .filter(|c| !c.is_whitespace() && *c != ':')
+        .collect();
+    let byte = |pair: &[char]| {
+        let word: String = pair.iter().collect();
+        u8::from_str_radix(&word, 16)
+            .ok()
+            .filter(|_| pair.len() == 2)
+    };
+    digits
+        .chunks(2)
+        .map(byte)
+        .collect::<Option<_>>()
+        .context("the frame is not hexadecimal: two digits for every byte")
+}

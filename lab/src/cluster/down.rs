@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::up::timed;
+use super::up::{allocation_lock, timed};
 use super::{Cluster, Error, Report};
 use crate::addressing::Ordinal;
-use crate::{cgroup, disk, network, process};
+use crate::layout::state_root;
+use crate::state::clusters;
+use crate::{cgroup, disk, limits, network, process};
 
 impl Cluster {
     /// Removes the cluster from the machine. One that is not there is fine.
@@ -33,6 +35,7 @@ impl Cluster {
         // A frozen process takes no signal, not even the last one, until it is thawed.
         let _ = node.pause(false);
         node.halt()?;
+        self.link(name)?.forget()?;
         network::remove(
             &plan,
             &plan.node_namespace(ordinal),
@@ -106,7 +109,11 @@ impl Cluster {
         for folder in [dir.path().join("nodes"), dir.pki(), dir.audit(), dir.logs()] {
             disk::remove_dir(&folder)?;
         }
+        let _lock = disk::lock(&allocation_lock())?;
         disk::remove_dir(dir.path())?;
+        if clusters().is_empty() {
+            limits::restore(&state_root())?;
+        }
         Ok(true)
     }
 }

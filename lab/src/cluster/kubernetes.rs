@@ -25,7 +25,7 @@ impl Cluster {
         let log = self
             .dir()
             .log(&format!("{}/kube-apiserver", self.control_plane_name()?));
-        self.wait(
+        wait(
             "the API server's readiness",
             Duration::from_secs(90),
             &log,
@@ -50,9 +50,9 @@ impl Cluster {
             };
             let label = format!("node-role.kubernetes.io/{role}=");
             let log = self.dir().log(&format!("{name}/kubelet"));
-            self.wait(
+            wait(
                 &format!("registration of node {name}"),
-                Duration::from_secs(60),
+                Duration::from_mins(1),
                 &log,
                 || {
                     let mut command = self.kubectl();
@@ -87,29 +87,28 @@ impl Cluster {
         run(&mut command)?;
         Ok(false)
     }
+}
 
-    /// Polls until `done`. Says whether there was anything to wait for.
-    pub(super) fn wait(
-        &self,
-        what: &str,
-        limit: Duration,
-        log: &std::path::Path,
-        mut done: impl FnMut() -> bool,
-    ) -> Result<bool, Error> {
-        let start = Instant::now();
-        let mut waited = false;
-        while !done() {
-            waited = true;
-            if start.elapsed() > limit {
-                let (what, log) = (what.to_owned(), log.to_owned());
-                return Err(Error::Timeout {
-                    what,
-                    seconds: limit.as_secs(),
-                    log,
-                });
-            }
-            std::thread::sleep(POLL);
+/// Polls until `done`. Says whether there was anything to wait for.
+pub(super) fn wait(
+    what: &str,
+    limit: Duration,
+    log: &std::path::Path,
+    mut done: impl FnMut() -> bool,
+) -> Result<bool, Error> {
+    let start = Instant::now();
+    let mut waited = false;
+    while !done() {
+        waited = true;
+        if start.elapsed() > limit {
+            let (what, log) = (what.to_owned(), log.to_owned());
+            return Err(Error::Timeout {
+                what,
+                seconds: limit.as_secs(),
+                log,
+            });
         }
-        Ok(waited)
+        std::thread::sleep(POLL);
     }
+    Ok(waited)
 }

@@ -7,7 +7,7 @@ use crate::addressing::Ordinal;
 use crate::images::{self, Image};
 use crate::layout::state_root;
 use crate::state::{Cni, NodeRecord, State, Store, clusters};
-use crate::{disk, network};
+use crate::{disk, limits, network};
 
 const PROGRAMS: [&str; 10] = [
     "etcd",
@@ -121,11 +121,11 @@ impl Cluster {
         &self,
         archive: &std::path::Path,
     ) -> Result<(std::path::PathBuf, bool), Error> {
-        let read = |source| disk::Error::Read {
+        let unread = |source| disk::Error::Read {
             path: archive.to_owned(),
             source,
         };
-        let real = archive.canonicalize().map_err(read)?;
+        let real = archive.canonicalize().map_err(unread)?;
         if real.starts_with(self.home().path()) {
             return Ok((real, false));
         }
@@ -133,7 +133,7 @@ impl Cluster {
             .home()
             .path()
             .join(format!("load-{}.tar", std::process::id()));
-        std::fs::copy(&real, &copy).map_err(read)?;
+        std::fs::copy(&real, &copy).map_err(unread)?;
         Ok((copy, true))
     }
 
@@ -156,10 +156,10 @@ impl Cluster {
 
     /// Finds the cluster's record or makes one, with the lowest free machine-wide number.
     fn allocate(&self, options: &Options) -> Result<bool, Error> {
-        let _lock = disk::lock(&state_root().join(".allocation.lock"))?;
-        let mut changed = false;
+        let _lock = disk::lock(&allocation_lock())?;
+        let mut changed = limits::raise(&state_root())?;
         if !self.exists() {
-            let taken: Vec<u8> = clusters()
+            let numbers: Vec<u8> = clusters()
                 .iter()
                 .filter_map(|c| Store::of(c).load().ok())
                 .map(|s| s.index)
@@ -167,7 +167,7 @@ impl Cluster {
             // Number 0 and with it the well-known addresses belong to the cluster called `default`.
             let first = u8::from(self.name.as_str() != "default");
             let index = (first..200)
-                .find(|i| !taken.contains(i))
+                .find(|i| !numbers.contains(i))
                 .ok_or(Error::TooManyClusters)?;
             let id = disk::read(std::path::Path::new("/proc/sys/kernel/random/uuid"))?
                 .trim()
@@ -176,7 +176,7 @@ impl Cluster {
                 .create(&State::new(id, self.name.clone(), index, options.cni))?;
             changed = true;
         }
-        let plan = self.state()?.addressing();
+        let addressing = self.state()?.addressing();
         let workers = (1..=options.workers)
             .map(Ordinal::worker)
             .collect::<Result<Vec<_>, _>>()?;
@@ -184,7 +184,7 @@ impl Cluster {
             let before = s.nodes.len();
             for ordinal in std::iter::once(Ordinal::CONTROL_PLANE).chain(workers) {
                 s.nodes
-                    .entry(plan.node_name(ordinal))
+                    .entry(addressing.node_name(ordinal))
                     .or_insert(NodeRecord {
                         ordinal,
                         paused: false,
@@ -249,6 +249,11 @@ impl Cluster {
             .into_iter()
             .try_fold(false, |changed, result| Ok(changed | result?))
     }
+}
+
+/// Held while clusters come and go.
+pub(super) fn allocation_lock() -> std::path::PathBuf {
+    state_root().join(".allocation.lock")
 }
 
 pub(super) fn timed(

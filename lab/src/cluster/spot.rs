@@ -1,0 +1,104 @@
+//! Places with a network of their own, and raw frames there.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use super::{Cluster, Error};
+use crate::inside::Place;
+use crate::network;
+use crate::packet::{self, PacketSocket, interfaces, within};
+
+/// A place in a cluster that has a network of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Spot {
+    /// A node, by name.
+    Node(String),
+    /// The pod with this address.
+    Pod(Ipv4Addr),
+    /// The host beyond the cluster.
+    Outside,
+    /// The switch between the nodes.
+    Switch,
+}
+
+impl Spot {
+    /// Reads `outside`, `switch`, `pod/ADDRESS` or a node's name.
+    pub fn parse(text: &str) -> Self {
+        match text.strip_prefix("pod/").map(str::parse) {
+            Some(Ok(address)) => Self::Pod(address),
+            _ if text == "outside" => Self::Outside,
+            _ if text == "switch" => Self::Switch,
+            _ => Self::Node(text.to_owned()),
+        }
+    }
+}
+
+impl Cluster {
+    /// Opens a socket for raw frames on an interface. It works until dropped, whatever becomes of the cluster.
+    pub fn packets(&self, spot: &Spot, interface: &str) -> Result<PacketSocket, Error> {
+        Ok(within(&self.network_of(spot)?, || {
+            PacketSocket::open(interface)
+        })??)
+    }
+
+    /// Sends one raw frame, link header first, out of an interface.
+    pub fn inject(&self, spot: &Spot, interface: &str, frame: &[u8]) -> Result<(), Error> {
+        Ok(self.packets(spot, interface)?.send(frame)?)
+    }
+
+    /// The interfaces of a place, by name.
+    pub fn interfaces(
+        &self,
+        spot: &Spot,
+    ) -> Result<std::collections::BTreeMap<String, packet::Interface>, Error> {
+        Ok(within(&self.network_of(spot)?, interfaces)??)
+    }
+
+    /// The command that runs a program at a place with the caller's own input and output: in a node with everything that
+    /// is the node's, elsewhere with the place's network and the machine's files.
+    pub fn command_at(
+        &self,
+        spot: &Spot,
+        argv: Vec<String>,
+    ) -> Result<std::process::Command, Error> {
+        if let Spot::Node(name) = spot {
+            return self.node(name)?.command(argv);
+        }
+        Ok(self.internal(&self.foreground(Place::Network(self.network_of(spot)?), argv)))
+    }
+
+    /// The file that stands for a place's network namespace.
+    pub fn network_of(&self, spot: &Spot) -> Result<PathBuf, Error> {
+        let plan = self.state()?.addressing();
+        match spot {
+            Spot::Node(name) => Ok(network::pin(
+                &plan.node_namespace(self.node(name)?.ordinal()?),
+            )),
+            Spot::Outside => Ok(network::pin(&plan.outside_namespace())),
+            Spot::Switch => Ok(network::pin(&plan.switch_namespace())),
+            Spot::Pod(address) => self.network_of_pod(*address),
+        }
+    }
+
+    /// containerd pins every sandbox's namespace under `/run/netns` of its node; the one with the address is the pod's.
+    fn network_of_pod(&self, address: Ipv4Addr) -> Result<PathBuf, Error> {
+        for node in self.nodes()? {
+            let Some(pid) = node.init_pid()? else {
+                continue;
+            };
+            let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/root/run/netns")) else {
+                continue;
+            };
+            for path in entries.flatten().map(|entry| entry.path()) {
+                // A sandbox that ends while we look is simply not the one.
+                let Ok(Ok(found)) = within(&path, interfaces) else {
+                    continue;
+                };
+                if found.values().any(|i| i.addresses.contains(&address)) {
+                    return Ok(path);
+                }
+            }
+        }
+        Err(Error::NoPod(address))
+    }
+}
