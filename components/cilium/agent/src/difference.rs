@@ -41,7 +41,7 @@ pub fn apply<K: Ord + Clone, V: PartialEq + Clone>(
                 current.insert(key.clone(), value.clone());
                 outcome.written += 1;
             }
-            Err(error) => outcome.failures.push(cilium_cni::install::chain(&error)),
+            Err(error) => outcome.failures.push(cilium_cni::error::chain(&error)),
         }
     }
     if !may_remove {
@@ -58,7 +58,7 @@ pub fn apply<K: Ord + Clone, V: PartialEq + Clone>(
                 current.remove(&key);
                 outcome.removed += 1;
             }
-            Err(error) => outcome.failures.push(cilium_cni::install::chain(&error)),
+            Err(error) => outcome.failures.push(cilium_cni::error::chain(&error)),
         }
     }
     outcome

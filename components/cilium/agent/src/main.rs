@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use cilium_agent::{config::Arguments, logfmt, run};
-use cilium_cni::install::chain;
+use cilium_cni::error::chain;
 use clap::Parser as _;
 
 #[tokio::main]

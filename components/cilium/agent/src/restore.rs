@@ -59,7 +59,7 @@ pub fn restore(
             Ok(()) => restored.kept += 1,
             Err(error) => restored.problems.push(format!(
                 "{name} could not be restored: {}",
-                cilium_cni::install::chain(&error)
+                cilium_cni::error::chain(&error)
             )),
         }
     }
@@ -154,7 +154,7 @@ pub fn drain(queue: &Queue, endpoints: &Endpoints) -> std::io::Result<usize> {
                 done += 1;
             }
             Err(error) => {
-                tracing::warn!(endpoint = %key, error = cilium_cni::install::chain(&error), "A queued deletion failed and stays queued");
+                tracing::warn!(endpoint = %key, error = cilium_cni::error::chain(&error), "A queued deletion failed and stays queued");
             }
         }
     }
@@ -165,7 +165,7 @@ pub fn drain(queue: &Queue, endpoints: &Endpoints) -> std::io::Result<usize> {
 pub fn load(store: &Store) -> Found {
     store.load().unwrap_or_else(|error| Found {
         endpoints: Vec::new(),
-        problems: vec![cilium_cni::install::chain(&error)],
+        problems: vec![cilium_cni::error::chain(&error)],
     })
 }
 

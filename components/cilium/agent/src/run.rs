@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cilium_api::CiliumNode;
-use cilium_cni::install::chain;
+use cilium_cni::error::chain;
 use datapath::Datapath;
 use datapath::link::Netlink;
 use k8s_openapi::api::core::v1::Node;
@@ -191,7 +191,7 @@ async fn ask(
     };
     if !watched.nodes.synced() {
         start.progress.waiting(
-            "waiting for the API server to list CiliumNodes; cilium-operator makes the CRD",
+            "waiting for the API server to list CiliumNodes; the GlooNetwork operator makes their CRD",
         );
         return Ok(None);
     }

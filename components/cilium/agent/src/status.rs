@@ -18,7 +18,7 @@ pub async fn status(agent: &Arc<Agent>) -> StatusResponse {
     let worker = agent.clone();
     let datapath = match blocking(move || worker.datapath.endpoints()).await {
         Some(Ok(_)) => None,
-        Some(Err(error)) => Some(cilium_cni::install::chain(&error)),
+        Some(Err(error)) => Some(cilium_cni::error::chain(&error)),
         None => Some("reading the datapath panicked".to_owned()),
     };
     let allocations = agent.endpoints.allocations();
@@ -97,7 +97,7 @@ pub async fn coverage(agent: &Arc<Agent>) -> Coverage {
     let worker = agent.clone();
     let programmed: BTreeSet<u16> = match blocking(move || worker.datapath.endpoints()).await {
         Some(Ok(known)) => known.into_iter().map(|endpoint| endpoint.id).collect(),
-        Some(Err(error)) => return Coverage::not_yet(&cilium_cni::install::chain(&error)),
+        Some(Err(error)) => return Coverage::not_yet(&cilium_cni::error::chain(&error)),
         None => return Coverage::not_yet("reading the datapath panicked"),
     };
     if !agent.watched.pods.synced() {

@@ -98,7 +98,7 @@ where
         match event {
             Err(error) => {
                 if known.trouble.is_none() {
-                    tracing::warn!(kind = %K::kind(&()), error = cilium_cni::install::chain(&error), "Watch interrupted, trying again; what is known stays in force");
+                    tracing::warn!(kind = %K::kind(&()), error = cilium_cni::error::chain(&error), "Watch interrupted, trying again; what is known stays in force");
                 }
                 known.trouble = Some(error.to_string());
                 return;

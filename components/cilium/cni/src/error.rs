@@ -1,7 +1,5 @@
 //! What the plugin says when it fails: a number of the CNI specification and one sentence.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
 /// A failed call. [`Failure::code`] gives the number of CNI specification 1.1, section "Error".
@@ -96,13 +94,9 @@ impl Failure {
 
     /// The error object the runtime reads from standard output.
     pub fn object(&self, cni_version: &str) -> ErrorObject {
-        let mut details = String::new();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let separator = if details.is_empty() { "" } else { ": " };
-            let _ = write!(details, "{separator}{error}");
-            cause = error.source();
-        }
+        let details = std::error::Error::source(self)
+            .map(chain)
+            .unwrap_or_default();
         ErrorObject {
             cni_version: cni_version.to_owned(),
             code: self.code(),
@@ -110,6 +104,21 @@ impl Failure {
             details,
         }
     }
+}
+
+/// An error with its causes on one line. Libraries that repeat their cause in their own text are not repeated again.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// CNI specification 1.1, section "Error".
@@ -121,4 +130,44 @@ pub struct ErrorObject {
     pub msg: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub details: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Layer {
+        text: &'static str,
+        #[source]
+        source: Option<Box<Layer>>,
+    }
+
+    fn layers(texts: &[&'static str]) -> Option<Box<Layer>> {
+        let (text, rest) = texts.split_first()?;
+        Some(Box::new(Layer {
+            text,
+            source: layers(rest),
+        }))
+    }
+
+    #[test]
+    fn causes_follow_their_effect_and_none_is_said_twice() {
+        let error = layers(&["cannot write X", "request failed: refused", "refused"]).unwrap();
+        assert_eq!(chain(&*error), "cannot write X: request failed: refused");
+    }
+
+    #[test]
+    fn the_error_object_has_the_code_a_sentence_and_the_cause() {
+        let source = std::io::Error::other("disk full");
+        let failure = Failure::Queue {
+            path: "/var/run/cilium/deleteQueue".to_owned(),
+            source,
+        };
+        let object = serde_json::to_value(failure.object("1.0.0")).unwrap();
+        assert_eq!(object["cniVersion"], "1.0.0");
+        assert_eq!(object["code"], 104);
+        assert_eq!(object["details"], "disk full");
+    }
 }

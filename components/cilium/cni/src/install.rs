@@ -113,18 +113,6 @@ pub fn install_and_report(
     Ok(())
 }
 
-/// An error with its causes on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
 /// The program first, the configuration last: a runtime never sees a configuration whose program is missing.
 pub fn install(arguments: &InstallArguments, program: &Path) -> Result<Report, InstallError> {
     let bytes = fs::read(program).map_err(|source| InstallError::Read {

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use cilium_cni::{install, plugin};
+use cilium_cni::{error, install, plugin};
 use clap::Parser;
 
 #[derive(Parser)]
@@ -33,7 +33,7 @@ fn install_here(Command::Install(arguments): Command) -> bool {
     match install::install_and_report(&arguments, &mut std::io::stderr()) {
         Ok(()) => true,
         Err(error) => {
-            eprintln!("level=error msg={:?}", install::chain(&error));
+            eprintln!("level=error msg={:?}", error::chain(&error));
             false
         }
     }

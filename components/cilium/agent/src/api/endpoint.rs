@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use cilium_cni::install::chain;
+use cilium_cni::error::chain;
 use cilium_cni::model::{EndpointChangeRequest, EndpointHealth};
 use serde::Deserialize;
 

@@ -41,7 +41,7 @@ async fn tell(agent: &Agent, pod: Option<&OwnPod>, sentence: &str) -> bool {
         Ok(()) => true,
         Err(error) => {
             tracing::warn!(
-                error = cilium_cni::install::chain(&error),
+                error = cilium_cni::error::chain(&error),
                 "Event could not be written"
             );
             false

@@ -40,7 +40,7 @@ fn pass(agent: &Agent) -> Vec<String> {
             continue;
         }
         if let Err(error) = agent.endpoints.set_identity(endpoint.id, &resolved) {
-            failures.push(cilium_cni::install::chain(&error));
+            failures.push(cilium_cni::error::chain(&error));
         }
     }
     failures

@@ -62,11 +62,11 @@ fn pass(agent: &Agent, known: &[KnownNode], may_remove: bool) -> Vec<String> {
                 .fetch_add(events as u64, Ordering::Relaxed);
             failures.extend(outcome.failures);
         }
-        Err(error) => failures.push(cilium_cni::install::chain(&error)),
+        Err(error) => failures.push(cilium_cni::error::chain(&error)),
     }
     match write_addresses(agent, known, may_remove) {
         Ok(outcome) => failures.extend(outcome.failures),
-        Err(error) => failures.push(cilium_cni::install::chain(&error)),
+        Err(error) => failures.push(cilium_cni::error::chain(&error)),
     }
     failures
 }

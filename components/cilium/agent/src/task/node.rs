@@ -41,9 +41,7 @@ async fn write(agent: &Agent, seen: Option<&CiliumNode>, boot_id: &str) -> Optio
         .kubernetes
         .apply_cilium_node(&agent.own.name, &desired)
         .await;
-    written
-        .err()
-        .map(|error| cilium_cni::install::chain(&error))
+    written.err().map(|error| cilium_cni::error::chain(&error))
 }
 
 fn says(node: &CiliumNode, desired: &serde_json::Value) -> bool {

@@ -53,7 +53,7 @@ async fn pass(agent: &Agent, written: &mut BTreeMap<u16, CiliumEndpoint>) -> Opt
             Ok(()) => {
                 written.insert(endpoint.id, object);
             }
-            Err(error) => problem = Some(cilium_cni::install::chain(&error)),
+            Err(error) => problem = Some(cilium_cni::error::chain(&error)),
         }
     }
     problem

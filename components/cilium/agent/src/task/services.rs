@@ -24,7 +24,7 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
         let outcome = blocking(move || pass(&worker)).await;
         let problem = match outcome {
             None => Some("service task panicked".to_owned()),
-            Some(Err(error)) => Some(cilium_cni::install::chain(&error)),
+            Some(Err(error)) => Some(cilium_cni::error::chain(&error)),
             Some(Ok(outcome)) => {
                 let count = |counter: &std::sync::atomic::AtomicU64, n: usize| {
                     counter.fetch_add(n as u64, Ordering::Relaxed);

@@ -22,7 +22,8 @@ pub async fn del(conf: &NetConf, attachment: &Attachment) -> Result<(), Failure>
     del_with_queue(conf, attachment, Path::new(queue::DEFAULT_FOLDER)).await
 }
 
-pub(crate) async fn del_with_queue(
+/// [`del`] with the queue in a folder of the caller's.
+pub async fn del_with_queue(
     conf: &NetConf,
     attachment: &Attachment,
     folder: &Path,
