@@ -272,9 +272,6 @@ pub(crate) fn digest(texts: &[&str]) -> String {
         hash.update(text.len().to_le_bytes());
         hash.update(text.as_bytes());
     }
-    hash.finalize()
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let whole = format!("{:x}", hash.finalize());
+    whole.chars().take(16).collect()
 }

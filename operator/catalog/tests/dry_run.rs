@@ -2,6 +2,11 @@
 //!
 //! Needs the lab: `cargo test -p gloonet-catalog --test dry_run -- --ignored` with `KUBECONFIG` set, or the default lab running.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test program: a failure shall end it with its reason"
+)]
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

@@ -166,7 +166,11 @@ pub(crate) fn golden(name: &str, objects: &[DynamicObject]) {
                 .and_then(serde_json::Value::as_object_mut)
                 .into_iter()
                 .flatten()
-                .filter(|(key, _)| key.ends_with(".json"));
+                .filter(|(key, _)| {
+                    std::path::Path::new(key)
+                        .extension()
+                        .is_some_and(|end| end == "json")
+                });
             data.for_each(|(_, text)| *text = serde_json::json!("(dashboards/)"));
             value
         })

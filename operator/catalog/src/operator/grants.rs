@@ -97,6 +97,10 @@ pub(super) fn own(rights: &mut Rights) {
     rights.allow(None, "cilium.io", "ciliumnodes", None, &READ);
     rights.allow(None, "networking.k8s.io", "servicecidrs", None, &["list"]);
     rights.allow(None, "storage.k8s.io", "storageclasses", None, &["list"]);
+}
+
+/// The same, inside namespaces.
+pub(super) fn own_in_namespaces(rights: &mut Rights) {
     // GlooNetwork has no namespace; events about it go to the default one.
     rights.allow(
         Some("default"),
@@ -184,9 +188,9 @@ pub(super) fn granted(rights: &mut Rights, objects: &[DynamicObject]) {
             };
             for group in rule.api_groups.iter().flatten() {
                 for resource in rule.resources.iter().flatten() {
-                    names
-                        .iter()
-                        .for_each(|name| rights.allow(namespace, group, resource, *name, &verbs));
+                    for name in &names {
+                        rights.allow(namespace, group, resource, *name, &verbs);
+                    }
                 }
             }
         }

@@ -32,6 +32,7 @@ pub(super) struct Rights(BTreeMap<Option<String>, BTreeMap<Right, BTreeSet<Strin
 pub fn rbac() -> Result<Rbac, RenderError> {
     let mut rights = Rights::default();
     grants::own(&mut rights);
+    grants::own_in_namespaces(&mut rights);
     for spec in grants::shapes() {
         let objects = render(&spec)?;
         grants::written(&mut rights, &objects);
