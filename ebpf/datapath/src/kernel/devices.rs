@@ -112,7 +112,7 @@ pub(super) fn remote_route(devices: &Devices, range: Ipv4Net) -> Route {
     Route {
         destination: range,
         device: Some(devices.host.index),
-        gateway: Some(devices.router_ip),
+        gateway: None,
         source: Some(devices.router_ip),
         mtu: Some(devices.pod_mtu),
     }

@@ -26,7 +26,7 @@ pub(super) fn upsert(state: &mut State, config: &Config, endpoint: &Endpoint) ->
             link: format!("endpoint {} ({})", endpoint.id, endpoint.ip),
             source: errno.into(),
         })?;
-    sysctl::forgive(&name)?;
+    sysctl::device_of_ours(&name)?;
     connect(state, config, endpoint).map_err(|source| Error::Network {
         operation: format!("connect endpoint {} ({}) to the host", endpoint.id, endpoint.ip),
         source,

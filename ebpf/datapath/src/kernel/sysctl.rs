@@ -16,19 +16,19 @@ pub(super) fn prepare(devices: &[&str]) -> Result<(), Error> {
         set(all, "2")?;
     }
     for device in devices {
-        forgive(device)?;
-        // Kernels without IPv6 have no such file.
-        let silent = Path::new(IPV6).join("conf").join(device).join("disable_ipv6");
-        if silent.exists() {
-            set(silent, "1")?;
-        }
+        device_of_ours(device)?;
     }
     Ok(())
 }
 
-/// Takes off a device's reverse path filter; the programs know better who may send from where.
-pub(super) fn forgive(device: &str) -> Result<(), Error> {
-    set(Path::new(IPV4).join("conf").join(device).join("rp_filter"), "0")
+/// Takes off a device's reverse path filter, since the programs know better who may send from where; and keeps the host from
+/// speaking IPv6 on it, since nobody there listens.
+pub(super) fn device_of_ours(device: &str) -> Result<(), Error> {
+    let file = |family: &str, name| Path::new(family).join("conf").join(device).join(name);
+    set(file(IPV4, "rp_filter"), "0")?;
+    let silent = file(IPV6, "disable_ipv6");
+    // Kernels without IPv6 have no such file.
+    if silent.exists() { set(silent, "1") } else { Ok(()) }
 }
 
 fn read(path: &Path) -> Result<String, Error> {

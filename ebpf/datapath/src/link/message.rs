@@ -48,7 +48,7 @@ pub(super) fn link_mtu(index: u32, mtu: u32) -> LinkMessage {
     link
 }
 
-/// A veth pair: this end down, the other up and, if a namespace is given, born inside it.
+/// A veth pair, both ends down (the kernel refuses to make them up), the other end born in a namespace if one is given.
 pub(crate) fn veth_pair(
     name: &str,
     peer_name: &str,
@@ -60,7 +60,6 @@ pub(crate) fn veth_pair(
     if let Some(namespace) = peer_namespace {
         peer.attributes.push(LinkAttribute::NetNsFd(namespace));
     }
-    raise(&mut peer, LinkFlags::Up);
     let mut link = link_named(name);
     link.attributes.push(LinkAttribute::Mtu(mtu));
     link.attributes.push(LinkAttribute::LinkInfo(vec![

@@ -1,0 +1,121 @@
+//! Servers that answer with what they see, and clients that ask them.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, connect, recv, send, setsockopt,
+    socket, sockopt::ReceiveTimeout,
+};
+use nix::sys::time::{TimeVal, TimeValLike};
+
+use crate::namespace::Namespace;
+
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Answers every connection with the address it came from, then echoes until the client stops.
+pub(crate) fn serve_tcp(namespace: &Namespace, ip: Ipv4Addr, port: u16) {
+    namespace.run(move || {
+        let listener = TcpListener::bind((ip, port)).unwrap();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                thread::spawn(move || -> io::Result<()> {
+                    let peer = stream.peer_addr()?.ip();
+                    writeln!(stream, "{peer}")?;
+                    let mut reader = stream.try_clone()?;
+                    io::copy(&mut reader, &mut stream).map(drop)
+                });
+            }
+        });
+    });
+}
+
+/// Answers every datagram with the address it came from, a blank, and the datagram.
+pub(crate) fn serve_udp(namespace: &Namespace, ip: Ipv4Addr, port: u16) {
+    namespace.run(move || {
+        let socket = UdpSocket::bind((ip, port)).unwrap();
+        thread::spawn(move || {
+            let mut buffer = vec![0; 65_536];
+            loop {
+                let (length, peer) = socket.recv_from(&mut buffer).unwrap();
+                let mut answer = format!("{} ", peer.ip()).into_bytes();
+                answer.extend_from_slice(&buffer[..length]);
+                drop(socket.send_to(&answer, peer));
+            }
+        });
+    });
+}
+
+/// A connection and what the server saw as its source.
+pub(crate) fn open_tcp(namespace: &Namespace, ip: Ipv4Addr, port: u16) -> io::Result<(TcpStream, IpAddr)> {
+    namespace.run(move || {
+        let mut stream = TcpStream::connect_timeout(&SocketAddr::from((ip, port)), PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while stream.read(&mut byte)? == 1 && byte[0] != b'\n' {
+            line.push(byte[0]);
+        }
+        Ok((stream, String::from_utf8(line).unwrap().parse().unwrap()))
+    })
+}
+
+/// What a TCP server saw as the client's address.
+pub(crate) fn tcp(namespace: &Namespace, ip: Ipv4Addr, port: u16) -> io::Result<IpAddr> {
+    open_tcp(namespace, ip, port).map(|(_, seen)| seen)
+}
+
+/// Sends bytes through an echoing connection and compares what comes back.
+pub(crate) fn echo(stream: &TcpStream, bytes: usize) {
+    let mut reader = stream.try_clone().unwrap();
+    let mut writer = stream.try_clone().unwrap();
+    let sent: Vec<u8> = (0..bytes).map(|n| (n % 251) as u8).collect();
+    let expected = sent.clone();
+    let sender = thread::spawn(move || writer.write_all(&sent).unwrap());
+    let mut received = vec![0; bytes];
+    reader.read_exact(&mut received).unwrap();
+    sender.join().unwrap();
+    assert!(received == expected, "the echo differs");
+}
+
+/// Sends one datagram; answers who answered, what the server saw as source, and the length of what it echoed.
+pub(crate) fn udp(namespace: &Namespace, ip: Ipv4Addr, port: u16, bytes: usize) -> io::Result<(SocketAddr, IpAddr, usize)> {
+    namespace.run(move || {
+        let socket = UdpSocket::bind("0.0.0.0:0")?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.send_to(&vec![7; bytes], (ip, port))?;
+        let mut buffer = vec![0; 65_536];
+        let (length, from) = socket.recv_from(&mut buffer)?;
+        let blank = buffer.iter().position(|byte| *byte == b' ').unwrap();
+        let seen = std::str::from_utf8(&buffer[..blank]).unwrap().parse().unwrap();
+        Ok((from, seen, length - blank - 1))
+    })
+}
+
+/// An ICMP echo of that many bytes; `true` if it was answered.
+pub(crate) fn ping(namespace: &Namespace, ip: Ipv4Addr, bytes: usize) -> bool {
+    namespace.run(move || {
+        let socket =
+            socket(AddressFamily::Inet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::Icmp).unwrap();
+        setsockopt(&socket, ReceiveTimeout, &TimeVal::seconds(2)).unwrap();
+        let [a, b, c, d] = ip.octets();
+        connect(socket.as_raw_fd(), &SockaddrIn::new(a, b, c, d, 0)).unwrap();
+        let mut request = vec![8, 0, 0, 0, 0x12, 0x34, 0, 1];
+        request.resize(8 + bytes, 0);
+        // 0x0800 + 0x1234 + 0x0001, in ones' complement; the payload is zero.
+        request[2..4].copy_from_slice(&(!0x1a35_u16).to_be_bytes());
+        send(socket.as_raw_fd(), &request, MsgFlags::empty()).unwrap();
+        let mut buffer = vec![0; 65_536];
+        loop {
+            let Ok(length) = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) else { return false };
+            // Past the IP header: an answer to our identifier.
+            if length >= 28 && buffer[20] == 0 && buffer[24..26] == [0x12, 0x34] {
+                return true;
+            }
+        }
+    })
+}

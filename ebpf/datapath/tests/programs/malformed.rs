@@ -1,0 +1,95 @@
+use crate::frame::{Frame, icmp, tcp, udp};
+use crate::node::{DROPPED, NEIGHBOUR, Node, POD, REDIRECTED, REMOTE, WORLD};
+
+fn samples() -> Vec<(&'static str, Frame)> {
+    let with_options = Frame { options: vec![1; 8], ..tcp((POD, 1), (NEIGHBOUR, 80)) };
+    vec![
+        ("tcp", tcp((POD, 40_000), (NEIGHBOUR, 80))),
+        ("tcp with IP options", with_options),
+        ("udp to another node", udp((POD, 40_000), (REMOTE, 53))),
+        ("udp to the world", udp((POD, 40_000), (WORLD, 53))),
+        ("ping", icmp(POD, NEIGHBOUR, 8, 1, b"12345678")),
+    ]
+}
+
+#[test]
+fn a_packet_cut_off_anywhere_never_passes() {
+    let mut node = Node::new();
+    for (name, frame) in samples() {
+        let bytes = frame.bytes();
+        // The kernel runs no program on an IPv4 frame without a whole header.
+        for length in 34..bytes.len() {
+            let outcome = node.run_bytes("from_container", &bytes[..length]);
+            assert_eq!(outcome.verdict, DROPPED, "{name} cut to {length} bytes");
+        }
+    }
+}
+
+#[test]
+fn options_and_padding_after_the_packet_are_no_fault() {
+    let mut node = Node::new();
+    let frame = Frame { options: vec![1; 40], ..tcp((POD, 1), (NEIGHBOUR, 80)) };
+    assert_eq!(node.run("from_container", &frame).verdict, REDIRECTED);
+    let mut padded = tcp((POD, 1), (NEIGHBOUR, 80)).bytes();
+    padded.extend([0; 20]);
+    assert_eq!(node.run_bytes("from_container", &padded).verdict, REDIRECTED);
+}
+
+/// Offset in the frame, what is written there, what that claims.
+const LIES: &[(usize, &[u8], &str)] = &[
+    (14, &[0x65], "IP version 6 in an IPv4 frame"),
+    (14, &[0x44], "an IP header of 16 bytes"),
+    (14, &[0x4f], "an IP header longer than the packet"),
+    (16, &[0, 0], "a total length of 0"),
+    (16, &[0, 19], "a total length without a header"),
+    (16, &[0, 30], "a total length without a whole TCP header"),
+    (16, &[0xff, 0xff], "a total length beyond the frame"),
+    (46, &[0x40], "a TCP header of 16 bytes"),
+    (46, &[0xf0], "a TCP header longer than the packet"),
+];
+
+#[test]
+fn a_header_that_contradicts_itself_never_passes() {
+    let mut node = Node::new();
+    for (offset, bytes, what) in LIES {
+        let mut frame = tcp((POD, 40_000), (NEIGHBOUR, 80)).bytes();
+        frame[*offset..offset + bytes.len()].copy_from_slice(bytes);
+        assert_eq!(node.run_bytes("from_container", &frame).verdict, DROPPED, "{what}");
+    }
+    for length in [0_u16, 7, 16, 0xffff] {
+        let mut frame = udp((POD, 40_000), (NEIGHBOUR, 53)).bytes();
+        frame[38..40].copy_from_slice(&length.to_be_bytes());
+        assert_eq!(node.run_bytes("from_container", &frame).verdict, DROPPED, "a UDP length of {length}");
+    }
+}
+
+#[test]
+fn a_first_fragment_too_short_for_its_ports_never_passes() {
+    let mut node = Node::new();
+    for protocol in [6, 17, 1] {
+        let mut frame = tcp((POD, 1), (NEIGHBOUR, 80));
+        frame.protocol = protocol;
+        frame.fragment = 0x2000;
+        frame.l4.truncate(7);
+        assert_eq!(node.run("from_container", &frame).verdict, DROPPED, "protocol {protocol}");
+    }
+}
+
+#[test]
+fn no_program_fails_on_any_single_changed_byte() {
+    let mut node = Node::new();
+    for program in ["from_container", "to_container", "from_host", "to_netdev", "from_netdev", "from_overlay"] {
+        for (_, frame) in samples() {
+            let bytes = frame.bytes();
+            for offset in 12..bytes.len() {
+                for value in [0, 0x7f, 0xff] {
+                    let mut bytes = bytes.clone();
+                    bytes[offset] = value;
+                    // The kernel fails the run if the program faults; the verdict is one of the three.
+                    let verdict = node.run_bytes(program, &bytes).verdict;
+                    assert!([-1, DROPPED, REDIRECTED].contains(&verdict));
+                }
+            }
+        }
+    }
+}

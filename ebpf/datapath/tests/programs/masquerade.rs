@@ -1,0 +1,170 @@
+use datapath_abi::metric::{EGRESS, INGRESS};
+use datapath_abi::nat::{FIRST_PORT, LAST_PORT, REVERSE, Target, Tuple};
+use datapath_abi::reason;
+
+use crate::frame::{Frame, icmp, see, seen, tcp, tcp_flags, udp};
+use crate::node::{NODE, Node, PASSED, POD, REDIRECTED, REMOTE, WORLD, address};
+
+/// Sends a frame out and answers the address and port it left with.
+fn leave(node: &mut Node, frame: &Frame) -> (String, u16) {
+    let outcome = node.run("to_netdev", frame);
+    assert_eq!(outcome.verdict, PASSED);
+    assert_eq!(outcome.counted, [(reason::FORWARDED, EGRESS)]);
+    see(&outcome.frame).source
+}
+
+#[test]
+fn a_flow_leaves_as_the_node_and_its_answer_finds_the_pod() {
+    let mut node = Node::new();
+    for (there, back) in [
+        (tcp as fn((&str, u16), (&str, u16)) -> Frame, tcp as fn((&str, u16), (&str, u16)) -> Frame),
+        (udp, udp),
+    ] {
+        let (address, port) = leave(&mut node, &there((POD, 40_000), (WORLD, 443)));
+        assert_eq!(address, NODE);
+        assert!((FIRST_PORT..=LAST_PORT).contains(&port));
+        let answer = node.run("from_netdev", &back((WORLD, 443), (NODE, port)));
+        assert_eq!(answer.verdict, REDIRECTED);
+        assert_eq!(see(&answer.frame), seen((WORLD, 443), (POD, 40_000), 63));
+    }
+}
+
+#[test]
+fn a_ping_leaves_as_the_node_and_its_answer_finds_the_pod() {
+    let mut node = Node::new();
+    let (address, id) = leave(&mut node, &icmp(POD, WORLD, 8, 77, b"hello"));
+    assert_eq!(address, NODE);
+    let answer = node.run("from_netdev", &icmp(WORLD, NODE, 0, id, b"hello"));
+    assert_eq!(answer.verdict, REDIRECTED);
+    assert_eq!(see(&answer.frame), seen((WORLD, 77), (POD, 77), 63));
+}
+
+#[test]
+fn a_flow_keeps_its_port_and_two_flows_never_share_one() {
+    let mut node = Node::new();
+    let first = leave(&mut node, &tcp((POD, 40_000), (WORLD, 443)));
+    assert_eq!(leave(&mut node, &tcp_flags((POD, 40_000), (WORLD, 443), 0x10)), first);
+    let mut ports: Vec<u16> =
+        (0..500).map(|n| leave(&mut node, &tcp((POD, 41_000 + n), (WORLD, 443))).1).collect();
+    ports.push(first.1);
+    ports.sort_unstable();
+    ports.dedup();
+    assert_eq!(ports.len(), 501);
+}
+
+#[test]
+fn a_source_port_inside_the_range_is_kept() {
+    let mut node = Node::new();
+    assert_eq!(leave(&mut node, &udp((POD, 12_345), (WORLD, 53))).1, 12_345);
+}
+
+#[test]
+fn a_flow_without_its_return_entry_gets_a_new_one() {
+    let mut node = Node::new();
+    let port = leave(&mut node, &udp((POD, 12_345), (WORLD, 53))).1;
+    node.hash::<Tuple, Target>("cilium_snat").remove(&answer_key(17, 53, port)).unwrap();
+    assert_eq!(leave(&mut node, &udp((POD, 12_345), (WORLD, 53))).1, port);
+    assert_eq!(node.run("from_netdev", &udp((WORLD, 53), (NODE, port))).verdict, REDIRECTED);
+}
+
+fn answer_key(protocol: u8, from: u16, to: u16) -> Tuple {
+    Tuple {
+        source: address(WORLD),
+        destination: address(NODE),
+        source_port: from.to_be(),
+        destination_port: to.to_be(),
+        protocol,
+        direction: REVERSE,
+        pad: [0; 2],
+    }
+}
+
+#[test]
+fn no_free_port_is_said() {
+    let mut node = Node::new();
+    let taken = Target { address: address("10.244.1.200"), port: 1, pad: [0; 2] };
+    let mut flows = node.hash("cilium_snat");
+    for port in FIRST_PORT..=LAST_PORT {
+        flows.insert(answer_key(6, 443, port), taken, 0).unwrap();
+    }
+    node.run("to_netdev", &tcp((POD, 40_000), (WORLD, 443))).dropped(reason::NO_NAT_PORT, EGRESS);
+}
+
+#[test]
+fn only_tcp_udp_and_echo_requests_are_masqueraded() {
+    let mut node = Node::new();
+    let mut sctp = tcp((POD, 1), (WORLD, 2));
+    sctp.protocol = 132;
+    for frame in [sctp, icmp(POD, WORLD, 3, 0, b"quote")] {
+        node.run("to_netdev", &frame).dropped(reason::NAT_PROTOCOL, EGRESS);
+    }
+}
+
+#[test]
+fn the_pod_network_and_the_hosts_own_packets_are_not_masqueraded() {
+    let mut node = Node::new();
+    for frame in [tcp((POD, 1), (REMOTE, 2)), tcp((NODE, 1), (WORLD, 2))] {
+        let outcome = node.run("to_netdev", &frame);
+        assert_eq!((outcome.verdict, outcome.frame), (PASSED, frame.bytes()));
+    }
+}
+
+#[test]
+fn what_answers_nothing_of_ours_is_the_hosts() {
+    let mut node = Node::new();
+    for frame in [
+        tcp((WORLD, 443), (NODE, 12_345)),
+        tcp((WORLD, 443), (NODE, 22)),
+        udp((WORLD, 1), (NODE, 8472)),
+        icmp(WORLD, NODE, 8, 1, b""),
+        tcp((WORLD, 1), ("172.30.0.255", 2)),
+    ] {
+        let outcome = node.run("from_netdev", &frame);
+        assert_eq!((outcome.verdict, outcome.counted), (PASSED, vec![]));
+    }
+}
+
+#[test]
+fn nobody_outside_speaks_for_a_pod_of_this_node() {
+    let frame = tcp((POD, 1), (NODE, 2));
+    Node::new().run("from_netdev", &frame).dropped(reason::INVALID_SOURCE_IP, INGRESS);
+}
+
+#[test]
+fn a_datagram_in_pieces_leaves_and_comes_back_in_pieces() {
+    let mut node = Node::new();
+    let piece = |frame: Frame, fragment: u16| Frame { fragment, ..frame };
+    let out = |fragment| piece(udp((POD, 12_345), (WORLD, 53)), fragment);
+    let back = |fragment| piece(udp((WORLD, 53), (NODE, 12_345)), fragment);
+    for fragment in [0x2000, 0x2001, 0x0002] {
+        let outcome = node.run("to_netdev", &out(fragment));
+        assert_eq!((outcome.verdict, see(&outcome.frame).source.0.as_str()), (PASSED, NODE), "{fragment:#x}");
+    }
+    for fragment in [0x2000, 0x2001, 0x0002] {
+        let outcome = node.run("from_netdev", &back(fragment));
+        assert_eq!((outcome.verdict, see(&outcome.frame).destination.0.as_str()), (REDIRECTED, POD), "{fragment:#x}");
+    }
+}
+
+#[test]
+fn an_error_about_a_masqueraded_packet_reaches_the_pod_with_its_own_packet_quoted() {
+    const FRAGMENTATION_NEEDED: u8 = 3;
+    let mut node = Node::new();
+    let left = node.run("to_netdev", &tcp((POD, 40_000), (WORLD, 443)));
+    let quote = &left.frame[14..14 + 28];
+    let outcome = node.run("from_netdev", &icmp("192.0.2.1", NODE, FRAGMENTATION_NEEDED, 0, quote));
+    assert_eq!(outcome.verdict, REDIRECTED);
+    assert_eq!(see(&outcome.frame).destination.0, POD);
+    // Outer Ethernet, IPv4 and ICMP headers come before the quote.
+    let quoted = &outcome.frame[14 + 20 + 8..];
+    let quoted_source = (&quoted[12..16], u16::from_be_bytes([quoted[20], quoted[21]]));
+    assert_eq!(quoted_source, ([10, 244, 1, 10].as_slice(), 40_000));
+}
+
+#[test]
+fn an_error_about_the_hosts_own_packet_is_the_hosts() {
+    let mut node = Node::new();
+    let quote = tcp((NODE, 40_000), (WORLD, 443)).packet();
+    let outcome = node.run("from_netdev", &icmp("192.0.2.1", NODE, 3, 0, &quote[..28]));
+    assert_eq!(outcome.verdict, PASSED);
+}

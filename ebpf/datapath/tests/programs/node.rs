@@ -1,0 +1,166 @@
+//! A node without devices: the programs and their maps, ready to be run on frames.
+
+use std::net::Ipv4Addr;
+
+use aya::maps::lpm_trie::Key;
+use aya::maps::{HashMap, LpmTrie, MapData, PerCpuArray};
+use aya::programs::{SchedClassifier, TestRun, TestRunOptions};
+use aya::{Ebpf, EbpfLoader, Pod};
+use datapath_abi::address::Address;
+use datapath_abi::endpoint::{Endpoint, Source};
+use datapath_abi::ip::IpEntry;
+use datapath_abi::metric::{self, Metric};
+use datapath_abi::service::{Backend, Frontend, Member, Service, Slot};
+
+use crate::frame::{Frame, ip};
+
+/// The loopback device: what `BPF_PROG_TEST_RUN` says a frame came in on.
+pub(crate) const LOOPBACK: u32 = 1;
+pub(crate) const POD_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+pub(crate) const OTHER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x22];
+pub(crate) const OTHER_HOST_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x33];
+
+pub(crate) const NODE: &str = "172.30.0.11";
+pub(crate) const ROUTER: &str = "10.244.1.1";
+/// The pod the frames come from.
+pub(crate) const POD: &str = "10.244.1.10";
+/// Another pod of the node.
+pub(crate) const NEIGHBOUR: &str = "10.244.1.20";
+/// A pod of another node.
+pub(crate) const REMOTE: &str = "10.244.2.30";
+pub(crate) const OTHER_NODE: &str = "172.30.0.12";
+pub(crate) const WORLD: &str = "198.51.100.7";
+
+/// The verdicts of a program.
+pub(crate) const PASSED: i32 = -1;
+pub(crate) const DROPPED: i32 = 2;
+pub(crate) const REDIRECTED: i32 = 7;
+
+pub(crate) struct Node {
+    object: Ebpf,
+}
+
+/// What became of a frame.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) verdict: i32,
+    pub(crate) frame: Vec<u8>,
+    /// Reason and direction of what was counted.
+    pub(crate) counted: Vec<(u8, u8)>,
+}
+
+impl Node {
+    /// The node with its two pods and one remote range.
+    pub(crate) fn new() -> Self {
+        let word = |text| u32::from_ne_bytes(ip(text).octets());
+        let (node, router, network) = (word(NODE), word(ROUTER), word("10.244.1.0"));
+        let mask = word("255.255.255.0");
+        let port = 8472_u16.to_be();
+        let object = EbpfLoader::new()
+            .override_global("NODE_IP", &node, true)
+            .override_global("ROUTER_IP", &router, true)
+            .override_global("POD_NETWORK", &network, true)
+            .override_global("POD_MASK", &mask, true)
+            .override_global("TUNNEL_PORT", &port, true)
+            .override_global("TUNNEL_IFINDEX", &LOOPBACK, true)
+            .load_file(concat!(env!("CARGO_MANIFEST_DIR"), "/object/datapath.bpf.o"))
+            .expect("load the object (these tests need root)");
+        let mut node = Self { object };
+        let source = Source { address: address(POD), identity: 1001, id: 1, mac: POD_MAC };
+        node.hash("cilium_lxc_source").insert(LOOPBACK, source, 0).unwrap();
+        node.pod(POD, LOOPBACK, POD_MAC);
+        node.pod(NEIGHBOUR, LOOPBACK, OTHER_MAC);
+        let remote = IpEntry { identity: 1003, has_tunnel: 1, tunnel: address(OTHER_NODE) };
+        node.trie("cilium_ipcache").insert(&Key::new(96 + 24, address("10.244.2.0")), remote, 0).unwrap();
+        node.trie("cilium_native").insert(&Key::new(96 + 16, address("10.244.0.0")), 1_u32, 0).unwrap();
+        node
+    }
+
+    pub(crate) fn pod(&mut self, pod: &str, ifindex: u32, mac: [u8; 6]) {
+        let endpoint = Endpoint { ifindex, identity: 1000, id: 2, mac, host_mac: OTHER_HOST_MAC, pad: [0; 2] };
+        self.hash("cilium_lxc").insert(address(pod), endpoint, 0).unwrap();
+    }
+
+    pub(crate) fn service(&mut self, frontend: (&str, u16), protocol: u8, backends: &[(&str, u16)], affinity_seconds: u32) {
+        let generation = 1 + self.hash::<Frontend, Service>("cilium_lb4_services").keys().count() as u32;
+        for (index, (backend, port)) in (0..).zip(backends) {
+            let backend = Backend { address: address(backend), port: port.to_be(), pad: [0; 2] };
+            self.hash("cilium_lb4_backends").insert(Slot { generation, index }, backend, 0).unwrap();
+            self.hash("cilium_lb4_members").insert(Member { generation, backend }, 1_u32, 0).unwrap();
+        }
+        let service = Service { generation, count: backends.len() as u32, affinity_seconds };
+        let key = Frontend { address: address(frontend.0), port: frontend.1.to_be(), protocol, pad: 0 };
+        self.hash("cilium_lb4_services").insert(key, service, 0).unwrap();
+        let any = Frontend { port: 0, protocol: 0, ..key };
+        self.hash("cilium_lb4_services").insert(any, service, 0).unwrap();
+    }
+
+    pub(crate) fn hash<K: Pod, V: Pod>(&mut self, name: &str) -> HashMap<&mut MapData, K, V> {
+        self.object.map_mut(name).unwrap().try_into().unwrap()
+    }
+
+    pub(crate) fn trie<V: Pod>(&mut self, name: &str) -> LpmTrie<&mut MapData, Address, V> {
+        self.object.map_mut(name).unwrap().try_into().unwrap()
+    }
+
+    /// Runs a program on a frame.
+    pub(crate) fn run(&mut self, program: &str, frame: &Frame) -> Outcome {
+        self.run_bytes(program, &frame.bytes())
+    }
+
+    pub(crate) fn run_bytes(&mut self, program: &str, bytes: &[u8]) -> Outcome {
+        let before = self.counted();
+        let mut out = vec![0; bytes.len() + 256];
+        let options = TestRunOptions { data_in: Some(bytes), data_out: Some(&mut out), ..TestRunOptions::new() };
+        let result = self.classifier(program).test_run(options).unwrap();
+        out.truncate(result.data_size_out as usize);
+        let counted = self.counted();
+        let counted = counted.into_iter().filter(|(key, packets)| {
+            before.iter().find(|(old, _)| old == key).is_none_or(|(_, old)| old < packets)
+        });
+        Outcome {
+            verdict: result.return_value.cast_signed(),
+            frame: out,
+            counted: counted.map(|(key, _)| key).collect(),
+        }
+    }
+
+    fn classifier(&mut self, name: &str) -> &mut SchedClassifier {
+        let program: &mut SchedClassifier = self.object.program_mut(name).unwrap().try_into().unwrap();
+        if program.fd().is_err() {
+            program.load().unwrap();
+        }
+        program
+    }
+
+    fn counted(&mut self) -> Vec<((u8, u8), u64)> {
+        let metrics: PerCpuArray<&mut MapData, Metric> =
+            self.object.map_mut("cilium_metrics").unwrap().try_into().unwrap();
+        let mut counted = Vec::new();
+        for direction in [metric::INGRESS, metric::EGRESS] {
+            for reason in 0..=u8::MAX {
+                let slot = metric::slot(reason, direction);
+                let packets: u64 = metrics.get(&slot, 0).unwrap().iter().map(|cpu| cpu.packets).sum();
+                if packets > 0 {
+                    counted.push(((reason, direction), packets));
+                }
+            }
+        }
+        counted
+    }
+}
+
+impl Outcome {
+    /// Asserts a drop that was counted under a reason.
+    pub(crate) fn dropped(&self, reason: u8, direction: u8) {
+        assert_eq!((self.verdict, self.counted.as_slice()), (DROPPED, [(reason, direction)].as_slice()));
+    }
+}
+
+pub(crate) fn address(text: &str) -> Address {
+    to_address(ip(text))
+}
+
+pub(crate) fn to_address(ip: Ipv4Addr) -> Address {
+    Address::v4(u32::from_ne_bytes(ip.octets()))
+}

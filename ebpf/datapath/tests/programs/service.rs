@@ -1,0 +1,125 @@
+use datapath_abi::metric::EGRESS;
+use datapath_abi::reason;
+
+use crate::frame::{icmp, see, seen, tcp, tcp_flags, udp};
+use crate::node::{NEIGHBOUR, NODE, Node, OTHER_MAC, PASSED, POD, REDIRECTED, REMOTE};
+
+const VIP: &str = "10.96.0.10";
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+#[test]
+fn a_packet_for_a_service_goes_to_its_backend_and_the_answer_comes_from_the_service() {
+    let mut node = Node::new();
+    node.service((VIP, 53), UDP, &[(NEIGHBOUR, 1053)], 0);
+    let there = node.run("from_container", &udp((POD, 40_000), (VIP, 53)));
+    assert_eq!(there.verdict, REDIRECTED);
+    assert_eq!(see(&there.frame), seen((POD, 40_000), (NEIGHBOUR, 1053), 63));
+
+    let back = node.run("to_container", &udp((NEIGHBOUR, 1053), (POD, 40_000)));
+    assert_eq!(back.verdict, PASSED);
+    assert_eq!(see(&back.frame), seen((VIP, 53), (POD, 40_000), 64));
+}
+
+#[test]
+fn a_backend_on_the_host_is_reached_through_the_stack() {
+    let mut node = Node::new();
+    node.service((VIP, 443), TCP, &[(NODE, 6443)], 0);
+    let outcome = node.run("from_container", &tcp((POD, 40_000), (VIP, 443)));
+    assert_eq!(outcome.verdict, PASSED);
+    assert_eq!(see(&outcome.frame), seen((POD, 40_000), (NODE, 6443), 64));
+}
+
+#[test]
+fn an_open_connection_stays_with_its_backend_when_the_service_changes() {
+    let mut node = Node::new();
+    node.service((VIP, 80), TCP, &[(NEIGHBOUR, 8080)], 0);
+    node.run("from_container", &tcp((POD, 40_000), (VIP, 80)));
+    node.service((VIP, 80), TCP, &[(REMOTE, 9090)], 0);
+
+    let data = node.run("from_container", &tcp_flags((POD, 40_000), (VIP, 80), 0x10));
+    assert_eq!(see(&data.frame).destination, (NEIGHBOUR.to_owned(), 8080));
+    let new = node.run("from_container", &tcp((POD, 40_001), (VIP, 80)));
+    assert_eq!(see(&new.frame).destination, (REMOTE.to_owned(), 9090));
+}
+
+#[test]
+fn a_udp_flow_leaves_a_backend_that_is_gone() {
+    let mut node = Node::new();
+    node.service((VIP, 53), UDP, &[(NEIGHBOUR, 53)], 0);
+    node.run("from_container", &udp((POD, 40_000), (VIP, 53)));
+    node.service((VIP, 53), UDP, &[(REMOTE, 53)], 0);
+    let outcome = node.run("from_container", &udp((POD, 40_000), (VIP, 53)));
+    assert_eq!(see(&outcome.frame).destination, (REMOTE.to_owned(), 53));
+}
+
+#[test]
+fn connections_spread_over_all_backends() {
+    let mut node = Node::new();
+    node.service((VIP, 80), TCP, &[(NEIGHBOUR, 1), (NEIGHBOUR, 2), (REMOTE, 3)], 0);
+    let mut ports: Vec<u16> = (0..100)
+        .map(|n| see(&node.run("from_container", &tcp((POD, 30_000 + n), (VIP, 80))).frame).destination.1)
+        .collect();
+    ports.sort_unstable();
+    ports.dedup();
+    assert_eq!(ports, [1, 2, 3]);
+}
+
+#[test]
+fn a_client_with_affinity_stays_with_one_backend() {
+    let mut node = Node::new();
+    node.service((VIP, 80), TCP, &[(NEIGHBOUR, 1), (NEIGHBOUR, 2), (NEIGHBOUR, 3)], 3600);
+    let mut ports: Vec<u16> = (0..30)
+        .map(|n| see(&node.run("from_container", &tcp((POD, 30_000 + n), (VIP, 80))).frame).destination.1)
+        .collect();
+    ports.dedup();
+    assert_eq!(ports.len(), 1);
+}
+
+#[test]
+fn a_pod_that_is_its_own_backend_sees_the_loopback_address_and_gets_its_answer() {
+    let mut node = Node::new();
+    node.service((VIP, 80), TCP, &[(POD, 8080)], 0);
+    let there = node.run("from_container", &tcp((POD, 40_000), (VIP, 80)));
+    assert_eq!(there.verdict, REDIRECTED);
+    assert_eq!(see(&there.frame), seen(("169.254.42.1", 40_000), (POD, 8080), 63));
+
+    let back = node.run("from_container", &tcp_flags((POD, 8080), ("169.254.42.1", 40_000), 0x12));
+    assert_eq!(back.verdict, REDIRECTED);
+    assert_eq!(see(&back.frame), seen((VIP, 80), (POD, 40_000), 63));
+}
+
+#[test]
+fn a_service_refuses_what_nobody_answers() {
+    let mut node = Node::new();
+    node.service((VIP, 80), TCP, &[], 0);
+    let mut fragment = udp((POD, 1), (VIP, 80));
+    fragment.fragment = 0x2000;
+    for (frame, why) in [
+        (tcp((POD, 1), (VIP, 80)), reason::NO_BACKEND),
+        (tcp((POD, 1), (VIP, 81)), reason::NO_BACKEND),
+        (icmp(POD, VIP, 8, 1, b""), reason::NO_BACKEND),
+        (fragment, reason::FRAGMENT),
+    ] {
+        node.run("from_container", &frame).dropped(why, EGRESS);
+    }
+}
+
+#[test]
+fn an_answer_between_pods_is_restored_on_its_direct_way() {
+    let mut node = Node::new();
+    node.service((VIP, 53), UDP, &[(NEIGHBOUR, 53)], 0);
+    node.run("from_container", &udp((POD, 40_000), (VIP, 53)));
+    // The backend answers: now it is the one behind the device.
+    node.pod(POD, 1, OTHER_MAC);
+    let source = datapath_abi::endpoint::Source {
+        address: crate::node::address(NEIGHBOUR),
+        identity: 1,
+        id: 2,
+        mac: crate::node::POD_MAC,
+    };
+    node.hash("cilium_lxc_source").insert(1_u32, source, 0).unwrap();
+    let back = node.run("from_container", &udp((NEIGHBOUR, 53), (POD, 40_000)));
+    assert_eq!(back.verdict, REDIRECTED);
+    assert_eq!(see(&back.frame), seen((VIP, 53), (POD, 40_000), 63));
+}
