@@ -1,1 +1,17 @@
-//! Tests against the lab.
+//! What the live tests stand on: the lab's cluster, its API, pods that talk, and patience with a limit.
+//!
+//! The tests are in `tests/live/`, one file per behaviour. They need `./dev up` (or `./dev test`, which brings a cluster
+//! of its own): `cargo test -p gloonet-e2e -- --test-threads=1`. They run in the order of their names; `uninstall` is
+//! the last and leaves the cluster as it found it.
+#![forbid(unsafe_code)]
+
+pub mod ledger;
+pub mod listeners;
+pub mod objects;
+pub mod platform;
+pub mod pods;
+pub mod scene;
+pub mod tokens;
+pub mod wait;
+
+pub use scene::Scene;

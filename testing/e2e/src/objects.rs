@@ -1,0 +1,53 @@
+//! Single objects: away, back, or never there.
+
+use std::{fmt::Debug, time::Duration};
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{DeleteParams, PostParams},
+};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::wait::{Progress, until};
+
+/// Time in which a deleted object is really gone, finalizers and pods' grace included.
+const GONE: Duration = Duration::from_mins(1);
+
+/// Takes "not found" for an answer.
+pub fn ignore_missing<T>(answer: kube::Result<T>) -> kube::Result<()> {
+    match answer {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Deletes without grace and waits until the very object is gone.
+pub async fn delete_now<K>(api: &Api<K>, object: &K) -> Result<()>
+where
+    K: Resource + Clone + DeserializeOwned + Debug,
+    K::DynamicType: Default,
+{
+    let (name, uid) = (object.name_any(), object.uid());
+    ignore_missing(api.delete(&name, &DeleteParams::default().grace_period(0)).await)?;
+    until(&format!("{name} is gone"), GONE, async || {
+        let now = api.get_opt(&name).await?;
+        Ok(Progress::when(now.and_then(|o| o.uid()) != uid, "it is still there"))
+    })
+    .await
+}
+
+/// A pod of `account` on `node` that does nothing; it need not even start.
+pub async fn short_lived_pod(pods: &Api<Pod>, account: &str, node: &str) -> Result<Pod> {
+    let pod = serde_json::from_value(json!({
+        "metadata": {"generateName": "short-lived-"},
+        "spec": {
+            "serviceAccountName": account, "nodeName": node, "hostNetwork": true,
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "pause", "image": crate::pods::AGNHOST, "args": ["pause"]}],
+        },
+    }))?;
+    pods.create(&PostParams::default(), &pod).await.context("make a pod")
+}

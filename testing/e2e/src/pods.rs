@@ -1,0 +1,188 @@
+//! Pods that talk: agnhost's `netexec`, which answers and which asks others on request.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, PostParams},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    Scene,
+    objects::ignore_missing,
+    wait::{Progress, until},
+};
+
+/// The image every node of the lab holds.
+pub const AGNHOST: &str = "registry.k8s.io/e2e-test-images/agnhost:2.63.0";
+/// Port of `netexec` for HTTP.
+pub const HTTP: u16 = 8080;
+/// Port of `netexec` for UDP.
+pub const UDP: u16 = 8081;
+
+const STARTED: Duration = Duration::from_mins(1);
+const ENDED: Duration = Duration::from_mins(2);
+
+/// A namespace of a test's own. Call [`Playground::end`]; one left behind by a failed test is replaced.
+#[derive(Debug)]
+pub struct Playground<'a> {
+    scene: &'a Scene,
+    /// Its name.
+    pub namespace: String,
+}
+
+/// A pod that runs.
+#[derive(Clone, Debug)]
+pub struct Talker {
+    /// Name of the pod.
+    pub name: String,
+    /// Its address.
+    pub ip: Ipv4Addr,
+    /// Name of its node.
+    pub node: String,
+}
+
+impl<'a> Playground<'a> {
+    /// A fresh namespace.
+    pub async fn start(scene: &'a Scene, name: &str) -> Result<Self> {
+        let playground = Self { scene, namespace: format!("e2e-{name}") };
+        playground.remove().await?;
+        let namespace = serde_json::from_value(json!({"metadata": {"name": playground.namespace}}))?;
+        let namespaces: Api<Namespace> = Api::all(scene.client.clone());
+        namespaces.create(&PostParams::default(), &namespace).await.context("make a namespace")?;
+        Ok(playground)
+    }
+
+    /// Deletes the namespace and everything in it.
+    pub async fn end(self) -> Result<()> {
+        self.remove().await
+    }
+
+    async fn remove(&self) -> Result<()> {
+        let namespaces: Api<Namespace> = Api::all(self.scene.client.clone());
+        ignore_missing(namespaces.delete(&self.namespace, &DeleteParams::default()).await)?;
+        until(&format!("namespace {} is gone", self.namespace), ENDED, async || {
+            let left = namespaces.get_opt(&self.namespace).await?;
+            Ok(Progress::when(left.is_none(), format!("{:?}", left.and_then(|n| n.status))))
+        })
+        .await
+    }
+
+    /// Starts a talker on a node and waits until it is ready.
+    pub async fn talker(&self, name: &str, node: &str) -> Result<Talker> {
+        self.run(name, node, false).await
+    }
+
+    /// Starts a talker in the network of a node.
+    pub async fn on_host(&self, name: &str, node: &str) -> Result<Talker> {
+        self.run(name, node, true).await
+    }
+
+    async fn run(&self, name: &str, node: &str, on_host: bool) -> Result<Talker> {
+        self.pods().create(&PostParams::default(), &talker(name, node, on_host)?).await.context("make a pod")?;
+        self.ready(name).await
+    }
+
+    /// Waits until a pod of the playground is ready.
+    pub async fn ready(&self, name: &str) -> Result<Talker> {
+        until(&format!("pod {}/{name} is ready", self.namespace), STARTED, async || {
+            let pod = self.pods().get(name).await?;
+            Ok(Progress::of(running(&pod), format!("{:?}", pod.status)))
+        })
+        .await
+    }
+
+    /// A Service in front of every talker with the label `app=NAME`.
+    pub async fn service(&self, name: &str) -> Result<Ipv4Addr> {
+        let service = serde_json::from_value(json!({
+            "metadata": {"name": name},
+            "spec": {"selector": {"app": name}, "ports": [
+                {"name": "http", "protocol": "TCP", "port": 80, "targetPort": HTTP},
+                {"name": "udp", "protocol": "UDP", "port": 81, "targetPort": UDP},
+            ]},
+        }))?;
+        let services: Api<Service> = Api::namespaced(self.scene.client.clone(), &self.namespace);
+        let made = services.create(&PostParams::default(), &service).await.context("make a Service")?;
+        let ip = made.spec.and_then(|s| s.cluster_ip).context("a Service without address")?;
+        ip.parse().context("the address of a Service")
+    }
+
+    /// The pods of the playground.
+    pub fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.scene.client.clone(), &self.namespace)
+    }
+
+    /// Runs a program in a talker.
+    pub fn exec(&self, from: &Talker, argv: &[&str]) -> Result<String> {
+        let mut arguments = vec!["exec", "--namespace", &self.namespace, &from.name, "--"];
+        arguments.extend(argv);
+        self.scene.kubectl(&arguments)
+    }
+
+    /// Lets a talker ask `host:port` over `protocol` (`http`, `udp`) and returns the answer.
+    pub fn ask(&self, from: &Talker, protocol: &str, host: &str, port: u16, request: &str) -> Result<String> {
+        let http = if from_host(from) { HOST_HTTP } else { HTTP };
+        let url = format!(
+            "http://127.0.0.1:{http}/dial?host={host}&port={port}&protocol={protocol}&request={request}&tries=1"
+        );
+        let said = self.exec(from, &["wget", "-q", "-T", "10", "-O", "-", &url])?;
+        answer(&said).with_context(|| format!("{} asks {protocol}://{host}:{port}/{request}", from.name))
+    }
+
+    /// As [`Self::ask`], again and again until there is an answer: a Service needs a moment to reach every node.
+    pub async fn ask_patiently(&self, from: &Talker, protocol: &str, host: &str, port: u16, request: &str) -> Result<String> {
+        let what = format!("{} gets an answer from {protocol}://{host}:{port}/{request}", from.name);
+        until(&what, Duration::from_secs(20), async || {
+            Ok(Progress::Done(self.ask(from, protocol, host, port, request)?))
+        })
+        .await
+    }
+}
+
+/// In a node's network the usual port may be taken by a program of the machine's.
+const HOST_HTTP: u16 = 18_080;
+
+fn from_host(talker: &Talker) -> bool {
+    talker.name.starts_with("host-")
+}
+
+/// The manifest of a talker; labels: `app` is the name up to the first dash.
+fn talker(name: &str, node: &str, on_host: bool) -> Result<Pod> {
+    if on_host != name.starts_with("host-") {
+        bail!("the name of a talker on the host network begins with host-, and no other's: {name}");
+    }
+    let http = if on_host { HOST_HTTP } else { HTTP };
+    let app = name.split('-').next().unwrap_or(name);
+    let pod: Value = json!({
+        "metadata": {"name": name, "labels": {"app": app}},
+        "spec": {
+            "nodeName": node, "hostNetwork": on_host, "terminationGracePeriodSeconds": 0,
+            "containers": [{
+                "name": "talker", "image": AGNHOST, "imagePullPolicy": "IfNotPresent",
+                "args": ["netexec", format!("--http-port={http}"), format!("--udp-port={}", http + 1)],
+                "readinessProbe": {"httpGet": {"path": "/healthz", "port": http}, "periodSeconds": 1},
+            }],
+        },
+    });
+    Ok(serde_json::from_value(pod)?)
+}
+
+fn running(pod: &Pod) -> Option<Talker> {
+    let status = pod.status.as_ref()?;
+    let ready = status.conditions.iter().flatten().any(|c| c.type_ == "Ready" && c.status == "True");
+    let ip = status.pod_ip.as_deref()?.parse().ok()?;
+    let node = pod.spec.as_ref()?.node_name.clone()?;
+    ready.then(|| Talker { name: pod.name_any(), ip, node })
+}
+
+/// `{"responses":["web-1"]}` or `{"errors":["…"]}`.
+fn answer(said: &str) -> Result<String> {
+    let said: Value = serde_json::from_str(said).with_context(|| format!("not an answer of /dial: {said}"))?;
+    match said["responses"][0].as_str() {
+        Some(response) => Ok(response.trim().to_owned()),
+        None => bail!("no answer: {said}"),
+    }
+}
