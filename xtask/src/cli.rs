@@ -3,7 +3,9 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{arch, bundle, down, ebpf, gate, generate, image, lock, logs, nix, programs, up};
+use crate::{
+    arch, bench, bundle, down, ebpf, gate, generate, image, lock, logs, nix, programs, up,
+};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -27,6 +29,8 @@ enum Task {
     Logs(logs::Arguments),
     /// Run every gate, from format to lab; what CI runs.
     Test(gate::Arguments),
+    /// Measure the cluster that is up.
+    Bench(bench::Arguments),
     /// Build the Go programs of the lab, each once per change of its pinned sources.
     Programs(programs::Arguments),
     /// Write the OCI archives of our binaries and of what only the lab needs.
@@ -52,6 +56,7 @@ pub fn run() -> Result<()> {
         Task::Down(arguments) => down::run(&arguments),
         Task::Logs(arguments) => logs::run(&arguments),
         Task::Test(arguments) => gate::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::Programs(arguments) => programs::run(&arguments),
         Task::Image(arguments) => image::run(&arguments),
         Task::Arch(arguments) => arch::run(&arguments),

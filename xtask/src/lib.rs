@@ -1,6 +1,7 @@
 //! Project tasks: one file per task, started through `./dev`.
 
 pub mod arch;
+pub mod bench;
 pub mod bundle;
 pub mod cli;
 pub mod digest;

@@ -16,10 +16,26 @@ pub fn run(tally: &mut Tally) -> Result<()> {
     lab.build()?;
     // What a run before this one left behind when it was killed.
     take_down(&lab)?;
+    let own = lab_itself(tally);
     let result =
         up::bring_everything_up(&lab, &up::Arguments::default()).and_then(|()| tests(&lab, tally));
     let taken_down = take_down(&lab);
-    result.and(taken_down)
+    own.and(result).and(taken_down)
+}
+
+/// The lab's own live tests make and remove clusters of their own.
+fn lab_itself(tally: &mut Tally) -> Result<()> {
+    let mut command = cargo(&[
+        "test",
+        "--package",
+        "gloonet-lab",
+        "--test",
+        "live",
+        "--",
+        "--test-threads=1",
+    ])?;
+    command.env("GLOONET_LAB", "1");
+    tally::counted("lab-live", "the lab's own tests", 120, &mut command, tally)
 }
 
 fn tests(lab: &Lab, tally: &mut Tally) -> Result<()> {

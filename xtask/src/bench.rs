@@ -1,0 +1,40 @@
+//! `./dev bench NAME`: measurements beside a reference in the same run, because numbers of one machine mean little alone.
+
+pub mod cni;
+pub mod node;
+pub mod operator;
+pub mod path;
+pub mod peer;
+pub mod statistics;
+
+use anyhow::Result;
+
+/// Arguments of `./dev bench`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    name: Name,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Name {
+    /// Time to Available by component, then memory, CPU, requests and writes of the idle operator.
+    Operator(operator::Arguments),
+    /// ADD and DEL of our plugin and of bridge + host-local.
+    Cni(cni::Arguments),
+    /// Request/response, connect/request/response and stream between pods, beside plain veth and plain VXLAN.
+    Path(path::Arguments),
+    /// One end of a measured connection; the others start it.
+    #[command(hide = true)]
+    Peer(peer::Arguments),
+}
+
+/// Runs one measurement against the cluster that is up.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    match &arguments.name {
+        Name::Operator(arguments) => operator::run(arguments),
+        Name::Cni(arguments) => cni::run(arguments),
+        Name::Path(arguments) => path::run(arguments),
+        Name::Peer(arguments) => peer::run(arguments),
+    }
+}

@@ -1,0 +1,116 @@
+//! `./dev bench path`: what a packet costs between pods, beside the same path without any policy code.
+//!
+//! The references are made beside the pods, on the same nodes: two namespaces joined by a veth pair on one node, and two
+//! namespaces behind a bridge with the kernel's VXLAN on two nodes. Rounds alternate, so that what else the machine does
+//! falls on both; the ratio of the medians is the result.
+
+pub mod pods;
+pub mod reference;
+
+use std::net::Ipv4Addr;
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::node::{Place, Server};
+use super::peer::{Kind, Sample};
+use super::statistics::median;
+use crate::lab::Lab;
+use crate::process;
+
+const PORT: u16 = 5201;
+
+/// Arguments of `./dev bench path`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Rounds; each measures ours and the reference once, for each kind of traffic.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of traffic per measurement.
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+}
+
+/// From where, to where, and the address to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    pub from: Place,
+    pub to: Place,
+    pub address: Ipv4Addr,
+}
+
+/// Measures both routes and prints ratios.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let lab = Lab::from_environment()?;
+    let pods = pods::Pods::start(&lab)?;
+    let references = reference::References::make(&lab, pods.nodes())?;
+    println!(
+        "{:<12} {:<8} {:>14} {:>14} {:>8}",
+        "route", "traffic", "ours", "reference", "ratio"
+    );
+    for (name, ours, reference) in [
+        ("one node", pods.same_node()?, references.veth()),
+        ("two nodes", pods.two_nodes()?, references.vxlan()),
+    ] {
+        compare(&lab, name, [&ours, &reference], arguments)?;
+    }
+    Ok(())
+}
+
+fn compare(lab: &Lab, name: &str, routes: [&Route; 2], arguments: &Arguments) -> Result<()> {
+    let _servers = [
+        Server::start(lab, &routes[0].to, PORT)?,
+        Server::start(lab, &routes[1].to, PORT)?,
+    ];
+    sleep(Duration::from_millis(500));
+    for kind in [Kind::Rr, Kind::Crr, Kind::Stream] {
+        let mut values: [Vec<f64>; 2] = [Vec::new(), Vec::new()];
+        for _ in 0..arguments.rounds {
+            for (route, values) in routes.iter().zip(&mut values) {
+                let sample = measure(lab, route, kind, arguments.seconds)?;
+                values.push(if kind == Kind::Stream {
+                    sample.gigabits
+                } else {
+                    sample.median_us
+                });
+            }
+        }
+        let (ours, reference) = (median(&values[0]), median(&values[1]));
+        let (word, unit) = match kind {
+            Kind::Rr => ("rr", "µs"),
+            Kind::Crr => ("crr", "µs"),
+            Kind::Stream => ("stream", "Gbit/s"),
+        };
+        println!(
+            "{name:<12} {word:<8} {ours:>7.2} {unit:<6} {reference:>7.2} {unit:<6} {:>8.2}",
+            ours / reference
+        );
+    }
+    Ok(())
+}
+
+fn measure(lab: &Lab, route: &Route, kind: Kind, seconds: f64) -> Result<Sample> {
+    let kind = match kind {
+        Kind::Rr => "rr",
+        Kind::Crr => "crr",
+        Kind::Stream => "stream",
+    };
+    let (address, port, seconds) = (
+        route.address.to_string(),
+        PORT.to_string(),
+        seconds.to_string(),
+    );
+    let arguments = [
+        "--port",
+        &port,
+        "--to",
+        &address,
+        "--kind",
+        kind,
+        "--seconds",
+        &seconds,
+    ];
+    let printed = process::output(&mut route.from.peer(lab, &arguments)?)?;
+    serde_json::from_str(printed.trim()).context("read a sample")
+}

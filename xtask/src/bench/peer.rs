@@ -1,0 +1,180 @@
+//! The two ends of a measured TCP connection, started inside network namespaces.
+//!
+//! A program of our own instead of netperf: Debian ships that in non-free, and qperf knows no connect/request/response.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+/// First byte of a connection: what the client will do.
+const STREAM: u8 = b's';
+const REQUESTS: u8 = b'r';
+
+/// Arguments of the hidden `./dev bench peer`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Serve on this port, or connect to it with `--to`.
+    #[arg(long)]
+    port: u16,
+    #[arg(long)]
+    to: Option<Ipv4Addr>,
+    #[arg(long, value_enum, default_value_t)]
+    kind: Kind,
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// One byte there and back on one connection.
+    #[default]
+    Rr,
+    /// Connect, one byte there and back, close.
+    Crr,
+    /// As many bytes as fit.
+    Stream,
+}
+
+/// What a client measured.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Sample {
+    /// Median microseconds of one exchange; 0 for a stream.
+    pub median_us: f64,
+    /// 99th percentile.
+    pub p99_us: f64,
+    /// Gigabits a second; 0 for exchanges.
+    pub gigabits: f64,
+}
+
+/// Serves until killed, or measures and prints a [`Sample`] as JSON.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let Some(to) = arguments.to else {
+        return serve(arguments.port);
+    };
+    let address = SocketAddrV4::new(to, arguments.port);
+    let time = Duration::from_secs_f64(arguments.seconds);
+    let sample = match arguments.kind {
+        Kind::Rr => requests(address, time)?,
+        Kind::Crr => connections(address, time)?,
+        Kind::Stream => stream(address, time)?,
+    };
+    println!(
+        "{}",
+        serde_json::to_string(&sample).context("print the sample")?
+    );
+    Ok(())
+}
+
+fn serve(port: u16) -> Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).context("listen")?;
+    for connection in listener.incoming() {
+        let connection = connection.context("accept a connection")?;
+        // A client that goes away in the middle ends its own thread only.
+        thread::spawn(move || drop(answer(connection)));
+    }
+    Ok(())
+}
+
+fn answer(mut connection: TcpStream) -> std::io::Result<()> {
+    connection.set_nodelay(true)?;
+    let mut mode = [0];
+    connection.read_exact(&mut mode)?;
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        let read = connection.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(());
+        }
+        if mode[0] == REQUESTS {
+            connection.write_all(&buffer[..read])?;
+        }
+    }
+}
+
+fn connect(address: SocketAddrV4, mode: u8) -> Result<TcpStream> {
+    let mut connection =
+        TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
+    connection.set_nodelay(true).context("set TCP_NODELAY")?;
+    connection.write_all(&[mode]).context("say what follows")?;
+    Ok(connection)
+}
+
+fn requests(address: SocketAddrV4, time: Duration) -> Result<Sample> {
+    let mut connection = connect(address, REQUESTS)?;
+    let mut byte = [7];
+    repeated(time, || {
+        connection.write_all(&byte).context("send")?;
+        connection.read_exact(&mut byte).context("receive")
+    })
+}
+
+fn connections(address: SocketAddrV4, time: Duration) -> Result<Sample> {
+    repeated(time, || {
+        let mut connection = connect(address, REQUESTS)?;
+        let mut byte = [7];
+        connection.write_all(&byte).context("send")?;
+        connection.read_exact(&mut byte).context("receive")
+    })
+}
+
+fn repeated(time: Duration, mut exchange: impl FnMut() -> Result<()>) -> Result<Sample> {
+    let started = Instant::now();
+    let mut micros = Vec::new();
+    while started.elapsed() < time {
+        let before = Instant::now();
+        exchange()?;
+        micros.push(before.elapsed().as_secs_f64() * 1e6);
+    }
+    Ok(Sample {
+        median_us: super::statistics::median(&micros),
+        p99_us: super::statistics::percentile(&micros, 0.99),
+        gigabits: 0.0,
+    })
+}
+
+fn stream(address: SocketAddrV4, time: Duration) -> Result<Sample> {
+    let mut connection = connect(address, STREAM)?;
+    let block = vec![0; 1 << 17];
+    let started = Instant::now();
+    let mut sent = 0.0;
+    while started.elapsed() < time {
+        match connection.write(&block) {
+            #[expect(clippy::cast_precision_loss, reason = "a block is far below 2^52")]
+            Ok(bytes) => sent += bytes as f64,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => bail!("send: {error}"),
+        }
+    }
+    let gigabits = sent * 8.0 / started.elapsed().as_secs_f64() / 1e9;
+    Ok(Sample {
+        gigabits,
+        ..Sample::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_measures_something_on_loopback() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            for connection in listener.incoming().map_while(Result::ok) {
+                thread::spawn(move || drop(answer(connection)));
+            }
+        });
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        let time = Duration::from_millis(20);
+        assert!(requests(address, time).unwrap().median_us > 0.0);
+        assert!(connections(address, time).unwrap().median_us > 0.0);
+        assert!(stream(address, time).unwrap().gigabits > 0.0);
+    }
+}
