@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub use link::Link;
 pub use node::{Node, Part};
-pub use spot::Spot;
+pub use spot::{PodNetwork, Spot};
 pub use status::{NodeStatus, ProcessStatus, Status};
 pub use up::Options;
 
@@ -168,6 +168,11 @@ impl Cluster {
             }
         })?;
         Ok(())
+    }
+
+    /// The API server's audit log: one JSON object per line, level Metadata, stage ResponseComplete and ResponseStarted.
+    pub fn audit_log(&self) -> PathBuf {
+        self.dir().audit().join("audit.log")
     }
 
     /// A kubeconfig with administrator's rights for programs on the machine.

@@ -23,6 +23,6 @@ pub mod process;
 pub mod render;
 pub mod state;
 
-pub use cluster::{Cluster, Error, Event, Link, Node, Options, Part, Spot, quiet};
+pub use cluster::{Cluster, Error, Event, Link, Node, Options, Part, PodNetwork, Spot, quiet};
 pub use inside::Impairment;
 pub use state::Cni;

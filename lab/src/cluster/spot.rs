@@ -21,6 +21,17 @@ pub enum Spot {
     Switch,
 }
 
+/// The network namespace of one pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodNetwork {
+    /// The node the pod is on.
+    pub node: String,
+    /// The pod's addresses, without loopback; empty while it is being set up.
+    pub addresses: Vec<Ipv4Addr>,
+    /// A path of the machine that can be entered; valid as long as the node runs.
+    pub path: PathBuf,
+}
+
 impl Spot {
     /// Reads `outside`, `switch`, `pod/ADDRESS` or a node's name.
     pub fn parse(text: &str) -> Self {
@@ -80,8 +91,12 @@ impl Cluster {
         }
     }
 
-    /// containerd pins every sandbox's namespace under `/run/netns` of its node; the one with the address is the pod's.
-    fn network_of_pod(&self, address: Ipv4Addr) -> Result<PathBuf, Error> {
+    /// Every pod network of the cluster: its address, its node and the file that stands for it.
+    ///
+    /// containerd pins the namespace of every sandbox under `/run/netns` of its node. Pods in their node's own network have
+    /// none.
+    pub fn pod_networks(&self) -> Result<Vec<PodNetwork>, Error> {
+        let mut networks = Vec::new();
         for node in self.nodes()? {
             let Some(pid) = node.init_pid()? else {
                 continue;
@@ -90,15 +105,26 @@ impl Cluster {
                 continue;
             };
             for path in entries.flatten().map(|entry| entry.path()) {
-                // A sandbox that ends while we look is simply not the one.
+                // A sandbox that ends while we look is no pod any more.
                 let Ok(Ok(found)) = within(&path, interfaces) else {
                     continue;
                 };
-                if found.values().any(|i| i.addresses.contains(&address)) {
-                    return Ok(path);
-                }
+                let addresses = found.values().flat_map(|i| i.addresses.iter().copied());
+                networks.push(PodNetwork {
+                    node: node.name().to_owned(),
+                    addresses: addresses.filter(|address| !address.is_loopback()).collect(),
+                    path,
+                });
             }
         }
-        Err(Error::NoPod(address))
+        Ok(networks)
+    }
+
+    fn network_of_pod(&self, address: Ipv4Addr) -> Result<PathBuf, Error> {
+        let found = self
+            .pod_networks()?
+            .into_iter()
+            .find(|network| network.addresses.contains(&address));
+        Ok(found.ok_or(Error::NoPod(address))?.path)
     }
 }
