@@ -1,10 +1,9 @@
 //! Running programs in the namespaces of a node or of a pod.
 
-use std::fs;
-use std::path::Path;
+use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::lab::Lab;
 use crate::process;
@@ -15,34 +14,11 @@ pub fn shell(lab: &Lab, node: &str, line: &str) -> Result<String> {
         .with_context(|| format!("on {node}: {line}"))
 }
 
-/// A process whose network namespace is the pod's: one that has the pod's UID in its cgroup.
-pub fn pod_process(uid: &str) -> Result<u32> {
-    let wanted = [uid.to_owned(), uid.replace('-', "_")];
-    for entry in fs::read_dir("/proc").context("list processes")? {
-        let path = entry.context("list processes")?.path();
-        let Some(pid) = path
-            .file_name()
-            .and_then(|name| name.to_str()?.parse::<u32>().ok())
-        else {
-            continue;
-        };
-        // A process may end while its folder is read.
-        let Ok(groups) = fs::read_to_string(path.join("cgroup")) else {
-            continue;
-        };
-        if wanted.iter().any(|uid| groups.contains(uid)) && Path::new(&path).join("ns/net").exists()
-        {
-            return Ok(pid);
-        }
-    }
-    bail!("no process belongs to the pod with UID {uid}");
-}
-
 /// Where traffic starts or ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// In the network namespace of a process of this machine.
-    Process(u32),
+    /// In the pod with this address.
+    Pod(Ipv4Addr),
     /// In a network namespace known by name inside a node.
     Named { node: String, namespace: String },
 }
@@ -51,22 +27,12 @@ impl Place {
     /// A command that runs this program's hidden peer there.
     pub fn peer(&self, lab: &Lab, arguments: &[&str]) -> Result<Command> {
         let myself = std::env::current_exe().context("find this program")?;
-        let mut command = match self {
-            Self::Process(pid) => {
-                let mut command = Command::new("nsenter");
-                command.arg(format!("--net=/proc/{pid}/ns/net"));
-                command
-            }
+        let mut command = lab.command();
+        match self {
+            Self::Pod(address) => command.args(["exec", &format!("pod/{address}"), "--"]),
             Self::Named { node, namespace } => {
-                let mut command = lab.command();
-                command.args([
-                    "exec",
-                    node,
-                    "--",
-                    "nsenter",
-                    &format!("--net=/run/netns/{namespace}"),
-                ]);
-                command
+                let namespace = format!("--net=/run/netns/{namespace}");
+                command.args(["exec", node, "--", "nsenter", &namespace])
             }
         };
         command.arg(myself).args(["bench", "peer"]).args(arguments);

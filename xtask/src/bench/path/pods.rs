@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::super::node::{Place, pod_process};
+use super::super::node::Place;
 use super::Route;
 use crate::lab::Lab;
 use crate::process;
@@ -65,22 +65,19 @@ impl<'a> Pods<'a> {
     }
 
     fn route(&self, from: &str, to: &str) -> Result<Route> {
-        let address = self.pod(to)?["status"]["podIP"]
-            .as_str()
-            .context("a pod without address")?;
-        let address: Ipv4Addr = address.parse().context("parse a pod's address")?;
+        let address = self.address(to)?;
         Ok(Route {
-            from: self.place(from)?,
-            to: self.place(to)?,
+            from: Place::Pod(self.address(from)?),
+            to: Place::Pod(address),
             address,
         })
     }
 
-    fn place(&self, name: &str) -> Result<Place> {
-        let uid = self.pod(name)?["metadata"]["uid"]
+    fn address(&self, name: &str) -> Result<Ipv4Addr> {
+        let address = self.pod(name)?["status"]["podIP"]
             .as_str()
-            .context("a pod without UID")?;
-        Ok(Place::Process(pod_process(uid)?))
+            .context("a pod without address")?;
+        address.parse().context("parse a pod's address")
     }
 
     fn pod(&self, name: &str) -> Result<&Value> {
