@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -65,11 +65,15 @@ pub fn router(progress: Progress) -> Router {
 }
 
 /// 200 when socket, datapath and every watch were up once; an API server that is away later changes nothing.
-async fn healthz(State(progress): State<Progress>) -> Response {
+///
+/// With the header `brief`, which Cilium's liveness probes send: is there a reason to end the process? One that waits for
+/// its podCIDRs would wait no shorter after a restart.
+async fn healthz(State(progress): State<Progress>, headers: HeaderMap) -> Response {
+    let liveness = headers.contains_key("brief");
     match progress.phase() {
         Phase::Starting(what) => {
             let body = json!({"cilium": {"state": "Failure", "msg": what}});
-            (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+            (code(liveness), Json(body)).into_response()
         }
         Phase::Serving(agent) => {
             let status = status(&agent).await;
