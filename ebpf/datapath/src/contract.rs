@@ -9,7 +9,7 @@ use crate::{Counter, Endpoint, Error, Frontend, IpEntry, MapPressure, Node, Serv
 /// Every `upsert_*` may be repeated and changes nothing the second time; every `remove_*` of something unknown succeeds.
 /// All methods block for system calls (tens to hundreds of microseconds).
 pub trait Datapath: Send + Sync + 'static {
-    /// Makes a pod reachable. When this returns, the host's side of the link carries our program, and only then is it up:
+    /// Makes a pod reachable. When this returns, the host's side of the link carries our program, and only then was it brought up:
     /// no packet of the pod goes unseen.
     fn upsert_endpoint(&self, endpoint: &Endpoint) -> Result<(), Error>;
     /// Forgets a pod. The link itself belongs to the CNI plugin and stays.

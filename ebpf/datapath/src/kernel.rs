@@ -60,16 +60,29 @@ impl Kernel {
         let (maps, programs) = object::load(&config, &pins, devices.tunnel.index)?;
         let generations = services::Generations::read(&maps)?;
         let attachments = Attachments::new(pins, programs);
-        let mut state = State { netlink, maps, attachments, generations };
+        let mut state = State {
+            netlink,
+            maps,
+            attachments,
+            generations,
+        };
         ips::set_native(&mut state.maps, &config)?;
         state.attachments.node(&config, &devices)?;
         endpoints::take_over(&mut state)?;
-        Ok(Self { config, devices, state: Mutex::new(state) })
+        Ok(Self {
+            config,
+            devices,
+            state: Mutex::new(state),
+        })
     }
 
     /// Names of the devices to the outside that masquerading happens on.
     pub fn device_names(&self) -> Vec<&str> {
-        self.devices.outside.iter().map(|link| link.name.as_str()).collect()
+        self.devices
+            .outside
+            .iter()
+            .map(|link| link.name.as_str())
+            .collect()
     }
 
     // A panic while the lock was held leaves maps that are each still valid: they are written one entry at a time.
@@ -80,7 +93,7 @@ impl Kernel {
 
 impl Datapath for Kernel {
     fn upsert_endpoint(&self, endpoint: &Endpoint) -> Result<(), Error> {
-        endpoints::upsert(&mut self.state(), &self.config, endpoint)
+        endpoints::upsert(&mut self.state(), endpoint)
     }
 
     fn remove_endpoint(&self, id: u16) -> Result<(), Error> {

@@ -8,5 +8,4 @@ mod from_overlay;
 mod getpeername4;
 mod recvmsg4;
 mod sendmsg4;
-mod to_container;
 mod to_netdev;

@@ -30,7 +30,11 @@ impl Attachments {
     /// The node's own devices and its cgroup.
     pub(super) fn node(&self, config: &Config, devices: &Devices) -> Result<(), Error> {
         let programs = &self.programs;
-        self.device(devices.tunnel.index, &programs.from_overlay, BPF_TCX_INGRESS)?;
+        self.device(
+            devices.tunnel.index,
+            &programs.from_overlay,
+            BPF_TCX_INGRESS,
+        )?;
         self.device(devices.host.index, &programs.from_host, BPF_TCX_EGRESS)?;
         for outside in &devices.outside {
             self.device(outside.index, &programs.from_netdev, BPF_TCX_INGRESS)?;
@@ -39,23 +43,34 @@ impl Attachments {
         self.cgroup(config)
     }
 
-    /// Both directions of a pod's link.
+    /// A pod's link. Nothing is attached to its other direction: the kernel waits for all processors to notice an attachment
+    /// (some milliseconds), and what goes to a pod passes a program elsewhere.
     pub(super) fn endpoint(&self, ifindex: u32) -> Result<(), Error> {
-        self.device(ifindex, &self.programs.from_container, BPF_TCX_INGRESS)?;
-        self.device(ifindex, &self.programs.to_container, BPF_TCX_EGRESS)
+        self.device(ifindex, &self.programs.from_container, BPF_TCX_INGRESS)
     }
 
-    /// Takes the programs off a pod's link.
+    /// Takes the program off a pod's link.
     pub(super) fn release(&self, ifindex: u32) -> Result<(), Error> {
-        for attach_type in [BPF_TCX_INGRESS, BPF_TCX_EGRESS] {
-            let path = self.pins.link(&device_link(ifindex, attach_type));
-            unpin(&path).map_err(|source| Error::File { operation: "remove", path, source })?;
-        }
-        Ok(())
+        let path = self.pins.link(&device_link(ifindex, BPF_TCX_INGRESS));
+        unpin(&path).map_err(|source| Error::File {
+            operation: "remove",
+            path,
+            source,
+        })
     }
 
-    fn device(&self, ifindex: u32, program: &ProgramFd, attach_type: bpf_attach_type) -> Result<(), Error> {
-        self.ensure(&device_link(ifindex, attach_type), program, ifindex, attach_type)
+    fn device(
+        &self,
+        ifindex: u32,
+        program: &ProgramFd,
+        attach_type: bpf_attach_type,
+    ) -> Result<(), Error> {
+        self.ensure(
+            &device_link(ifindex, attach_type),
+            program,
+            ifindex,
+            attach_type,
+        )
     }
 
     fn cgroup(&self, config: &Config) -> Result<(), Error> {
@@ -66,10 +81,26 @@ impl Attachments {
         })?;
         let programs = &self.programs;
         for (name, program, attach_type) in [
-            ("cgroup-connect4", &programs.connect4, BPF_CGROUP_INET4_CONNECT),
-            ("cgroup-sendmsg4", &programs.sendmsg4, BPF_CGROUP_UDP4_SENDMSG),
-            ("cgroup-recvmsg4", &programs.recvmsg4, BPF_CGROUP_UDP4_RECVMSG),
-            ("cgroup-getpeername4", &programs.getpeername4, BPF_CGROUP_INET4_GETPEERNAME),
+            (
+                "cgroup-connect4",
+                &programs.connect4,
+                BPF_CGROUP_INET4_CONNECT,
+            ),
+            (
+                "cgroup-sendmsg4",
+                &programs.sendmsg4,
+                BPF_CGROUP_UDP4_SENDMSG,
+            ),
+            (
+                "cgroup-recvmsg4",
+                &programs.recvmsg4,
+                BPF_CGROUP_UDP4_RECVMSG,
+            ),
+            (
+                "cgroup-getpeername4",
+                &programs.getpeername4,
+                BPF_CGROUP_INET4_GETPEERNAME,
+            ),
         ] {
             self.ensure(name, program, root.as_raw_fd().cast_unsigned(), attach_type)?;
         }
@@ -85,7 +116,13 @@ impl Attachments {
         attach_type: bpf_attach_type,
     ) -> Result<(), Error> {
         let path = self.pins.link(name);
-        let failed = |operation| move |source| Error::Link { operation, link: name.to_owned(), source };
+        let failed = |operation| {
+            move |source| Error::Link {
+                operation,
+                link: name.to_owned(),
+                source,
+            }
+        };
         if let Ok(link) = bpf::open(&path) {
             match bpf::link_update(link.as_fd(), fd(program)) {
                 Ok(()) => return Ok(()),
@@ -100,7 +137,11 @@ impl Attachments {
 }
 
 fn device_link(ifindex: u32, attach_type: bpf_attach_type) -> String {
-    let hook = if attach_type == BPF_TCX_INGRESS { "ingress" } else { "egress" };
+    let hook = if attach_type == BPF_TCX_INGRESS {
+        "ingress"
+    } else {
+        "egress"
+    };
     format!("{ifindex}-{hook}")
 }
 

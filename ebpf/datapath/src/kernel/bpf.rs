@@ -64,23 +64,32 @@ pub(super) fn link_create(
 
 /// Replaces the program of a link; packets see the old one or the new one. `ENOLINK`: the device is gone.
 pub(super) fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
-    let mut attribute =
-        LinkUpdate { link: number(link), program: number(program), ..LinkUpdate::default() };
+    let mut attribute = LinkUpdate {
+        link: number(link),
+        program: number(program),
+        ..LinkUpdate::default()
+    };
     call(bpf_cmd::BPF_LINK_UPDATE, &mut attribute).map(drop)
 }
 
 /// Gives an object a name in bpffs, under which it outlives this process.
 pub(super) fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     let text = CString::new(path.as_os_str().as_bytes())?;
-    let mut attribute =
-        Object { path: text.as_ptr() as u64, object: number(object), ..Object::default() };
+    let mut attribute = Object {
+        path: text.as_ptr() as u64,
+        object: number(object),
+        ..Object::default()
+    };
     call(bpf_cmd::BPF_OBJ_PIN, &mut attribute).map(drop)
 }
 
 /// Opens the object of that name.
 pub(super) fn open(path: &Path) -> io::Result<OwnedFd> {
     let text = CString::new(path.as_os_str().as_bytes())?;
-    let mut attribute = Object { path: text.as_ptr() as u64, ..Object::default() };
+    let mut attribute = Object {
+        path: text.as_ptr() as u64,
+        ..Object::default()
+    };
     call_for_fd(bpf_cmd::BPF_OBJ_GET, &mut attribute)
 }
 
@@ -98,7 +107,12 @@ fn call_for_fd<T>(command: bpf_cmd, attribute: &mut T) -> io::Result<OwnedFd> {
 fn call<T>(command: bpf_cmd, attribute: &mut T) -> io::Result<i32> {
     // SAFETY: the attribute is one of the structs above, as long as we say; paths in it live until the call returns.
     let result = unsafe {
-        libc::syscall(libc::SYS_bpf, command as libc::c_long, std::ptr::from_mut(attribute), ATTRIBUTE_BYTES)
+        libc::syscall(
+            libc::SYS_bpf,
+            command as libc::c_long,
+            std::ptr::from_mut(attribute),
+            ATTRIBUTE_BYTES,
+        )
     };
     match i32::try_from(result) {
         Ok(value) if value >= 0 => Ok(value),

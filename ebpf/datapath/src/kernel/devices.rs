@@ -32,7 +32,11 @@ pub(super) struct Devices {
 /// Makes what is missing, and sets addresses, routes and kernel parameters. Repeating it changes nothing.
 pub(super) fn prepare(netlink: &mut Netlink, config: &Config) -> Result<Devices, Error> {
     let outside = outside(netlink, config)?;
-    let lowest = outside.iter().map(|link| link.mtu).min().unwrap_or_default();
+    let lowest = outside
+        .iter()
+        .map(|link| link.mtu)
+        .min()
+        .unwrap_or_default();
     let pod_mtu = config.mtu.unwrap_or(lowest).saturating_sub(TUNNEL_OVERHEAD);
     if pod_mtu < 576 {
         return Err(Error::Config(format!(
@@ -41,34 +45,55 @@ pub(super) fn prepare(netlink: &mut Netlink, config: &Config) -> Result<Devices,
         )));
     }
     let mut set_up = |operation: &str, step: Step<'_>| {
-        step(netlink, config, pod_mtu)
-            .map_err(|source| Error::Network { operation: operation.to_owned(), source })
+        step(netlink, config, pod_mtu).map_err(|source| Error::Network {
+            operation: operation.to_owned(),
+            source,
+        })
     };
     let host = set_up("set up cilium_host", &host)?;
     let tunnel = set_up("set up cilium_vxlan", &tunnel)?;
-    let pods = Route { destination: config.pod_cidr.trunc(), device: None, gateway: None, source: None, mtu: None };
+    let devices = Devices {
+        host,
+        tunnel,
+        outside,
+        pod_mtu,
+        router_ip: config.router_ip,
+    };
     netlink
-        .set_route(&pods)
-        .map_err(|source| Error::Network { operation: "set the route of the pod range".to_owned(), source })?;
+        .set_route(&pod_route(&devices, config.pod_cidr.trunc()))
+        .map_err(|source| Error::Network {
+            operation: "set the route of the pod range".to_owned(),
+            source,
+        })?;
     sysctl::prepare(&[HOST, HOST_PEER, TUNNEL])?;
-    Ok(Devices { host, tunnel, outside, pod_mtu, router_ip: config.router_ip })
+    Ok(devices)
 }
 
 type Step<'a> = &'a dyn Fn(&mut Netlink, &Config, u32) -> Result<Link, link::Error>;
 
 fn outside(netlink: &mut Netlink, config: &Config) -> Result<Vec<Link>, Error> {
-    let read = |source| Error::Network { operation: "look for devices to the outside".to_owned(), source };
+    let read = |source| Error::Network {
+        operation: "look for devices to the outside".to_owned(),
+        source,
+    };
     if config.devices.is_empty() {
         let found = netlink.link_of_address(config.node_ip).map_err(read)?;
         let link = found.ok_or_else(|| {
-            Error::Config(format!("no device carries the node's address {}; name the devices", config.node_ip))
+            Error::Config(format!(
+                "no device carries the node's address {}; name the devices",
+                config.node_ip
+            ))
         })?;
         return Ok(vec![link]);
     }
     let mut links = Vec::new();
     for name in &config.devices {
         let link = netlink.link(name).map_err(read)?;
-        links.push(link.ok_or_else(|| Error::Config(format!("device {name} does not exist on this node")))?);
+        links.push(
+            link.ok_or_else(|| {
+                Error::Config(format!("device {name} does not exist on this node"))
+            })?,
+        );
     }
     Ok(links)
 }
@@ -76,13 +101,22 @@ fn outside(netlink: &mut Netlink, config: &Config) -> Result<Vec<Link>, Error> {
 /// A pair, as in Cilium: a dummy device would do, but needs one more kernel module.
 fn host(netlink: &mut Netlink, config: &Config, mtu: u32) -> Result<Link, link::Error> {
     if netlink.link(HOST)?.is_none() {
-        netlink.create("make cilium_host", message::veth_pair(HOST, HOST_PEER, None, mtu))?;
+        netlink.create(
+            "make cilium_host",
+            message::veth_pair(HOST, HOST_PEER, None, mtu),
+        )?;
     }
     let host = existing(netlink, HOST)?;
     let peer = existing(netlink, HOST_PEER)?;
     // Nobody answers behind it: the program on it takes every packet.
-    netlink.change("bring up cilium_host", message::link_up_without_arp(host.index))?;
-    netlink.change("bring up cilium_net", message::link_up_without_arp(peer.index))?;
+    netlink.change(
+        "bring up cilium_host",
+        message::link_up_without_arp(host.index),
+    )?;
+    netlink.change(
+        "bring up cilium_net",
+        message::link_up_without_arp(peer.index),
+    )?;
     let router = Ipv4Net::from(config.router_ip);
     for (index, address) in netlink.addresses()? {
         // The range may have moved since the last start; two router addresses would shadow another node's.
@@ -96,7 +130,10 @@ fn host(netlink: &mut Netlink, config: &Config, mtu: u32) -> Result<Link, link::
 
 fn tunnel(netlink: &mut Netlink, config: &Config, mtu: u32) -> Result<Link, link::Error> {
     if netlink.link(TUNNEL)?.is_none() {
-        netlink.create("make cilium_vxlan", message::vxlan(TUNNEL, config.tunnel_port, mtu))?;
+        netlink.create(
+            "make cilium_vxlan",
+            message::vxlan(TUNNEL, config.tunnel_port, mtu),
+        )?;
     }
     let tunnel = existing(netlink, TUNNEL)?;
     netlink.set_up(tunnel.index)?;
@@ -104,11 +141,13 @@ fn tunnel(netlink: &mut Netlink, config: &Config, mtu: u32) -> Result<Link, link
 }
 
 fn existing(netlink: &mut Netlink, name: &str) -> Result<Link, link::Error> {
-    netlink.link(name)?.ok_or_else(|| link::Error::NoLink(name.to_owned()))
+    netlink
+        .link(name)?
+        .ok_or_else(|| link::Error::NoLink(name.to_owned()))
 }
 
-/// The route of the host to a pod range of another node.
-pub(super) fn remote_route(devices: &Devices, range: Ipv4Net) -> Route {
+/// The route of the host to a pod range, its own or another node's.
+pub(super) fn pod_route(devices: &Devices, range: Ipv4Net) -> Route {
     Route {
         destination: range,
         device: Some(devices.host.index),
@@ -118,24 +157,17 @@ pub(super) fn remote_route(devices: &Devices, range: Ipv4Net) -> Route {
     }
 }
 
-/// Deletes our devices, and the routes that would stay without them.
+/// Deletes our devices; their routes go with them.
 pub(super) fn remove_all() -> Result<(), Error> {
     let remove = || -> Result<(), link::Error> {
         let mut netlink = Netlink::new()?;
-        let routers = match netlink.link(HOST)? {
-            Some(host) => netlink.addresses()?.into_iter().filter(|(index, _)| *index == host.index).collect(),
-            None => Vec::new(),
-        };
-        for route in netlink.routes()? {
-            let ours = routers.iter().any(|(_, router)| route.destination.contains(&router.addr()));
-            if route.device.is_none() && ours {
-                netlink.delete_route(&route)?;
-            }
-        }
         for name in [HOST, TUNNEL] {
             netlink.delete(name)?;
         }
         Ok(())
     };
-    remove().map_err(|source| Error::Network { operation: "remove the node's devices".to_owned(), source })
+    remove().map_err(|source| Error::Network {
+        operation: "remove the node's devices".to_owned(),
+        source,
+    })
 }

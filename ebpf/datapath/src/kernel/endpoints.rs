@@ -1,14 +1,12 @@
-use ipnet::Ipv4Net;
 use nix::net::if_::if_indextoname;
 
 use super::maps::{Maps, address, ip};
 use super::{State, sysctl};
-use crate::link::{self, Route};
-use crate::{Config, Endpoint, Error, Mac};
+use crate::{Endpoint, Error, Mac};
 use datapath_abi::endpoint::{Endpoint as Entry, Source};
 
-/// Maps first, then programs, then the route, and only then the link goes up.
-pub(super) fn upsert(state: &mut State, config: &Config, endpoint: &Endpoint) -> Result<(), Error> {
+/// Maps first, then the program, and only then the link goes up.
+pub(super) fn upsert(state: &mut State, endpoint: &Endpoint) -> Result<(), Error> {
     for old in list(&state.maps)? {
         let same_place = old.ip == endpoint.ip && old.ifindex == endpoint.ifindex;
         if (old.id == endpoint.id || old.ip == endpoint.ip) && !same_place {
@@ -16,8 +14,10 @@ pub(super) fn upsert(state: &mut State, config: &Config, endpoint: &Endpoint) ->
         }
     }
     let maps = &mut state.maps;
-    maps.cilium_lxc_source.set(&endpoint.ifindex, &source(endpoint))?;
-    maps.cilium_lxc.set(&address(endpoint.ip), &entry(endpoint))?;
+    maps.cilium_lxc_source
+        .set(&endpoint.ifindex, &source(endpoint))?;
+    maps.cilium_lxc
+        .set(&address(endpoint.ip), &entry(endpoint))?;
     state.attachments.endpoint(endpoint.ifindex)?;
     let name = if_indextoname(endpoint.ifindex)
         .map(|name| name.to_string_lossy().into_owned())
@@ -26,24 +26,17 @@ pub(super) fn upsert(state: &mut State, config: &Config, endpoint: &Endpoint) ->
             link: format!("endpoint {} ({})", endpoint.id, endpoint.ip),
             source: errno.into(),
         })?;
-    sysctl::device_of_ours(&name)?;
-    connect(state, config, endpoint).map_err(|source| Error::Network {
-        operation: format!("connect endpoint {} ({}) to the host", endpoint.id, endpoint.ip),
-        source,
-    })
-}
-
-fn connect(state: &mut State, config: &Config, endpoint: &Endpoint) -> Result<(), link::Error> {
-    let netlink = &mut state.netlink;
-    netlink.set_up(endpoint.ifindex)?;
-    netlink.set_neighbour(endpoint.ifindex, endpoint.ip, endpoint.mac)?;
-    netlink.set_route(&Route {
-        destination: Ipv4Net::from(endpoint.ip),
-        device: Some(endpoint.ifindex),
-        gateway: None,
-        source: Some(config.router_ip),
-        mtu: None,
-    })
+    sysctl::forgive(&name)?;
+    state
+        .netlink
+        .set_up(endpoint.ifindex)
+        .map_err(|source| Error::Network {
+            operation: format!(
+                "bring up the link of endpoint {} ({})",
+                endpoint.id, endpoint.ip
+            ),
+            source,
+        })
 }
 
 pub(super) fn remove(state: &mut State, id: u16) -> Result<(), Error> {
@@ -55,22 +48,7 @@ pub(super) fn remove(state: &mut State, id: u16) -> Result<(), Error> {
 
 fn forget(state: &mut State, old: &Endpoint) -> Result<(), Error> {
     state.maps.cilium_lxc.unset(&address(old.ip))?;
-    let route = Route {
-        destination: Ipv4Net::from(old.ip),
-        device: Some(old.ifindex),
-        gateway: None,
-        source: None,
-        mtu: None,
-    };
-    // A link that was deleted took its route along.
-    match state.netlink.delete_route(&route) {
-        Err(error) if error.errno() != Some(libc::ENODEV) => {
-            let operation = format!("disconnect endpoint {} ({})", old.id, old.ip);
-            return Err(Error::Network { operation, source: error });
-        }
-        _ => {}
-    }
-    // The programs drop everything of a device without an entry, so the entry goes before they do.
+    // The program drops everything of a device without an entry, so the entry goes before the program.
     state.maps.cilium_lxc_source.unset(&old.ifindex)?;
     state.attachments.release(old.ifindex)
 }
@@ -93,10 +71,10 @@ pub(super) fn list(maps: &Maps) -> Result<Vec<Endpoint>, Error> {
 
 /// Puts this version's programs on the links of the pods that an earlier process left.
 pub(super) fn take_over(state: &mut State) -> Result<(), Error> {
-    let links = state
-        .netlink
-        .links()
-        .map_err(|source| Error::Network { operation: "list the pods' links".to_owned(), source })?;
+    let links = state.netlink.links().map_err(|source| Error::Network {
+        operation: "list the pods' links".to_owned(),
+        source,
+    })?;
     for endpoint in list(&state.maps)? {
         if links.iter().any(|link| link.index == endpoint.ifindex) {
             state.attachments.endpoint(endpoint.ifindex)?;

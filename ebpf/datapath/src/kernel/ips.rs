@@ -27,7 +27,13 @@ pub(super) fn list(maps: &Maps) -> Result<Vec<(Ipv4Net, IpEntry)>, Error> {
         .into_iter()
         .map(|(prefix, entry)| {
             let tunnel: Option<Ipv4Addr> = (entry.has_tunnel != 0).then(|| ip(entry.tunnel));
-            (prefix, IpEntry { identity: entry.identity, tunnel })
+            (
+                prefix,
+                IpEntry {
+                    identity: entry.identity,
+                    tunnel,
+                },
+            )
         })
         .collect())
 }

@@ -2,9 +2,9 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use aya::Ebpf;
+use aya::Pod;
 use aya::maps::lpm_trie::Key;
 use aya::maps::{HashMap, IterableMap, LpmTrie, MapData, MapError, PerCpuArray};
-use aya::Pod;
 use datapath_abi::address::{Address, MAPPED_BITS};
 use datapath_abi::endpoint::{Endpoint, Source};
 use datapath_abi::ip::{IpEntry, Owner};
@@ -74,9 +74,16 @@ impl<M> fmt::Debug for Named<M> {
 }
 
 impl<M> Named<M> {
-    pub(super) fn failed(&self, operation: &'static str) -> impl FnOnce(MapError) -> Error + use<M> {
+    pub(super) fn failed(
+        &self,
+        operation: &'static str,
+    ) -> impl FnOnce(MapError) -> Error + use<M> {
         let map = self.name;
-        move |source| Error::Map { operation, map, source }
+        move |source| Error::Map {
+            operation,
+            map,
+            source,
+        }
     }
 }
 
@@ -93,11 +100,16 @@ impl<K: Pod, V: Pod> Named<HashMap<MapData, K, V>> {
     /// Removing what is not there is fine.
     pub(super) fn unset(&mut self, key: &K) -> Result<(), Error> {
         let failed = self.failed("remove from");
-        absent_is_none(self.map.remove(key)).map(drop).map_err(failed)
+        absent_is_none(self.map.remove(key))
+            .map(drop)
+            .map_err(failed)
     }
 
     pub(super) fn all(&self) -> Result<Vec<(K, V)>, Error> {
-        self.map.iter().collect::<Result<_, _>>().map_err(self.failed("list"))
+        self.map
+            .iter()
+            .collect::<Result<_, _>>()
+            .map_err(self.failed("list"))
     }
 }
 
@@ -109,12 +121,21 @@ impl<V: Pod> Named<LpmTrie<MapData, Address, V>> {
 
     pub(super) fn unset(&mut self, prefix: Ipv4Net) -> Result<(), Error> {
         let failed = self.failed("remove from");
-        absent_is_none(self.map.remove(&key(prefix))).map(drop).map_err(failed)
+        absent_is_none(self.map.remove(&key(prefix)))
+            .map(drop)
+            .map_err(failed)
     }
 
     pub(super) fn all(&self) -> Result<Vec<(Ipv4Net, V)>, Error> {
-        let entries: Vec<_> = self.map.iter().collect::<Result<_, _>>().map_err(self.failed("list"))?;
-        Ok(entries.into_iter().filter_map(|(key, value)| Some((prefix(&key)?, value))).collect())
+        let entries: Vec<_> = self
+            .map
+            .iter()
+            .collect::<Result<_, _>>()
+            .map_err(self.failed("list"))?;
+        Ok(entries
+            .into_iter()
+            .filter_map(|(key, value)| Some((prefix(&key)?, value)))
+            .collect())
     }
 }
 
@@ -123,7 +144,11 @@ fn absent_is_none<T>(result: Result<T, MapError>) -> Result<Option<T>, MapError>
         Ok(value) => Ok(Some(value)),
         Err(MapError::KeyNotFound) => Ok(None),
         // Deleting a missing key of an LPM trie comes as the bare error number.
-        Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(MapError::SyscallError(error))
+            if error.io_error.raw_os_error() == Some(libc::ENOENT) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }
@@ -139,7 +164,10 @@ pub(super) fn ip(address: Address) -> Ipv4Addr {
 }
 
 fn key(prefix: Ipv4Net) -> Key<Address> {
-    Key::new(MAPPED_BITS + u32::from(prefix.prefix_len()), address(prefix.network()))
+    Key::new(
+        MAPPED_BITS + u32::from(prefix.prefix_len()),
+        address(prefix.network()),
+    )
 }
 
 fn prefix(key: &Key<Address>) -> Option<Ipv4Net> {
@@ -165,11 +193,19 @@ impl Maps {
 }
 
 fn hash<K: Pod, V: Pod>(named: &Named<HashMap<MapData, K, V>>) -> MapPressure {
-    pressure(named.name, named.map.keys().filter(Result::is_ok).count(), named.map.map())
+    pressure(
+        named.name,
+        named.map.keys().filter(Result::is_ok).count(),
+        named.map.map(),
+    )
 }
 
 fn trie<K: Pod, V: Pod>(named: &Named<LpmTrie<MapData, K, V>>) -> MapPressure {
-    pressure(named.name, named.map.keys().filter(Result::is_ok).count(), named.map.map())
+    pressure(
+        named.name,
+        named.map.keys().filter(Result::is_ok).count(),
+        named.map.map(),
+    )
 }
 
 fn pressure(name: &'static str, used: usize, map: &MapData) -> MapPressure {

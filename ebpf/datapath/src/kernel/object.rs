@@ -9,14 +9,15 @@ use super::pins::Pins;
 use crate::{Config, Error};
 
 /// The programs as built by `cargo xtask ebpf` from `ebpf/programs`.
-static OBJECT: &[u8] =
-    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/object/datapath.bpf.o"));
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/object/datapath.bpf.o"
+));
 
 /// The kernel's handles of the loaded programs.
 #[derive(Debug)]
 pub(super) struct Programs {
     pub(super) from_container: ProgramFd,
-    pub(super) to_container: ProgramFd,
     pub(super) from_overlay: ProgramFd,
     pub(super) from_host: ProgramFd,
     pub(super) from_netdev: ProgramFd,
@@ -28,11 +29,19 @@ pub(super) struct Programs {
 }
 
 /// Opens or makes the maps, and has the kernel verify the programs with the node's constants in them.
-pub(super) fn load(config: &Config, pins: &Pins, tunnel_ifindex: u32) -> Result<(Maps, Programs), Error> {
-    let parsed = aya_obj::Object::parse(OBJECT).map_err(|source| Error::Load(EbpfError::ParseError(source)))?;
+pub(super) fn load(
+    config: &Config,
+    pins: &Pins,
+    tunnel_ifindex: u32,
+) -> Result<(Maps, Programs), Error> {
+    let parsed = aya_obj::Object::parse(OBJECT)
+        .map_err(|source| Error::Load(EbpfError::ParseError(source)))?;
     let mut paths = Vec::new();
     for &name in maps::NAMES {
-        let wanted = parsed.maps.get(name).ok_or(Error::Missing { kind: "map", name })?;
+        let wanted = parsed
+            .maps
+            .get(name)
+            .ok_or(Error::Missing { kind: "map", name })?;
         pins.check(name, wanted)?;
         paths.push((name, pins.map(name)));
     }
@@ -56,7 +65,6 @@ pub(super) fn load(config: &Config, pins: &Pins, tunnel_ifindex: u32) -> Result<
     let mut object = loader.load(OBJECT).map_err(Error::Load)?;
     let programs = Programs {
         from_container: classifier(&mut object, "from_container")?,
-        to_container: classifier(&mut object, "to_container")?,
         from_overlay: classifier(&mut object, "from_overlay")?,
         from_host: classifier(&mut object, "from_host")?,
         from_netdev: classifier(&mut object, "from_netdev")?,
@@ -84,7 +92,10 @@ fn socket(object: &mut Ebpf, name: &'static str) -> Result<ProgramFd, Error> {
 }
 
 fn program<'a>(object: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Program, Error> {
-    object.program_mut(name).ok_or(Error::Missing { kind: "program", name })
+    object.program_mut(name).ok_or(Error::Missing {
+        kind: "program",
+        name,
+    })
 }
 
 fn copy(fd: &ProgramFd, name: &'static str) -> Result<ProgramFd, Error> {

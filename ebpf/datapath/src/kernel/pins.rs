@@ -18,13 +18,27 @@ pub(super) struct Pins {
 impl Pins {
     /// Makes the folders; refuses a folder that is no bpffs, and a cgroup root that is no cgroup v2.
     pub(super) fn prepare(config: &Config) -> Result<Self, Error> {
-        require(&config.bpffs, BPF_FS_MAGIC, "a BPF file system; mount one with `mount -t bpf bpf`")?;
-        require(&config.cgroup_root, CGROUP2_SUPER_MAGIC, "a cgroup v2 folder; socket load balancing needs one")?;
+        require(
+            &config.bpffs,
+            BPF_FS_MAGIC,
+            "a BPF file system; mount one with `mount -t bpf bpf`",
+        )?;
+        require(
+            &config.cgroup_root,
+            CGROUP2_SUPER_MAGIC,
+            "a cgroup v2 folder; socket load balancing needs one",
+        )?;
         let root = root(&config.bpffs);
-        let pins = Self { maps: root.join(format!("maps-v{FORMAT}")), links: root.join("links") };
+        let pins = Self {
+            maps: root.join(format!("maps-v{FORMAT}")),
+            links: root.join("links"),
+        };
         for folder in [&pins.maps, &pins.links] {
-            fs::create_dir_all(folder)
-                .map_err(|source| Error::File { operation: "make folder", path: folder.clone(), source })?;
+            fs::create_dir_all(folder).map_err(|source| Error::File {
+                operation: "make folder",
+                path: folder.clone(),
+                source,
+            })?;
         }
         Ok(pins)
     }
@@ -45,22 +59,46 @@ impl Pins {
         if !path.exists() {
             return Ok(());
         }
-        let map = |source| Error::Map { operation: "read the layout of", map: "a pinned map", source };
+        let map = |source| Error::Map {
+            operation: "read the layout of",
+            map: "a pinned map",
+            source,
+        };
         let info = MapInfo::from_pin(&path).map_err(map)?;
         let found = layout(
             info.map_type().map_or(0, |kind| kind as u32),
-            [info.key_size(), info.value_size(), info.max_entries(), info.map_flags()],
+            [
+                info.key_size(),
+                info.value_size(),
+                info.max_entries(),
+                info.map_flags(),
+            ],
         );
         let wanted = layout(
             wanted.map_type(),
-            [wanted.key_size(), wanted.value_size(), wanted.max_entries(), wanted.map_flags()],
+            [
+                wanted.key_size(),
+                wanted.value_size(),
+                wanted.max_entries(),
+                wanted.map_flags(),
+            ],
         );
-        if found == wanted { Ok(()) } else { Err(Error::MapFormat { path, found, wanted }) }
+        if found == wanted {
+            Ok(())
+        } else {
+            Err(Error::MapFormat {
+                path,
+                found,
+                wanted,
+            })
+        }
     }
 }
 
 fn layout(kind: u32, [key, value, entries, flags]: [u32; 4]) -> String {
-    format!("type {kind}, key {key} bytes, value {value} bytes, {entries} entries, flags {flags:#x}")
+    format!(
+        "type {kind}, key {key} bytes, value {value} bytes, {entries} entries, flags {flags:#x}"
+    )
 }
 
 fn root(bpffs: &Path) -> PathBuf {
@@ -83,9 +121,11 @@ fn require(path: &Path, kind: FsType, what: &str) -> Result<(), Error> {
 pub(super) fn remove_all(bpffs: &Path) -> Result<(), Error> {
     let root = root(bpffs);
     match fs::remove_dir_all(&root) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(Error::File { operation: "remove", path: root, source })
-        }
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::File {
+            operation: "remove",
+            path: root,
+            source,
+        }),
         _ => Ok(()),
     }
 }

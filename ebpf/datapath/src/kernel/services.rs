@@ -16,7 +16,10 @@ pub(super) struct Generations {
 impl Generations {
     /// Goes on where an earlier process stopped.
     pub(super) fn read(maps: &Maps) -> Result<Self, Error> {
-        let mut generations = Self { last: 0, by_address: BTreeMap::new() };
+        let mut generations = Self {
+            last: 0,
+            by_address: BTreeMap::new(),
+        };
         for (key, value) in maps.cilium_lb4_services.all()? {
             generations.last = generations.last.max(value.generation);
             if let Some(frontend) = frontend(&key) {
@@ -44,12 +47,32 @@ pub(super) fn upsert(state: &mut State, service: &Service) -> Result<(), Error> 
     let generation = state.generations.next();
     let mut count = 0;
     for backend in &service.backends {
-        let value = abi::Backend { address: address(backend.ip), port: backend.port.to_be(), pad: [0; 2] };
-        state.maps.cilium_lb4_backends.set(&abi::Slot { generation, index: count }, &value)?;
-        state.maps.cilium_lb4_members.set(&abi::Member { generation, backend: value }, &1)?;
+        let value = abi::Backend {
+            address: address(backend.ip),
+            port: backend.port.to_be(),
+            pad: [0; 2],
+        };
+        state.maps.cilium_lb4_backends.set(
+            &abi::Slot {
+                generation,
+                index: count,
+            },
+            &value,
+        )?;
+        state.maps.cilium_lb4_members.set(
+            &abi::Member {
+                generation,
+                backend: value,
+            },
+            &1,
+        )?;
         count += 1;
     }
-    let value = abi::Service { generation, count, affinity_seconds: service.affinity_seconds.unwrap_or(0) };
+    let value = abi::Service {
+        generation,
+        count,
+        affinity_seconds: service.affinity_seconds.unwrap_or(0),
+    };
     state.maps.cilium_lb4_services.set(&key, &value)?;
     match old {
         Some(old) => remove_backends(&mut state.maps, old)?,
@@ -60,7 +83,9 @@ pub(super) fn upsert(state: &mut State, service: &Service) -> Result<(), Error> 
 
 pub(super) fn remove(state: &mut State, frontend: Frontend) -> Result<(), Error> {
     let key = key(frontend);
-    let Some(old) = state.maps.cilium_lb4_services.get(&key)? else { return Ok(()) };
+    let Some(old) = state.maps.cilium_lb4_services.get(&key)? else {
+        return Ok(());
+    };
     state.maps.cilium_lb4_services.unset(&key)?;
     remove_backends(&mut state.maps, old)?;
     let left = state.generations.by_address.entry(frontend.ip).or_default();
@@ -84,15 +109,25 @@ pub(super) fn list(maps: &Maps) -> Result<Vec<Service>, Error> {
 
 fn count_address(state: &mut State, address: Ipv4Addr) -> Result<(), Error> {
     *state.generations.by_address.entry(address).or_default() += 1;
-    let nothing = abi::Service { generation: 0, count: 0, affinity_seconds: 0 };
+    let nothing = abi::Service {
+        generation: 0,
+        count: 0,
+        affinity_seconds: 0,
+    };
     state.maps.cilium_lb4_services.set(&any(address), &nothing)
 }
 
 fn remove_backends(maps: &mut Maps, old: abi::Service) -> Result<(), Error> {
     for index in 0..old.count {
-        let slot = abi::Slot { generation: old.generation, index };
+        let slot = abi::Slot {
+            generation: old.generation,
+            index,
+        };
         if let Some(backend) = maps.cilium_lb4_backends.get(&slot)? {
-            maps.cilium_lb4_members.unset(&abi::Member { generation: old.generation, backend })?;
+            maps.cilium_lb4_members.unset(&abi::Member {
+                generation: old.generation,
+                backend,
+            })?;
         }
         maps.cilium_lb4_backends.unset(&slot)?;
     }
@@ -102,13 +137,23 @@ fn remove_backends(maps: &mut Maps, old: abi::Service) -> Result<(), Error> {
 fn read(maps: &Maps, frontend: Frontend, value: abi::Service) -> Result<Service, Error> {
     let mut backends = Vec::new();
     for index in 0..value.count {
-        let slot = abi::Slot { generation: value.generation, index };
+        let slot = abi::Slot {
+            generation: value.generation,
+            index,
+        };
         if let Some(backend) = maps.cilium_lb4_backends.get(&slot)? {
-            backends.push(Backend { ip: ip(backend.address), port: u16::from_be(backend.port) });
+            backends.push(Backend {
+                ip: ip(backend.address),
+                port: u16::from_be(backend.port),
+            });
         }
     }
     let affinity_seconds = (value.affinity_seconds != 0).then_some(value.affinity_seconds);
-    Ok(Service { frontend, backends, affinity_seconds })
+    Ok(Service {
+        frontend,
+        backends,
+        affinity_seconds,
+    })
 }
 
 const TCP: u8 = 6;
@@ -119,12 +164,22 @@ fn key(frontend: Frontend) -> abi::Frontend {
         Protocol::Tcp => TCP,
         Protocol::Udp => UDP,
     };
-    abi::Frontend { address: address(frontend.ip), port: frontend.port.to_be(), protocol, pad: 0 }
+    abi::Frontend {
+        address: address(frontend.ip),
+        port: frontend.port.to_be(),
+        protocol,
+        pad: 0,
+    }
 }
 
 /// The entry that says an address belongs to services, whatever the port.
 fn any(ip: Ipv4Addr) -> abi::Frontend {
-    abi::Frontend { address: address(ip), port: 0, protocol: 0, pad: 0 }
+    abi::Frontend {
+        address: address(ip),
+        port: 0,
+        protocol: 0,
+        pad: 0,
+    }
 }
 
 fn frontend(key: &abi::Frontend) -> Option<Frontend> {
@@ -133,5 +188,9 @@ fn frontend(key: &abi::Frontend) -> Option<Frontend> {
         UDP => Protocol::Udp,
         _ => return None,
     };
-    Some(Frontend { ip: ip(key.address), port: u16::from_be(key.port), protocol })
+    Some(Frontend {
+        ip: ip(key.address),
+        port: u16::from_be(key.port),
+        protocol,
+    })
 }

@@ -16,25 +16,43 @@ pub(super) fn prepare(devices: &[&str]) -> Result<(), Error> {
         set(all, "2")?;
     }
     for device in devices {
-        device_of_ours(device)?;
+        forgive(device)?;
+        silence(device)?;
     }
     Ok(())
 }
 
-/// Takes off a device's reverse path filter, since the programs know better who may send from where; and keeps the host from
-/// speaking IPv6 on it, since nobody there listens.
-pub(super) fn device_of_ours(device: &str) -> Result<(), Error> {
-    let file = |family: &str, name| Path::new(family).join("conf").join(device).join(name);
-    set(file(IPV4, "rp_filter"), "0")?;
-    let silent = file(IPV6, "disable_ipv6");
+/// Takes off a device's reverse path filter; the programs know better who may send from where.
+pub(super) fn forgive(device: &str) -> Result<(), Error> {
+    set(
+        Path::new(IPV4).join("conf").join(device).join("rp_filter"),
+        "0",
+    )
+}
+
+/// Keeps the host from speaking IPv6 on a device where nobody listens. Not for a pod's link: the kernel retries this write
+/// in a loop while anyone else changes a network, for tens of milliseconds on a busy node.
+fn silence(device: &str) -> Result<(), Error> {
+    let path = Path::new(IPV6)
+        .join("conf")
+        .join(device)
+        .join("disable_ipv6");
     // Kernels without IPv6 have no such file.
-    if silent.exists() { set(silent, "1") } else { Ok(()) }
+    if path.exists() {
+        set(path, "1")
+    } else {
+        Ok(())
+    }
 }
 
 fn read(path: &Path) -> Result<String, Error> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(text.trim().to_owned()),
-        Err(source) => Err(Error::File { operation: "read", path: path.to_owned(), source }),
+        Err(source) => Err(Error::File {
+            operation: "read",
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -44,5 +62,9 @@ fn set(path: PathBuf, value: &str) -> Result<(), Error> {
         return Ok(());
     }
     let written: io::Result<()> = fs::write(&path, value);
-    written.map_err(|source| Error::File { operation: "write", path, source })
+    written.map_err(|source| Error::File {
+        operation: "write",
+        path,
+        source,
+    })
 }

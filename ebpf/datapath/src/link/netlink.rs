@@ -226,7 +226,11 @@ impl Netlink {
     /// Takes an address off an interface; one it does not have is fine.
     pub fn delete_address(&mut self, index: u32, address: Ipv4Net) -> Result<(), Error> {
         let request = RouteNetlinkMessage::DelAddress(message::address(index, address));
-        match self.tell(&format!("remove address {address} from interface {index}"), request, 0) {
+        match self.tell(
+            &format!("remove address {address} from interface {index}"),
+            request,
+            0,
+        ) {
             Err(error) if error.errno() != Some(libc::EADDRNOTAVAIL) => Err(error),
             _ => Ok(()),
         }

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datapath::link::{PodLinkSpec, create_pod_link};
-use datapath::{Config, Counter, Datapath, Direction, Endpoint, IpEntry, Kernel, Node as NodeEntry};
+use datapath::{
+    Config, Counter, Datapath, Direction, Endpoint, IpEntry, Kernel, Node as NodeEntry,
+};
 use nix::mount::{MsFlags, mount};
 
 use crate::namespace::Namespace;
@@ -61,8 +63,14 @@ impl Cluster {
         wire.ip("link set bridge up");
         let outside = Namespace::new();
         plug(&wire, &outside, 1);
-        let mut cluster =
-            Self { nodes: Vec::new(), outside, _wire: wire, _cgroup: cgroup, _folder: folder, _turn: turn };
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            outside,
+            _wire: wire,
+            _cgroup: cgroup,
+            _folder: folder,
+            _turn: turn,
+        };
         for number in [1, 2] {
             cluster.add_node(number);
         }
@@ -78,7 +86,14 @@ impl Cluster {
         fs::create_dir(&bpffs).unwrap();
         let mounted = bpffs.clone();
         namespace.run(move || {
-            mount(Some("bpf"), &mounted, Some("bpf"), MsFlags::empty(), None::<&str>).unwrap();
+            mount(
+                Some("bpf"),
+                &mounted,
+                Some("bpf"),
+                MsFlags::empty(),
+                None::<&str>,
+            )
+            .unwrap();
         });
         let config = Config {
             bpffs,
@@ -91,17 +106,31 @@ impl Cluster {
             tunnel_port: TUNNEL_PORT,
             mtu: None,
         };
-        let mut node = Node { namespace, config, kernel: None };
+        let mut node = Node {
+            namespace,
+            config,
+            kernel: None,
+        };
         node.start();
         self.nodes.push(node);
     }
 
     fn introduce(&self) {
         for node in &self.nodes {
-            for other in self.nodes.iter().filter(|other| other.config.node_ip != node.config.node_ip) {
-                let entry = NodeEntry { ip: other.config.node_ip, pod_cidrs: vec![other.config.pod_cidr] };
+            for other in self
+                .nodes
+                .iter()
+                .filter(|other| other.config.node_ip != node.config.node_ip)
+            {
+                let entry = NodeEntry {
+                    ip: other.config.node_ip,
+                    pod_cidrs: vec![other.config.pod_cidr],
+                };
                 let range = other.config.pod_cidr;
-                let ip = IpEntry { identity: 2, tunnel: Some(other.config.node_ip) };
+                let ip = IpEntry {
+                    identity: 2,
+                    tunnel: Some(other.config.node_ip),
+                };
                 node.datapath(move |datapath| {
                     datapath.upsert_node(&entry).unwrap();
                     datapath.upsert_ip(range, ip).unwrap();
@@ -113,7 +142,10 @@ impl Cluster {
 
 /// A cable from a namespace to the bridge.
 fn plug(wire: &Namespace, namespace: &Namespace, number: u8) {
-    wire.ip(&format!("link add port{number} master bridge type veth peer name eth0 netns {}", namespace.thread_id()));
+    wire.ip(&format!(
+        "link add port{number} master bridge type veth peer name eth0 netns {}",
+        namespace.thread_id()
+    ));
     wire.ip(&format!("link set port{number} up"));
     namespace.ip(&format!("addr add 172.30.9.{number}/24 dev eth0"));
     namespace.ip("link set eth0 up");
@@ -121,7 +153,10 @@ fn plug(wire: &Namespace, namespace: &Namespace, number: u8) {
 
 impl Node {
     /// Runs something with the node's datapath, inside the node.
-    pub(crate) fn datapath<T: Send + 'static>(&self, function: impl FnOnce(&Kernel) -> T + Send + 'static) -> T {
+    pub(crate) fn datapath<T: Send + 'static>(
+        &self,
+        function: impl FnOnce(&Kernel) -> T + Send + 'static,
+    ) -> T {
         let kernel = Arc::clone(self.kernel.as_ref().expect("the node's agent runs"));
         self.namespace.run(move || function(&kernel))
     }
@@ -133,7 +168,10 @@ impl Node {
 
     pub(crate) fn start(&mut self) {
         let config = self.config.clone();
-        self.kernel = Some(self.namespace.run(move || Arc::new(Kernel::open(config).unwrap())));
+        self.kernel = Some(
+            self.namespace
+                .run(move || Arc::new(Kernel::open(config).unwrap())),
+        );
     }
 
     pub(crate) fn pod(&self, last: u8) -> Pod {
@@ -163,13 +201,21 @@ impl Node {
             datapath.upsert_endpoint(&endpoint).unwrap();
             endpoint
         });
-        Pod { namespace, ip, endpoint }
+        Pod {
+            namespace,
+            ip,
+            endpoint,
+        }
     }
 
     /// Packets counted under a reason.
     pub(crate) fn count(&self, reason: u8, direction: Direction) -> u64 {
         let counters: Vec<Counter> = self.datapath(|datapath| datapath.counters().unwrap());
-        counters.iter().filter(|c| (c.reason, c.direction) == (reason, direction)).map(|c| c.packets).sum()
+        counters
+            .iter()
+            .filter(|c| (c.reason, c.direction) == (reason, direction))
+            .map(|c| c.packets)
+            .sum()
     }
 }
 
@@ -192,14 +238,30 @@ impl Cgroup {
             })
             .expect("a mounted cgroup v2");
         let own = fs::read_to_string("/proc/self/cgroup").unwrap();
-        let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap().to_owned();
+        let own = own
+            .lines()
+            .find_map(|line| line.strip_prefix("0::/"))
+            .unwrap()
+            .to_owned();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = root.join(format!("gloonet-test-{}-{number}", std::process::id()));
-        let attach = if joined { folder.clone() } else { folder.join("nobody") };
+        let attach = if joined {
+            folder.clone()
+        } else {
+            folder.join("nobody")
+        };
         fs::create_dir_all(&attach).unwrap();
-        let cgroup = Self { folder, attach, home: root.join(own) };
+        let cgroup = Self {
+            folder,
+            attach,
+            home: root.join(own),
+        };
         if joined {
-            fs::write(cgroup.folder.join("cgroup.procs"), std::process::id().to_string()).unwrap();
+            fs::write(
+                cgroup.folder.join("cgroup.procs"),
+                std::process::id().to_string(),
+            )
+            .unwrap();
         }
         cgroup
     }
@@ -207,7 +269,10 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        drop(fs::write(self.home.join("cgroup.procs"), std::process::id().to_string()));
+        drop(fs::write(
+            self.home.join("cgroup.procs"),
+            std::process::id().to_string(),
+        ));
         if self.attach != self.folder {
             drop(fs::remove_dir(&self.attach));
         }

@@ -21,26 +21,55 @@ fn a_pods_link() {
             let host_name = format!("lxc{last}");
             let ip = std::net::Ipv4Addr::new(10, 244, 1, last);
             let start = Instant::now();
-            let spec =
-                PodLinkSpec { netns: &netns, container_name: "eth0", host_name: &host_name, ip, router_ip, mtu: 1450 };
+            let spec = PodLinkSpec {
+                netns: &netns,
+                container_name: "eth0",
+                host_name: &host_name,
+                ip,
+                router_ip,
+                mtu: 1450,
+            };
             let link = create_pod_link(&spec).unwrap();
             let made = start.elapsed();
             let id = u16::from(last);
-            let endpoint =
-                Endpoint { id, ip, mac: link.mac, host_mac: link.host_mac, ifindex: link.host_ifindex, identity: 1 };
+            let endpoint = Endpoint {
+                id,
+                ip,
+                mac: link.mac,
+                host_mac: link.host_mac,
+                ifindex: link.host_ifindex,
+                identity: 1,
+            };
             datapath.upsert_endpoint(&endpoint).unwrap();
             let attached = start.elapsed();
             datapath.remove_endpoint(id).unwrap();
             let released = start.elapsed();
             delete_pod_link(&host_name).unwrap();
-            [made, attached - made, released - attached, start.elapsed() - released]
+            [
+                made,
+                attached - made,
+                released - attached,
+                start.elapsed() - released,
+            ]
         });
         for (list, time) in times.iter_mut().zip(taken) {
             list.push(time);
         }
     }
-    for (name, list) in ["create_pod_link", "upsert_endpoint", "remove_endpoint", "delete_pod_link"].iter().zip(&mut times) {
+    for (name, list) in [
+        "create_pod_link",
+        "upsert_endpoint",
+        "remove_endpoint",
+        "delete_pod_link",
+    ]
+    .iter()
+    .zip(&mut times)
+    {
         list.sort_unstable();
-        println!("{name:16} p50 {:?} p99 {:?}", list[list.len() / 2], list[list.len() * 99 / 100]);
+        println!(
+            "{name:16} p50 {:?} p99 {:?}",
+            list[list.len() / 2],
+            list[list.len() * 99 / 100]
+        );
     }
 }

@@ -34,6 +34,9 @@ fn the_hosts_own_traffic_is_left_alone() {
     let cluster = Cluster::new();
     serve_tcp(&cluster.outside, OUTSIDE, 80);
     let node = &cluster.nodes[0];
-    assert_eq!(tcp(&node.namespace, OUTSIDE, 80).unwrap(), IpAddr::from(node.config.node_ip));
+    assert_eq!(
+        tcp(&node.namespace, OUTSIDE, 80).unwrap(),
+        IpAddr::from(node.config.node_ip)
+    );
     assert!(ping(&node.namespace, OUTSIDE, 56));
 }

@@ -18,7 +18,10 @@ fn tunnel_packet(inner_source: Ipv4Addr, inner_destination: Ipv4Addr) -> Vec<u8>
     let mut header = vec![0x45, 0, 0, 28, 0, 1, 0, 0, 64, 1, 0, 0];
     header.extend(inner_source.octets());
     header.extend(inner_destination.octets());
-    let sum: u32 = header.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+    let sum: u32 = header
+        .chunks(2)
+        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
+        .sum();
     let sum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
     header[10..12].copy_from_slice(&sum.to_be_bytes());
     packet.extend(header);
@@ -30,7 +33,10 @@ fn tunnel_packet(inner_source: Ipv4Addr, inner_destination: Ipv4Addr) -> Vec<u8>
 
 fn send(from: &Namespace, to: Ipv4Addr, packet: Vec<u8>) {
     from.run(move || {
-        UdpSocket::bind("0.0.0.0:0").unwrap().send_to(&packet, (to, TUNNEL_PORT)).unwrap();
+        UdpSocket::bind("0.0.0.0:0")
+            .unwrap()
+            .send_to(&packet, (to, TUNNEL_PORT))
+            .unwrap();
     });
     sleep(Duration::from_millis(50));
 }
@@ -42,24 +48,38 @@ fn refused(node: &Node, reason: u8) -> u64 {
 #[test]
 fn only_a_node_sends_tunnel_packets_and_only_from_its_own_pods() {
     let cluster = Cluster::new();
-    let [sender, receiver] = &cluster.nodes[..] else { panic!("two nodes") };
+    let [sender, receiver] = &cluster.nodes[..] else {
+        panic!("two nodes")
+    };
     let target = receiver.pod(20);
     let (theirs, to) = (Ipv4Addr::new(10, 244, 1, 10), receiver.config.node_ip);
 
     send(&cluster.outside, to, tunnel_packet(theirs, target.ip));
     assert_eq!(refused(receiver, reason::UNKNOWN_SENDER), 1);
 
-    for foreign in [Ipv4Addr::new(10, 244, 2, 30), Ipv4Addr::new(10, 244, 7, 1), Ipv4Addr::new(198, 51, 100, 7)] {
+    for foreign in [
+        Ipv4Addr::new(10, 244, 2, 30),
+        Ipv4Addr::new(10, 244, 7, 1),
+        Ipv4Addr::new(198, 51, 100, 7),
+    ] {
         let before = refused(receiver, reason::INVALID_SOURCE_IP);
         send(&sender.namespace, to, tunnel_packet(foreign, target.ip));
-        assert_eq!(refused(receiver, reason::INVALID_SOURCE_IP), before + 1, "{foreign}");
+        assert_eq!(
+            refused(receiver, reason::INVALID_SOURCE_IP),
+            before + 1,
+            "{foreign}"
+        );
     }
 
     let before = refused(receiver, reason::FORWARDED);
     send(&sender.namespace, to, tunnel_packet(theirs, target.ip));
     assert_eq!(refused(receiver, reason::FORWARDED), before + 1);
 
-    send(&sender.namespace, to, tunnel_packet(theirs, Ipv4Addr::new(10, 244, 2, 99)));
+    send(
+        &sender.namespace,
+        to,
+        tunnel_packet(theirs, Ipv4Addr::new(10, 244, 2, 99)),
+    );
     send(&sender.namespace, to, tunnel_packet(theirs, to));
     assert_eq!(refused(receiver, reason::UNKNOWN_TARGET), 2);
 }
@@ -67,7 +87,9 @@ fn only_a_node_sends_tunnel_packets_and_only_from_its_own_pods() {
 #[test]
 fn a_node_that_is_removed_no_longer_sends() {
     let cluster = Cluster::new();
-    let [sender, receiver] = &cluster.nodes[..] else { panic!("two nodes") };
+    let [sender, receiver] = &cluster.nodes[..] else {
+        panic!("two nodes")
+    };
     let (client, target) = (sender.pod(10), receiver.pod(20));
     assert!(ping(&client.namespace, target.ip, 0));
     let gone = sender.config.node_ip;
@@ -79,25 +101,45 @@ fn a_node_that_is_removed_no_longer_sends() {
 #[test]
 fn a_pod_that_forges_tunnel_packets_is_dropped_and_counted() {
     let cluster = Cluster::new();
-    let [sender, receiver] = &cluster.nodes[..] else { panic!("two nodes") };
+    let [sender, receiver] = &cluster.nodes[..] else {
+        panic!("two nodes")
+    };
     let (attacker, target) = (sender.pod(10), receiver.pod(20));
     let forged = tunnel_packet(Ipv4Addr::new(10, 244, 1, 99), target.ip);
     let before = refused(receiver, reason::FORWARDED);
-    for node in [sender.config.node_ip, receiver.config.node_ip, sender.config.router_ip] {
+    for node in [
+        sender.config.node_ip,
+        receiver.config.node_ip,
+        sender.config.router_ip,
+    ] {
         send(&attacker.namespace, node, forged.clone());
     }
-    assert_eq!(sender.count(reason::ENCAPSULATION_PROHIBITED, Direction::Egress), 3);
+    assert_eq!(
+        sender.count(reason::ENCAPSULATION_PROHIBITED, Direction::Egress),
+        3
+    );
     assert_eq!(refused(receiver, reason::FORWARDED), before);
 }
 
 #[test]
 fn a_range_stays_with_its_owner_when_another_node_claims_it() {
     let cluster = Cluster::new();
-    let [node, other] = &cluster.nodes[..] else { panic!("two nodes") };
+    let [node, other] = &cluster.nodes[..] else {
+        panic!("two nodes")
+    };
     let thief = Ipv4Addr::new(172, 30, 9, 66);
-    for range in [other.config.pod_cidr, node.config.pod_cidr, "10.244.0.0/16".parse().unwrap()] {
-        let claim = NodeEntry { ip: thief, pod_cidrs: vec![range] };
-        let error = node.datapath(move |datapath| datapath.upsert_node(&claim)).unwrap_err();
+    for range in [
+        other.config.pod_cidr,
+        node.config.pod_cidr,
+        "10.244.0.0/16".parse().unwrap(),
+    ] {
+        let claim = NodeEntry {
+            ip: thief,
+            pod_cidrs: vec![range],
+        };
+        let error = node
+            .datapath(move |datapath| datapath.upsert_node(&claim))
+            .unwrap_err();
         assert!(matches!(error, Error::RangeTaken { .. }), "{error}");
     }
     let (client, target) = (node.pod(10), other.pod(20));

@@ -13,9 +13,15 @@ fn pods_of_one_node_and_of_two_talk_and_see_each_others_addresses() {
     for server in [cluster.nodes[0].pod(20), cluster.nodes[1].pod(20)] {
         serve_tcp(&server.namespace, server.ip, 80);
         serve_udp(&server.namespace, server.ip, 53);
-        assert_eq!(tcp(&client.namespace, server.ip, 80).unwrap(), IpAddr::from(client.ip));
+        assert_eq!(
+            tcp(&client.namespace, server.ip, 80).unwrap(),
+            IpAddr::from(client.ip)
+        );
         let (from, seen, length) = udp(&client.namespace, server.ip, 53, 100).unwrap();
-        assert_eq!((from.ip(), seen, length), (server.ip.into(), client.ip.into(), 100));
+        assert_eq!(
+            (from.ip(), seen, length),
+            (server.ip.into(), client.ip.into(), 100)
+        );
         assert!(ping(&client.namespace, server.ip, 56));
     }
 }
@@ -26,9 +32,15 @@ fn packets_up_to_the_pods_mtu_pass_whole_and_larger_ones_in_pieces() {
     let client = cluster.nodes[0].pod(10);
     let server = cluster.nodes[1].pod(20);
     serve_udp(&server.namespace, server.ip, 53);
-    assert_eq!(cluster.nodes[0].datapath(|datapath| datapath.pod_mtu()), 1450);
+    assert_eq!(
+        cluster.nodes[0].datapath(|datapath| datapath.pod_mtu()),
+        1450
+    );
     for bytes in [1450 - 28 - "10.244.1.10 ".len(), 1450 - 28, 8000, 60_000] {
-        assert_eq!(udp(&client.namespace, server.ip, 53, bytes).unwrap().2, bytes);
+        assert_eq!(
+            udp(&client.namespace, server.ip, 53, bytes).unwrap().2,
+            bytes
+        );
     }
     assert!(ping(&client.namespace, server.ip, 1450 - 28));
 }
@@ -45,25 +57,45 @@ fn a_transfer_between_nodes_stays_in_large_segments() {
     echo(&stream, BYTES);
     let packets = cluster.nodes[1].count(reason::FORWARDED, Direction::Ingress) - before;
     // Cut to the MTU the data alone were 48000 packets; acknowledgements of the way back come on top.
-    assert!(packets < 30_000, "{packets} packets for {BYTES} bytes each way");
+    assert!(
+        packets < 30_000,
+        "{packets} packets for {BYTES} bytes each way"
+    );
 }
 
 #[test]
 fn the_host_reaches_its_pods_and_those_of_other_nodes_and_they_reach_it() {
     let cluster = Cluster::new();
-    let [node, other] = &cluster.nodes[..] else { panic!("two nodes") };
+    let [node, other] = &cluster.nodes[..] else {
+        panic!("two nodes")
+    };
     let (near, far) = (node.pod(10), other.pod(20));
     for pod in [&near, &far] {
         serve_tcp(&pod.namespace, pod.ip, 80);
-        assert_eq!(tcp(&node.namespace, pod.ip, 80).unwrap(), IpAddr::from(node.config.router_ip));
+        assert_eq!(
+            tcp(&node.namespace, pod.ip, 80).unwrap(),
+            IpAddr::from(node.config.router_ip)
+        );
         assert!(ping(&node.namespace, pod.ip, 56));
     }
     serve_tcp(&node.namespace, node.config.node_ip, 6443);
     serve_tcp(&node.namespace, node.config.router_ip, 4240);
-    assert_eq!(tcp(&near.namespace, node.config.node_ip, 6443).unwrap(), IpAddr::from(near.ip));
-    assert_eq!(tcp(&near.namespace, node.config.router_ip, 4240).unwrap(), IpAddr::from(near.ip));
-    assert_eq!(tcp(&far.namespace, node.config.router_ip, 4240).unwrap(), IpAddr::from(far.ip));
-    assert_eq!(tcp(&far.namespace, node.config.node_ip, 6443).unwrap(), IpAddr::from(other.config.node_ip));
+    assert_eq!(
+        tcp(&near.namespace, node.config.node_ip, 6443).unwrap(),
+        IpAddr::from(near.ip)
+    );
+    assert_eq!(
+        tcp(&near.namespace, node.config.router_ip, 4240).unwrap(),
+        IpAddr::from(near.ip)
+    );
+    assert_eq!(
+        tcp(&far.namespace, node.config.router_ip, 4240).unwrap(),
+        IpAddr::from(far.ip)
+    );
+    assert_eq!(
+        tcp(&far.namespace, node.config.node_ip, 6443).unwrap(),
+        IpAddr::from(other.config.node_ip)
+    );
 }
 
 #[test]
@@ -79,6 +111,9 @@ fn a_removed_pod_is_unreachable_at_once_and_its_link_drops_everything() {
         datapath.remove_endpoint(id).unwrap();
     });
     assert!(!ping(&client.namespace, server.ip, 0));
-    assert_eq!(node.datapath(|datapath| datapath.endpoints().unwrap()), [client.endpoint.clone()]);
+    assert_eq!(
+        node.datapath(|datapath| datapath.endpoints().unwrap()),
+        [client.endpoint.clone()]
+    );
     assert!(tcp(&node.namespace, server.ip, 53).is_err());
 }

@@ -11,8 +11,18 @@ const VIP: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
 
 fn set(nodes: &[Node], protocol: Protocol, port: u16, backends: &[(Ipv4Addr, u16)]) {
     let service = Service {
-        frontend: Frontend { ip: VIP, port, protocol },
-        backends: backends.iter().map(|(ip, port)| Backend { ip: *ip, port: *port }).collect(),
+        frontend: Frontend {
+            ip: VIP,
+            port,
+            protocol,
+        },
+        backends: backends
+            .iter()
+            .map(|(ip, port)| Backend {
+                ip: *ip,
+                port: *port,
+            })
+            .collect(),
         affinity_seconds: None,
     };
     for node in nodes {
@@ -33,14 +43,21 @@ fn pods_and_the_host_reach_a_service_and_see_it_as_their_peer() {
     serve_udp(&server.namespace, server.ip, 1053);
     set(&cluster.nodes, Protocol::Tcp, 80, &[(server.ip, 8080)]);
     set(&cluster.nodes, Protocol::Udp, 53, &[(server.ip, 1053)]);
-    for (namespace, own) in
-        [(&client.namespace, client.ip), (&cluster.nodes[0].namespace, cluster.nodes[0].config.router_ip)]
-    {
+    for (namespace, own) in [
+        (&client.namespace, client.ip),
+        (
+            &cluster.nodes[0].namespace,
+            cluster.nodes[0].config.router_ip,
+        ),
+    ] {
         let (stream, seen) = open_tcp(namespace, VIP, 80).unwrap();
         assert_eq!(seen, IpAddr::from(own));
         assert_eq!(stream.peer_addr().unwrap(), SocketAddr::from((VIP, 80)));
         let (from, seen, _) = udp(namespace, VIP, 53, 64).unwrap();
-        assert_eq!((from, seen), (SocketAddr::from((VIP, 53)), IpAddr::from(own)));
+        assert_eq!(
+            (from, seen),
+            (SocketAddr::from((VIP, 53)), IpAddr::from(own))
+        );
     }
 }
 
@@ -50,7 +67,10 @@ fn a_service_without_backends_refuses_at_once() {
     let client = cluster.nodes[0].pod(10);
     set(&cluster.nodes, Protocol::Tcp, 80, &[]);
     let start = Instant::now();
-    assert_eq!(tcp(&client.namespace, VIP, 80).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    assert_eq!(
+        tcp(&client.namespace, VIP, 80).unwrap_err().kind(),
+        ErrorKind::ConnectionRefused
+    );
     assert!(start.elapsed() < Duration::from_millis(500));
 }
 
@@ -68,10 +88,22 @@ fn a_changed_service_serves_new_connections_and_a_removed_one_is_gone() {
     assert!(udp(&client.namespace, VIP, 53, 1).is_ok());
     for node in &cluster.nodes {
         node.datapath(|datapath| {
-            datapath.remove_service(Frontend { ip: VIP, port: 53, protocol: Protocol::Udp }).unwrap();
+            datapath
+                .remove_service(Frontend {
+                    ip: VIP,
+                    port: 53,
+                    protocol: Protocol::Udp,
+                })
+                .unwrap();
             assert_eq!(datapath.services().unwrap(), []);
             let full: Vec<_> = datapath.map_pressure().unwrap();
-            assert!(full.iter().filter(|map| map.name.starts_with("cilium_lb4_") && map.name != "cilium_lb4_reverse_sk").all(|map| map.used == 0), "{full:?}");
+            assert!(
+                full.iter()
+                    .filter(|map| map.name.starts_with("cilium_lb4_")
+                        && map.name != "cilium_lb4_reverse_sk")
+                    .all(|map| map.used == 0),
+                "{full:?}"
+            );
         });
     }
 }
@@ -79,7 +111,9 @@ fn a_changed_service_serves_new_connections_and_a_removed_one_is_gone() {
 #[test]
 fn without_socket_hooks_packets_are_translated_one_by_one() {
     let cluster = Cluster::with(Services::ByPacket);
-    let [node, other] = &cluster.nodes[..] else { panic!("two nodes") };
+    let [node, other] = &cluster.nodes[..] else {
+        panic!("two nodes")
+    };
     let client = node.pod(10);
     let (near, far) = (node.pod(20), other.pod(20));
     serve_tcp(&node.namespace, node.config.node_ip, 6443);
@@ -97,7 +131,10 @@ fn without_socket_hooks_packets_are_translated_one_by_one() {
         let (from, _, _) = udp(&client.namespace, VIP, 53, 1000).unwrap();
         assert_eq!(from, SocketAddr::from((VIP, 53)));
     }
-    for (host, seen_as) in [(node.config.node_ip, client.ip), (other.config.node_ip, node.config.node_ip)] {
+    for (host, seen_as) in [
+        (node.config.node_ip, client.ip),
+        (other.config.node_ip, node.config.node_ip),
+    ] {
         set(&cluster.nodes, Protocol::Tcp, 443, &[(host, 6443)]);
         let (stream, seen) = open_tcp(&client.namespace, VIP, 443).unwrap();
         assert_eq!(seen, IpAddr::from(seen_as));
@@ -105,5 +142,8 @@ fn without_socket_hooks_packets_are_translated_one_by_one() {
     }
     serve_tcp(&client.namespace, client.ip, 8080);
     set(&cluster.nodes, Protocol::Tcp, 80, &[(client.ip, 8080)]);
-    assert_eq!(tcp(&client.namespace, VIP, 80).unwrap(), IpAddr::from(Ipv4Addr::new(169, 254, 42, 1)));
+    assert_eq!(
+        tcp(&client.namespace, VIP, 80).unwrap(),
+        IpAddr::from(Ipv4Addr::new(169, 254, 42, 1))
+    );
 }

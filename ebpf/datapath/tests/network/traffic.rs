@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, connect, recv, send, setsockopt,
-    socket, sockopt::ReceiveTimeout,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, connect, recv, send,
+    setsockopt, socket, sockopt::ReceiveTimeout,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
@@ -51,7 +51,11 @@ pub(crate) fn serve_udp(namespace: &Namespace, ip: Ipv4Addr, port: u16) {
 }
 
 /// A connection and what the server saw as its source.
-pub(crate) fn open_tcp(namespace: &Namespace, ip: Ipv4Addr, port: u16) -> io::Result<(TcpStream, IpAddr)> {
+pub(crate) fn open_tcp(
+    namespace: &Namespace,
+    ip: Ipv4Addr,
+    port: u16,
+) -> io::Result<(TcpStream, IpAddr)> {
     namespace.run(move || {
         let mut stream = TcpStream::connect_timeout(&SocketAddr::from((ip, port)), PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -83,7 +87,12 @@ pub(crate) fn echo(stream: &TcpStream, bytes: usize) {
 }
 
 /// Sends one datagram; answers who answered, what the server saw as source, and the length of what it echoed.
-pub(crate) fn udp(namespace: &Namespace, ip: Ipv4Addr, port: u16, bytes: usize) -> io::Result<(SocketAddr, IpAddr, usize)> {
+pub(crate) fn udp(
+    namespace: &Namespace,
+    ip: Ipv4Addr,
+    port: u16,
+    bytes: usize,
+) -> io::Result<(SocketAddr, IpAddr, usize)> {
     namespace.run(move || {
         let socket = UdpSocket::bind("0.0.0.0:0")?;
         socket.set_read_timeout(Some(PATIENCE))?;
@@ -91,7 +100,10 @@ pub(crate) fn udp(namespace: &Namespace, ip: Ipv4Addr, port: u16, bytes: usize) 
         let mut buffer = vec![0; 65_536];
         let (length, from) = socket.recv_from(&mut buffer)?;
         let blank = buffer.iter().position(|byte| *byte == b' ').unwrap();
-        let seen = std::str::from_utf8(&buffer[..blank]).unwrap().parse().unwrap();
+        let seen = std::str::from_utf8(&buffer[..blank])
+            .unwrap()
+            .parse()
+            .unwrap();
         Ok((from, seen, length - blank - 1))
     })
 }
@@ -99,8 +111,13 @@ pub(crate) fn udp(namespace: &Namespace, ip: Ipv4Addr, port: u16, bytes: usize) 
 /// An ICMP echo of that many bytes; `true` if it was answered.
 pub(crate) fn ping(namespace: &Namespace, ip: Ipv4Addr, bytes: usize) -> bool {
     namespace.run(move || {
-        let socket =
-            socket(AddressFamily::Inet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::Icmp).unwrap();
+        let socket = socket(
+            AddressFamily::Inet,
+            SockType::Raw,
+            SockFlag::SOCK_CLOEXEC,
+            SockProtocol::Icmp,
+        )
+        .unwrap();
         setsockopt(&socket, ReceiveTimeout, &TimeVal::seconds(2)).unwrap();
         let [a, b, c, d] = ip.octets();
         connect(socket.as_raw_fd(), &SockaddrIn::new(a, b, c, d, 0)).unwrap();
@@ -111,7 +128,9 @@ pub(crate) fn ping(namespace: &Namespace, ip: Ipv4Addr, bytes: usize) -> bool {
         send(socket.as_raw_fd(), &request, MsgFlags::empty()).unwrap();
         let mut buffer = vec![0; 65_536];
         loop {
-            let Ok(length) = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) else { return false };
+            let Ok(length) = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) else {
+                return false;
+            };
             // Past the IP header: an answer to our identifier.
             if length >= 28 && buffer[20] == 0 && buffer[24..26] == [0x12, 0x34] {
                 return true;

@@ -31,7 +31,24 @@ pub(crate) fn tcp(source: (&str, u16), destination: (&str, u16)) -> Frame {
 
 pub(crate) fn tcp_flags(source: (&str, u16), destination: (&str, u16), flags: u8) -> Frame {
     let mut l4 = ports(source.1, destination.1);
-    l4.extend([0, 0, 0, 1, 0, 0, 0, 0, 5 << 4, flags, 0xff, 0xff, 0, 0, 0, 0]);
+    l4.extend([
+        0,
+        0,
+        0,
+        1,
+        0,
+        0,
+        0,
+        0,
+        5 << 4,
+        flags,
+        0xff,
+        0xff,
+        0,
+        0,
+        0,
+        0,
+    ]);
     frame(source.0, destination.0, TCP, l4)
 }
 
@@ -92,8 +109,13 @@ impl Frame {
         let sum = !ones(&packet, 0);
         packet[10..12].copy_from_slice(&sum.to_be_bytes());
         let mut l4 = self.l4.clone();
-        if let Some(at) = checksum_offset(self.protocol).filter(|at| l4.len() >= at + 2 && self.fragment & 0x1fff == 0) {
-            let sum = !ones(&l4, pseudo(self.protocol, self.source, self.destination, l4.len()));
+        if let Some(at) = checksum_offset(self.protocol)
+            .filter(|at| l4.len() >= at + 2 && self.fragment & 0x1fff == 0)
+        {
+            let sum = !ones(
+                &l4,
+                pseudo(self.protocol, self.source, self.destination, l4.len()),
+            );
             l4[at..at + 2].copy_from_slice(&sum.to_be_bytes());
         }
         packet.extend(l4);
@@ -131,7 +153,10 @@ fn pseudo(protocol: u8, source: Ipv4Addr, destination: Ipv4Addr, length: usize) 
 fn ones(bytes: &[u8], start: u32) -> u16 {
     let mut sum = start;
     for pair in bytes.chunks(2) {
-        sum += u32::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
+        sum += u32::from(u16::from_be_bytes([
+            pair[0],
+            pair.get(1).copied().unwrap_or(0),
+        ]));
     }
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
@@ -154,13 +179,23 @@ pub(crate) fn see(frame: &[u8]) -> Seen {
     assert_eq!(ones(&packet[..20], 0), 0xffff, "the IP checksum is wrong");
     let source = Ipv4Addr::from(<[u8; 4]>::try_from(&packet[12..16]).unwrap());
     let destination = Ipv4Addr::from(<[u8; 4]>::try_from(&packet[16..20]).unwrap());
-    if u16::from_be_bytes([packet[6], packet[7]]) & 0x3fff == 0 && checksum_offset(packet[9]).is_some() {
+    if u16::from_be_bytes([packet[6], packet[7]]) & 0x3fff == 0
+        && checksum_offset(packet[9]).is_some()
+    {
         let sum = ones(l4, pseudo(packet[9], source, destination, l4.len()));
         assert_eq!(sum, 0xffff, "the transport checksum is wrong");
     }
     let number = |at: usize| u16::from_be_bytes([l4[at], l4[at + 1]]);
-    let (from, to) = if packet[9] == ICMP { (number(4), number(4)) } else { (number(0), number(2)) };
-    Seen { source: (source.to_string(), from), destination: (destination.to_string(), to), ttl: packet[8] }
+    let (from, to) = if packet[9] == ICMP {
+        (number(4), number(4))
+    } else {
+        (number(0), number(2))
+    };
+    Seen {
+        source: (source.to_string(), from),
+        destination: (destination.to_string(), to),
+        ttl: packet[8],
+    }
 }
 
 pub(crate) fn seen(source: (&str, u16), destination: (&str, u16), ttl: u8) -> Seen {

@@ -2,7 +2,10 @@ use crate::frame::{Frame, icmp, tcp, udp};
 use crate::node::{DROPPED, NEIGHBOUR, Node, POD, REDIRECTED, REMOTE, WORLD};
 
 fn samples() -> Vec<(&'static str, Frame)> {
-    let with_options = Frame { options: vec![1; 8], ..tcp((POD, 1), (NEIGHBOUR, 80)) };
+    let with_options = Frame {
+        options: vec![1; 8],
+        ..tcp((POD, 1), (NEIGHBOUR, 80))
+    };
     vec![
         ("tcp", tcp((POD, 40_000), (NEIGHBOUR, 80))),
         ("tcp with IP options", with_options),
@@ -28,11 +31,17 @@ fn a_packet_cut_off_anywhere_never_passes() {
 #[test]
 fn options_and_padding_after_the_packet_are_no_fault() {
     let mut node = Node::new();
-    let frame = Frame { options: vec![1; 40], ..tcp((POD, 1), (NEIGHBOUR, 80)) };
+    let frame = Frame {
+        options: vec![1; 40],
+        ..tcp((POD, 1), (NEIGHBOUR, 80))
+    };
     assert_eq!(node.run("from_container", &frame).verdict, REDIRECTED);
     let mut padded = tcp((POD, 1), (NEIGHBOUR, 80)).bytes();
     padded.extend([0; 20]);
-    assert_eq!(node.run_bytes("from_container", &padded).verdict, REDIRECTED);
+    assert_eq!(
+        node.run_bytes("from_container", &padded).verdict,
+        REDIRECTED
+    );
 }
 
 /// Offset in the frame, what is written there, what that claims.
@@ -54,12 +63,20 @@ fn a_header_that_contradicts_itself_never_passes() {
     for (offset, bytes, what) in LIES {
         let mut frame = tcp((POD, 40_000), (NEIGHBOUR, 80)).bytes();
         frame[*offset..offset + bytes.len()].copy_from_slice(bytes);
-        assert_eq!(node.run_bytes("from_container", &frame).verdict, DROPPED, "{what}");
+        assert_eq!(
+            node.run_bytes("from_container", &frame).verdict,
+            DROPPED,
+            "{what}"
+        );
     }
     for length in [0_u16, 7, 16, 0xffff] {
         let mut frame = udp((POD, 40_000), (NEIGHBOUR, 53)).bytes();
         frame[38..40].copy_from_slice(&length.to_be_bytes());
-        assert_eq!(node.run_bytes("from_container", &frame).verdict, DROPPED, "a UDP length of {length}");
+        assert_eq!(
+            node.run_bytes("from_container", &frame).verdict,
+            DROPPED,
+            "a UDP length of {length}"
+        );
     }
 }
 
@@ -71,14 +88,24 @@ fn a_first_fragment_too_short_for_its_ports_never_passes() {
         frame.protocol = protocol;
         frame.fragment = 0x2000;
         frame.l4.truncate(7);
-        assert_eq!(node.run("from_container", &frame).verdict, DROPPED, "protocol {protocol}");
+        assert_eq!(
+            node.run("from_container", &frame).verdict,
+            DROPPED,
+            "protocol {protocol}"
+        );
     }
 }
 
 #[test]
 fn no_program_fails_on_any_single_changed_byte() {
     let mut node = Node::new();
-    for program in ["from_container", "to_container", "from_host", "to_netdev", "from_netdev", "from_overlay"] {
+    for program in [
+        "from_container",
+        "from_host",
+        "to_netdev",
+        "from_netdev",
+        "from_overlay",
+    ] {
         for (_, frame) in samples() {
             let bytes = frame.bytes();
             for offset in 12..bytes.len() {

@@ -17,7 +17,10 @@ fn leave(node: &mut Node, frame: &Frame) -> (String, u16) {
 fn a_flow_leaves_as_the_node_and_its_answer_finds_the_pod() {
     let mut node = Node::new();
     for (there, back) in [
-        (tcp as fn((&str, u16), (&str, u16)) -> Frame, tcp as fn((&str, u16), (&str, u16)) -> Frame),
+        (
+            tcp as fn((&str, u16), (&str, u16)) -> Frame,
+            tcp as fn((&str, u16), (&str, u16)) -> Frame,
+        ),
         (udp, udp),
     ] {
         let (address, port) = leave(&mut node, &there((POD, 40_000), (WORLD, 443)));
@@ -43,9 +46,13 @@ fn a_ping_leaves_as_the_node_and_its_answer_finds_the_pod() {
 fn a_flow_keeps_its_port_and_two_flows_never_share_one() {
     let mut node = Node::new();
     let first = leave(&mut node, &tcp((POD, 40_000), (WORLD, 443)));
-    assert_eq!(leave(&mut node, &tcp_flags((POD, 40_000), (WORLD, 443), 0x10)), first);
-    let mut ports: Vec<u16> =
-        (0..500).map(|n| leave(&mut node, &tcp((POD, 41_000 + n), (WORLD, 443))).1).collect();
+    assert_eq!(
+        leave(&mut node, &tcp_flags((POD, 40_000), (WORLD, 443), 0x10)),
+        first
+    );
+    let mut ports: Vec<u16> = (0..500)
+        .map(|n| leave(&mut node, &tcp((POD, 41_000 + n), (WORLD, 443))).1)
+        .collect();
     ports.push(first.1);
     ports.sort_unstable();
     ports.dedup();
@@ -62,9 +69,15 @@ fn a_source_port_inside_the_range_is_kept() {
 fn a_flow_without_its_return_entry_gets_a_new_one() {
     let mut node = Node::new();
     let port = leave(&mut node, &udp((POD, 12_345), (WORLD, 53))).1;
-    node.hash::<Tuple, Target>("cilium_snat").remove(&answer_key(17, 53, port)).unwrap();
+    node.hash::<Tuple, Target>("cilium_snat")
+        .remove(&answer_key(17, 53, port))
+        .unwrap();
     assert_eq!(leave(&mut node, &udp((POD, 12_345), (WORLD, 53))).1, port);
-    assert_eq!(node.run("from_netdev", &udp((WORLD, 53), (NODE, port))).verdict, REDIRECTED);
+    assert_eq!(
+        node.run("from_netdev", &udp((WORLD, 53), (NODE, port)))
+            .verdict,
+        REDIRECTED
+    );
 }
 
 fn answer_key(protocol: u8, from: u16, to: u16) -> Tuple {
@@ -82,12 +95,17 @@ fn answer_key(protocol: u8, from: u16, to: u16) -> Tuple {
 #[test]
 fn no_free_port_is_said() {
     let mut node = Node::new();
-    let taken = Target { address: address("10.244.1.200"), port: 1, pad: [0; 2] };
+    let taken = Target {
+        address: address("10.244.1.200"),
+        port: 1,
+        pad: [0; 2],
+    };
     let mut flows = node.hash("cilium_snat");
     for port in FIRST_PORT..=LAST_PORT {
         flows.insert(answer_key(6, 443, port), taken, 0).unwrap();
     }
-    node.run("to_netdev", &tcp((POD, 40_000), (WORLD, 443))).dropped(reason::NO_NAT_PORT, EGRESS);
+    node.run("to_netdev", &tcp((POD, 40_000), (WORLD, 443)))
+        .dropped(reason::NO_NAT_PORT, EGRESS);
 }
 
 #[test]
@@ -96,7 +114,8 @@ fn only_tcp_udp_and_echo_requests_are_masqueraded() {
     let mut sctp = tcp((POD, 1), (WORLD, 2));
     sctp.protocol = 132;
     for frame in [sctp, icmp(POD, WORLD, 3, 0, b"quote")] {
-        node.run("to_netdev", &frame).dropped(reason::NAT_PROTOCOL, EGRESS);
+        node.run("to_netdev", &frame)
+            .dropped(reason::NAT_PROTOCOL, EGRESS);
     }
 }
 
@@ -127,7 +146,9 @@ fn what_answers_nothing_of_ours_is_the_hosts() {
 #[test]
 fn nobody_outside_speaks_for_a_pod_of_this_node() {
     let frame = tcp((POD, 1), (NODE, 2));
-    Node::new().run("from_netdev", &frame).dropped(reason::INVALID_SOURCE_IP, INGRESS);
+    Node::new()
+        .run("from_netdev", &frame)
+        .dropped(reason::INVALID_SOURCE_IP, INGRESS);
 }
 
 #[test]
@@ -138,11 +159,19 @@ fn a_datagram_in_pieces_leaves_and_comes_back_in_pieces() {
     let back = |fragment| piece(udp((WORLD, 53), (NODE, 12_345)), fragment);
     for fragment in [0x2000, 0x2001, 0x0002] {
         let outcome = node.run("to_netdev", &out(fragment));
-        assert_eq!((outcome.verdict, see(&outcome.frame).source.0.as_str()), (PASSED, NODE), "{fragment:#x}");
+        assert_eq!(
+            (outcome.verdict, see(&outcome.frame).source.0.as_str()),
+            (PASSED, NODE),
+            "{fragment:#x}"
+        );
     }
     for fragment in [0x2000, 0x2001, 0x0002] {
         let outcome = node.run("from_netdev", &back(fragment));
-        assert_eq!((outcome.verdict, see(&outcome.frame).destination.0.as_str()), (REDIRECTED, POD), "{fragment:#x}");
+        assert_eq!(
+            (outcome.verdict, see(&outcome.frame).destination.0.as_str()),
+            (REDIRECTED, POD),
+            "{fragment:#x}"
+        );
     }
 }
 
@@ -152,12 +181,18 @@ fn an_error_about_a_masqueraded_packet_reaches_the_pod_with_its_own_packet_quote
     let mut node = Node::new();
     let left = node.run("to_netdev", &tcp((POD, 40_000), (WORLD, 443)));
     let quote = &left.frame[14..14 + 28];
-    let outcome = node.run("from_netdev", &icmp("192.0.2.1", NODE, FRAGMENTATION_NEEDED, 0, quote));
+    let outcome = node.run(
+        "from_netdev",
+        &icmp("192.0.2.1", NODE, FRAGMENTATION_NEEDED, 0, quote),
+    );
     assert_eq!(outcome.verdict, REDIRECTED);
     assert_eq!(see(&outcome.frame).destination.0, POD);
     // Outer Ethernet, IPv4 and ICMP headers come before the quote.
     let quoted = &outcome.frame[14 + 20 + 8..];
-    let quoted_source = (&quoted[12..16], u16::from_be_bytes([quoted[20], quoted[21]]));
+    let quoted_source = (
+        &quoted[12..16],
+        u16::from_be_bytes([quoted[20], quoted[21]]),
+    );
     assert_eq!(quoted_source, ([10, 244, 1, 10].as_slice(), 40_000));
 }
 

@@ -63,36 +63,104 @@ impl Node {
             .override_global("POD_MASK", &mask, true)
             .override_global("TUNNEL_PORT", &port, true)
             .override_global("TUNNEL_IFINDEX", &LOOPBACK, true)
-            .load_file(concat!(env!("CARGO_MANIFEST_DIR"), "/object/datapath.bpf.o"))
+            .load_file(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/object/datapath.bpf.o"
+            ))
             .expect("load the object (these tests need root)");
         let mut node = Self { object };
-        let source = Source { address: address(POD), identity: 1001, id: 1, mac: POD_MAC };
-        node.hash("cilium_lxc_source").insert(LOOPBACK, source, 0).unwrap();
+        let source = Source {
+            address: address(POD),
+            identity: 1001,
+            id: 1,
+            mac: POD_MAC,
+        };
+        node.hash("cilium_lxc_source")
+            .insert(LOOPBACK, source, 0)
+            .unwrap();
         node.pod(POD, LOOPBACK, POD_MAC);
         node.pod(NEIGHBOUR, LOOPBACK, OTHER_MAC);
-        let remote = IpEntry { identity: 1003, has_tunnel: 1, tunnel: address(OTHER_NODE) };
-        node.trie("cilium_ipcache").insert(&Key::new(96 + 24, address("10.244.2.0")), remote, 0).unwrap();
-        node.trie("cilium_native").insert(&Key::new(96 + 16, address("10.244.0.0")), 1_u32, 0).unwrap();
+        let remote = IpEntry {
+            identity: 1003,
+            has_tunnel: 1,
+            tunnel: address(OTHER_NODE),
+        };
+        node.trie("cilium_ipcache")
+            .insert(&Key::new(96 + 24, address("10.244.2.0")), remote, 0)
+            .unwrap();
+        node.trie("cilium_native")
+            .insert(&Key::new(96 + 16, address("10.244.0.0")), 1_u32, 0)
+            .unwrap();
         node
     }
 
     pub(crate) fn pod(&mut self, pod: &str, ifindex: u32, mac: [u8; 6]) {
-        let endpoint = Endpoint { ifindex, identity: 1000, id: 2, mac, host_mac: OTHER_HOST_MAC, pad: [0; 2] };
-        self.hash("cilium_lxc").insert(address(pod), endpoint, 0).unwrap();
+        let endpoint = Endpoint {
+            ifindex,
+            identity: 1000,
+            id: 2,
+            mac,
+            host_mac: OTHER_HOST_MAC,
+            pad: [0; 2],
+        };
+        self.hash("cilium_lxc")
+            .insert(address(pod), endpoint, 0)
+            .unwrap();
     }
 
-    pub(crate) fn service(&mut self, frontend: (&str, u16), protocol: u8, backends: &[(&str, u16)], affinity_seconds: u32) {
-        let generation = 1 + self.hash::<Frontend, Service>("cilium_lb4_services").keys().count() as u32;
+    pub(crate) fn service(
+        &mut self,
+        frontend: (&str, u16),
+        protocol: u8,
+        backends: &[(&str, u16)],
+        affinity_seconds: u32,
+    ) {
+        let generation = 1 + self
+            .hash::<Frontend, Service>("cilium_lb4_services")
+            .keys()
+            .count() as u32;
         for (index, (backend, port)) in (0..).zip(backends) {
-            let backend = Backend { address: address(backend), port: port.to_be(), pad: [0; 2] };
-            self.hash("cilium_lb4_backends").insert(Slot { generation, index }, backend, 0).unwrap();
-            self.hash("cilium_lb4_members").insert(Member { generation, backend }, 1_u32, 0).unwrap();
+            let backend = Backend {
+                address: address(backend),
+                port: port.to_be(),
+                pad: [0; 2],
+            };
+            self.hash("cilium_lb4_backends")
+                .insert(Slot { generation, index }, backend, 0)
+                .unwrap();
+            self.hash("cilium_lb4_members")
+                .insert(
+                    Member {
+                        generation,
+                        backend,
+                    },
+                    1_u32,
+                    0,
+                )
+                .unwrap();
         }
-        let service = Service { generation, count: backends.len() as u32, affinity_seconds };
-        let key = Frontend { address: address(frontend.0), port: frontend.1.to_be(), protocol, pad: 0 };
-        self.hash("cilium_lb4_services").insert(key, service, 0).unwrap();
-        let any = Frontend { port: 0, protocol: 0, ..key };
-        self.hash("cilium_lb4_services").insert(any, service, 0).unwrap();
+        let service = Service {
+            generation,
+            count: backends.len() as u32,
+            affinity_seconds,
+        };
+        let key = Frontend {
+            address: address(frontend.0),
+            port: frontend.1.to_be(),
+            protocol,
+            pad: 0,
+        };
+        self.hash("cilium_lb4_services")
+            .insert(key, service, 0)
+            .unwrap();
+        let any = Frontend {
+            port: 0,
+            protocol: 0,
+            ..key
+        };
+        self.hash("cilium_lb4_services")
+            .insert(any, service, 0)
+            .unwrap();
     }
 
     pub(crate) fn hash<K: Pod, V: Pod>(&mut self, name: &str) -> HashMap<&mut MapData, K, V> {
@@ -111,12 +179,19 @@ impl Node {
     pub(crate) fn run_bytes(&mut self, program: &str, bytes: &[u8]) -> Outcome {
         let before = self.counted();
         let mut out = vec![0; bytes.len() + 256];
-        let options = TestRunOptions { data_in: Some(bytes), data_out: Some(&mut out), ..TestRunOptions::new() };
+        let options = TestRunOptions {
+            data_in: Some(bytes),
+            data_out: Some(&mut out),
+            ..TestRunOptions::new()
+        };
         let result = self.classifier(program).test_run(options).unwrap();
         out.truncate(result.data_size_out as usize);
         let counted = self.counted();
         let counted = counted.into_iter().filter(|(key, packets)| {
-            before.iter().find(|(old, _)| old == key).is_none_or(|(_, old)| old < packets)
+            before
+                .iter()
+                .find(|(old, _)| old == key)
+                .is_none_or(|(_, old)| old < packets)
         });
         Outcome {
             verdict: result.return_value.cast_signed(),
@@ -126,7 +201,8 @@ impl Node {
     }
 
     fn classifier(&mut self, name: &str) -> &mut SchedClassifier {
-        let program: &mut SchedClassifier = self.object.program_mut(name).unwrap().try_into().unwrap();
+        let program: &mut SchedClassifier =
+            self.object.program_mut(name).unwrap().try_into().unwrap();
         if program.fd().is_err() {
             program.load().unwrap();
         }
@@ -134,13 +210,22 @@ impl Node {
     }
 
     fn counted(&mut self) -> Vec<((u8, u8), u64)> {
-        let metrics: PerCpuArray<&mut MapData, Metric> =
-            self.object.map_mut("cilium_metrics").unwrap().try_into().unwrap();
+        let metrics: PerCpuArray<&mut MapData, Metric> = self
+            .object
+            .map_mut("cilium_metrics")
+            .unwrap()
+            .try_into()
+            .unwrap();
         let mut counted = Vec::new();
         for direction in [metric::INGRESS, metric::EGRESS] {
             for reason in 0..=u8::MAX {
                 let slot = metric::slot(reason, direction);
-                let packets: u64 = metrics.get(&slot, 0).unwrap().iter().map(|cpu| cpu.packets).sum();
+                let packets: u64 = metrics
+                    .get(&slot, 0)
+                    .unwrap()
+                    .iter()
+                    .map(|cpu| cpu.packets)
+                    .sum();
                 if packets > 0 {
                     counted.push(((reason, direction), packets));
                 }
@@ -153,7 +238,10 @@ impl Node {
 impl Outcome {
     /// Asserts a drop that was counted under a reason.
     pub(crate) fn dropped(&self, reason: u8, direction: u8) {
-        assert_eq!((self.verdict, self.counted.as_slice()), (DROPPED, [(reason, direction)].as_slice()));
+        assert_eq!(
+            (self.verdict, self.counted.as_slice()),
+            (DROPPED, [(reason, direction)].as_slice())
+        );
     }
 }
 

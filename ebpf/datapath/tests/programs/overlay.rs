@@ -9,5 +9,7 @@ use crate::node::{Node, POD, REMOTE};
 #[test]
 fn a_packet_without_tunnel_metadata_is_not_from_a_tunnel() {
     let frame = tcp((REMOTE, 1), (POD, 2));
-    Node::new().run("from_overlay", &frame).dropped(reason::NO_TUNNEL_KEY, INGRESS);
+    Node::new()
+        .run("from_overlay", &frame)
+        .dropped(reason::NO_TUNNEL_KEY, INGRESS);
 }

@@ -14,10 +14,13 @@ fn a_packet_for_a_service_goes_to_its_backend_and_the_answer_comes_from_the_serv
     node.service((VIP, 53), UDP, &[(NEIGHBOUR, 1053)], 0);
     let there = node.run("from_container", &udp((POD, 40_000), (VIP, 53)));
     assert_eq!(there.verdict, REDIRECTED);
-    assert_eq!(see(&there.frame), seen((POD, 40_000), (NEIGHBOUR, 1053), 63));
+    assert_eq!(
+        see(&there.frame),
+        seen((POD, 40_000), (NEIGHBOUR, 1053), 63)
+    );
 
-    let back = node.run("to_container", &udp((NEIGHBOUR, 1053), (POD, 40_000)));
-    assert_eq!(back.verdict, PASSED);
+    let back = node.run("from_host", &udp((NEIGHBOUR, 1053), (POD, 40_000)));
+    assert_eq!(back.verdict, REDIRECTED);
     assert_eq!(see(&back.frame), seen((VIP, 53), (POD, 40_000), 64));
 }
 
@@ -56,9 +59,20 @@ fn a_udp_flow_leaves_a_backend_that_is_gone() {
 #[test]
 fn connections_spread_over_all_backends() {
     let mut node = Node::new();
-    node.service((VIP, 80), TCP, &[(NEIGHBOUR, 1), (NEIGHBOUR, 2), (REMOTE, 3)], 0);
+    node.service(
+        (VIP, 80),
+        TCP,
+        &[(NEIGHBOUR, 1), (NEIGHBOUR, 2), (REMOTE, 3)],
+        0,
+    );
     let mut ports: Vec<u16> = (0..100)
-        .map(|n| see(&node.run("from_container", &tcp((POD, 30_000 + n), (VIP, 80))).frame).destination.1)
+        .map(|n| {
+            see(&node
+                .run("from_container", &tcp((POD, 30_000 + n), (VIP, 80)))
+                .frame)
+            .destination
+            .1
+        })
         .collect();
     ports.sort_unstable();
     ports.dedup();
@@ -68,9 +82,20 @@ fn connections_spread_over_all_backends() {
 #[test]
 fn a_client_with_affinity_stays_with_one_backend() {
     let mut node = Node::new();
-    node.service((VIP, 80), TCP, &[(NEIGHBOUR, 1), (NEIGHBOUR, 2), (NEIGHBOUR, 3)], 3600);
+    node.service(
+        (VIP, 80),
+        TCP,
+        &[(NEIGHBOUR, 1), (NEIGHBOUR, 2), (NEIGHBOUR, 3)],
+        3600,
+    );
     let mut ports: Vec<u16> = (0..30)
-        .map(|n| see(&node.run("from_container", &tcp((POD, 30_000 + n), (VIP, 80))).frame).destination.1)
+        .map(|n| {
+            see(&node
+                .run("from_container", &tcp((POD, 30_000 + n), (VIP, 80)))
+                .frame)
+            .destination
+            .1
+        })
         .collect();
     ports.dedup();
     assert_eq!(ports.len(), 1);
@@ -82,9 +107,15 @@ fn a_pod_that_is_its_own_backend_sees_the_loopback_address_and_gets_its_answer()
     node.service((VIP, 80), TCP, &[(POD, 8080)], 0);
     let there = node.run("from_container", &tcp((POD, 40_000), (VIP, 80)));
     assert_eq!(there.verdict, REDIRECTED);
-    assert_eq!(see(&there.frame), seen(("169.254.42.1", 40_000), (POD, 8080), 63));
+    assert_eq!(
+        see(&there.frame),
+        seen(("169.254.42.1", 40_000), (POD, 8080), 63)
+    );
 
-    let back = node.run("from_container", &tcp_flags((POD, 8080), ("169.254.42.1", 40_000), 0x12));
+    let back = node.run(
+        "from_container",
+        &tcp_flags((POD, 8080), ("169.254.42.1", 40_000), 0x12),
+    );
     assert_eq!(back.verdict, REDIRECTED);
     assert_eq!(see(&back.frame), seen((VIP, 80), (POD, 40_000), 63));
 }
@@ -118,7 +149,9 @@ fn an_answer_between_pods_is_restored_on_its_direct_way() {
         id: 2,
         mac: crate::node::POD_MAC,
     };
-    node.hash("cilium_lxc_source").insert(1_u32, source, 0).unwrap();
+    node.hash("cilium_lxc_source")
+        .insert(1_u32, source, 0)
+        .unwrap();
     let back = node.run("from_container", &udp((NEIGHBOUR, 53), (POD, 40_000)));
     assert_eq!(back.verdict, REDIRECTED);
     assert_eq!(see(&back.frame), seen((VIP, 53), (POD, 40_000), 63));

@@ -5,12 +5,13 @@ use datapath_abi::address::Address;
 use datapath_abi::ip::IDENTITY_HOST;
 use datapath_abi::{metric, reason};
 
-use crate::maps::cilium_ipcache;
-use crate::stage::encapsulate;
+use crate::maps::{cilium_ipcache, cilium_lxc};
 use crate::stage::packet::{ETHERTYPE_IPV4, Ethernet, ethernet, parse};
 use crate::stage::verdict::{Verdict, conclude};
+use crate::stage::{deliver, encapsulate};
 
-/// What the host sends to pods of other nodes: tcx egress of `cilium_host`, where the routes to their ranges lead.
+/// What the stack sends or forwards to pods, here and on other nodes: tcx egress of `cilium_host`, where the routes to all pod
+/// ranges lead.
 #[classifier]
 pub(crate) fn from_host(ctx: TcContext) -> i32 {
     conclude(&ctx, metric::EGRESS, handle(&ctx))
@@ -23,9 +24,13 @@ fn handle(ctx: &TcContext) -> Verdict {
     if ethertype != ETHERTYPE_IPV4 {
         return Err(reason::UNSUPPORTED_L3);
     }
-    let packet = parse(ctx)?;
+    let mut packet = parse(ctx)?;
+    let destination = Address::v4(packet.destination);
+    if let Some(endpoint) = cilium_lxc.get_ptr(&destination) {
+        return deliver::from_stack(ctx, &mut packet, endpoint);
+    }
     let entry = cilium_ipcache
-        .get(&Key::new(128, Address::v4(packet.destination)))
+        .get(&Key::new(128, destination))
         .ok_or(reason::UNKNOWN_TARGET)?;
     if entry.has_tunnel == 0 {
         return Err(reason::UNKNOWN_TARGET);

@@ -58,7 +58,7 @@ fn answer(ctx: &TcContext, protocol: u8) -> Result<Option<i32>, u8> {
     if !ours {
         return Ok(None);
     }
-    // A pod that is gone leaves the packet to the stack, which knows no route and says so to the sender.
+    // The answer to a pod that is gone is left to the stack, whose route leads to where it is dropped and counted.
     let verdict: Verdict = match cilium_lxc.get_ptr(&Address::v4(packet.destination)) {
         Some(endpoint) => deliver::local(ctx, &mut packet, endpoint),
         None => Ok(PASS),
