@@ -1,5 +1,6 @@
 //! The command line.
 
+mod fault;
 mod print;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use self::fault::FaultAction;
 use crate::cluster::{Cluster, Options, Part, Spot};
 use crate::inside::{self, Impairment};
 use crate::state::Cni;
@@ -141,6 +143,9 @@ enum ApiAction {
     Stop,
     /// Start the API server.
     Start,
+    /// Put the fault proxy before the API server, give it orders, take it away.
+    #[command(subcommand)]
+    Faults(FaultAction),
     /// Start a second API server on the same etcd, or stop it.
     Second {
         /// Stop it.
@@ -171,6 +176,7 @@ fn act(cluster: &Cluster, action: Action) -> Result<ExitCode> {
         Action::Node(action) => node(cluster, action)?,
         Action::Api(ApiAction::Stop) => cluster.stop_api()?,
         Action::Api(ApiAction::Start) => cluster.start_api()?,
+        Action::Api(ApiAction::Faults(action)) => fault::act(&cluster.faults(), action)?,
         Action::Api(ApiAction::Second { off }) => cluster.second_api(!off)?,
         Action::Link(action) => link(cluster, action)?,
         Action::Exec { place, argv } => {

@@ -2,6 +2,7 @@
 
 mod control_plane;
 mod down;
+mod faults;
 mod kubernetes;
 mod link;
 mod node;
@@ -13,6 +14,7 @@ mod up;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use faults::Faults;
 pub use link::Link;
 pub use node::{Node, Part};
 pub use spot::{PodNetwork, Spot};

@@ -4,6 +4,7 @@
 
 mod door;
 mod enter;
+mod fault_proxy;
 mod node_init;
 mod relay;
 mod rootfs;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use door::Door;
 pub use enter::{Enter, Place};
+pub use fault_proxy::FaultProxy;
 pub use node_init::{NodeInit, NodeRoot};
 pub use relay::{Impairment, Relay};
 pub use rootfs::{Bind, Rootfs};
@@ -67,6 +69,9 @@ pub enum Error {
     /// Talking to the lab process failed.
     #[error("cannot report to the lab")]
     Report(#[source] std::io::Error),
+    /// A certificate or key of the cluster is unusable.
+    #[error("cannot use the cluster's certificates: {0}")]
+    Tls(String),
     /// Frames could not be read or sent.
     #[error("the cable broke")]
     Packet(#[from] crate::packet::Error),
@@ -87,6 +92,8 @@ pub enum Spec {
     Enter(Box<Enter>),
     /// Forwards a loopback port into a namespace.
     Door(Door),
+    /// Stands before the API server.
+    FaultProxy(Box<FaultProxy>),
     /// Copies frames between two interfaces, late or not at all.
     Relay(Relay),
 }
@@ -98,6 +105,7 @@ pub fn run(spec: &str) -> Result<ExitCode, Error> {
         Spec::NodeRoot(spec) => node_init::run_root(&spec),
         Spec::Enter(spec) => enter::run(&spec),
         Spec::Door(spec) => door::run(&spec),
+        Spec::FaultProxy(spec) => fault_proxy::run(&spec),
         Spec::Relay(spec) => relay::run(&spec),
     }
 }

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod cluster;
 pub mod command;
 pub mod disk;
+pub mod faults;
 pub mod frame;
 pub mod images;
 pub mod inside;
@@ -23,6 +24,8 @@ pub mod process;
 pub mod render;
 pub mod state;
 
-pub use cluster::{Cluster, Error, Event, Link, Node, Options, Part, PodNetwork, Spot, quiet};
+pub use cluster::{
+    Cluster, Error, Event, Faults, Link, Node, Options, Part, PodNetwork, Spot, quiet,
+};
 pub use inside::Impairment;
 pub use state::Cni;

@@ -8,9 +8,11 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use gloonet_lab::{Cluster, Options, Part, quiet};
+use gloonet_lab::faults::{Effect, Match, Rule};
+use gloonet_lab::{Cluster, Impairment, Options, Part, Spot, frame, quiet};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -240,6 +242,140 @@ fn a_node_is_added_restarted_frozen_and_removed() {
         .output()
         .unwrap();
     assert!(!String::from_utf8_lossy(&objects.stdout).contains(&name));
+}
+
+#[test]
+fn a_cable_is_pulled_made_slow_made_lossy_and_mended() {
+    if !wanted() {
+        return;
+    }
+    let guard = Guard::start("cable", 1);
+    let cluster = &guard.0;
+    let node = cluster.node("cable-worker-1").unwrap();
+    let outside = cluster.state().unwrap().addressing().outside().to_string();
+    let answers = |count: &str| {
+        let ping = node
+            .exec([
+                "busybox", "ping", "-c", count, "-W", "1", "-i", "0.05", &outside,
+            ])
+            .unwrap();
+        String::from_utf8(ping.stdout)
+            .unwrap()
+            .matches("bytes from")
+            .count()
+    };
+    let link = cluster.link("cable-worker-1").unwrap();
+    assert_eq!(answers("3"), 3);
+    link.cut().unwrap();
+    assert_eq!(answers("1"), 0);
+    link.impair(Impairment {
+        delay_ms: 100,
+        ..Impairment::default()
+    })
+    .unwrap();
+    let start = Instant::now();
+    assert_eq!(answers("1"), 1);
+    assert!(
+        start.elapsed() >= Duration::from_millis(200),
+        "there and back, {:?}",
+        start.elapsed()
+    );
+    link.impair(Impairment {
+        loss_percent: 50,
+        seed: 1,
+        ..Impairment::default()
+    })
+    .unwrap();
+    assert!(
+        (1..30).contains(&answers("30")),
+        "some are lost, some arrive"
+    );
+    link.heal().unwrap();
+    assert_eq!(answers("3"), 3);
+}
+
+#[test]
+fn a_forged_frame_arrives_as_it_was_written() {
+    if !wanted() {
+        return;
+    }
+    let guard = Guard::start("forge", 1);
+    let cluster = &guard.0;
+    let (node, outside) = (Spot::Node("forge-worker-1".into()), Spot::Outside);
+    let mac = |spot: &Spot| cluster.interfaces(spot).unwrap()["eth0"].mac.unwrap();
+    let (from, to) = (
+        "192.0.2.7:4789".parse().unwrap(),
+        "172.30.0.1:9".parse().unwrap(),
+    );
+    let packet = frame::udp(from, to, b"a source that is not the node's");
+    let forged = frame::ethernet(mac(&node), mac(&outside), &packet);
+    let listener = cluster.packets(&outside, "eth0").unwrap();
+    cluster.inject(&node, "eth0", &forged).unwrap();
+    let seen = listener
+        .expect(Duration::from_secs(2), |f| f == forged.as_slice())
+        .unwrap();
+    assert_eq!(seen, Some(forged));
+}
+
+#[test]
+fn faults_hit_the_requests_they_are_for_and_no_other() {
+    if !wanted() {
+        return;
+    }
+    let guard = Guard::start("fault", 1);
+    let cluster = &guard.0;
+    let get = |what: &str| {
+        let output = cluster
+            .kubectl()
+            .args(["get", what, "-o", "name"])
+            .output()
+            .unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let faults = cluster.faults();
+    faults.enable(true).unwrap();
+    assert!(
+        get("nodes").contains("node/fault-worker-1"),
+        "without orders everything passes"
+    );
+    let nodes = Match {
+        path_prefix: Some("/api/v1/nodes".into()),
+        user: Some("admin".into()),
+        ..Match::default()
+    };
+    faults
+        .set(vec![Rule::always(nodes.clone(), Effect::InternalError)])
+        .unwrap();
+    assert!(get("nodes").contains("InternalError"));
+    assert!(get("namespaces").contains("namespace/kube-system"));
+    assert!(faults.tally().hits() >= 1);
+    let retried = Rule {
+        times: Some(1),
+        ..Rule::always(nodes, Effect::TooManyRequests { retry_after: 1 })
+    };
+    faults.set(vec![retried]).unwrap();
+    assert!(
+        get("nodes").contains("node/fault-worker-1"),
+        "kubectl tries again after 429"
+    );
+    assert_eq!(faults.tally().hits(), 1);
+
+    let mut watch = cluster
+        .kubectl()
+        .args(["get", "nodes", "-w"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(watch.try_wait().unwrap().is_none(), "a watch stays open");
+    faults.cut_watches().unwrap();
+    let end = Instant::now() + Duration::from_secs(5);
+    while watch.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < end, "a cut watch ends");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    faults.enable(false).unwrap();
+    assert!(get("nodes").contains("node/fault-worker-1"));
 }
 
 #[test]

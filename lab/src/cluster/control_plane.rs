@@ -82,6 +82,7 @@ impl Cluster {
         if state.second_api {
             changed |= self.start_second_api()?;
         }
+        changed |= self.ensure_fault_proxy()?;
         changed |= self.ensure_door()?;
         self.wait_api()?;
         changed |= self.ensure_program("kube-controller-manager", render::controller_manager())?;
@@ -133,6 +134,7 @@ impl Cluster {
     /// Starts the API server and waits until it is ready.
     pub fn start_api(&self) -> Result<(), Error> {
         self.ensure_program("kube-apiserver", render::api_server(&self.first_api()?))?;
+        self.ensure_fault_proxy()?;
         self.wait_api()?;
         Ok(())
     }

@@ -214,6 +214,9 @@ impl<'a> Node<'a> {
 
     /// Ends every process of the node: the kernel does, when the first one dies.
     pub(super) fn halt(&self) -> Result<(), Error> {
+        if self.ordinal()?.is_control_plane() {
+            self.cluster.stop_fault_proxy()?;
+        }
         self.cluster
             .stop_process(&self.process("init"), Duration::ZERO)?;
         let prefix = format!("{}/", self.name);
