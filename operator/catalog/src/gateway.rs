@@ -20,8 +20,8 @@ pub(crate) const HEALTH: u16 = 13133;
 const ANSWERS: &str = "health";
 const FLOW: &str = "flow";
 /// Collector metrics that tell refused from accepted.
-const REFUSED: &str = "otelcol_receiver_refused_metric_points_total";
-const ACCEPTED: &str = "otelcol_receiver_accepted_metric_points_total";
+const REFUSED: &str = "otelcol_receiver_refused_metric_points";
+const ACCEPTED: &str = "otelcol_receiver_accepted_metric_points";
 pub(crate) const WORKLOAD: WorkloadRef = WorkloadRef {
     kind: WorkloadKind::Deployment,
     namespace: gloonet_api::MESH_NAMESPACE,

@@ -21,8 +21,10 @@ pub(super) fn judge(observed: &Observed) -> Health {
 fn backlog(observed: &Observed) -> Health {
     for result in observed.probes.iter().filter(|result| result.probe == FLOW) {
         let at = |results, name| value(results, FLOW, &result.target, name).copied();
-        if let (Some(now), Some(before)) =
-            (at(&observed.probes, FAILED), at(&observed.earlier, FAILED))
+        // The counter appears with the first loss; before, a look that answered counted none.
+        let seen =
+            at(&observed.earlier, SENT).map(|_| at(&observed.earlier, FAILED).unwrap_or(0.0));
+        if let (Some(now), Some(before)) = (at(&observed.probes, FAILED), seen)
             && now > before
         {
             let lost = now - before;

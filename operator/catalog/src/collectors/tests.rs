@@ -49,6 +49,16 @@ fn losing_points_or_a_full_queue_is_degraded() {
 }
 
 #[test]
+fn the_first_loss_counts_although_its_counter_did_not_exist_before() {
+    let mut observed = seen(500.0, 7.0, 0.0);
+    observed.earlier = vec![answered(FLOW, POD, &[(SENT, 400.0)])];
+    assert_eq!(
+        Collectors.health(&input(), &observed).state,
+        State::Degraded
+    );
+}
+
+#[test]
 fn the_collector_program_accepts_the_rendered_file() {
     collector_accepts(&objects::configuration(&input()).unwrap());
 }

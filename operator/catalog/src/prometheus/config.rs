@@ -19,8 +19,6 @@ pub(super) const ALERTS: &str = include_str!("../../../../dashboards/alerts.yaml
 pub(crate) struct Job {
     pub(crate) name: &'static str,
     pub(crate) port: u16,
-    /// Keep the labels that are in the samples: they come from elsewhere.
-    pub(crate) honor_labels: bool,
     pub(crate) workload: WorkloadRef,
 }
 
@@ -36,7 +34,6 @@ pub(crate) fn jobs(input: &Input) -> Vec<Job> {
     let job = |name, port, workload| Job {
         name,
         port,
-        honor_labels: false,
         workload,
     };
     let mut jobs = vec![
@@ -65,15 +62,12 @@ pub(crate) fn jobs(input: &Input) -> Vec<Job> {
             gateway::SELF_METRICS,
             gateway::WORKLOAD,
         ));
-        let relayed = job(
+        // Relayed samples keep their own job and instance as exported_*: what a cluster sends must not pose as a target of ours.
+        jobs.push(job(
             "gloo-telemetry-relayed",
             gateway::EXPORTER,
             gateway::WORKLOAD,
-        );
-        jobs.push(Job {
-            honor_labels: true,
-            ..relayed
-        });
+        ));
     }
     if input.collectors() {
         jobs.push(job(
@@ -92,7 +86,6 @@ pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
             json!({
                 "name": job.name,
                 "port": job.port,
-                "honorLabels": job.honor_labels,
                 "namespace": job.workload.namespace,
                 "host": format!("{}.{}.svc", job.service(), job.workload.namespace),
                 "k8sApp": (job.workload.pod_label.0 == "k8s-app").then_some(job.workload.pod_label.1),
