@@ -31,10 +31,16 @@ where
     K::DynamicType: Default,
 {
     let (name, uid) = (object.name_any(), object.uid());
-    ignore_missing(api.delete(&name, &DeleteParams::default().grace_period(0)).await)?;
+    ignore_missing(
+        api.delete(&name, &DeleteParams::default().grace_period(0))
+            .await,
+    )?;
     until(&format!("{name} is gone"), GONE, async || {
         let now = api.get_opt(&name).await?;
-        Ok(Progress::when(now.and_then(|o| o.uid()) != uid, "it is still there"))
+        Ok(Progress::when(
+            now.and_then(|o| o.uid()) != uid,
+            "it is still there",
+        ))
     })
     .await
 }
@@ -49,5 +55,7 @@ pub async fn short_lived_pod(pods: &Api<Pod>, account: &str, node: &str) -> Resu
             "containers": [{"name": "pause", "image": crate::pods::AGNHOST, "args": ["pause"]}],
         },
     }))?;
-    pods.create(&PostParams::default(), &pod).await.context("make a pod")
+    pods.create(&PostParams::default(), &pod)
+        .await
+        .context("make a pod")
 }

@@ -48,11 +48,18 @@ pub struct Talker {
 impl<'a> Playground<'a> {
     /// A fresh namespace.
     pub async fn start(scene: &'a Scene, name: &str) -> Result<Self> {
-        let playground = Self { scene, namespace: format!("e2e-{name}") };
+        let playground = Self {
+            scene,
+            namespace: format!("e2e-{name}"),
+        };
         playground.remove().await?;
-        let namespace = serde_json::from_value(json!({"metadata": {"name": playground.namespace}}))?;
+        let namespace =
+            serde_json::from_value(json!({"metadata": {"name": playground.namespace}}))?;
         let namespaces: Api<Namespace> = Api::all(scene.client.clone());
-        namespaces.create(&PostParams::default(), &namespace).await.context("make a namespace")?;
+        namespaces
+            .create(&PostParams::default(), &namespace)
+            .await
+            .context("make a namespace")?;
         Ok(playground)
     }
 
@@ -63,11 +70,22 @@ impl<'a> Playground<'a> {
 
     async fn remove(&self) -> Result<()> {
         let namespaces: Api<Namespace> = Api::all(self.scene.client.clone());
-        ignore_missing(namespaces.delete(&self.namespace, &DeleteParams::default()).await)?;
-        until(&format!("namespace {} is gone", self.namespace), ENDED, async || {
-            let left = namespaces.get_opt(&self.namespace).await?;
-            Ok(Progress::when(left.is_none(), format!("{:?}", left.and_then(|n| n.status))))
-        })
+        ignore_missing(
+            namespaces
+                .delete(&self.namespace, &DeleteParams::default())
+                .await,
+        )?;
+        until(
+            &format!("namespace {} is gone", self.namespace),
+            ENDED,
+            async || {
+                let left = namespaces.get_opt(&self.namespace).await?;
+                Ok(Progress::when(
+                    left.is_none(),
+                    format!("{:?}", left.and_then(|n| n.status)),
+                ))
+            },
+        )
         .await
     }
 
@@ -82,16 +100,23 @@ impl<'a> Playground<'a> {
     }
 
     async fn run(&self, name: &str, node: &str, on_host: bool) -> Result<Talker> {
-        self.pods().create(&PostParams::default(), &talker(name, node, on_host)?).await.context("make a pod")?;
+        self.pods()
+            .create(&PostParams::default(), &talker(name, node, on_host)?)
+            .await
+            .context("make a pod")?;
         self.ready(name).await
     }
 
     /// Waits until a pod of the playground is ready.
     pub async fn ready(&self, name: &str) -> Result<Talker> {
-        until(&format!("pod {}/{name} is ready", self.namespace), STARTED, async || {
-            let pod = self.pods().get(name).await?;
-            Ok(Progress::of(running(&pod), format!("{:?}", pod.status)))
-        })
+        until(
+            &format!("pod {}/{name} is ready", self.namespace),
+            STARTED,
+            async || {
+                let pod = self.pods().get(name).await?;
+                Ok(Progress::of(running(&pod), format!("{:?}", pod.status)))
+            },
+        )
         .await
     }
 
@@ -105,8 +130,14 @@ impl<'a> Playground<'a> {
             ]},
         }))?;
         let services: Api<Service> = Api::namespaced(self.scene.client.clone(), &self.namespace);
-        let made = services.create(&PostParams::default(), &service).await.context("make a Service")?;
-        let ip = made.spec.and_then(|s| s.cluster_ip).context("a Service without address")?;
+        let made = services
+            .create(&PostParams::default(), &service)
+            .await
+            .context("make a Service")?;
+        let ip = made
+            .spec
+            .and_then(|s| s.cluster_ip)
+            .context("a Service without address")?;
         ip.parse().context("the address of a Service")
     }
 
@@ -123,20 +154,40 @@ impl<'a> Playground<'a> {
     }
 
     /// Lets a talker ask `host:port` over `protocol` (`http`, `udp`) and returns the answer.
-    pub fn ask(&self, from: &Talker, protocol: &str, host: &str, port: u16, request: &str) -> Result<String> {
+    pub fn ask(
+        &self,
+        from: &Talker,
+        protocol: &str,
+        host: &str,
+        port: u16,
+        request: &str,
+    ) -> Result<String> {
         let http = if from_host(from) { HOST_HTTP } else { HTTP };
         let url = format!(
             "http://127.0.0.1:{http}/dial?host={host}&port={port}&protocol={protocol}&request={request}&tries=1"
         );
-        let said = self.exec(from, &["wget", "-q", "-T", "10", "-O", "-", &url])?;
-        answer(&said).with_context(|| format!("{} asks {protocol}://{host}:{port}/{request}", from.name))
+        let said = self.exec(from, &["timeout", "10", "wget", "-q", "-O", "-", &url])?;
+        answer(&said)
+            .with_context(|| format!("{} asks {protocol}://{host}:{port}/{request}", from.name))
     }
 
     /// As [`Self::ask`], again and again until there is an answer: a Service needs a moment to reach every node.
-    pub async fn ask_patiently(&self, from: &Talker, protocol: &str, host: &str, port: u16, request: &str) -> Result<String> {
-        let what = format!("{} gets an answer from {protocol}://{host}:{port}/{request}", from.name);
+    pub async fn ask_patiently(
+        &self,
+        from: &Talker,
+        protocol: &str,
+        host: &str,
+        port: u16,
+        request: &str,
+    ) -> Result<String> {
+        let what = format!(
+            "{} gets an answer from {protocol}://{host}:{port}/{request}",
+            from.name
+        );
         until(&what, Duration::from_secs(20), async || {
-            Ok(Progress::Done(self.ask(from, protocol, host, port, request)?))
+            Ok(Progress::Done(
+                self.ask(from, protocol, host, port, request)?,
+            ))
         })
         .await
     }
@@ -172,15 +223,24 @@ fn talker(name: &str, node: &str, on_host: bool) -> Result<Pod> {
 
 fn running(pod: &Pod) -> Option<Talker> {
     let status = pod.status.as_ref()?;
-    let ready = status.conditions.iter().flatten().any(|c| c.type_ == "Ready" && c.status == "True");
+    let ready = status
+        .conditions
+        .iter()
+        .flatten()
+        .any(|c| c.type_ == "Ready" && c.status == "True");
     let ip = status.pod_ip.as_deref()?.parse().ok()?;
     let node = pod.spec.as_ref()?.node_name.clone()?;
-    ready.then(|| Talker { name: pod.name_any(), ip, node })
+    ready.then(|| Talker {
+        name: pod.name_any(),
+        ip,
+        node,
+    })
 }
 
 /// `{"responses":["web-1"]}` or `{"errors":["…"]}`.
 fn answer(said: &str) -> Result<String> {
-    let said: Value = serde_json::from_str(said).with_context(|| format!("not an answer of /dial: {said}"))?;
+    let said: Value =
+        serde_json::from_str(said).with_context(|| format!("not an answer of /dial: {said}"))?;
     match said["responses"][0].as_str() {
         Some(response) => Ok(response.trim().to_owned()),
         None => bail!("no answer: {said}"),

@@ -23,14 +23,19 @@ pub struct Scene {
 
 impl fmt::Debug for Scene {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scene").field("lab", &self.lab).finish_non_exhaustive()
+        f.debug_struct("Scene")
+            .field("lab", &self.lab)
+            .finish_non_exhaustive()
     }
 }
 
 impl Scene {
     /// The cluster named by the environment, `default` without.
     pub async fn open() -> Result<Self> {
-        let name = std::env::var(CLUSTER).ok().filter(|n| !n.is_empty()).unwrap_or_else(|| "default".to_owned());
+        let name = std::env::var(CLUSTER)
+            .ok()
+            .filter(|n| !n.is_empty())
+            .unwrap_or_else(|| "default".to_owned());
         let lab = Cluster::open(&name).with_context(|| format!("cluster {name} of the lab"))?;
         if !lab.exists() {
             bail!("cluster {name} does not run; start it with ./dev up");
@@ -42,13 +47,18 @@ impl Scene {
     /// A client that shows `token` instead of the administrator's certificate.
     pub async fn client_with_token(&self, token: String) -> Result<Client> {
         let mut config = config(&self.lab).await?;
-        config.auth_info = kube::config::AuthInfo { token: Some(token.into()), ..kube::config::AuthInfo::default() };
+        config.auth_info = kube::config::AuthInfo {
+            token: Some(token.into()),
+            ..kube::config::AuthInfo::default()
+        };
         Client::try_from(config).context("a client with a token")
     }
 
     /// Names of the nodes, the control plane's first.
     pub async fn nodes(&self) -> Result<Vec<String>> {
-        let nodes = Api::<Node>::all(self.client.clone()).list(&kube::api::ListParams::default()).await?;
+        let nodes = Api::<Node>::all(self.client.clone())
+            .list(&kube::api::ListParams::default())
+            .await?;
         let mut names: Vec<String> = nodes.iter().map(ResourceExt::name_any).collect();
         names.sort_by_key(|n| (!n.contains("control-plane"), n.clone()));
         Ok(names)
@@ -56,7 +66,12 @@ impl Scene {
 
     /// Names of the nodes pods are scheduled to.
     pub async fn workers(&self) -> Result<Vec<String>> {
-        Ok(self.nodes().await?.into_iter().filter(|n| !n.contains("control-plane")).collect())
+        Ok(self
+            .nodes()
+            .await?
+            .into_iter()
+            .filter(|n| !n.contains("control-plane"))
+            .collect())
     }
 
     /// InternalIP of a node.
@@ -64,12 +79,19 @@ impl Scene {
         let node = Api::<Node>::all(self.client.clone()).get(name).await?;
         let addresses = node.status.and_then(|s| s.addresses).unwrap_or_default();
         let internal = addresses.into_iter().find(|a| a.type_ == "InternalIP");
-        internal.map(|a| a.address).with_context(|| format!("node {name} has no InternalIP"))
+        internal
+            .map(|a| a.address)
+            .with_context(|| format!("node {name} has no InternalIP"))
     }
 
     /// What kubectl prints; an error with what it complains about otherwise.
     pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
-        let output = self.lab.kubectl().args(arguments).output().context("run kubectl")?;
+        let output = self
+            .lab
+            .kubectl()
+            .args(arguments)
+            .output()
+            .context("run kubectl")?;
         stdout(&output).with_context(|| format!("kubectl {}", arguments.join(" ")))
     }
 
@@ -77,7 +99,11 @@ impl Scene {
     pub fn kubectl_refused(&self, arguments: &[&str], input: &str) -> Result<String> {
         let output = self.piped(arguments, input)?;
         if output.status.success() {
-            bail!("kubectl {} was not refused: {}", arguments.join(" "), String::from_utf8_lossy(&output.stdout));
+            bail!(
+                "kubectl {} was not refused: {}",
+                arguments.join(" "),
+                String::from_utf8_lossy(&output.stdout)
+            );
         }
         Ok(String::from_utf8_lossy(&output.stderr).into_owned())
     }
@@ -91,9 +117,17 @@ impl Scene {
     fn piped(&self, arguments: &[&str], input: &str) -> Result<Output> {
         use std::{io::Write, process::Stdio};
         let mut command = self.lab.kubectl();
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().context("run kubectl")?;
-        child.stdin.take().context("kubectl's input")?.write_all(input.as_bytes())?;
+        child
+            .stdin
+            .take()
+            .context("kubectl's input")?
+            .write_all(input.as_bytes())?;
         child.wait_with_output().context("wait for kubectl")
     }
 
@@ -108,14 +142,21 @@ async fn config(lab: &Cluster) -> Result<Config> {
     // Several rustls providers may be linked in; whichever is installed first serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let path = lab.kubeconfig();
-    let kubeconfig = Kubeconfig::read_from(&path).with_context(|| format!("read {}", path.display()))?;
-    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.context("use the kubeconfig")
+    let kubeconfig =
+        Kubeconfig::read_from(&path).with_context(|| format!("read {}", path.display()))?;
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .context("use the kubeconfig")
 }
 
 fn stdout(output: &Output) -> Result<String> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
-        bail!("{}: {}{text}", output.status, String::from_utf8_lossy(&output.stderr));
+        bail!(
+            "{}: {}{text}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     Ok(text)
 }

@@ -45,10 +45,16 @@ pub struct Step {
 /// At most this many are removed in one look; with a look per second that is Cilium's limit of 2500 a minute.
 const DELETIONS: usize = 40;
 
+/// An identity that was made and does not show within this time is gone again.
+const SHOWN_AFTER: Duration = Duration::from_secs(30);
+
 /// Gives numbers to label sets. Knows what it gave before the watch shows it.
 #[derive(Debug)]
 pub struct Allocator {
-    assumed: BTreeMap<NumericIdentity, LabelSet>,
+    assumed: BTreeMap<NumericIdentity, (LabelSet, Instant)>,
+    /// The number each label set had last: an identity somebody deleted comes back under its number, because datapaths
+    /// still know the pods by it.
+    last: BTreeMap<LabelSet, NumericIdentity>,
     cursor: u32,
     unused: Grace<NumericIdentity>,
 }
@@ -59,6 +65,7 @@ impl Allocator {
         let cursor = NumericIdentity::FIRST_ALLOCATED.0;
         Self {
             assumed: BTreeMap::new(),
+            last: BTreeMap::new(),
             cursor,
             unused: Grace::new(grace),
         }
@@ -66,54 +73,78 @@ impl Allocator {
 
     /// Decides. Of several identities with one label set the lowest is the one everybody uses.
     pub fn step(&mut self, facts: &Facts, now: Instant) -> Step {
-        self.assumed
-            .retain(|number, _| !facts.existing.contains_key(number));
-        let mut chosen: BTreeMap<&LabelSet, NumericIdentity> = BTreeMap::new();
-        for (&number, labels) in facts.existing.iter().chain(&self.assumed) {
-            chosen
-                .entry(labels)
-                .and_modify(|n| *n = number.min(*n))
-                .or_insert(number);
+        self.assumed.retain(|number, (_, made)| {
+            !facts.existing.contains_key(number) && now.duration_since(*made) < SHOWN_AFTER
+        });
+        let chosen = self.chosen(facts);
+        let (missing, present): (Vec<&LabelSet>, Vec<&LabelSet>) =
+            facts.wanted.iter().partition(|l| !chosen.contains_key(*l));
+        let mut used: BTreeSet<NumericIdentity> = facts.referenced.clone();
+        used.extend(present.iter().filter_map(|labels| chosen.get(*labels)));
+        for (labels, number) in chosen {
+            self.last.insert(labels, number);
         }
-        let missing: Vec<LabelSet> = facts
-            .wanted
-            .iter()
-            .filter(|l| !chosen.contains_key(l))
-            .cloned()
-            .collect();
-        let used: BTreeSet<NumericIdentity> = facts
-            .wanted
-            .iter()
-            .filter_map(|labels| chosen.get(labels).copied())
-            .chain(facts.referenced.iter().copied())
-            .collect();
 
-        let mut taken: BTreeSet<NumericIdentity> = facts
-            .existing
-            .keys()
-            .chain(self.assumed.keys())
-            .copied()
-            .collect();
+        let mut taken: BTreeSet<NumericIdentity> = facts.existing.keys().copied().collect();
+        taken.extend(self.assumed.keys());
         taken.extend(&facts.blocked);
-        taken.extend(&facts.referenced);
-        let mut step = Step::default();
-        for labels in missing {
-            match self.next_free(&taken) {
-                Some(number) => {
-                    taken.insert(number);
-                    step.create.push((number, labels));
-                }
-                None => step.without_number += 1,
-            }
-        }
+        let mut step = self.create(missing, &mut taken, &facts.referenced);
         step.delete = self.unused(facts, &used, now);
         step.taken = taken.len();
         step
     }
 
     /// Remembers that an identity was made.
-    pub fn made(&mut self, number: NumericIdentity, labels: LabelSet) {
-        self.assumed.insert(number, labels);
+    pub fn made(&mut self, number: NumericIdentity, labels: LabelSet, now: Instant) {
+        self.last.insert(labels.clone(), number);
+        self.assumed.insert(number, (labels, now));
+    }
+
+    fn chosen(&self, facts: &Facts) -> BTreeMap<LabelSet, NumericIdentity> {
+        let assumed = self.assumed.iter().map(|(n, (labels, _))| (n, labels));
+        let mut chosen: BTreeMap<LabelSet, NumericIdentity> = BTreeMap::new();
+        for (&number, labels) in facts.existing.iter().chain(assumed) {
+            let lowest = chosen.entry(labels.clone()).or_insert(number);
+            *lowest = number.min(*lowest);
+        }
+        chosen
+    }
+
+    /// Numbers for label sets without one: first those that come back, then the new ones. A number an endpoint claims is
+    /// given to nobody but the label set that had it.
+    fn create(
+        &mut self,
+        missing: Vec<&LabelSet>,
+        taken: &mut BTreeSet<NumericIdentity>,
+        referenced: &BTreeSet<NumericIdentity>,
+    ) -> Step {
+        let mut step = Step::default();
+        let mut new = Vec::new();
+        for labels in missing {
+            match self
+                .last
+                .get(labels)
+                .copied()
+                .filter(|n| !taken.contains(n))
+            {
+                Some(number) => {
+                    taken.insert(number);
+                    step.create.push((number, labels.clone()));
+                }
+                None => new.push(labels),
+            }
+        }
+        taken.extend(referenced);
+        for labels in new {
+            match self.next_free(taken) {
+                Some(number) => {
+                    taken.insert(number);
+                    step.create.push((number, labels.clone()));
+                }
+                None => step.without_number += 1,
+            }
+        }
+        step
     }
 
     /// The next number behind the last one given, so that a number just freed is used again as late as possible.
@@ -149,6 +180,7 @@ impl Allocator {
             now,
         );
         due.truncate(DELETIONS);
+        self.last.retain(|_, number| !due.contains(number));
         due
     }
 }

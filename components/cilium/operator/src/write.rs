@@ -126,6 +126,10 @@ impl Write {
         }
     }
 
+    fn makes(&self) -> bool {
+        matches!(self, Self::CreateIdentity { .. } | Self::Event { .. })
+    }
+
     /// What was done, for the log.
     pub fn sentence(&self) -> String {
         match self {
@@ -233,7 +237,9 @@ impl Writer {
         }
         match self.send(write).await {
             Ok(()) => Outcome::Done,
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Outcome::Stale,
+            Err(kube::Error::Api(status)) if status.code == 409 => Outcome::Stale,
+            // What is to be made cannot be missing: then it is the kind that is, and that needs a retry.
+            Err(kube::Error::Api(status)) if status.code == 404 && !write.makes() => Outcome::Stale,
             Err(error) => Outcome::Failed(WriteError::Api(error)),
         }
     }

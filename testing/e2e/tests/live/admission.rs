@@ -31,18 +31,28 @@ impl Agent {
     async fn of_first_worker() -> Result<Self> {
         let scene = Scene::open().await?;
         let workers = scene.workers().await?;
-        let pod = tokens::pod_on(&scene, names::NAMESPACE, names::AGENT_SELECTOR, &workers[0]).await?;
-        let token = tokens::token(&scene.client, names::NAMESPACE, names::AGENT, Some(&pod)).await?;
+        let pod =
+            tokens::pod_on(&scene, names::NAMESPACE, names::AGENT_SELECTOR, &workers[0]).await?;
+        let token =
+            tokens::token(&scene.client, names::NAMESPACE, names::AGENT, Some(&pod)).await?;
         let client = scene.client_with_token(token).await?;
         let nodes: Api<CiliumNode> = Api::all(scene.client.clone());
         let (own, other) = (nodes.get(&workers[0]).await?, nodes.get(&workers[1]).await?);
         forget_endpoint(&scene).await?;
-        Ok(Self { scene, client, pod, own, other })
+        Ok(Self {
+            scene,
+            client,
+            pod,
+            own,
+            other,
+        })
     }
 
     async fn node(&self, name: &str, spec: Value) -> kube::Result<CiliumNode> {
         let body = json!({"spec": spec});
-        Api::all(self.client.clone()).patch(name, &PatchParams::default(), &Patch::Merge(body)).await
+        Api::all(self.client.clone())
+            .patch(name, &PatchParams::default(), &Patch::Merge(body))
+            .await
     }
 
     async fn endpoint(&self, status: Value) -> kube::Result<CiliumEndpoint> {
@@ -56,7 +66,9 @@ async fn write_endpoint(client: &Client, status: Value) -> kube::Result<CiliumEn
         "metadata": {"name": ENDPOINT, "namespace": SCRATCH}, "status": status,
     });
     let manager = PatchParams::apply("admission-test").force();
-    Api::namespaced(client.clone(), SCRATCH).patch(ENDPOINT, &manager, &Patch::Apply(body)).await
+    Api::namespaced(client.clone(), SCRATCH)
+        .patch(ENDPOINT, &manager, &Patch::Apply(body))
+        .await
 }
 
 async fn forget_endpoint(scene: &Scene) -> Result<()> {
@@ -92,7 +104,10 @@ fn refusal<T: std::fmt::Debug>(answer: kube::Result<T>) -> String {
 #[track_caller]
 fn assert_says(sentence: &str, parts: &[&str]) {
     for part in parts {
-        assert!(sentence.contains(part), "«{part}» is missing from: {sentence}");
+        assert!(
+            sentence.contains(part),
+            "«{part}» is missing from: {sentence}"
+        );
     }
 }
 
@@ -100,10 +115,19 @@ fn assert_says(sentence: &str, parts: &[&str]) {
 async fn an_agent_writes_its_own_cilium_node_and_endpoints() -> Result<()> {
     let agent = Agent::of_first_worker().await?;
     let name = agent.own.metadata.name.clone().context("a name")?;
-    agent.node(&name, json!({"bootid": "admission-test"})).await.context("its own CiliumNode")?;
+    agent
+        .node(&name, json!({"bootid": "admission-test"}))
+        .await
+        .context("its own CiliumNode")?;
     let ip = address(&agent.own, 250);
-    agent.endpoint(at(&agent.own, &ip, 300)).await.context("an endpoint of its own node")?;
-    agent.endpoint(at(&agent.own, &ip, 5)).await.context("an endpoint whose labels are not known yet")?;
+    agent
+        .endpoint(at(&agent.own, &ip, 300))
+        .await
+        .context("an endpoint of its own node")?;
+    agent
+        .endpoint(at(&agent.own, &ip, 5))
+        .await
+        .context("an endpoint whose labels are not known yet")?;
     forget_endpoint(&agent.scene).await
 }
 
@@ -112,7 +136,13 @@ async fn an_agent_does_not_write_another_nodes_cilium_node() -> Result<()> {
     let agent = Agent::of_first_worker().await?;
     let name = agent.other.metadata.name.clone().context("a name")?;
     let sentence = refusal(agent.node(&name, json!({"bootid": "forged"})).await);
-    assert_says(&sentence, &[&format!("CiliumNode {name} belongs to another node"), "writes only the CiliumNode of its own node"]);
+    assert_says(
+        &sentence,
+        &[
+            &format!("CiliumNode {name} belongs to another node"),
+            "writes only the CiliumNode of its own node",
+        ],
+    );
     Ok(())
 }
 
@@ -122,8 +152,17 @@ async fn an_agent_does_not_give_itself_pod_cidrs() -> Result<()> {
     let name = agent.own.metadata.name.clone().context("a name")?;
     let theirs = &agent.other.spec.ipam.pod_cidrs;
     for cidrs in [json!(theirs), json!(["0.0.0.0/0"]), json!([])] {
-        let sentence = refusal(agent.node(&name, json!({"ipam": {"podCIDRs": cidrs}})).await);
-        assert_says(&sentence, &[&format!("podCIDRs of CiliumNode {name} are given by cilium-operator only")]);
+        let sentence = refusal(
+            agent
+                .node(&name, json!({"ipam": {"podCIDRs": cidrs}}))
+                .await,
+        );
+        assert_says(
+            &sentence,
+            &[&format!(
+                "podCIDRs of CiliumNode {name} are given by cilium-operator only"
+            )],
+        );
     }
     let router = json!([{"type": "CiliumInternalIP", "ip": address(&agent.other, 1)}]);
     let sentence = refusal(agent.node(&name, json!({"addresses": router})).await);
@@ -132,7 +171,8 @@ async fn an_agent_does_not_give_itself_pod_cidrs() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_agent_does_not_make_an_endpoint_with_a_foreign_address_node_or_identity() -> Result<()> {
+async fn an_agent_does_not_make_an_endpoint_with_a_foreign_address_node_or_identity() -> Result<()>
+{
     let agent = Agent::of_first_worker().await?;
     let name = format!("CiliumEndpoint {SCRATCH}/{ENDPOINT}");
     let (mine, theirs) = (address(&agent.own, 250), address(&agent.other, 250));
@@ -150,10 +190,21 @@ async fn an_agent_does_not_make_an_endpoint_with_a_foreign_address_node_or_ident
 #[tokio::test]
 async fn an_agent_does_not_take_over_another_nodes_endpoint() -> Result<()> {
     let agent = Agent::of_first_worker().await?;
-    write_endpoint(&agent.scene.client, at(&agent.other, &address(&agent.other, 250), 300)).await?;
-    let sentence = refusal(agent.endpoint(at(&agent.own, &address(&agent.own, 250), 300)).await);
+    write_endpoint(
+        &agent.scene.client,
+        at(&agent.other, &address(&agent.other, 250), 300),
+    )
+    .await?;
+    let sentence = refusal(
+        agent
+            .endpoint(at(&agent.own, &address(&agent.own, 250), 300))
+            .await,
+    );
     forget_endpoint(&agent.scene).await?;
-    assert_says(&sentence, &["belongs to another node", "wait until it is gone"]);
+    assert_says(
+        &sentence,
+        &["belongs to another node", "wait until it is gone"],
+    );
     Ok(())
 }
 
@@ -162,7 +213,8 @@ async fn a_token_that_names_no_node_writes_nothing() -> Result<()> {
     let agent = Agent::of_first_worker().await?;
     let token = tokens::token(&agent.scene.client, names::NAMESPACE, names::AGENT, None).await?;
     let client = agent.scene.client_with_token(token).await?;
-    let sentence = refusal(write_endpoint(&client, at(&agent.own, &address(&agent.own, 250), 300)).await);
+    let sentence =
+        refusal(write_endpoint(&client, at(&agent.own, &address(&agent.own, 250), 300)).await);
     assert_says(&sentence, &["names no node"]);
     Ok(())
 }
@@ -173,27 +225,53 @@ async fn a_token_is_worthless_when_its_pod_is_gone() -> Result<()> {
     let pods: Api<Pod> = Api::namespaced(agent.scene.client.clone(), names::NAMESPACE);
     let node = agent.own.metadata.name.clone().context("a name")?;
     let stolen = objects::short_lived_pod(&pods, names::AGENT, &node).await?;
-    let token = tokens::token(&agent.scene.client, names::NAMESPACE, names::AGENT, Some(&stolen)).await?;
+    let token = tokens::token(
+        &agent.scene.client,
+        names::NAMESPACE,
+        names::AGENT,
+        Some(&stolen),
+    )
+    .await?;
     let client = agent.scene.client_with_token(token).await?;
     let read = Api::<CiliumNode>::all(client.clone());
-    read.list(&ListParams::default()).await.context("while the pod exists")?;
+    read.list(&ListParams::default())
+        .await
+        .context("while the pod exists")?;
     objects::delete_now(&pods, &stolen).await?;
     // The API server remembers a token it has accepted for ten seconds.
-    until("the token is refused", Duration::from_secs(20), async || match read.list(&ListParams::default()).await {
-        Err(kube::Error::Api(status)) if status.code == 401 => Ok(Progress::Done(())),
-        other => Ok(Progress::NotYet(format!("{:?}", other.map(|list| list.items.len())))),
-    })
+    until(
+        "the token is refused",
+        Duration::from_secs(20),
+        async || match read.list(&ListParams::default()).await {
+            Err(kube::Error::Api(status)) if status.code == 401 => Ok(Progress::Done(())),
+            other => Ok(Progress::NotYet(format!(
+                "{:?}",
+                other.map(|list| list.items.len())
+            ))),
+        },
+    )
     .await
 }
 
 #[tokio::test]
 async fn an_agent_makes_no_identity_and_deletes_nothing() -> Result<()> {
     let agent = Agent::of_first_worker().await?;
-    let identity = cilium_api::CiliumIdentity::new(cilium_api::NumericIdentity(65_000), cilium_api::LabelSet::default());
+    let identity = cilium_api::CiliumIdentity::new(
+        cilium_api::NumericIdentity(65_000),
+        cilium_api::LabelSet::default(),
+    );
     let identities: Api<cilium_api::CiliumIdentity> = Api::all(agent.client.clone());
-    refusal(identities.create(&kube::api::PostParams::default(), &identity).await);
+    refusal(
+        identities
+            .create(&kube::api::PostParams::default(), &identity)
+            .await,
+    );
     let own = agent.own.metadata.name.clone().context("a name")?;
-    refusal(Api::<CiliumNode>::all(agent.client.clone()).delete(&own, &DeleteParams::default()).await);
+    refusal(
+        Api::<CiliumNode>::all(agent.client.clone())
+            .delete(&own, &DeleteParams::default())
+            .await,
+    );
     let pods: Api<Pod> = Api::namespaced(agent.client.clone(), names::NAMESPACE);
     let pod = agent.pod.metadata.name.clone().context("a name")?;
     refusal(pods.delete(&pod, &DeleteParams::default()).await);

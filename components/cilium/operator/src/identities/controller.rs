@@ -82,7 +82,7 @@ impl Controller for Identities {
     fn written(&mut self, write: &Write) {
         match write {
             Write::CreateIdentity { number, labels } => {
-                self.allocator.made(*number, labels.clone());
+                self.allocator.made(*number, labels.clone(), Instant::now());
             }
             Write::DeleteIdentity(_) => self.metrics.identity_removed(),
             _ => {}

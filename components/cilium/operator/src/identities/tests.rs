@@ -39,9 +39,37 @@ fn an_identity_made_but_not_yet_seen_is_not_made_twice() {
     let mut allocator = Allocator::new(GRACE);
     let wanted = facts(&["web"], &[]);
     for (number, labels) in allocator.step(&wanted, Instant::now()).create {
-        allocator.made(number, labels);
+        allocator.made(number, labels, Instant::now());
     }
     assert_eq!(allocator.step(&wanted, Instant::now()).create, []);
+}
+
+#[test]
+fn an_identity_made_that_never_shows_is_made_again() {
+    let mut allocator = Allocator::new(GRACE);
+    let (wanted, start) = (facts(&["web"], &[]), Instant::now());
+    allocator.step(&wanted, start);
+    allocator.made(number(256), set("web"), start);
+    assert_eq!(
+        allocator.step(&wanted, start + SHOWN_AFTER).create,
+        [(number(256), set("web"))]
+    );
+}
+
+#[test]
+fn an_identity_somebody_deleted_comes_back_under_its_number() {
+    let mut allocator = Allocator::new(GRACE);
+    let there = facts(&["db", "web"], &[(300, "web"), (301, "db")]);
+    allocator.step(&there, Instant::now());
+    let gone = allocator.step(&facts(&["api", "db", "web"], &[]), Instant::now());
+    assert_eq!(
+        gone.create,
+        [
+            (number(301), set("db")),
+            (number(300), set("web")),
+            (number(256), set("api"))
+        ]
+    );
 }
 
 #[test]
@@ -204,7 +232,7 @@ proptest! {
                 prop_assert!(number.is_allocated());
                 prop_assert!(!server.contains_key(&number), "{} twice", number);
                 server.insert(number, labels.clone());
-                allocator.made(number, labels);
+                allocator.made(number, labels, start + Duration::from_secs(i as u64));
             }
             for number in step.delete {
                 prop_assert!(!wanted.contains(&server[&number]));
