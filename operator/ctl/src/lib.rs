@@ -1,1 +1,84 @@
-//! The gloonet command line: status, render, explain, dump.
+//! The `gloonet` command line.
+//!
+//! One file per subcommand. `render` works without a cluster; the others only read, and never read a Secret.
+
+#![forbid(unsafe_code)]
+
+mod age;
+mod dump;
+mod explain;
+mod fetch;
+mod format;
+mod render;
+mod status;
+
+use std::{error::Error, path::PathBuf};
+
+/// Looks at a GlooNetwork and what it installed.
+#[derive(Debug, clap::Parser)]
+#[command(name = "gloonet", version, about, arg_required_else_help = true)]
+pub struct Arguments {
+    /// Kubeconfig to use. Default: the ServiceAccount of a pod, else $KUBECONFIG, else ~/.kube/config.
+    #[arg(long, global = true, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Show how the platform and each component is; with --wait, until all of it is healthy.
+    Status(status::Arguments),
+    /// Print the objects a GlooNetwork leads to, without a cluster.
+    Render(render::Arguments),
+    /// Say what a component is, what it needs, how it is and why.
+    Explain(explain::Arguments),
+    /// Write one archive for a bug report. Secrets are not read, and what looks like one is masked.
+    Dump(dump::Arguments),
+}
+
+/// A subcommand failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("status cannot be shown")]
+    Status(#[source] status::StatusError),
+    #[error("nothing can be rendered")]
+    Render(#[source] render::RenderFileError),
+    #[error("the component cannot be explained")]
+    Explain(#[source] explain::ExplainError),
+    #[error("no archive was written")]
+    Dump(#[source] dump::DumpError),
+}
+
+/// Runs one subcommand; what it has to say goes to standard output, progress to standard error.
+pub async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let kubeconfig = arguments.kubeconfig.as_deref();
+    match arguments.command {
+        Command::Status(given) => status::run(kubeconfig, &given)
+            .await
+            .map_err(Failure::Status),
+        Command::Render(given) => render::run(&given).map_err(Failure::Render),
+        Command::Explain(given) => explain::run(kubeconfig, &given)
+            .await
+            .map_err(Failure::Explain),
+        Command::Dump(given) => dump::run(kubeconfig, &given).await.map_err(Failure::Dump),
+    }
+}
+
+/// An error and all its causes in one line; a cause that the line says already is left out.
+pub fn sentence(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let words = next.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = next.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
