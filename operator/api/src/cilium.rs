@@ -140,6 +140,7 @@ pub struct Ipam {
     #[serde(default = "default_mask_size")]
     #[schemars(range(min = 8, max = 30))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("cilium.ipam.maskSize cannot change: nodes already hold blocks of the old size"))]
+    #[schemars(extend("format" = "int32"))]
     pub mask_size: u8,
 }
 
@@ -169,6 +170,7 @@ pub struct KubernetesService {
     /// TCP port.
     #[serde(default = "default_api_port")]
     #[schemars(range(min = 1))]
+    #[schemars(extend("format" = "int32"))]
     pub port: u16,
 }
 
@@ -183,10 +185,12 @@ pub struct Rollout {
     /// Nodes whose agent may be down at once.
     #[serde(default = "default_max_unavailable")]
     #[schemars(range(min = 1))]
+    #[schemars(extend("format" = "int32"))]
     pub max_unavailable: u16,
     /// Seconds a new agent must stay ready before the next node is touched.
     #[serde(default = "default_soak_seconds")]
     #[schemars(range(max = 3600))]
+    #[schemars(extend("format" = "int32"))]
     pub soak_seconds: u16,
 }
 
@@ -213,6 +217,7 @@ pub struct CiliumOperator {
     /// Pods; one works, the others stand by.
     #[serde(default = "default_replicas")]
     #[schemars(range(min = 1, max = 5))]
+    #[schemars(extend("format" = "int32"))]
     pub replicas: u16,
     /// CPU and memory.
     #[serde(default = "operator_resources")]

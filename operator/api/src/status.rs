@@ -129,6 +129,7 @@ pub struct PlanStatus {
     pub steps: Vec<String>,
     /// Steps not listed.
     #[serde(default)]
+    #[schemars(extend("format" = "int32"))]
     pub more: usize,
 }
 
@@ -172,6 +173,7 @@ pub struct InventoryReference {
     /// Name of the ConfigMap.
     pub name: String,
     /// Objects listed.
+    #[schemars(extend("format" = "int32"))]
     pub objects: usize,
 }
 
@@ -182,7 +184,9 @@ pub struct LastReconcile {
     /// What set it off.
     pub trigger: String,
     /// Objects written or deleted.
+    #[schemars(extend("format" = "int32"))]
     pub changed: usize,
     /// How long it took, in milliseconds.
+    #[schemars(extend("format" = "int64"))]
     pub duration_millis: u64,
 }

@@ -25,6 +25,7 @@ pub struct Gateway {
     /// Pods.
     #[serde(default = "default_replicas")]
     #[schemars(range(min = 1, max = 16))]
+    #[schemars(extend("format" = "int32"))]
     pub replicas: u16,
     /// CPU and memory.
     #[serde(default = "gateway_resources")]

@@ -121,3 +121,9 @@ fn a_mode_is_read_as_it_is_written() {
         serde_json::from_value(json!({"clusterName": "w", "redis": {"mode": "External", "external": {"address": "r:6379"}}})).unwrap();
     assert_eq!(spec.redis.mode, RedisMode::External);
 }
+
+#[test]
+fn every_number_has_a_format_the_api_server_knows() {
+    let text = schema().to_string();
+    assert!(!text.contains("\"format\":\"uint"), "{text}");
+}

@@ -1,1 +1,15 @@
 //! The operator process: arguments, lease, watches, metrics. Decides nothing.
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod controller;
+mod metrics;
+mod reconcile;
+mod schedule;
+mod serve;
+mod startup;
+mod uninstall;
+
+pub use arguments::Arguments;
+pub use startup::{StartupError, run, sentence};

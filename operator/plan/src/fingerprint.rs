@@ -21,6 +21,12 @@ const VOLATILE: [&str; 7] = [
     "uid",
 ];
 
+/// Annotations that the controllers of Deployments and DaemonSets count in.
+const COUNTERS: [&str; 2] = [
+    "deployment.kubernetes.io/revision",
+    "deprecated.daemonset.template.generation",
+];
+
 impl Fingerprint {
     /// Of everything in the value. The order of object keys does not matter.
     pub fn of(value: &Value) -> Self {
@@ -48,8 +54,13 @@ impl Fingerprint {
                 .iter()
                 .filter(|(name, _)| !VOLATILE.contains(&name.as_str()))
             {
-                hash.update(name.as_bytes());
-                feed(value, &mut hash);
+                match (name.as_str(), value) {
+                    ("annotations", Value::Object(annotations)) => notes(annotations, &mut hash),
+                    _ => {
+                        hash.update(name.as_bytes());
+                        feed(value, &mut hash);
+                    }
+                }
             }
         }
         Self::finish(hash)
@@ -74,6 +85,17 @@ impl Fingerprint {
 impl fmt::Display for Fingerprint {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)
+    }
+}
+
+/// Annotations without counters; none at all reads like an empty map.
+fn notes(annotations: &serde_json::Map<String, Value>, hash: &mut Sha256) {
+    for (name, value) in annotations
+        .iter()
+        .filter(|(name, _)| !COUNTERS.contains(&name.as_str()))
+    {
+        text(b"a", name, hash);
+        feed(value, hash);
     }
 }
 
@@ -137,6 +159,21 @@ mod tests {
         assert_ne!(
             Fingerprint::of_content(&plain),
             Fingerprint::of_content(&edited)
+        );
+    }
+
+    #[test]
+    fn the_revision_a_controller_counts_in_an_annotation_is_no_content() {
+        let plain = json!({"metadata": {"name": "a"}});
+        let counted = json!({"metadata": {"name": "a", "annotations": {"deployment.kubernetes.io/revision": "7"}}});
+        let noted = json!({"metadata": {"name": "a", "annotations": {"mine": "7"}}});
+        assert_eq!(
+            Fingerprint::of_content(&plain),
+            Fingerprint::of_content(&counted)
+        );
+        assert_ne!(
+            Fingerprint::of_content(&plain),
+            Fingerprint::of_content(&noted)
         );
     }
 

@@ -14,9 +14,11 @@ pub mod graph;
 pub mod inventory;
 pub mod lint;
 pub mod live;
+pub mod news;
 pub mod object;
 pub mod progress;
 pub mod removal;
+pub mod render;
 pub mod report;
 pub mod step;
 
@@ -29,6 +31,7 @@ pub use fingerprint::Fingerprint;
 pub use inventory::{Entry, Inventory};
 pub use live::{Live, LiveObject};
 pub use object::ObjectKey;
+pub use render::{Paused, Rendered};
 pub use report::{Report, Situation, status};
 pub use step::{Reason, Step};
 

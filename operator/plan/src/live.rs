@@ -22,6 +22,8 @@ pub struct LiveObject {
     pub fingerprint: Fingerprint,
     /// It has a deletion timestamp.
     pub deleting: bool,
+    /// Resource version; grows with every write to the cluster's store.
+    pub version: u64,
 }
 
 impl Live {

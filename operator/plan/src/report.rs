@@ -1,5 +1,6 @@
 //! The whole status, from everything that was learned in one reconcile.
 
+mod leaving;
 mod rows;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ use gloonet_api::{
 use gloonet_catalog::{ComponentId, Input, Refusal};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+pub use leaving::{began, leaving, stays};
 
 use crate::{
     Desired, Inventory, Plan,

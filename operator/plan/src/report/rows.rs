@@ -10,7 +10,12 @@ use crate::{
 };
 
 /// One row per component that is wanted, paused, or not gone yet, in the order they are installed.
+///
+/// Without any accepted input nothing is known anew, and the stored rows stand.
 pub(super) fn components(situation: &Situation<'_>) -> Vec<ComponentStatus> {
+    if situation.desired.components.is_empty() {
+        return situation.previous.components.clone();
+    }
     let order = graph::order(situation.desired).unwrap_or_else(|_| ComponentId::ALL.to_vec());
     order
         .into_iter()
@@ -41,7 +46,11 @@ fn row(situation: &Situation<'_>, id: ComponentId) -> Option<ComponentStatus> {
 
 fn state(situation: &Situation<'_>, component: &DesiredComponent) -> Option<ComponentState> {
     match component.intent {
-        Intent::Paused => Some(ComponentState::Paused),
+        Intent::Paused => {
+            let there = !component.keys().is_empty()
+                || situation.inventory.of(component.id).next().is_some();
+            there.then_some(ComponentState::Paused)
+        }
         Intent::Wanted => {
             let external =
                 component.objects.as_ref().is_ok_and(Vec::is_empty) && component.secrets.is_empty();

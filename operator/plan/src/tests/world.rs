@@ -182,6 +182,7 @@ impl World {
                 uid,
                 fingerprint: desired.clone(),
                 deleting: false,
+                version: 0,
             },
         );
         self.bodies.insert(key.clone(), desired.clone());

@@ -1,0 +1,221 @@
+//! Values of Secrets, from the system's randomness.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
+
+use gloonet_catalog::{KeyUsage, SecretKind};
+use rand::distr::{Alphanumeric, SampleString};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use sha2::{Digest, Sha256};
+
+/// Key of the Secret to value.
+pub(super) type Material = BTreeMap<String, String>;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Clocks of nodes differ; a certificate of this minute must be good everywhere.
+const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+
+/// Everything the Secret must hold. `authority` is certificate and key of the issuer in PEM, for leaves.
+pub(super) fn make(
+    kind: &SecretKind,
+    authority: Option<&(String, String)>,
+) -> Result<Material, rcgen::Error> {
+    complete(kind, authority, None)
+}
+
+/// As [`make`], with the password that exists already.
+pub(super) fn complete(
+    kind: &SecretKind,
+    authority: Option<&(String, String)>,
+    password: Option<String>,
+) -> Result<Material, rcgen::Error> {
+    match kind {
+        SecretKind::Password { username, length } => Ok(login(username, password, *length)),
+        SecretKind::RedisUser {
+            username,
+            rules,
+            length,
+        } => {
+            let mut made = login(username, password, *length);
+            let hash = hex(&Sha256::digest(made["password"].as_bytes()));
+            made.insert(
+                "users.acl".to_owned(),
+                format!("user default off\nuser {username} on #{hash} {rules}\n"),
+            );
+            Ok(made)
+        }
+        SecretKind::Ca { common_name, days } => certificate_authority(common_name, *days),
+        SecretKind::Leaf {
+            common_name,
+            dns_names,
+            usages,
+            days,
+            ..
+        } => match authority {
+            Some((certificate, key)) => {
+                leaf((common_name, dns_names, usages, *days), certificate, key)
+            }
+            None => Err(rcgen::Error::CouldNotParseCertificate),
+        },
+    }
+}
+
+fn login(username: &str, password: Option<String>, length: usize) -> Material {
+    let password = password.unwrap_or_else(|| Alphanumeric.sample_string(&mut rand::rng(), length));
+    [
+        ("username".to_owned(), username.to_owned()),
+        ("password".to_owned(), password),
+    ]
+    .into()
+}
+
+fn certificate_authority(common_name: &str, days: u32) -> Result<Material, rcgen::Error> {
+    let key = KeyPair::generate()?;
+    let mut parameters = dated(CertificateParams::new(Vec::new())?, days);
+    parameters
+        .distinguished_name
+        .push(DnType::CommonName, common_name);
+    // Path length 0: it signs leaves, never another authority (RFC 5280 §4.2.1.9).
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let certificate = parameters.self_signed(&key)?.pem();
+    Ok([
+        ("tls.crt".to_owned(), certificate),
+        ("tls.key".to_owned(), key.serialize_pem()),
+    ]
+    .into())
+}
+
+fn leaf(
+    (common_name, dns_names, usages, days): (&str, &[String], &[KeyUsage], u32),
+    authority: &str,
+    authority_key: &str,
+) -> Result<Material, rcgen::Error> {
+    let issuer = Issuer::from_ca_cert_pem(authority, KeyPair::from_pem(authority_key)?)?;
+    let key = KeyPair::generate()?;
+    let mut parameters = dated(CertificateParams::new(dns_names.to_vec())?, days);
+    parameters
+        .distinguished_name
+        .push(DnType::CommonName, common_name);
+    parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    parameters.use_authority_key_identifier_extension = true;
+    parameters.extended_key_usages = usages
+        .iter()
+        .map(|usage| match usage {
+            KeyUsage::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
+            KeyUsage::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
+        })
+        .collect();
+    let certificate = parameters.signed_by(&key, &issuer)?.pem();
+    Ok([
+        ("tls.crt".to_owned(), certificate),
+        ("tls.key".to_owned(), key.serialize_pem()),
+        ("ca.crt".to_owned(), authority.to_owned()),
+    ]
+    .into())
+}
+
+fn dated(mut parameters: CertificateParams, days: u32) -> CertificateParams {
+    let now = SystemTime::now();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    parameters.not_before = (now - CLOCK_SKEW).into();
+    parameters.not_after = (now + DAY * days).into();
+    parameters
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use x509_parser::{certificate::X509Certificate, extensions::GeneralName, pem::parse_x509_pem};
+
+    use super::*;
+
+    fn parsed(material: &Material, check: impl FnOnce(&X509Certificate<'_>)) {
+        let (_, block) = parse_x509_pem(material["tls.crt"].as_bytes()).unwrap();
+        check(&block.parse_x509().unwrap());
+    }
+
+    fn pair() -> (Material, Material) {
+        let authority = make(
+            &SecretKind::Ca {
+                common_name: "GlooNetwork CA".to_owned(),
+                days: 3650,
+            },
+            None,
+        )
+        .unwrap();
+        let kind = SecretKind::Leaf {
+            ca: "gloonet-ca".to_owned(),
+            common_name: "gateway".to_owned(),
+            dns_names: vec!["gateway.gloo-mesh.svc".to_owned()],
+            usages: vec![KeyUsage::ServerAuth],
+            days: 90,
+        };
+        let signed = make(
+            &kind,
+            Some(&(authority["tls.crt"].clone(), authority["tls.key"].clone())),
+        )
+        .unwrap();
+        (authority, signed)
+    }
+
+    #[test]
+    fn a_leaf_is_signed_by_its_authority_and_carries_it() {
+        let (authority, signed) = pair();
+        assert_eq!(signed["ca.crt"], authority["tls.crt"]);
+        parsed(&authority, |authority| {
+            assert!(authority.is_ca());
+            parsed(&signed, |leaf| {
+                leaf.verify_signature(Some(authority.public_key())).unwrap();
+                assert!(!leaf.is_ca());
+                let names = leaf.subject_alternative_name().unwrap().unwrap();
+                assert_eq!(
+                    names.value.general_names,
+                    [GeneralName::DNSName("gateway.gloo-mesh.svc")]
+                );
+                let usage = leaf.extended_key_usage().unwrap().unwrap().value;
+                assert!(usage.server_auth && !usage.client_auth);
+            });
+        });
+    }
+
+    #[test]
+    fn two_leaves_never_share_a_key() {
+        let (_, first) = pair();
+        let (_, second) = pair();
+        assert_ne!(first["tls.key"], second["tls.key"]);
+    }
+
+    #[test]
+    fn a_redis_user_gets_an_acl_file_without_the_password_in_it() {
+        let kind = SecretKind::RedisUser {
+            username: "gloonet".to_owned(),
+            rules: "~* +@all".to_owned(),
+            length: 32,
+        };
+        let made = make(&kind, None).unwrap();
+        assert_eq!(made["password"].len(), 32);
+        assert!(!made["users.acl"].contains(&made["password"]));
+        assert!(made["users.acl"].starts_with("user default off\nuser gloonet on #"));
+    }
+
+    #[test]
+    fn a_missing_acl_file_is_made_for_the_password_that_exists() {
+        let kind = SecretKind::RedisUser {
+            username: "gloonet".to_owned(),
+            rules: "~* +@all".to_owned(),
+            length: 32,
+        };
+        let made = complete(&kind, None, Some("kept".to_owned())).unwrap();
+        assert_eq!(made["password"], "kept");
+        assert!(made["users.acl"].contains(&hex(&Sha256::digest(b"kept"))));
+    }
+}

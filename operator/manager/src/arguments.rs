@@ -1,0 +1,79 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Parser, ValueEnum};
+use tracing_subscriber::{EnvFilter, fmt};
+
+/// Installs, gates, repairs and removes the network platform that GlooNetwork default describes.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "gloonet-operator", version)]
+pub struct Arguments {
+    /// Connect with this kubeconfig instead of the pod's ServiceAccount.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Listen here for /metrics.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9464")]
+    pub metrics_address: SocketAddr,
+    /// Listen here for /healthz and /readyz.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9465")]
+    pub health_address: SocketAddr,
+    /// Name of this replica in the Lease; must differ between replicas.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "POD_NAME",
+        default_value = "gloonet-operator"
+    )]
+    pub identity: String,
+    /// Host of the API server as pods on the node network reach it; GlooNetwork may name another one.
+    #[arg(long, value_name = "HOST", env = "KUBERNETES_SERVICE_HOST")]
+    pub api_server_host: Option<String>,
+    /// Port to go with it.
+    #[arg(
+        long,
+        value_name = "PORT",
+        env = "KUBERNETES_SERVICE_PORT",
+        default_value_t = 443
+    )]
+    pub api_server_port: u16,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value_t = LogFormat::Json)]
+    pub log_format: LogFormat,
+    /// What is logged: a level, or tracing directives such as `info,gloonet_cluster=debug`.
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "GLOONET_LOG",
+        default_value = "info"
+    )]
+    pub log_level: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// For reading.
+    Text,
+}
+
+impl Arguments {
+    /// Sends log lines to standard error from now on.
+    pub fn start_logging(&self) {
+        let filter = EnvFilter::try_new(&self.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
+        let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match self.log_format {
+            LogFormat::Json => lines.json().flatten_event(true).init(),
+            LogFormat::Text => lines.init(),
+        }
+    }
+
+    /// Host and port of the API server, if they are known.
+    pub fn api_server(&self) -> Option<(String, u16)> {
+        self.api_server_host
+            .clone()
+            .map(|host| (host, self.api_server_port))
+    }
+}

@@ -1,0 +1,109 @@
+//! The two listeners: metrics for Prometheus, health for the kubelet.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+};
+
+use axum::{Router, http::StatusCode, routing::get};
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{metrics::Metrics, startup::StartupError};
+
+/// A loop that has not turned for this long hangs.
+const HANGS_AFTER_SECONDS: i64 = 120;
+
+/// What the kubelet is told.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse {
+    /// The API server has answered at least once.
+    ready: AtomicBool,
+    /// When the loop last turned, in seconds since 1970; 0 while there is no loop (a replica that stands by).
+    turned: AtomicI64,
+}
+
+impl Pulse {
+    pub(crate) fn is_ready(&self) {
+        self.ready.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn turn(&self) {
+        self.turned
+            .store(Timestamp::now().as_second(), Ordering::Relaxed);
+    }
+
+    fn hangs(&self) -> bool {
+        let turned = self.turned.load(Ordering::Relaxed);
+        turned != 0 && Timestamp::now().as_second() - turned > HANGS_AFTER_SECONDS
+    }
+}
+
+/// Serves until `stop`.
+pub(crate) async fn metrics(
+    address: SocketAddr,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) -> Result<(), StartupError> {
+    const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let text = move || {
+        let text = metrics.text();
+        async move { ([(axum::http::header::CONTENT_TYPE, OPENMETRICS)], text) }
+    };
+    serve(address, Router::new().route("/metrics", get(text)), stop).await
+}
+
+/// Serves until `stop`.
+pub(crate) async fn health(
+    address: SocketAddr,
+    pulse: Arc<Pulse>,
+    stop: CancellationToken,
+) -> Result<(), StartupError> {
+    let alive = Arc::clone(&pulse);
+    let router = Router::new()
+        .route(
+            "/healthz",
+            get(async move || answer(!alive.hangs(), "the loop hangs")),
+        )
+        .route(
+            "/readyz",
+            get(async move || {
+                answer(
+                    pulse.ready.load(Ordering::Relaxed),
+                    "the API server has not answered yet",
+                )
+            }),
+        );
+    serve(address, router, stop).await
+}
+
+fn answer(good: bool, why: &'static str) -> (StatusCode, &'static str) {
+    if good {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, why)
+    }
+}
+
+async fn serve(
+    address: SocketAddr,
+    router: Router,
+    stop: CancellationToken,
+) -> Result<(), StartupError> {
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| StartupError::Listen { address, source })?;
+    tokio::spawn(async move {
+        let served = axum::serve(listener, router)
+            .with_graceful_shutdown(stop.cancelled_owned())
+            .await;
+        if let Err(error) = served {
+            tracing::error!(%error, %address, "listener failed");
+        }
+    });
+    Ok(())
+}

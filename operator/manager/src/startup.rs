@@ -1,0 +1,134 @@
+//! From arguments to a working operator, and back to nothing.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use gloonet_cluster::{Cluster, ConnectError, ElectionError, Fault};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    arguments::Arguments,
+    controller::Controller,
+    metrics::Metrics,
+    serve::{self, Pulse},
+};
+
+/// Pause before the stored inventory is asked for again.
+const RETRY: Duration = Duration::from_secs(3);
+
+/// The operator cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum StartupError {
+    #[error("no connection to a cluster")]
+    Connect(#[source] ConnectError),
+    #[error("cannot listen on {address}")]
+    Listen {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+    #[error("cannot receive signals")]
+    Signals(#[source] std::io::Error),
+    #[error("this replica may not work any more")]
+    Lease(#[source] ElectionError),
+    #[error("what the operator made before cannot be known")]
+    Inventory(#[source] Fault),
+}
+
+/// An error with its causes, in one line.
+pub fn sentence(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", sentence(source)),
+        None => error.to_string(),
+    }
+}
+
+/// Runs until SIGTERM, SIGINT, or the loss of the Lease.
+pub async fn run(arguments: Arguments) -> Result<(), StartupError> {
+    // An error only says that a provider is there already.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let (metrics, pulse, stop) = (
+        Arc::new(Metrics::new()),
+        Arc::new(Pulse::default()),
+        CancellationToken::new(),
+    );
+    serve::metrics(
+        arguments.metrics_address,
+        Arc::clone(&metrics),
+        stop.clone(),
+    )
+    .await?;
+    serve::health(arguments.health_address, Arc::clone(&pulse), stop.clone()).await?;
+    stop_on_signals(&stop)?;
+    let meter: Arc<dyn gloonet_cluster::Meter> = Arc::clone(&metrics) as _;
+    let cluster = Cluster::connect(arguments.kubeconfig.as_deref(), meter)
+        .await
+        .map_err(StartupError::Connect)?;
+    let result = lead(&arguments, &cluster, &metrics, &pulse, &stop).await;
+    stop.cancel();
+    result
+}
+
+async fn lead(
+    arguments: &Arguments,
+    cluster: &Cluster,
+    metrics: &Arc<Metrics>,
+    pulse: &Arc<Pulse>,
+    stop: &CancellationToken,
+) -> Result<(), StartupError> {
+    let election = cluster.election(&arguments.identity);
+    tracing::info!(
+        identity = arguments.identity,
+        version = env!("CARGO_PKG_VERSION"),
+        "waiting for the lease"
+    );
+    tokio::select! {
+        () = election.win(|| pulse.is_ready()) => {}
+        () = stop.cancelled() => return Ok(()),
+    }
+    tracing::info!("this replica works");
+    metrics.leads(true);
+    let work = async {
+        let hands = loop {
+            match cluster.hands().await {
+                Ok(hands) => break hands,
+                Err(fault @ Fault::Inventory { .. }) => return Err(StartupError::Inventory(fault)),
+                Err(fault) => {
+                    tracing::warn!(error = sentence(&fault), "the inventory cannot be read yet")
+                }
+            }
+            tokio::time::sleep(RETRY).await;
+        };
+        Controller::new(
+            cluster.clone(),
+            hands,
+            arguments,
+            Arc::clone(metrics),
+            Arc::clone(pulse),
+        )
+        .run(stop)
+        .await;
+        Ok(())
+    };
+    let result = tokio::select! {
+        lost = election.keep() => return Err(StartupError::Lease(lost)),
+        result = work => result,
+    };
+    metrics.leads(false);
+    election.release().await;
+    tracing::info!("stopped");
+    result
+}
+
+fn stop_on_signals(stop: &CancellationToken) -> Result<(), StartupError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartupError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartupError::Signals)?;
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.cancel();
+    });
+    Ok(())
+}

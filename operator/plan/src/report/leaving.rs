@@ -1,0 +1,129 @@
+//! The status while everything is being taken away.
+
+use gloonet_api::{
+    GlooNetworkStatus,
+    status::{ComponentHealth, ComponentState, ComponentStatus},
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use crate::{ObjectKey, removal::Uninstall};
+
+/// Status during an uninstall. When the removal of a component began is kept in its row, so the clock survives a restart.
+pub fn leaving(
+    previous: &GlooNetworkStatus,
+    generation: Option<i64>,
+    look: &Uninstall,
+    now: Timestamp,
+) -> GlooNetworkStatus {
+    let components: Vec<_> = look
+        .left
+        .iter()
+        .map(|name| row(previous, look, name, now))
+        .collect();
+    let kept = stays(&look.kept);
+    let message = match &look.current {
+        Some(current) => format!("removing {current}, {} to go{kept}", look.left.len()),
+        None => format!("everything is removed{kept}"),
+    };
+    let mut status = previous.clone();
+    status.observed_generation = generation;
+    status.conditions = [
+        ("Available", "False"),
+        ("Progressing", "True"),
+        ("Degraded", "False"),
+        ("Upgradeable", "False"),
+        ("Paused", "False"),
+    ]
+    .map(|(kind, value)| condition(&previous.conditions, kind, value, &message, generation, now))
+    .into();
+    status.message = message;
+    status.components = components;
+    status.plan = None;
+    status
+}
+
+/// What stays after the uninstall, as the end of a sentence.
+pub fn stays(kept: &[ObjectKey]) -> String {
+    if kept.is_empty() {
+        return String::new();
+    }
+    let count = |kind: &str| kept.iter().filter(|key| key.kind == kind).count();
+    let definitions = count("CustomResourceDefinition");
+    let mut named: Vec<String> = kept
+        .iter()
+        .filter(|key| key.kind != "CustomResourceDefinition")
+        .map(ToString::to_string)
+        .collect();
+    if definitions > 0 {
+        named.push(format!(
+            "{definitions} CustomResourceDefinitions with the objects people made of them"
+        ));
+    }
+    format!("; these stay: {}", named.join(", "))
+}
+
+/// When the removal of a component began.
+pub fn began(previous: &GlooNetworkStatus, name: &str) -> Option<Timestamp> {
+    let row = previous.components.iter().find(|row| row.name == name)?;
+    let going = row.state == ComponentState::Removing && row.health == ComponentHealth::Progressing;
+    row.since.as_ref().filter(|_| going).map(|since| since.0)
+}
+
+fn row(
+    previous: &GlooNetworkStatus,
+    look: &Uninstall,
+    name: &str,
+    now: Timestamp,
+) -> ComponentStatus {
+    let last = previous.components.iter().find(|row| row.name == name);
+    let going = look.current.as_deref() == Some(name);
+    let (health, message) = if going {
+        (
+            ComponentHealth::Progressing,
+            "its objects are being deleted".to_owned(),
+        )
+    } else {
+        (
+            ComponentHealth::Waiting,
+            format!(
+                "goes after {}",
+                look.current.as_deref().unwrap_or("the others")
+            ),
+        )
+    };
+    let same = last.filter(|row| row.health == health && row.state == ComponentState::Removing);
+    let since = same.and_then(|row| row.since.clone()).unwrap_or(Time(now));
+    ComponentStatus {
+        name: name.to_owned(),
+        version: last.map(|row| row.version.clone()).unwrap_or_default(),
+        state: ComponentState::Removing,
+        health,
+        message,
+        since: Some(since.clone()),
+        updated: Some(since),
+        ready: 0,
+        desired: 0,
+    }
+}
+
+fn condition(
+    previous: &[Condition],
+    kind: &str,
+    value: &str,
+    message: &str,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Condition {
+    let last = previous
+        .iter()
+        .find(|one| one.type_ == kind && one.status == value);
+    Condition {
+        type_: kind.to_owned(),
+        status: value.to_owned(),
+        reason: "Uninstalling".to_owned(),
+        message: message.to_owned(),
+        observed_generation: generation,
+        last_transition_time: last.map_or(Time(now), |last| last.last_transition_time.clone()),
+    }
+}
