@@ -18,8 +18,15 @@ impl Archive {
 
     /// Takes note of what could not be read.
     pub(super) fn fail(&mut self, what: &str, error: &dyn std::error::Error) {
-        self.errors
-            .push_str(&format!("{what}: {}\n", crate::sentence(error)));
+        let line = [
+            what,
+            ": ",
+            &crate::sentence(error),
+            "
+",
+        ]
+        .concat();
+        self.errors.push_str(&line);
     }
 
     pub(super) fn len(&self) -> usize {
