@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    arch, bench, bundle, down, ebpf, gate, generate, image, lock, logs, nix, programs, up,
+    arch, bench, bundle, deny, down, ebpf, gate, generate, image, lock, logs, nix, programs, up,
 };
 
 #[derive(Debug, Parser)]
@@ -37,6 +37,8 @@ enum Task {
     Image(image::Arguments),
     /// Hold the workspace to the table of allowed edges, sizes and names.
     Arch(arch::Arguments),
+    /// Hold the dependencies to deny.toml: licences, bans, sources.
+    Deny(deny::Arguments),
     /// Write the CRDs, the API reference and the bundle from the code, or compare them.
     Gen(generate::Arguments),
     /// Build the kernel programs' object, or compare it with the committed one.
@@ -60,6 +62,7 @@ pub fn run() -> Result<()> {
         Task::Programs(arguments) => programs::run(&arguments),
         Task::Image(arguments) => image::run(&arguments),
         Task::Arch(arguments) => arch::run(&arguments),
+        Task::Deny(arguments) => deny::run(&arguments),
         Task::Gen(arguments) => generate::run(&arguments),
         Task::Ebpf(arguments) => ebpf::run(&arguments),
         Task::Bundle(arguments) => bundle::run(&arguments),

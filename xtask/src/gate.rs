@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::progress::human;
-use crate::{arch, ebpf, generate, nix, programs};
+use crate::{arch, deny, ebpf, generate, nix, programs};
 use tally::Tally;
 
 /// Arguments of `./dev test`.
@@ -93,6 +93,7 @@ fn sources(report: &mut Report) {
     report.gate("Cargo.lock", |_| cargo::lock_is_current());
     report.gate("format", |_| cargo::format());
     report.gate("clippy", |_| cargo::clippy());
+    report.gate("dependencies", |_| deny::run(&deny::Arguments {}));
     report.gate("architecture", |_| arch::run(&arch::Arguments {}));
     report.gate("generated files, bundle", |_| {
         generate::run(&generate::Arguments { check: true })

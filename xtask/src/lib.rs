@@ -4,6 +4,7 @@ pub mod arch;
 pub mod bench;
 pub mod bundle;
 pub mod cli;
+pub mod deny;
 pub mod digest;
 pub mod down;
 pub mod ebpf;
