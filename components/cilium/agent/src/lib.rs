@@ -22,6 +22,7 @@ pub mod logfmt;
 pub mod metrics;
 pub mod nodes;
 pub mod publish;
+mod range;
 pub mod restore;
 pub mod run;
 pub mod services;

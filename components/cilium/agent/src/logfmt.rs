@@ -17,12 +17,12 @@ pub fn start(debug: bool) {
     } else {
         LevelFilter::INFO
     };
-    // The clients' own chatter is no help to an administrator.
+    // The client logs each failed connection as an error; the watches say once what that means.
     let filter = tracing_subscriber::filter::Targets::new()
         .with_default(LevelFilter::WARN)
         .with_target("cilium_agent", level)
         .with_target("datapath", level)
-        .with_target("kube_client", LevelFilter::ERROR);
+        .with_target("kube_client", LevelFilter::OFF);
     let layer = tracing_subscriber::fmt::layer()
         .event_format(Logfmt)
         .with_writer(std::io::stderr);

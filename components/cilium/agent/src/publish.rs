@@ -21,16 +21,23 @@ pub const POLICY_ANNOTATION: &str = "gloonetwork.io/policy-enforcement";
 pub const POLICY_DISABLED: &str = "disabled";
 
 /// The node as the agent may describe it: never its podCIDRs, which are the operator's to give.
+///
+/// `running` is the range the agent runs with or ran with; it is said even when `given`, the object's podCIDRs, are gone.
+/// The router's address is only said inside them, as the admission policy demands.
 pub fn cilium_node(
     name: &str,
     ip: Ipv4Addr,
-    running: Option<(Ipv4Net, Ipv4Addr)>,
+    running: Option<Ipv4Net>,
+    router: Option<Ipv4Addr>,
+    given: &[Ipv4Net],
     boot_id: &str,
 ) -> Value {
     let mut annotations = json!({POLICY_ANNOTATION: POLICY_DISABLED});
-    let mut addresses = vec![json!({"type": "InternalIP", "ip": ip})];
-    if let Some((cidr, router)) = running {
+    if let Some(cidr) = running {
         annotations[POD_CIDR_ANNOTATION] = json!(cidr);
+    }
+    let mut addresses = vec![json!({"type": "InternalIP", "ip": ip})];
+    if let Some(router) = router.filter(|router| given.iter().any(|cidr| cidr.contains(router))) {
         addresses.push(json!({"type": "CiliumInternalIP", "ip": router}));
     }
     json!({
@@ -134,20 +141,26 @@ mod tests {
         assert_eq!(cilium_endpoint(&endpoint(""), NODE), None);
     }
 
+    const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 1);
+
     #[test]
-    fn the_agent_never_writes_its_pod_cidrs_and_its_router_only_once_it_has_one() {
-        let early = cilium_node("worker-1", NODE, None, "b");
-        assert_eq!(early["spec"]["addresses"].as_array().unwrap().len(), 1);
-        let running = (
-            "10.244.1.0/24".parse().unwrap(),
-            Ipv4Addr::new(10, 244, 1, 1),
-        );
-        let late = cilium_node("worker-1", NODE, Some(running), "b");
-        assert_eq!(late["spec"]["addresses"][1]["type"], "CiliumInternalIP");
+    fn the_agent_never_writes_its_pod_cidrs_and_its_router_only_inside_them() {
+        let cidr: Ipv4Net = "10.244.1.0/24".parse().unwrap();
+        let written = cilium_node("worker-1", NODE, Some(cidr), Some(ROUTER), &[cidr], "b");
+        assert_eq!(written["spec"]["addresses"][1]["type"], "CiliumInternalIP");
+        assert!(written["spec"].get("ipam").is_none());
+        let other = "10.244.9.0/24".parse().unwrap();
+        let moved = cilium_node("worker-1", NODE, Some(cidr), Some(ROUTER), &[other], "b");
+        assert_eq!(moved["spec"]["addresses"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_node_whose_object_was_deleted_still_says_which_range_its_pods_have() {
+        let cidr: Ipv4Net = "10.244.1.0/24".parse().unwrap();
+        let written = cilium_node("worker-1", NODE, Some(cidr), Some(ROUTER), &[], "b");
         assert_eq!(
-            late["metadata"]["annotations"][POD_CIDR_ANNOTATION],
+            written["metadata"]["annotations"][POD_CIDR_ANNOTATION],
             "10.244.1.0/24"
         );
-        assert!(late["spec"].get("ipam").is_none());
     }
 }

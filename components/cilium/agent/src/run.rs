@@ -1,15 +1,12 @@
 //! From nothing to a serving agent, and back.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use cilium_api::CiliumNode;
-use cilium_cni::error::chain;
 use datapath::Datapath;
 use datapath::link::Netlink;
-use k8s_openapi::api::core::v1::Node;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -19,16 +16,11 @@ use crate::bell::Bells;
 use crate::config::{Arguments, Config, ConfigError};
 use crate::endpoints::Endpoints;
 use crate::health::Progress;
-use crate::ipam::{Pool, router_address};
+use crate::ipam::Pool;
 use crate::kubernetes::{Kubernetes, KubernetesError, OwnPod, Readers, Watched};
 use crate::metrics::Metrics;
-use crate::publish::cilium_node;
 use crate::store::{NodeState, Store, StoreError};
-use crate::{api, health, metrics, restore, task};
-
-const RETRY: Duration = Duration::from_secs(1);
-/// After this long without the API server a restarted agent goes on with what it knew.
-const API_PATIENCE: Duration = Duration::from_secs(8);
+use crate::{api, health, metrics, range, restore, task};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -61,14 +53,14 @@ pub enum RunError {
 }
 
 /// What start-up finds out before there is an [`Agent`].
-struct Start {
-    arguments: Arguments,
-    config: Config,
-    node: String,
-    kubernetes: Kubernetes,
-    store: Store,
-    progress: Progress,
-    boot_id: String,
+pub(crate) struct Start {
+    pub(crate) arguments: Arguments,
+    pub(crate) config: Config,
+    pub(crate) node: String,
+    pub(crate) kubernetes: Kubernetes,
+    pub(crate) store: Store,
+    pub(crate) progress: Progress,
+    pub(crate) boot_id: String,
 }
 
 /// Returns when a signal ends the agent; pods keep their network, since programs and maps are pinned.
@@ -121,8 +113,8 @@ async fn serve(
     let readers = Readers::default();
     let watched = Arc::new(Watched::new(&readers));
     start.kubernetes.watch(&watched, &start.node, tasks);
-    let (ip, given) = wait_for_range(&start, &watched).await?;
-    let agent = build(&start, &watched, &readers, ip, given).await?;
+    let given = range::wait(&start, &watched).await?;
+    let agent = build(&start, &watched, &readers, given).await?;
     operate(&start, agent, &readers, metrics, tasks).await
 }
 
@@ -143,130 +135,14 @@ async fn listen_http(
     Ok(())
 }
 
-/// The node's address and state. Asks the API server; one that does not answer makes an agent that ran before go on.
-async fn wait_for_range(
-    start: &Start,
-    watched: &Watched,
-) -> Result<(Ipv4Addr, NodeState), RunError> {
-    let began = std::time::Instant::now();
-    let kept = start.store.node();
-    let mut announced = false;
-    loop {
-        if let (Some(ip), Some(state), true) = (
-            start.arguments.node_ip,
-            &kept,
-            began.elapsed() > API_PATIENCE && !watched.nodes.synced(),
-        ) {
-            tracing::warn!(
-                "API server does not answer; going on with what was known before the restart"
-            );
-            return Ok((ip, state.clone()));
-        }
-        match ask(start, watched, kept.as_ref(), &mut announced).await {
-            Ok(Some(found)) => return Ok(found),
-            Ok(None) => {}
-            Err(error) => start.progress.waiting(&chain(&error)),
-        }
-        tokio::time::sleep(RETRY / 4).await;
-    }
-}
-
-async fn ask(
-    start: &Start,
-    watched: &Watched,
-    kept: Option<&NodeState>,
-    announced: &mut bool,
-) -> Result<Option<(Ipv4Addr, NodeState)>, RunError> {
-    let ip = match start.arguments.node_ip {
-        Some(ip) => ip,
-        None => match internal_ip(&start.kubernetes.node(&start.node).await?) {
-            Some(ip) => ip,
-            None => {
-                start
-                    .progress
-                    .waiting("waiting for the kubelet to give this Node an InternalIP");
-                return Ok(None);
-            }
-        },
-    };
-    if !watched.nodes.synced() {
-        start.progress.waiting(
-            "waiting for the API server to list CiliumNodes; the GlooNetwork operator makes their CRD",
-        );
-        return Ok(None);
-    }
-    let seen = watched.nodes.get("", &start.node);
-    if seen.is_none() || !*announced {
-        let running = kept.and_then(|state| Some((*state.pod_cidrs.first()?, state.router)));
-        // The router's address only once the ranges it lies in are there.
-        let has_cidrs = seen
-            .as_deref()
-            .is_some_and(|node| node.pod_cidrs().next().is_some());
-        let mut object = cilium_node(&start.node, ip, running, &start.boot_id);
-        if !has_cidrs && let Some(addresses) = object["spec"]["addresses"].as_array_mut() {
-            addresses.truncate(1);
-        }
-        start
-            .kubernetes
-            .apply_cilium_node(&start.node, &object)
-            .await?;
-        *announced = true;
-    }
-    Ok(decide(start, seen.as_deref(), kept)?.map(|state| (ip, state)))
-}
-
-/// `None`: the operator has not given a range yet.
-fn decide(
-    start: &Start,
-    seen: Option<&CiliumNode>,
-    kept: Option<&NodeState>,
-) -> Result<Option<NodeState>, RunError> {
-    let cidrs: Vec<_> = seen
-        .into_iter()
-        .flat_map(CiliumNode::pod_cidrs)
-        .map(|cidr| cidr.trunc())
-        .collect();
-    if cidrs.is_empty() {
-        start.progress.waiting(&format!(
-            "waiting for cilium-operator to give CiliumNode {} its podCIDRs",
-            start.node
-        ));
-        return Ok(None);
-    }
-    if let Some(state) = kept.filter(|state| state.pod_cidrs == cidrs) {
-        return Ok(Some(state.clone()));
-    }
-    let held: Vec<Ipv4Addr> = restore::load(&start.store)
-        .endpoints
-        .iter()
-        .map(|endpoint| endpoint.ip)
-        .collect();
-    let router = router_address(&cidrs, &held).ok_or_else(|| RunError::NoRouter(cidrs.clone()))?;
-    let state = NodeState {
-        pod_cidrs: cidrs,
-        router,
-    };
-    start.store.write_node(&state)?;
-    Ok(Some(state))
-}
-
-fn internal_ip(node: &Node) -> Option<Ipv4Addr> {
-    let addresses = node.status.as_ref()?.addresses.as_ref()?;
-    addresses
-        .iter()
-        .filter(|address| address.type_ == "InternalIP")
-        .find_map(|address| address.address.parse().ok())
-}
-
 async fn build(
     start: &Start,
     watched: &Arc<Watched>,
     readers: &Readers,
-    ip: Ipv4Addr,
     given: NodeState,
 ) -> Result<Arc<Agent>, RunError> {
     start.progress.waiting("loading the datapath");
-    let settings = datapath_config(start, ip, &given);
+    let settings = datapath_config(start, &given);
     let opened = blocking(move || datapath::Kernel::open(settings)).await;
     let kernel = opened
         .ok_or(RunError::Part("loading the datapath"))?
@@ -281,13 +157,13 @@ async fn build(
         });
     let own = Own {
         name: start.node.clone(),
-        ip,
+        ip: given.ip,
         router: given.router,
         pod_cidrs: given.pod_cidrs,
         cluster: start.config.cluster_name.clone(),
         mtu: datapath.pod_mtu(),
     };
-    tracing::info!(%ip, router = %own.router, cidrs = ?own.pod_cidrs, mtu = own.mtu, "Datapath is loaded");
+    tracing::info!(ip = %own.ip, router = %own.router, cidrs = ?own.pod_cidrs, mtu = own.mtu, "Datapath is loaded");
     let endpoints = Endpoints::new(pool, datapath.clone(), start.store.clone(), changed, nonce);
     Ok(Arc::new(Agent::new(
         own,
@@ -298,7 +174,7 @@ async fn build(
     )))
 }
 
-fn datapath_config(start: &Start, ip: Ipv4Addr, given: &NodeState) -> datapath::Config {
+fn datapath_config(start: &Start, given: &NodeState) -> datapath::Config {
     let pools = if start.config.pools.is_empty() {
         &given.pod_cidrs
     } else {
@@ -307,7 +183,7 @@ fn datapath_config(start: &Start, ip: Ipv4Addr, given: &NodeState) -> datapath::
     datapath::Config {
         bpffs: start.arguments.bpf_root.clone(),
         cgroup_root: cgroup2_root(&start.arguments.cgroup_root),
-        node_ip: ip,
+        node_ip: given.ip,
         router_ip: given.router,
         pod_cidr: given.pod_cidrs.first().copied().unwrap_or_default(),
         native_cidrs: pools.clone(),

@@ -40,6 +40,7 @@ pub enum StoreError {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct NodeState {
+    pub ip: Ipv4Addr,
     pub pod_cidrs: Vec<Ipv4Net>,
     pub router: Ipv4Addr,
 }
@@ -182,6 +183,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let node = NodeState {
+            ip: Ipv4Addr::new(172, 30, 0, 11),
             pod_cidrs: vec!["10.244.1.0/24".parse().unwrap()],
             router: Ipv4Addr::new(10, 244, 1, 1),
         };

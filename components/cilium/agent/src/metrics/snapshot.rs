@@ -34,6 +34,12 @@ impl Collector for Snapshot {
                 MetricType::Gauge
             };
             let mut family = encoder.encode_descriptor(metric.name, metric.help, None, kind)?;
+            if let [(labels, value)] = metric.series.as_slice()
+                && labels.is_empty()
+            {
+                ConstGauge::new(*value).encode(family)?;
+                continue;
+            }
             for (labels, value) in &metric.series {
                 let one = family.encode_family(labels)?;
                 if metric.counter {

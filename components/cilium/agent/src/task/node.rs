@@ -7,6 +7,7 @@ use cilium_api::CiliumNode;
 use crate::agent::Agent;
 use crate::bell::Bell;
 use crate::publish::cilium_node;
+use crate::range::given;
 use crate::task::{REPAIR, RETRY};
 
 /// Ends only when the agent has to start anew; the sentence says why.
@@ -28,12 +29,15 @@ pub async fn run(agent: Arc<Agent>, bell: Bell, boot_id: String) -> String {
 }
 
 async fn write(agent: &Agent, seen: Option<&CiliumNode>, boot_id: &str) -> Option<String> {
-    // The router lies inside the podCIDRs, so it is written once the operator has given them (again).
-    let has_cidrs = seen.is_some_and(|node| node.pod_cidrs().next().is_some());
-    let running = has_cidrs
-        .then(|| Some((*agent.own.pod_cidrs.first()?, agent.own.router)))
-        .flatten();
-    let desired = cilium_node(&agent.own.name, agent.own.ip, running, boot_id);
+    let own = &agent.own;
+    let desired = cilium_node(
+        &own.name,
+        own.ip,
+        own.pod_cidrs.first().copied(),
+        Some(own.router),
+        &given(seen),
+        boot_id,
+    );
     if seen.is_some_and(|node| says(node, &desired)) {
         return None;
     }
@@ -58,7 +62,7 @@ fn says(node: &CiliumNode, desired: &serde_json::Value) -> bool {
 
 /// Another range than the one the pods have addresses from.
 fn moved(agent: &Agent, node: &CiliumNode) -> Option<String> {
-    let given: Vec<_> = node.pod_cidrs().collect();
+    let given = given(Some(node));
     if given.is_empty() || given == agent.own.pod_cidrs {
         return None;
     }
