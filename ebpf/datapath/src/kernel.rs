@@ -43,7 +43,6 @@ pub struct Kernel {
 struct State {
     netlink: Netlink,
     maps: Maps,
-    attachments: Attachments,
     generations: Generations,
 }
 
@@ -60,14 +59,14 @@ impl Kernel {
         let (maps, programs) = object::load(&config, &pins, devices.tunnel.index)?;
         let generations = services::Generations::read(&maps)?;
         let attachments = Attachments::new(pins, programs);
+        attachments.node(&config, &devices)?;
+        attachments.pods(&mut netlink, &devices)?;
         let mut state = State {
             netlink,
             maps,
-            attachments,
             generations,
         };
         ips::set_native(&mut state.maps, &config)?;
-        state.attachments.node(&config, &devices)?;
         endpoints::take_over(&mut state)?;
         Ok(Self {
             config,

@@ -3,6 +3,7 @@
 //! Blocking and without shelling out: a request is a system call of some tens of microseconds, and a plugin that lives for ten
 //! milliseconds should not start a runtime for it.
 
+mod block;
 pub(crate) mod message;
 mod netlink;
 mod pod;
@@ -10,4 +11,5 @@ mod pod;
 pub use netlink::{Error, Link, Netlink, Route};
 pub use pod::{
     PodLink, PodLinkReport, PodLinkSpec, create_pod_link, delete_pod_link, inspect_pod_link,
+    settle_pod_link,
 };

@@ -19,6 +19,8 @@ const TUNNEL_OVERHEAD: u32 = 50;
 pub(super) struct Devices {
     /// `cilium_host`: where the host's routes to pods of other nodes lead.
     pub(super) host: Link,
+    /// `cilium_net`, its other end, where nothing arrives.
+    pub(super) host_peer: Link,
     /// `cilium_vxlan`.
     pub(super) tunnel: Link,
     /// Devices to the outside.
@@ -52,8 +54,12 @@ pub(super) fn prepare(netlink: &mut Netlink, config: &Config) -> Result<Devices,
     };
     let host = set_up("set up cilium_host", &host)?;
     let tunnel = set_up("set up cilium_vxlan", &tunnel)?;
+    let host_peer = set_up("find cilium_net", &|netlink, _, _| {
+        existing(netlink, HOST_PEER)
+    })?;
     let devices = Devices {
         host,
+        host_peer,
         tunnel,
         outside,
         pod_mtu,
@@ -161,6 +167,9 @@ pub(super) fn pod_route(devices: &Devices, range: Ipv4Net) -> Route {
 pub(super) fn remove_all() -> Result<(), Error> {
     let remove = || -> Result<(), link::Error> {
         let mut netlink = Netlink::new()?;
+        for ifindex in netlink.bound_to_block()? {
+            netlink.unbind_from_block(ifindex)?;
+        }
         for name in [HOST, TUNNEL] {
             netlink.delete(name)?;
         }

@@ -18,7 +18,14 @@ pub(super) fn upsert(state: &mut State, endpoint: &Endpoint) -> Result<(), Error
         .set(&endpoint.ifindex, &source(endpoint))?;
     maps.cilium_lxc
         .set(&address(endpoint.ip), &entry(endpoint))?;
-    state.attachments.endpoint(endpoint.ifindex)?;
+    let network = |source| Error::Network {
+        operation: format!("connect endpoint {} ({})", endpoint.id, endpoint.ip),
+        source,
+    };
+    state
+        .netlink
+        .bind_to_block(endpoint.ifindex)
+        .map_err(network)?;
     let name = if_indextoname(endpoint.ifindex)
         .map(|name| name.to_string_lossy().into_owned())
         .map_err(|errno| Error::Link {
@@ -27,16 +34,9 @@ pub(super) fn upsert(state: &mut State, endpoint: &Endpoint) -> Result<(), Error
             source: errno.into(),
         })?;
     sysctl::forgive(&name)?;
-    state
-        .netlink
-        .set_up(endpoint.ifindex)
-        .map_err(|source| Error::Network {
-            operation: format!(
-                "bring up the link of endpoint {} ({})",
-                endpoint.id, endpoint.ip
-            ),
-            source,
-        })
+    state.netlink.set_up(endpoint.ifindex).map_err(network)?;
+    // Asking makes the host's side work at once, see `link::settle_pod_link` for the other.
+    state.netlink.link(&name).map(drop).map_err(network)
 }
 
 pub(super) fn remove(state: &mut State, id: u16) -> Result<(), Error> {
@@ -46,11 +46,10 @@ pub(super) fn remove(state: &mut State, id: u16) -> Result<(), Error> {
     Ok(())
 }
 
+/// The link stays bound to the program, which drops everything of a device without an entry.
 fn forget(state: &mut State, old: &Endpoint) -> Result<(), Error> {
     state.maps.cilium_lxc.unset(&address(old.ip))?;
-    // The program drops everything of a device without an entry, so the entry goes before the program.
-    state.maps.cilium_lxc_source.unset(&old.ifindex)?;
-    state.attachments.release(old.ifindex)
+    state.maps.cilium_lxc_source.unset(&old.ifindex)
 }
 
 pub(super) fn list(maps: &Maps) -> Result<Vec<Endpoint>, Error> {
@@ -69,18 +68,23 @@ pub(super) fn list(maps: &Maps) -> Result<Vec<Endpoint>, Error> {
         .collect())
 }
 
-/// Puts this version's programs on the links of the pods that an earlier process left.
+/// Keeps the pods that an earlier process left, as far as their links are still there.
 pub(super) fn take_over(state: &mut State) -> Result<(), Error> {
-    let links = state.netlink.links().map_err(|source| Error::Network {
-        operation: "list the pods' links".to_owned(),
+    let network = |source| Error::Network {
+        operation: "take over the pods' links".to_owned(),
         source,
-    })?;
+    };
+    let links = state.netlink.links().map_err(network)?;
+    let bound = state.netlink.bound_to_block().map_err(network)?;
     for endpoint in list(&state.maps)? {
-        if links.iter().any(|link| link.index == endpoint.ifindex) {
-            state.attachments.endpoint(endpoint.ifindex)?;
-        } else {
+        if !links.iter().any(|link| link.index == endpoint.ifindex) {
             tracing::warn!(id = endpoint.id, ip = %endpoint.ip, "the link of a known pod is gone; forgetting the pod");
             forget(state, &endpoint)?;
+        } else if !bound.contains(&endpoint.ifindex) {
+            state
+                .netlink
+                .bind_to_block(endpoint.ifindex)
+                .map_err(network)?;
         }
     }
     Ok(())

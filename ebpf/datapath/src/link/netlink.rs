@@ -312,7 +312,7 @@ impl Netlink {
         Ok(self.links()?.into_iter().find(|link| link.index == index))
     }
 
-    fn tell(
+    pub(super) fn tell(
         &mut self,
         operation: &str,
         message: RouteNetlinkMessage,
@@ -321,7 +321,7 @@ impl Netlink {
         self.ask(operation, message, flags | NLM_F_ACK).map(drop)
     }
 
-    fn ask(
+    pub(super) fn ask(
         &mut self,
         operation: &str,
         message: RouteNetlinkMessage,

@@ -115,6 +115,13 @@ fn existing(netlink: &mut Netlink, name: &str) -> Result<Link, Error> {
         .ok_or_else(|| Error::NoLink(name.to_owned()))
 }
 
+/// Waits until the pod's side can send. A link whose two sides came up one after the other is only put to work by the kernel's
+/// link watch, some milliseconds later; asking for the link does it at once (`rtnl_getlink`, net/core/rtnetlink.c).
+pub fn settle_pod_link(netns: &Path, container_name: &str) -> Result<(), Error> {
+    let mut pod = Netlink::in_namespace(netns)?;
+    existing(&mut pod, container_name).map(drop)
+}
+
 /// Deletes a pod's link by its name on the host. `false`: there was none.
 pub fn delete_pod_link(host_name: &str) -> Result<bool, Error> {
     Netlink::new()?.delete(host_name)

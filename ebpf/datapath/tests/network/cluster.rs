@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use datapath::link::{PodLinkSpec, create_pod_link};
+use datapath::link::{PodLinkSpec, create_pod_link, settle_pod_link};
 use datapath::{
     Config, Counter, Datapath, Direction, Endpoint, IpEntry, Kernel, Node as NodeEntry,
 };
@@ -199,6 +199,7 @@ impl Node {
                 identity: 1000 + u32::from(last),
             };
             datapath.upsert_endpoint(&endpoint).unwrap();
+            settle_pod_link(&netns, "eth0").unwrap();
             endpoint
         });
         Pod {

@@ -50,8 +50,8 @@ fn connections_go_on_while_the_agent_is_away_and_while_it_takes_over() {
     let links = fs_names(node, "links");
     assert_eq!(
         links.len(),
-        4 + 4 + 1,
-        "tunnel, host and both of the device, the cgroup, the pod: {links:?}"
+        4 + 4,
+        "tunnel, host and both of the device, the cgroup: {links:?}"
     );
 }
 
