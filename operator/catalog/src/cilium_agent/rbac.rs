@@ -31,7 +31,8 @@ fn rules() -> Value {
         {"apiGroups": [""], "resources": ["namespaces", "nodes", "pods", "services"], "verbs": ["get", "list", "watch"]},
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list", "watch"]},
         {"apiGroups": ["cilium.io"], "resources": ["ciliumendpoints", "ciliumidentities", "ciliumnodes"], "verbs": ["get", "list", "watch"]},
-        {"apiGroups": ["cilium.io"], "resources": ["ciliumendpoints", "ciliumendpoints/status", "ciliumnodes", "ciliumnodes/status"], "verbs": ["create", "patch"]},
+        {"apiGroups": ["cilium.io"], "resources": ["ciliumendpoints", "ciliumnodes"], "verbs": ["create", "patch"]},
+        {"apiGroups": ["cilium.io"], "resources": ["ciliumendpoints/status", "ciliumnodes/status"], "verbs": ["patch"]},
     ])
 }
 

@@ -74,8 +74,12 @@ const KINDS: [(&str, &str, &str, bool); 16] = [
         true,
     ),
 ];
-/// Never deleted by the operator: user data hangs on them.
-const KEPT: [&str; 2] = ["Namespace", "CustomResourceDefinition"];
+/// Never deleted by the operator: what people put there hangs on them.
+const KEPT: [&str; 3] = [
+    "Namespace",
+    "CustomResourceDefinition",
+    "PersistentVolumeClaim",
+];
 
 /// What the operator does for itself: its resource, its Lease, its events, what it reads to judge.
 pub(super) fn own(rights: &mut Rights) {

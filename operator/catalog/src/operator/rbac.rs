@@ -116,6 +116,7 @@ impl Rights {
             let rules = merge(left);
             match scope {
                 None => rbac.cluster = rules,
+                Some(_) if rules.is_empty() => {}
                 Some(namespace) => drop(rbac.namespaced.insert(namespace, rules)),
             }
         }

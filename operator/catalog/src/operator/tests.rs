@@ -69,13 +69,18 @@ fn secrets_are_reachable_only_in_our_two_namespaces() {
 }
 
 #[test]
-fn namespaces_and_definitions_are_never_deletable() {
+fn namespaces_definitions_and_volume_claims_are_never_deletable() {
+    const KEPT: [&str; 3] = [
+        "namespaces",
+        "customresourcedefinitions",
+        "persistentvolumeclaims",
+    ];
     for rule in all_rules() {
         let kept = rule
             .resources
             .iter()
             .flatten()
-            .any(|name| name == "namespaces" || name == "customresourcedefinitions");
+            .any(|name| KEPT.contains(&name.as_str()));
         assert!(
             !(kept && rule.verbs.iter().any(|verb| verb == "delete")),
             "{rule:?}"
