@@ -4,6 +4,10 @@
 //! Addresses have 16 bytes (IPv4 mapped, RFC 4291 2.5.5.2), so that IPv6 will not change a layout.
 //! Addresses and ports are in network byte order unless a field says otherwise.
 #![no_std]
+#![expect(
+    clippy::inline_always,
+    reason = "the kernel programs call these, and BPF functions must not become calls"
+)]
 
 pub mod address;
 pub mod endpoint;

@@ -36,7 +36,7 @@ struct LinkUpdate {
 #[derive(Default)]
 struct Object {
     path: u64,
-    object: u32,
+    fd: u32,
     flags: u32,
     rest: [u64; 6],
 }
@@ -77,7 +77,7 @@ pub(super) fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     let text = CString::new(path.as_os_str().as_bytes())?;
     let mut attribute = Object {
         path: text.as_ptr() as u64,
-        object: number(object),
+        fd: number(object),
         ..Object::default()
     };
     call(bpf_cmd::BPF_OBJ_PIN, &mut attribute).map(drop)

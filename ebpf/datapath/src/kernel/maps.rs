@@ -195,7 +195,7 @@ impl Maps {
 fn hash<K: Pod, V: Pod>(named: &Named<HashMap<MapData, K, V>>) -> MapPressure {
     pressure(
         named.name,
-        named.map.keys().filter(Result::is_ok).count(),
+        named.map.keys().flatten().count(),
         named.map.map(),
     )
 }
@@ -203,7 +203,7 @@ fn hash<K: Pod, V: Pod>(named: &Named<HashMap<MapData, K, V>>) -> MapPressure {
 fn trie<K: Pod, V: Pod>(named: &Named<LpmTrie<MapData, K, V>>) -> MapPressure {
     pressure(
         named.name,
-        named.map.keys().filter(Result::is_ok).count(),
+        named.map.keys().flatten().count(),
         named.map.map(),
     )
 }

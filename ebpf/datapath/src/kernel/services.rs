@@ -39,10 +39,10 @@ impl Generations {
 pub(super) fn upsert(state: &mut State, service: &Service) -> Result<(), Error> {
     let key = key(service.frontend);
     let old = state.maps.cilium_lb4_services.get(&key)?;
-    if let Some(old) = old {
-        if read(&state.maps, service.frontend, old)? == *service {
-            return Ok(());
-        }
+    if let Some(old) = old
+        && read(&state.maps, service.frontend, old)? == *service
+    {
+        return Ok(());
     }
     let generation = state.generations.next();
     let mut count = 0;

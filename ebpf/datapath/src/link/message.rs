@@ -250,7 +250,7 @@ pub(super) fn read_neighbour(message: &RouteNetlinkMessage, index: u32) -> Optio
         match attribute {
             NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)) => found.0 = Some(*ip),
             NeighbourAttribute::LinkLayerAddress(mac) => {
-                found.1 = <[u8; 6]>::try_from(mac.as_slice()).ok().map(Mac)
+                found.1 = <[u8; 6]>::try_from(mac.as_slice()).ok().map(Mac);
             }
             _ => {}
         }

@@ -1,4 +1,9 @@
 //! The whole datapath on fake nodes: network namespaces joined by a bridge, pods behind veth pairs. Needs root and iproute2.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test's support fails by panicking"
+)]
 
 mod cluster;
 mod cost;

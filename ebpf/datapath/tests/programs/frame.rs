@@ -90,7 +90,7 @@ fn frame(source: &str, destination: &str, protocol: u8, l4: Vec<u8>) -> Frame {
 }
 
 impl Frame {
-    pub(crate) fn from_mac(mut self, mac: [u8; 6]) -> Self {
+    pub(crate) fn with_source_mac(mut self, mac: [u8; 6]) -> Self {
         self.source_mac = mac;
         self
     }

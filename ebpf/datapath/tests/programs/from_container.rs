@@ -54,7 +54,7 @@ fn a_device_without_an_endpoint_may_send_nothing() {
 
 #[test]
 fn a_pod_cannot_use_another_ethernet_address() {
-    let frame = tcp((POD, 1), (NEIGHBOUR, 80)).from_mac(OTHER_MAC);
+    let frame = tcp((POD, 1), (NEIGHBOUR, 80)).with_source_mac(OTHER_MAC);
     Node::new()
         .run(PROGRAM, &frame)
         .dropped(reason::INVALID_SOURCE_MAC, EGRESS);

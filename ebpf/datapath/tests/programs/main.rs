@@ -1,4 +1,9 @@
 //! Every packet program, verified by the kernel and run on packets with `BPF_PROG_TEST_RUN`. Needs root.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test's support fails by panicking"
+)]
 
 mod frame;
 mod from_container;
