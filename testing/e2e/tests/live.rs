@@ -7,3 +7,27 @@
 
 #[path = "live/admission.rs"]
 mod admission;
+#[path = "live/agent_restart.rs"]
+mod agent_restart;
+#[path = "live/bad_input.rs"]
+mod bad_input;
+#[path = "live/cilium_operator.rs"]
+mod cilium_operator;
+#[path = "live/components_killed.rs"]
+mod components_killed;
+#[path = "live/drift.rs"]
+mod drift;
+#[path = "live/foreign_cni.rs"]
+mod foreign_cni;
+#[path = "live/listeners.rs"]
+mod listeners;
+#[path = "live/main_job.rs"]
+mod main_job;
+#[path = "live/networking.rs"]
+mod networking;
+#[path = "live/objects_deleted.rs"]
+mod objects_deleted;
+#[path = "live/rights.rs"]
+mod rights;
+#[path = "live/uninstall.rs"]
+mod uninstall;

@@ -1,0 +1,205 @@
+//! What a user can get wrong: each is refused in words that name the object and the cure, and nothing healthy is touched.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use gloonet_e2e::{
+    Scene, platform,
+    wait::{Progress, until},
+};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api,
+    api::{DeleteParams, PostParams},
+};
+use serde_json::{Value, json};
+
+const SAID: Duration = Duration::from_secs(30);
+
+fn manifest(name: &str, spec: &Value) -> String {
+    json!({"apiVersion": "gloonetwork.io/v1alpha1", "kind": "GlooNetwork", "metadata": {"name": name}, "spec": spec}).to_string()
+}
+
+#[track_caller]
+fn assert_says(sentence: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(
+            sentence.contains(part),
+            "«{part}» is missing from: {sentence}"
+        );
+    }
+}
+
+/// Puts `wrong` into the specification, waits for the sentence, checks that everything stays healthy, and puts `right` back.
+async fn refused(wrong: Value, right: Value, parts: &[&str]) -> Result<()> {
+    let scene = Scene::open().await?;
+    platform::settled(&scene, platform::HEALED).await?;
+    let before = platform::pods(&scene).await?;
+    platform::change(&scene, wrong).await?;
+    let outcome = until(&format!("the status says {parts:?}"), SAID, async || {
+        let status = platform::status(&scene).await?;
+        let (degraded, message) = platform::condition(&status, "Degraded");
+        let said = degraded == "True" && parts.iter().all(|part| message.contains(part));
+        Ok(Progress::of(
+            said.then_some(status),
+            format!("Degraded={degraded}: {message}"),
+        ))
+    })
+    .await;
+    // Long enough for a mistaken change to begin.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let after = platform::pods(&scene).await;
+    platform::change(&scene, right).await?;
+    let status = outcome?;
+    assert_eq!(
+        platform::condition(&status, "Available").0,
+        "True",
+        "a refused specification made the platform unavailable"
+    );
+    assert_eq!(
+        platform::disturbed(&before, &after?, &[]),
+        Vec::<String>::new()
+    );
+    platform::settled(&scene, platform::HEALED).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_gloo_network_is_refused() -> Result<()> {
+    let scene = Scene::open().await?;
+    let said = scene.kubectl_refused(
+        &["create", "-f", "-"],
+        &manifest("second", &json!({"clusterName": "lab"})),
+    )?;
+    assert_says(
+        &said,
+        &[
+            "a cluster has one GlooNetwork and its name is default",
+            "change that one",
+        ],
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unknown_field_is_named() -> Result<()> {
+    let scene = Scene::open().await?;
+    let spec = json!({"clusterName": "lab", "redis": {"colour": "red"}});
+    let said = scene.kubectl_refused(
+        &["create", "--validate=strict", "-f", "-"],
+        &manifest("default", &spec),
+    )?;
+    assert_says(&said, &["unknown field", "spec.redis.colour"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_change_of_the_role_or_the_name_of_the_cluster_is_refused() -> Result<()> {
+    let scene = Scene::open().await?;
+    for (spec, field) in [
+        (json!({"role": "Workload"}), "role"),
+        (json!({"clusterName": "other"}), "clusterName"),
+    ] {
+        let error = platform::change(&scene, spec)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert_says(
+            &error,
+            &[
+                &format!("{field} cannot change"),
+                "delete the GlooNetwork and create it anew",
+            ],
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pool_that_overlaps_the_services_or_the_nodes_is_refused() -> Result<()> {
+    let scene = Scene::open().await?;
+    let node = scene.node_ip(&scene.workers().await?[0]).await?;
+    let nodes = format!(
+        "{}.0.0/16",
+        node.split('.').take(2).collect::<Vec<_>>().join(".")
+    );
+    let right = platform::get(&scene)
+        .await?
+        .spec
+        .cilium
+        .ipam
+        .cluster_pool_ipv4_cidrs;
+    for wrong in ["10.96.0.0/12", &nodes] {
+        let pool = |cidrs: Value| json!({"cilium": {"ipam": {"clusterPoolIPv4CIDRs": cidrs}}});
+        refused(
+            pool(json!([wrong])),
+            pool(json!(right)),
+            &[
+                "cilium.ipam.clusterPoolIPv4CIDRs",
+                wrong,
+                "overlaps",
+                "choose a range",
+            ],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unknown_version_is_refused() -> Result<()> {
+    let scene = Scene::open().await?;
+    let right = platform::get(&scene).await?.spec.version;
+    refused(
+        json!({"version": "9.9.9"}),
+        json!({"version": right}),
+        &["version", "9.9.9"],
+    )
+    .await
+}
+
+#[tokio::test]
+async fn an_external_redis_or_prometheus_without_address_is_refused() -> Result<()> {
+    let external = |component: &str, mode: Value| json!({component: {"mode": mode}});
+    for component in ["redis", "prometheus"] {
+        let parts = [
+            &format!("{component}.mode is External without an address"),
+            &format!("set {component}.external.address"),
+        ];
+        let parts: Vec<&str> = parts.iter().map(|p| p.as_str()).collect();
+        refused(
+            external(component, json!("External")),
+            external(component, json!("Managed")),
+            &parts,
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_secret_that_is_missing_or_lacks_a_key_is_named() -> Result<()> {
+    let scene = Scene::open().await?;
+    let secrets: Api<Secret> = Api::namespaced(scene.client.clone(), "gloo-mesh");
+    let wrong = json!({"redis": {"mode": "External",
+        "external": {"address": "redis.example.org:6379", "credentialsSecret": "e2e-credentials"}}});
+    let right = json!({"redis": {"mode": "Managed", "external": null}});
+    refused(
+        wrong.clone(),
+        right.clone(),
+        &["redis.external.credentialsSecret", "e2e-credentials"],
+    )
+    .await?;
+    let secret = serde_json::from_value(
+        json!({"metadata": {"name": "e2e-credentials"}, "stringData": {"user": "x"}}),
+    )?;
+    secrets
+        .create(&PostParams::default(), &secret)
+        .await
+        .context("make a Secret")?;
+    let outcome = refused(wrong, right, &["e2e-credentials", "password"]).await;
+    secrets
+        .delete("e2e-credentials", &DeleteParams::default())
+        .await?;
+    outcome
+}

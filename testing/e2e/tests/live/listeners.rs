@@ -1,0 +1,104 @@
+//! Tests 1 and 16 of the security reference: every listener is declared, and those that ask for proof get it or close.
+
+use std::{fs, path::Path, process::Command, time::Duration};
+
+use anyhow::{Context, Result};
+use gloonet_e2e::{
+    Scene,
+    listeners::{declared, observed},
+    pods::Playground,
+    wait::{Progress, until},
+};
+use gloonet_lab::Spot;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, api::ListParams};
+
+/// A pod that is being replaced has listeners late, or twice.
+const SETTLED: Duration = Duration::from_mins(1);
+const MESH: &str = gloonet_api::MESH_NAMESPACE;
+
+#[tokio::test]
+async fn what_listens_is_what_the_threat_model_says() -> Result<()> {
+    let scene = Scene::open().await?;
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/threat-model.md");
+    let declared = declared(&fs::read_to_string(page).context("read the threat model")?)?;
+    until("listeners are as declared", SETTLED, async || {
+        let observed = observed(&scene.lab)?;
+        let undeclared = observed
+            .difference(&declared)
+            .map(|one| format!("not declared: {one}"));
+        let missing = declared
+            .difference(&observed)
+            .map(|one| format!("not there: {one}"));
+        let differences: Vec<String> = undeclared.chain(missing).collect();
+        Ok(Progress::when(
+            differences.is_empty(),
+            differences.join("\n"),
+        ))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_agents_socket_is_for_root_alone() -> Result<()> {
+    let scene = Scene::open().await?;
+    for node in scene.nodes().await? {
+        let said = scene.in_node(
+            &node,
+            &["stat", "--format=%a %u", "/var/run/cilium/cilium.sock"],
+        )?;
+        assert_eq!(said.trim(), "600 0", "on node {node}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn redis_tells_nothing_to_who_has_no_password() -> Result<()> {
+    let scene = Scene::open().await?;
+    let redis = pod_ip(&scene, "app=gloo-mesh-redis").await?;
+    let said = from_a_pod(
+        &scene,
+        "redis-denied",
+        &["redis-cli", "-h", &redis, "get", "anything"],
+    )
+    .await?;
+    assert!(said.contains("NOAUTH"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_gateway_ends_a_connection_without_a_client_certificate() -> Result<()> {
+    let scene = Scene::open().await?;
+    let gateway = pod_ip(&scene, "app=gloo-telemetry-gateway").await?;
+    // In TLS 1.3 the refusal comes after the handshake, so the client has to stay for it.
+    let command = format!(
+        "sleep 3 | timeout 10 openssl s_client -alpn h2 -tls1_3 -connect {gateway}:4317 2>&1"
+    );
+    let said = from_a_pod(&scene, "otlp-denied", &["sh", "-c", &command]).await?;
+    assert!(said.contains("certificate required"), "{said}");
+    Ok(())
+}
+
+async fn pod_ip(scene: &Scene, selector: &str) -> Result<String> {
+    let pods: Api<Pod> = Api::namespaced(scene.client.clone(), MESH);
+    let found = pods.list(&ListParams::default().labels(selector)).await?;
+    let ip = found
+        .items
+        .iter()
+        .find_map(|pod| pod.status.as_ref()?.pod_ip.clone());
+    ip.with_context(|| format!("no pod {selector} has an address"))
+}
+
+/// Runs one of the machine's programs in the network of a pod that has no rights and no Secrets; returns all it said.
+async fn from_a_pod(scene: &Scene, name: &str, argv: &[&str]) -> Result<String> {
+    let playground = Playground::start(scene, name).await?;
+    let workers = scene.workers().await?;
+    let pod = playground.talker("stranger", &workers[0]).await?;
+    let argv = argv.iter().map(ToString::to_string).collect();
+    let mut command: Command = scene.lab.command_at(&Spot::Pod(pod.ip), argv)?;
+    let output = command
+        .output()
+        .context("run a program in a pod's network")?;
+    playground.end().await?;
+    Ok(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}

@@ -1,0 +1,115 @@
+//! Each object the operator made is deleted in turn: it comes back, and nobody unrelated notices.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use gloonet_e2e::{
+    Scene,
+    platform::{self, Made},
+    wait::{Progress, until},
+};
+use kube::{ResourceExt, api::DeleteParams};
+
+const BACK: Duration = Duration::from_secs(45);
+
+/// Kinds whose deletion takes other people's things along; they have tests of their own, or are never deleted.
+const TAKES_MORE_ALONG: [&str; 4] = [
+    "Namespace",
+    "CustomResourceDefinition",
+    "PersistentVolumeClaim",
+    "PersistentVolume",
+];
+
+/// Deletes one object; where it cannot be deleted or does not come back, says so.
+async fn delete(scene: &Scene, made: &Made) -> Result<()> {
+    let api = made.api(&scene.client);
+    let old = api
+        .get(&made.name)
+        .await
+        .with_context(|| format!("{made} is in the inventory"))?;
+    api.delete(&made.name, &DeleteParams::default())
+        .await
+        .with_context(|| format!("delete {made}"))?;
+    until(&format!("{made} comes back"), BACK, async || {
+        let now = api.get_opt(&made.name).await?;
+        let new =
+            now.filter(|now| now.uid() != old.uid() && now.metadata.deletion_timestamp.is_none());
+        Ok(Progress::of(new.map(drop), "it is not there"))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn each_managed_object_comes_back_and_no_unrelated_pod_restarts() -> Result<()> {
+    let scene = Scene::open().await?;
+    platform::settled(&scene, platform::HEALED).await?;
+    let all = platform::inventory(&scene).await?;
+    let mut components: Vec<&str> = all.iter().map(|m| m.component.as_str()).collect();
+    components.sort_unstable();
+    components.dedup();
+    let mut failures = Vec::new();
+    for component in components {
+        let before = platform::pods(&scene).await?;
+        for made in all
+            .iter()
+            .filter(|m| m.component == component && !TAKES_MORE_ALONG.contains(&m.kind.as_str()))
+        {
+            if let Err(error) = delete(&scene, made).await {
+                failures.push(format!("{error:#}"));
+            }
+        }
+        if let Err(error) = platform::settled(&scene, platform::HEALED).await {
+            failures.push(format!("after the objects of {component}: {error:#}"));
+        }
+        // Trust is what the others' pods carry: a new certificate may restart them, a new password must.
+        if component != "trust" {
+            let disturbed =
+                platform::disturbed(&before, &platform::pods(&scene).await?, &[component]);
+            if !disturbed.is_empty() {
+                failures.push(format!(
+                    "deleting the objects of {component} disturbed {}",
+                    disturbed.join(", ")
+                ));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_custom_resource_definition_removed_under_the_operator_comes_back_and_nodes_keep_their_addresses()
+-> Result<()> {
+    let scene = Scene::open().await?;
+    platform::settled(&scene, platform::HEALED).await?;
+    let cidrs = || {
+        scene.kubectl(&[
+            "get",
+            "cn",
+            "-o",
+            "jsonpath={range .items[*]}{.metadata.name} {.spec.ipam.podCIDRs[0]}{\"\\n\"}{end}",
+        ])
+    };
+    let (pods, before) = (platform::pods(&scene).await?, cidrs()?);
+    scene.kubectl(&[
+        "delete",
+        "crd",
+        "ciliumnodes.cilium.io",
+        "ciliumidentities.cilium.io",
+    ])?;
+    until(
+        "every node has its podCIDR again",
+        Duration::from_mins(2),
+        async || {
+            let now = cidrs()?;
+            Ok(Progress::when(now == before, now))
+        },
+    )
+    .await?;
+    platform::settled(&scene, platform::HEALED).await?;
+    assert_eq!(
+        platform::disturbed(&pods, &platform::pods(&scene).await?, &[]),
+        Vec::<String>::new()
+    );
+    Ok(())
+}

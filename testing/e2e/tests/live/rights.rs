@@ -1,0 +1,86 @@
+//! Test 13 of the security reference: the ledger of rights, both ways. No request of ours is refused, and no right is held
+//! that nobody uses.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
+
+use anyhow::{Context, Result};
+use gloonet_e2e::{
+    Scene,
+    ledger::{Right, Use, granted, used},
+};
+
+const OPERATOR: &str = "gloonet-system/gloonet-operator";
+const AGENT: &str = "kube-system/cilium";
+const CILIUM_OPERATOR: &str = "kube-system/cilium-operator";
+const ACCOUNTS: [&str; 3] = [OPERATOR, AGENT, CILIUM_OPERATOR];
+
+/// Rights that a healthy cluster does not use before this test runs: (account, verb, resource, why it is held).
+const HELD_FOR_LATER: [(&str, &str, &str, &str); 0] = [];
+
+async fn uses(scene: &Scene) -> Result<Vec<Use>> {
+    let mut addresses = BTreeMap::new();
+    for node in scene.nodes().await? {
+        let ip = scene.node_ip(&node).await?;
+        addresses.insert(node, ip);
+    }
+    let path = scene.lab.audit_log();
+    let log = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    // The last line may still be in the making.
+    let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    used(whole, &ACCOUNTS, &addresses)
+}
+
+#[tokio::test]
+async fn no_request_of_ours_is_refused_for_want_of_rights() -> Result<()> {
+    let scene = Scene::open().await?;
+    let refused: BTreeSet<String> = uses(&scene)
+        .await?
+        .iter()
+        .filter(|one| !one.allowed)
+        .map(|one| format!("{} {}", one.right, one.object))
+        .collect();
+    assert!(refused.is_empty(), "{refused:#?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_right_is_held_that_nobody_uses() -> Result<()> {
+    let scene = Scene::open().await?;
+    let granted = granted(&scene, &ACCOUNTS).await?;
+    let used: BTreeSet<Right> = uses(&scene)
+        .await?
+        .into_iter()
+        .map(|one| one.right)
+        .collect();
+    assert!(!used.is_empty(), "the audit log knows nobody of ours");
+    let idle: Vec<String> = granted
+        .iter()
+        .filter(|right| {
+            !used.contains(right) && !passed_on(right, &granted) && !held_for_later(right)
+        })
+        .map(ToString::to_string)
+        .collect();
+    assert!(idle.is_empty(), "{idle:#?}");
+    Ok(())
+}
+
+/// The operator must itself hold what it grants to the parts it installs, or the API server refuses the role.
+fn passed_on(right: &Right, granted: &BTreeSet<Right>) -> bool {
+    let same = |account: &str| Right {
+        account: account.to_owned(),
+        ..right.clone()
+    };
+    right.account == OPERATOR
+        && [AGENT, CILIUM_OPERATOR]
+            .iter()
+            .any(|account| granted.contains(&same(account)))
+}
+
+fn held_for_later(right: &Right) -> bool {
+    HELD_FOR_LATER.iter().any(|(account, verb, resource, _)| {
+        right.account == *account && right.verb == *verb && right.resource == *resource
+    })
+}

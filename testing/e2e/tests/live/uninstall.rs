@@ -1,0 +1,87 @@
+//! The resource is deleted and applied again: nothing of ours stays but what must, and then everything is back.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use gloonet_e2e::{
+    Scene,
+    platform::{self, Made},
+    wait::{Progress, until},
+};
+
+/// May hold what users put there, so it is left.
+const STAYS: [&str; 4] = [
+    "Namespace",
+    "CustomResourceDefinition",
+    "PersistentVolumeClaim",
+    "PersistentVolume",
+];
+const GONE: Duration = Duration::from_mins(5);
+
+async fn still_there(scene: &Scene, made: &[Made]) -> Result<Vec<String>> {
+    let mut left = Vec::new();
+    for object in made {
+        if object
+            .api(&scene.client)
+            .get_opt(&object.name)
+            .await?
+            .is_some()
+        {
+            left.push(object.to_string());
+        }
+    }
+    Ok(left)
+}
+
+#[tokio::test]
+async fn uninstalling_leaves_only_what_must_stay_and_applying_again_brings_everything_back()
+-> Result<()> {
+    let scene = Scene::open().await?;
+    platform::settled(&scene, platform::HEALED).await?;
+    let made = platform::inventory(&scene).await?;
+    let (stays, goes): (Vec<Made>, Vec<Made>) = made
+        .into_iter()
+        .partition(|m| STAYS.contains(&m.kind.as_str()));
+
+    scene.kubectl(&["delete", "glonet", "default", "--wait=false"])?;
+    let outcome = until("the GlooNetwork is gone", GONE, async || {
+        let left = scene.kubectl(&["get", "glonet", "--ignore-not-found"])?;
+        Ok(Progress::when(left.is_empty(), left))
+    })
+    .await;
+    let left = still_there(&scene, &goes).await?;
+    let kept = still_there(&scene, &stays).await?;
+    let on_nodes = leftovers_on_nodes(&scene).await;
+
+    // Whatever was found, the next one to use the cluster shall find it working.
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../lab/gloonetwork.yaml");
+    scene
+        .kubectl(&["apply", "--server-side", "-f", manifest])
+        .context("apply again")?;
+    let back = platform::settled(&scene, Duration::from_mins(8)).await;
+    outcome?;
+    assert_eq!(left, Vec::<String>::new(), "left behind");
+    assert_eq!(
+        kept.len(),
+        stays.len(),
+        "taken away although users' things may be in it"
+    );
+    assert_eq!(on_nodes?, "");
+    back.map(drop)
+}
+
+/// What the agents leave on nodes that would stand in the way of another CNI.
+async fn leftovers_on_nodes(scene: &Scene) -> Result<String> {
+    let mut left = String::new();
+    for node in scene.nodes().await? {
+        left += &scene.in_node(
+            &node,
+            &[
+                "sh",
+                "-c",
+                "ls /etc/cni/net.d/05-cilium.conflist 2>/dev/null || true",
+            ],
+        )?;
+    }
+    Ok(left)
+}
