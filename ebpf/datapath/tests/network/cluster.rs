@@ -24,9 +24,9 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     pub(crate) outside: Namespace,
-    _wire: Namespace,
-    _cgroup: Cgroup,
-    _folder: tempfile::TempDir,
+    wire: Namespace,
+    cgroup: Cgroup,
+    folder: tempfile::TempDir,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -66,9 +66,9 @@ impl Cluster {
         let mut cluster = Self {
             nodes: Vec::new(),
             outside,
-            _wire: wire,
-            _cgroup: cgroup,
-            _folder: folder,
+            wire,
+            cgroup,
+            folder,
             _turn: turn,
         };
         for number in [1, 2] {
@@ -80,9 +80,9 @@ impl Cluster {
 
     fn add_node(&mut self, number: u8) {
         let namespace = Namespace::new();
-        plug(&self._wire, &namespace, 10 + number);
+        plug(&self.wire, &namespace, 10 + number);
         namespace.ip(&format!("route add default via {OUTSIDE}"));
-        let bpffs = self._folder.path().join(format!("node-{number}"));
+        let bpffs = self.folder.path().join(format!("node-{number}"));
         fs::create_dir(&bpffs).unwrap();
         let mounted = bpffs.clone();
         namespace.run(move || {
@@ -97,7 +97,7 @@ impl Cluster {
         });
         let config = Config {
             bpffs,
-            cgroup_root: self._cgroup.attach.clone(),
+            cgroup_root: self.cgroup.attach.clone(),
             node_ip: Ipv4Addr::new(172, 30, 9, 10 + number),
             router_ip: Ipv4Addr::new(10, 244, number, 1),
             pod_cidr: format!("10.244.{number}.0/24").parse().unwrap(),

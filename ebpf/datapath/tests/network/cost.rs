@@ -1,75 +1,78 @@
 //! What a pod's link costs; printed, not judged: run with `--ignored --nocapture`.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use datapath::link::{PodLinkSpec, create_pod_link, delete_pod_link};
-use datapath::{Datapath, Endpoint};
+use datapath::link::{PodLinkSpec, create_pod_link, delete_pod_link, settle_pod_link};
+use datapath::{Datapath, Endpoint, Kernel};
 
 use crate::cluster::Cluster;
 use crate::namespace::Namespace;
+
+const STEPS: [&str; 5] = [
+    "create_pod_link",
+    "upsert_endpoint",
+    "settle_pod_link",
+    "remove_endpoint",
+    "delete_pod_link",
+];
 
 #[test]
 #[ignore = "a measurement"]
 fn a_pods_link() {
     let cluster = Cluster::new();
     let node = &cluster.nodes[0];
-    let mut times: [Vec<Duration>; 4] = Default::default();
+    let mut times: [Vec<Duration>; STEPS.len()] = Default::default();
     for last in 10..110_u8 {
         let pod = Namespace::new();
-        let (netns, router_ip) = (pod.path(), node.config.router_ip);
+        let netns = pod.path();
+        let router_ip = node.config.router_ip;
         let taken = node.datapath(move |datapath| {
             let host_name = format!("lxc{last}");
-            let ip = std::net::Ipv4Addr::new(10, 244, 1, last);
-            let start = Instant::now();
             let spec = PodLinkSpec {
                 netns: &netns,
                 container_name: "eth0",
                 host_name: &host_name,
-                ip,
+                ip: Ipv4Addr::new(10, 244, 1, last),
                 router_ip,
-                mtu: 1450,
+                mtu: datapath.pod_mtu(),
             };
-            let link = create_pod_link(&spec).unwrap();
-            let made = start.elapsed();
-            let id = u16::from(last);
-            let endpoint = Endpoint {
-                id,
-                ip,
-                mac: link.mac,
-                host_mac: link.host_mac,
-                ifindex: link.host_ifindex,
-                identity: 1,
-            };
-            datapath.upsert_endpoint(&endpoint).unwrap();
-            let attached = start.elapsed();
-            datapath.remove_endpoint(id).unwrap();
-            let released = start.elapsed();
-            delete_pod_link(&host_name).unwrap();
-            [
-                made,
-                attached - made,
-                released - attached,
-                start.elapsed() - released,
-            ]
+            live_and_die(datapath, &spec, u16::from(last))
         });
         for (list, time) in times.iter_mut().zip(taken) {
             list.push(time);
         }
     }
-    for (name, list) in [
-        "create_pod_link",
-        "upsert_endpoint",
-        "remove_endpoint",
-        "delete_pod_link",
-    ]
-    .iter()
-    .zip(&mut times)
-    {
+    for (name, list) in STEPS.iter().zip(&mut times) {
         list.sort_unstable();
-        println!(
-            "{name:16} p50 {:?} p99 {:?}",
-            list[list.len() / 2],
-            list[list.len() * 99 / 100]
-        );
+        let (half, most) = (list[list.len() / 2], list[list.len() * 99 / 100]);
+        println!("{name:16} p50 {half:?} p99 {most:?}");
     }
+}
+
+fn live_and_die(datapath: &Kernel, spec: &PodLinkSpec<'_>, id: u16) -> [Duration; STEPS.len()] {
+    let mut link = None;
+    let create = time(|| link = Some(create_pod_link(spec).unwrap()));
+    let link = link.unwrap();
+    let endpoint = Endpoint {
+        id,
+        ip: spec.ip,
+        mac: link.mac,
+        host_mac: link.host_mac,
+        ifindex: link.host_ifindex,
+        identity: 1,
+    };
+    [
+        create,
+        time(|| datapath.upsert_endpoint(&endpoint).unwrap()),
+        time(|| settle_pod_link(spec.netns, spec.container_name).unwrap()),
+        time(|| datapath.remove_endpoint(id).unwrap()),
+        time(|| assert!(delete_pod_link(spec.host_name).unwrap())),
+    ]
+}
+
+fn time(step: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    step();
+    start.elapsed()
 }

@@ -32,10 +32,7 @@ fn packets_up_to_the_pods_mtu_pass_whole_and_larger_ones_in_pieces() {
     let client = cluster.nodes[0].pod(10);
     let server = cluster.nodes[1].pod(20);
     serve_udp(&server.namespace, server.ip, 53);
-    assert_eq!(
-        cluster.nodes[0].datapath(|datapath| datapath.pod_mtu()),
-        1450
-    );
+    assert_eq!(cluster.nodes[0].datapath(Datapath::pod_mtu), 1450);
     for bytes in [1450 - 28 - "10.244.1.10 ".len(), 1450 - 28, 8000, 60_000] {
         assert_eq!(
             udp(&client.namespace, server.ip, 53, bytes).unwrap().2,
@@ -113,7 +110,7 @@ fn a_removed_pod_is_unreachable_at_once_and_its_link_drops_everything() {
     assert!(!ping(&client.namespace, server.ip, 0));
     assert_eq!(
         node.datapath(|datapath| datapath.endpoints().unwrap()),
-        [client.endpoint.clone()]
+        std::slice::from_ref(&client.endpoint)
     );
     assert!(tcp(&node.namespace, server.ip, 53).is_err());
 }

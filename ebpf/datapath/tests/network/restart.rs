@@ -44,7 +44,7 @@ fn connections_go_on_while_the_agent_is_away_and_while_it_takes_over() {
     );
     assert_eq!(
         node.datapath(|datapath| datapath.endpoints().unwrap()),
-        [client.endpoint.clone()]
+        std::slice::from_ref(&client.endpoint)
     );
     assert_eq!(node.datapath(|datapath| datapath.nodes().unwrap().len()), 1);
     let links = fs_names(node, "links");
@@ -76,7 +76,7 @@ fn a_pod_whose_link_vanished_while_the_agent_was_away_is_forgotten() {
     node.start();
     assert_eq!(
         node.datapath(|datapath| datapath.endpoints().unwrap()),
-        [stays.endpoint.clone()]
+        std::slice::from_ref(&stays.endpoint)
     );
     drop(gone);
 }

@@ -77,7 +77,7 @@ pub(crate) fn tcp(namespace: &Namespace, ip: Ipv4Addr, port: u16) -> io::Result<
 pub(crate) fn echo(stream: &TcpStream, bytes: usize) {
     let mut reader = stream.try_clone().unwrap();
     let mut writer = stream.try_clone().unwrap();
-    let sent: Vec<u8> = (0..bytes).map(|n| (n % 251) as u8).collect();
+    let sent: Vec<u8> = (0..251).cycle().take(bytes).collect();
     let expected = sent.clone();
     let sender = thread::spawn(move || writer.write_all(&sent).unwrap());
     let mut received = vec![0; bytes];

@@ -110,7 +110,7 @@ impl Frame {
         packet[10..12].copy_from_slice(&sum.to_be_bytes());
         let mut l4 = self.l4.clone();
         if let Some(at) = checksum_offset(self.protocol)
-            .filter(|at| l4.len() >= at + 2 && self.fragment & 0x1fff == 0)
+            .filter(|at| l4.len() >= at + 2 && self.fragment.trailing_zeros() >= 13)
         {
             let sum = !ones(
                 &l4,
@@ -179,7 +179,7 @@ pub(crate) fn see(frame: &[u8]) -> Seen {
     assert_eq!(ones(&packet[..20], 0), 0xffff, "the IP checksum is wrong");
     let source = Ipv4Addr::from(<[u8; 4]>::try_from(&packet[12..16]).unwrap());
     let destination = Ipv4Addr::from(<[u8; 4]>::try_from(&packet[16..20]).unwrap());
-    if u16::from_be_bytes([packet[6], packet[7]]) & 0x3fff == 0
+    if u16::from_be_bytes([packet[6], packet[7]]).trailing_zeros() >= 14
         && checksum_offset(packet[9]).is_some()
     {
         let sum = ones(l4, pseudo(packet[9], source, destination, l4.len()));

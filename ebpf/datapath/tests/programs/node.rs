@@ -115,10 +115,11 @@ impl Node {
         backends: &[(&str, u16)],
         affinity_seconds: u32,
     ) {
-        let generation = 1 + self
+        let generation = self
             .hash::<Frontend, Service>("cilium_lb4_services")
             .keys()
-            .count() as u32;
+            .count();
+        let generation = u32::try_from(generation + 1).unwrap();
         for (index, (backend, port)) in (0..).zip(backends) {
             let backend = Backend {
                 address: address(backend),
@@ -141,7 +142,7 @@ impl Node {
         }
         let service = Service {
             generation,
-            count: backends.len() as u32,
+            count: u32::try_from(backends.len()).unwrap(),
             affinity_seconds,
         };
         let key = Frontend {
