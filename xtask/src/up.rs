@@ -40,14 +40,19 @@ impl Timeline {
         result
     }
 
-    fn print(&self) {
+    /// `builds` is how many of the first parts only make artefacts.
+    fn print(&self, builds: usize) {
         println!("\ntimeline");
-        let mut total = Duration::ZERO;
         for (name, took) in &self.parts {
-            total += *took;
             println!("  {name:<28} {:>14}", human(*took));
         }
-        println!("  {:<28} {:>14}", "total", human(total));
+        let sum = |from: usize| self.parts.iter().skip(from).map(|(_, took)| *took).sum();
+        println!(
+            "  {:<28} {:>14}",
+            "from built artefacts",
+            human(sum(builds))
+        );
+        println!("  {:<28} {:>14}", "total", human(sum(0)));
     }
 }
 
@@ -77,8 +82,9 @@ pub fn bring_everything_up(lab: &Lab, arguments: &Arguments) -> Result<()> {
     )?;
     timeline.part("images", || image::run(&image::Arguments::default()))?;
     timeline.part("lab program", || lab.build())?;
+    let builds = timeline.parts.len();
     bring_up(lab, arguments, &mut timeline)?;
-    timeline.print();
+    timeline.print(builds);
     Ok(())
 }
 
