@@ -11,14 +11,17 @@ pub struct Outcome {
     pub failures: Vec<String>,
 }
 
+pub type Upsert<'a, K, V> = Box<dyn Fn(&K, &V) -> Result<(), datapath::Error> + 'a>;
+pub type Remove<'a, K> = Box<dyn Fn(&K) -> Result<(), datapath::Error> + 'a>;
+
 /// How an entry is written and removed.
 #[expect(
     missing_debug_implementations,
     reason = "two closures have nothing to show"
 )]
 pub struct Writer<'a, K, V> {
-    pub upsert: Box<dyn Fn(&K, &V) -> Result<(), datapath::Error> + 'a>,
-    pub remove: Box<dyn Fn(&K) -> Result<(), datapath::Error> + 'a>,
+    pub upsert: Upsert<'a, K, V>,
+    pub remove: Remove<'a, K>,
 }
 
 /// Writes first and removes last, so that nothing that stays is ever missing. Removes nothing unless `may_remove`:
@@ -76,9 +79,11 @@ mod tests {
         may_remove: bool,
         broken: Option<u8>,
     ) -> Outcome {
-        let refuse = move |key: &u8| match broken == Some(*key) {
-            true => Err(datapath::Error::Config(format!("{key} is broken"))),
-            false => Ok(()),
+        let refuse = move |key: &u8| {
+            if broken == Some(*key) {
+                return Err(datapath::Error::Config(format!("{key} is broken")));
+            }
+            Ok(())
         };
         let writer = Writer {
             upsert: Box::new(move |key, _: &u8| refuse(key)),

@@ -32,7 +32,7 @@ pub enum EndpointError {
     Datapath {
         endpoint: AttachmentKey,
         #[source]
-        source: datapath::Error,
+        source: Box<datapath::Error>,
     },
     #[error("the state of endpoint {endpoint} could not be kept")]
     Store {
@@ -260,7 +260,7 @@ impl Endpoints {
     fn program(&self, endpoint: &Endpoint) -> Result<(), EndpointError> {
         let failed = |source| EndpointError::Datapath {
             endpoint: endpoint.attachment.clone(),
-            source,
+            source: Box::new(source),
         };
         let entry = IpEntry {
             identity: endpoint.identity.0,
@@ -277,7 +277,7 @@ impl Endpoints {
     fn unprogram(&self, endpoint: &Endpoint) -> Result<(), EndpointError> {
         let failed = |source| EndpointError::Datapath {
             endpoint: endpoint.attachment.clone(),
-            source,
+            source: Box::new(source),
         };
         self.datapath.remove_endpoint(endpoint.id).map_err(failed)?;
         self.datapath

@@ -116,25 +116,23 @@ impl Pool {
     /// Takes an address that an endpoint of an earlier process holds. One outside the podCIDRs is kept too: the pod
     /// runs with it.
     pub fn restore(&mut self, address: Ipv4Addr, owner: &str) -> Result<(), PoolError> {
-        match self.used.get(&address) {
-            Some(used) => Err(PoolError::Taken {
+        if let Some(used) = self.used.get(&address) {
+            return Err(PoolError::Taken {
                 address,
                 owner: owner_of(used).to_owned(),
-            }),
-            None => {
-                self.keep(address, owner);
-                Ok(())
-            }
+            });
         }
+        self.keep(address, owner);
+        Ok(())
     }
 
     /// Gives back what `owner` confirmed. Whether it did.
     pub fn release(&mut self, address: Ipv4Addr, owner: &str) -> bool {
-        let owned = matches!(self.used.get(&address), Some(Use::Confirmed { owner: known }) if known == owner);
-        if owned {
+        let held = matches!(self.used.get(&address), Some(Use::Confirmed { owner: known }) if known == owner);
+        if held {
             self.used.remove(&address);
         }
-        owned
+        held
     }
 
     /// Gives back a lease that will not be confirmed. An endpoint's address stays with its endpoint.

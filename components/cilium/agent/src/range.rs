@@ -112,14 +112,12 @@ fn decide(
     pod_cidrs: Vec<Ipv4Net>,
     kept: Option<&NodeState>,
 ) -> Result<NodeState, RunError> {
-    let router = match kept.filter(|state| state.pod_cidrs == pod_cidrs) {
-        Some(state) => state.router,
-        None => {
-            let found = restore::load(&start.store).endpoints;
-            let held: Vec<Ipv4Addr> = found.iter().map(|endpoint| endpoint.ip).collect();
-            router_address(&pod_cidrs, &held)
-                .ok_or_else(|| RunError::NoRouter(pod_cidrs.clone()))?
-        }
+    let router = if let Some(state) = kept.filter(|state| state.pod_cidrs == pod_cidrs) {
+        state.router
+    } else {
+        let found = restore::load(&start.store).endpoints;
+        let held: Vec<Ipv4Addr> = found.iter().map(|endpoint| endpoint.ip).collect();
+        router_address(&pod_cidrs, &held).ok_or_else(|| RunError::NoRouter(pod_cidrs.clone()))?
     };
     Ok(NodeState {
         ip,

@@ -101,8 +101,8 @@ fn cluster_address(service: &Service) -> Option<(Ipv4Addr, &ServiceSpec)> {
     if spec.type_.as_deref() == Some("ExternalName") {
         return None;
     }
-    let all = spec.cluster_ips.iter().flatten().chain(&spec.cluster_ip);
-    let address = all.filter_map(|text| text.parse().ok()).next()?;
+    let mut all = spec.cluster_ips.iter().flatten().chain(&spec.cluster_ip);
+    let address = all.find_map(|text| text.parse().ok())?;
     Some((address, spec))
 }
 

@@ -1,5 +1,7 @@
 //! The agent's socket, spoken to by the plugin's own client; the datapath is the one in memory.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;

@@ -17,7 +17,7 @@ use crate::model::{
 /// Reading and small changes.
 const QUICK: Duration = Duration::from_secs(10);
 /// An endpoint's datapath. Far above what it takes, far below the kubelet's own limit of minutes.
-const PROGRAMMING: Duration = Duration::from_secs(60);
+const PROGRAMMING: Duration = Duration::from_mins(1);
 /// STATUS is polled every few seconds and must not pile up.
 const STATUS: Duration = Duration::from_secs(3);
 const RETRY_PAUSE: Duration = Duration::from_millis(100);

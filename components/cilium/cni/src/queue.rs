@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::verb::hex;
+
 /// Upstream's folder, so that a node that changes plugins keeps one queue.
 pub const DEFAULT_FOLDER: &str = "/var/run/cilium/deleteQueue";
 /// More than a node's pods; beyond it something other than an agent restart is wrong.
@@ -70,11 +72,7 @@ impl Queue {
             .chain_update([0])
             .chain_update(&deletion.container_interface_name)
             .finalize();
-        let name: String = name
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let name = hex(&name[..16]);
         let mut file = File::create(self.folder.join(format!("{name}.delete")))?;
         file.write_all(&serde_json::to_vec(deletion)?)?;
         file.sync_all()

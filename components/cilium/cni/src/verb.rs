@@ -7,6 +7,7 @@ pub mod gc;
 pub mod status;
 pub mod version;
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use nix::sys::statfs::{FsType, statfs};
@@ -24,12 +25,14 @@ pub fn host_interface(container_id: &str, ifname: &str) -> String {
         .chain_update([0])
         .chain_update(ifname)
         .finalize();
-    let hex: String = digest
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("{HOST_PREFIX}{hex}")
+    format!("{HOST_PREFIX}{}", hex(&digest[..6]))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Code 3 for a path that is gone, code 4 for a path that is something else.

@@ -41,6 +41,10 @@ fn entry(table: &Table, prefix: &str) -> Option<(u32, Option<String>)> {
     Some((entry.identity, entry.tunnel.map(|ip| ip.to_string())))
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "compared with what entry() returns"
+)]
 fn through(identity: u32, node: &str) -> Option<(u32, Option<String>)> {
     Some((identity, Some(node.to_owned())))
 }

@@ -22,14 +22,12 @@ pub async fn run(agent: Arc<Agent>) {
             continue;
         };
         let missing = abandoned(&endpoints, &links);
-        for key in missing
-            .iter()
-            .filter(|key| suspects.contains(*key))
-            .cloned()
-        {
-            tracing::warn!(endpoint = %key, "Interface is gone without a DEL; the endpoint is removed");
-            let worker = agent.clone();
-            blocking(move || worker.endpoints.delete(&key)).await;
+        for key in &missing {
+            if suspects.contains(key) {
+                tracing::warn!(endpoint = %key, "Interface is gone without a DEL; the endpoint is removed");
+                let (worker, key) = (agent.clone(), key.clone());
+                blocking(move || worker.endpoints.delete(&key)).await;
+            }
         }
         suspects = missing;
     }

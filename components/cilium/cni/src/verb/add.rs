@@ -63,6 +63,10 @@ async fn steps(
     agent
         .put_endpoint(&request(attachment, netns, &host_name, lease, &created))
         .await?;
+    link::settle_pod_link(netns, &attachment.ifname).map_err(|source| Failure::Link {
+        doing: "bringing up the pod's interface",
+        source,
+    })?;
     Ok(made(
         attachment, netns, host_name, address, &settings, &created,
     ))
