@@ -1,13 +1,26 @@
-//! Kubernetes Events about the `GlooNetwork`.
+//! Kubernetes Events about the `GlooNetwork` (events.k8s.io/v1).
+//!
+//! Each sentence is an Event of its own: joining them into a series, as client libraries do, would keep only the first note.
 
-use k8s_openapi::api::core::v1::ObjectReference;
-use kube::{
-    Client, Resource,
-    runtime::events::{Event, EventType, Recorder, Reporter},
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
 };
 
-/// Longest note the API server takes (events.k8s.io/v1).
+use gloonet_api::GlooNetwork;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::{api::events::v1::Event, apimachinery::pkg::apis::meta::v1::MicroTime};
+use kube::{
+    Api, Client, Resource,
+    api::{ObjectMeta, PostParams},
+};
+
+/// Longest note the API server takes.
 const LONGEST_NOTE: usize = 1024;
+/// The same sentence is not said again within this time.
+const QUIET: SignedDuration = SignedDuration::from_mins(10);
+/// Events about objects without a namespace live here.
+const NAMESPACE: &str = "default";
 
 /// Normal or something to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +31,11 @@ pub enum Kind {
     Warning,
 }
 
-/// Publishes events; repeats are counted by the API server's series.
-#[derive(Clone)]
+/// Publishes Events.
 pub struct Events {
-    recorder: Recorder,
+    api: Api<Event>,
+    instance: String,
+    said: Mutex<BTreeMap<(String, String), Timestamp>>,
 }
 
 impl std::fmt::Debug for Events {
@@ -33,47 +47,90 @@ impl std::fmt::Debug for Events {
 impl Events {
     /// `instance` is the pod's name.
     pub fn new(client: Client, instance: &str) -> Self {
-        let reporter = Reporter {
-            controller: "gloonetwork.io/operator".to_owned(),
-            instance: Some(instance.to_owned()),
-        };
         Self {
-            recorder: Recorder::new(client, reporter),
+            api: Api::namespaced(client, NAMESPACE),
+            instance: instance.to_owned(),
+            said: Mutex::default(),
         }
     }
 
-    /// Says something about the `GlooNetwork`. An event that cannot be sent is logged and lost.
+    /// Says something about the `GlooNetwork`. An Event that cannot be sent is logged and lost.
     pub async fn say(
         &self,
-        platform: &gloonet_api::GlooNetwork,
+        platform: &GlooNetwork,
         kind: Kind,
         reason: &str,
         action: &str,
         note: &str,
     ) {
-        let mut note = note.to_owned();
-        if note.len() > LONGEST_NOTE {
-            let end = (0..=LONGEST_NOTE - 3)
-                .rev()
-                .find(|at| note.is_char_boundary(*at))
-                .unwrap_or(0);
-            note.truncate(end);
-            note.push('…');
+        let now = Timestamp::now();
+        if self.was_said(reason, note, now) {
+            return;
         }
         let event = Event {
-            type_: match kind {
-                Kind::Normal => EventType::Normal,
-                Kind::Warning => EventType::Warning,
+            metadata: ObjectMeta {
+                name: Some(format!(
+                    "{}.{:x}",
+                    gloonet_api::SINGLETON,
+                    now.as_nanosecond()
+                )),
+                namespace: Some(NAMESPACE.to_owned()),
+                ..ObjectMeta::default()
             },
-            reason: reason.to_owned(),
-            note: Some(note),
-            action: action.to_owned(),
-            secondary: None,
+            action: Some(action.to_owned()),
+            event_time: Some(MicroTime(now)),
+            note: Some(shortened(note)),
+            reason: Some(reason.to_owned()),
+            regarding: Some(platform.object_ref(&())),
+            reporting_controller: Some("gloonetwork.io/operator".to_owned()),
+            reporting_instance: Some(self.instance.clone()),
+            type_: Some(
+                if kind == Kind::Warning {
+                    "Warning"
+                } else {
+                    "Normal"
+                }
+                .to_owned(),
+            ),
+            ..Event::default()
         };
-        // Events about cluster-scoped objects live in the namespace `default`; the reference itself has none.
-        let reference: ObjectReference = platform.object_ref(&());
-        if let Err(error) = self.recorder.publish(&event, &reference).await {
-            tracing::warn!(%error, reason, "event not sent");
+        if let Err(error) = self.api.create(&PostParams::default(), &event).await {
+            tracing::warn!(%error, reason, note, "event not sent");
         }
+    }
+
+    fn was_said(&self, reason: &str, note: &str, now: Timestamp) -> bool {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.retain(|_, at| now.duration_since(*at) < QUIET);
+        said.insert((reason.to_owned(), note.to_owned()), now)
+            .is_some()
+    }
+}
+
+fn shortened(note: &str) -> String {
+    if note.len() <= LONGEST_NOTE {
+        return note.to_owned();
+    }
+    let end = (0..=LONGEST_NOTE - '…'.len_utf8())
+        .rev()
+        .find(|at| note.is_char_boundary(*at))
+        .unwrap_or(0);
+    format!("{}…", &note[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_note_is_cut_at_a_letter_and_fits() {
+        let long = "ä".repeat(800);
+        let short = shortened(&long);
+        assert!(
+            short.len() <= LONGEST_NOTE && short.ends_with("ä…"),
+            "{}",
+            short.len()
+        );
+        assert_eq!(shortened("plain"), "plain");
     }
 }

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 
 use gloonet_catalog::ComponentId;
 use gloonet_plan::{
-    Desired, DesiredObject, Entry, Fights, Fingerprint, Inventory, Live, ObjectKey, Reason, Step,
-    Verdict,
+    DesiredObject, Entry, Fights, Fingerprint, Inventory, Live, ObjectKey, Reason, Step, Verdict,
     progress::{Outcome, Trouble},
 };
 use jiff::Timestamp;
@@ -98,25 +97,19 @@ impl Hands {
     }
 
     /// Takes Secrets with our label into the inventory that a lost inventory forgot.
-    pub fn adopt(&mut self, desired: &Desired, live: &Live) {
-        for component in &desired.components {
-            for key in component
-                .secrets
-                .iter()
-                .map(gloonet_plan::NeededSecret::key)
-            {
-                if let (false, Some(found)) = (
-                    self.inventory.entries.contains_key(&key),
-                    live.objects.get(&key),
-                ) {
-                    self.record(
-                        component.id.as_str(),
-                        key,
-                        found.uid.clone(),
-                        secret_mark(),
-                        secret_mark(),
-                    );
-                }
+    pub fn adopt(&mut self, owners: impl Iterator<Item = (ComponentId, ObjectKey)>, live: &Live) {
+        for (id, key) in owners {
+            if let (false, Some(found)) = (
+                self.inventory.entries.contains_key(&key),
+                live.objects.get(&key),
+            ) {
+                self.record(
+                    id.as_str(),
+                    key,
+                    found.uid.clone(),
+                    secret_mark(),
+                    secret_mark(),
+                );
             }
         }
     }

@@ -6,8 +6,8 @@ use gloonet_api::{GlooNetwork, GlooNetworkSpec, GlooNetworkStatus, unknown::unkn
 use gloonet_catalog::{ComponentId, Input, Refusal, ReleaseLock, catalog, validate};
 use gloonet_cluster::{EventKind, Fault, Source, hands::Done, inventory, observe, secrets};
 use gloonet_plan::{
-    Desired, NeededSecret, ObjectKey, Paused, Plan, Rendered, Report, Situation, lint, news::news,
-    plan, render, status,
+    Desired, Live, NeededSecret, ObjectKey, Paused, Plan, Rendered, Report, Situation, lint,
+    news::news, plan, render, status,
 };
 use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::Value;
@@ -42,9 +42,11 @@ impl Controller {
                 ..Next::default()
             });
         }
+        let live = self.hands.current(self.eyes.read(observe::live), now);
+        self.hands.adopt(rendered.owners(), &live);
         let paused = Paused::of(platform.spec.pause.as_ref(), now);
         let desired = self.desire(&rendered, &paused, now);
-        let (plan, done) = self.act(&desired, now).await;
+        let (plan, done) = self.act(&desired, &live, now).await;
         let stored = self.hands.store().await;
         let told = Told {
             platform: &platform,
@@ -161,7 +163,9 @@ impl Controller {
             .read(|seen| observe::observed(seen, &needed, complete));
         self.probes = probes(input, rendered);
         let (results, earlier) = (&self.results, &self.earlier);
-        render::desired(rendered, input, &needed, paused, |id| {
+        let inventory = self.hands.inventory();
+        let uid = |key: &ObjectKey| inventory.entries.get(key).map(|entry| entry.uid.clone());
+        render::desired(rendered, input, &needed, paused, uid, |id| {
             let mut observed = base.clone();
             observed.probes = results.get(&id).cloned().unwrap_or_default();
             observed.earlier = earlier.get(&id).cloned().unwrap_or_default();
@@ -170,10 +174,8 @@ impl Controller {
     }
 
     /// Plans, has the plan checked, and runs it.
-    async fn act(&mut self, desired: &Desired, now: Timestamp) -> (Plan, Done) {
-        let live = self.hands.current(self.eyes.read(observe::live), now);
-        self.hands.adopt(desired, &live);
-        let plan = match plan(desired, &live, self.hands.inventory()) {
+    async fn act(&mut self, desired: &Desired, live: &Live, now: Timestamp) -> (Plan, Done) {
+        let plan = match plan(desired, live, self.hands.inventory()) {
             Ok(plan) => plan,
             Err(circle) => {
                 tracing::error!(%circle, "no plan");
@@ -186,7 +188,7 @@ impl Controller {
                 );
             }
         };
-        if let Err(fault) = lint::lint(&plan.steps, desired, &live, self.hands.inventory()) {
+        if let Err(fault) = lint::lint(&plan.steps, desired, live, self.hands.inventory()) {
             tracing::error!(%fault, "the plan is refused");
             return (
                 Plan::default(),
@@ -196,7 +198,7 @@ impl Controller {
                 },
             );
         }
-        let done = self.hands.run(&plan.steps, &live, now).await;
+        let done = self.hands.run(&plan.steps, live, now).await;
         self.metrics.wrote(&done.results);
         (plan, done)
     }

@@ -1,12 +1,14 @@
 //! Accepted input to what shall be.
 
+mod bound;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use gloonet_api::Pause;
 use gloonet_catalog::{ComponentId, Health, Input, Observed, SecretSpec, catalog};
 use jiff::Timestamp;
 
-use crate::{Desired, DesiredComponent, DesiredObject, Intent, NeededSecret};
+use crate::{Desired, DesiredComponent, DesiredObject, Intent, NeededSecret, ObjectKey};
 
 /// Everything the catalog makes of one input. Equal inputs give equal results, so it may be kept.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +81,20 @@ impl Rendered {
             .collect()
     }
 
+    /// Which component each Secret belongs to.
+    pub fn owners(&self) -> impl Iterator<Item = (ComponentId, ObjectKey)> {
+        let owned = |(id, part): (&ComponentId, &Part)| {
+            let id = *id;
+            let keys: Vec<_> = part
+                .secrets
+                .iter()
+                .map(|spec| ObjectKey::secret(&spec.namespace, &spec.name))
+                .collect();
+            keys.into_iter().map(move |key| (id, key))
+        };
+        self.parts.iter().flat_map(owned)
+    }
+
     /// Objects of all components.
     pub fn objects(&self) -> impl Iterator<Item = (ComponentId, &DesiredObject)> {
         self.parts
@@ -93,14 +109,16 @@ impl Rendered {
     }
 }
 
-/// Joins what was rendered with how things are.
+/// Joins what was rendered with how things are. `uid` gives the UID of a Secret that was made.
 pub fn desired(
     rendered: &Rendered,
     input: &Input,
     secrets: &[NeededSecret],
     paused: &Paused,
+    uid: impl Fn(&ObjectKey) -> Option<String>,
     observed: impl Fn(ComponentId) -> Observed,
 ) -> Desired {
+    let made: Vec<ObjectKey> = secrets.iter().map(NeededSecret::key).collect();
     let components = catalog().into_iter().filter_map(|component| {
         let id = component.id();
         let part = rendered.parts.get(&id)?;
@@ -119,7 +137,12 @@ pub fn desired(
             id,
             needs: part.needs.clone(),
             intent,
-            objects: part.objects.clone(),
+            objects: part.objects.as_ref().map_err(Clone::clone).map(|objects| {
+                objects
+                    .iter()
+                    .map(|object| bound::to_secrets(object, &made, &uid))
+                    .collect()
+            }),
             secrets: secrets.iter().filter(mine).cloned().collect(),
             health,
         })
@@ -220,9 +243,14 @@ mod tests {
                 .count(),
             0
         );
-        let desired = desired(&rendered, &input, &[], &Paused::default(), |_| {
-            Observed::default()
-        });
+        let desired = desired(
+            &rendered,
+            &input,
+            &[],
+            &Paused::default(),
+            |_| None,
+            |_| Observed::default(),
+        );
         assert_eq!(
             crate::graph::order(&desired).unwrap().len(),
             ComponentId::ALL.len()
