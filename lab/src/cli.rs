@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use self::fault::FaultAction;
-use crate::cluster::{Cluster, Options, Part, Spot};
+use crate::cluster::{Cluster, Images, Options, Part, Spot};
 use crate::inside::{self, Impairment};
 use crate::state::Cni;
 
@@ -40,6 +40,9 @@ enum Action {
         /// CNI put on the nodes of a new cluster.
         #[arg(long, value_enum, default_value_t)]
         cni: Cni,
+        /// Images imported into the nodes.
+        #[arg(long, value_enum, default_value_t)]
+        images: Images,
     },
     /// Remove the cluster: processes, namespaces, mounts, cgroups, files.
     Down,
@@ -68,6 +71,9 @@ enum Action {
     /// Pull, spoil or mend the cable of a node, or of `outside`.
     #[command(subcommand)]
     Link(LinkAction),
+    /// Open, list and close loopback ports that lead into the lab.
+    #[command(subcommand)]
+    Door(DoorAction),
     /// Run a program in a node, with its network, files, host name, processes and cgroups; or, with the machine's files,
     /// in the network of `outside`, `switch` or `pod/ADDRESS`.
     #[command(trailing_var_arg = true)]
@@ -119,6 +125,25 @@ enum NodeAction {
 }
 
 #[derive(Debug, Subcommand)]
+enum DoorAction {
+    /// Open a port of 127.0.0.1 that leads to an address in the lab, and print it.
+    Open {
+        /// Where to, as ADDRESS:PORT.
+        to: std::net::SocketAddrV4,
+        /// The port; any free one if not given.
+        #[arg(long)]
+        port: Option<u16>,
+        /// Where connections come from: a node, `outside`, `switch` or `pod/ADDRESS`; the control-plane node if not given.
+        #[arg(long)]
+        from: Option<String>,
+    },
+    /// Print the open ports.
+    List,
+    /// Close a port.
+    Close { port: u16 },
+}
+
+#[derive(Debug, Subcommand)]
 enum LinkAction {
     /// Pull the cable.
     Cut { node: String },
@@ -166,7 +191,18 @@ pub fn run() -> Result<ExitCode> {
 
 fn act(cluster: &Cluster, action: Action) -> Result<ExitCode> {
     match action {
-        Action::Up { workers, cni } => print::up(cluster, &Options { workers, cni })?,
+        Action::Up {
+            workers,
+            cni,
+            images,
+        } => print::up(
+            cluster,
+            &Options {
+                workers,
+                cni,
+                images,
+            },
+        )?,
         Action::Down => cluster.down(&print::step)?,
         Action::Status { json } => print::status(&cluster.status()?, json)?,
         Action::Load { files } if files.is_empty() => drop(cluster.load_all(&print::step)?),
@@ -179,6 +215,7 @@ fn act(cluster: &Cluster, action: Action) -> Result<ExitCode> {
         Action::Api(ApiAction::Faults(action)) => fault::act(&cluster.faults(), action)?,
         Action::Api(ApiAction::Second { off }) => cluster.second_api(!off)?,
         Action::Link(action) => link(cluster, action)?,
+        Action::Door(action) => door(cluster, action)?,
         Action::Exec { place, argv } => {
             return print::replace(&mut cluster.command_at(&Spot::parse(&place), argv)?);
         }
@@ -231,6 +268,18 @@ fn link(cluster: &Cluster, action: LinkAction) -> Result<()> {
             cluster.link(&node)?.impair(lossy)?;
         }
         LinkAction::Heal { node } => cluster.link(&node)?.heal()?,
+    }
+    Ok(())
+}
+
+fn door(cluster: &Cluster, action: DoorAction) -> Result<()> {
+    match action {
+        DoorAction::Open { to, port, from } => {
+            let from = from.map_or_else(|| cluster.control_plane_name(), Ok)?;
+            println!("{}", cluster.open_door(&Spot::parse(&from), to, port)?);
+        }
+        DoorAction::List => cluster.doors()?.iter().for_each(|port| println!("{port}")),
+        DoorAction::Close { port } => cluster.close_door(port)?,
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! A cluster of the lab: the one thing tests and the command line work with.
 
 mod control_plane;
+mod door;
 mod down;
 mod faults;
 mod kubernetes;
@@ -19,7 +20,7 @@ pub use link::Link;
 pub use node::{Node, Part};
 pub use spot::{PodNetwork, Spot};
 pub use status::{NodeStatus, ProcessStatus, Status};
-pub use up::Options;
+pub use up::{Images, Options};
 
 use crate::addressing::{self, ClusterName};
 use crate::layout::{ClusterDir, Home};
@@ -89,6 +90,9 @@ pub enum Error {
     /// The node's first process is gone.
     #[error("node {0} is not running; `gloonet-lab up` or `node restart {0} whole` starts it")]
     NodeDown(String),
+    /// The machine has no free loopback port.
+    #[error("no free port on 127.0.0.1")]
+    Port(#[source] std::io::Error),
     /// The control plane cannot be taken away from its cluster.
     #[error("{0} is the control plane; take the whole cluster down instead")]
     ControlPlane(String),

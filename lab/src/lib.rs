@@ -25,7 +25,7 @@ pub mod render;
 pub mod state;
 
 pub use cluster::{
-    Cluster, Error, Event, Faults, Link, Node, Options, Part, PodNetwork, Spot, quiet,
+    Cluster, Error, Event, Faults, Images, Link, Node, Options, Part, PodNetwork, Spot, quiet,
 };
 pub use inside::Impairment;
 pub use state::Cni;

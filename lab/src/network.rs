@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::addressing::{Addressing, Ordinal};
 use crate::command::{self, run};
@@ -216,7 +217,8 @@ pub fn interpose(plan: &Addressing, cable: &Cable) -> Result<(), Error> {
     offload(&cable.namespace, "eth0", false)?;
     ip_in(&switch, &format!("link set {} nomaster", cable.port))?;
     ip_in(&switch, &format!("link set {near} master {BRIDGE} up"))?;
-    ip_in(&switch, &format!("link set {far} up"))
+    ip_in(&switch, &format!("link set {far} up"))?;
+    wait_carrier(plan, &near, &cable.namespace)
 }
 
 /// Undoes [`interpose`]; a cable that is straight already stays so.
@@ -248,10 +250,33 @@ fn offload(namespace: &str, interface: &str, on: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// Sets the state of the switch's port.
-pub fn set_port(plan: &Addressing, port: &str, up: bool) -> Result<(), Error> {
+/// Pulls a cable at the switch, or plugs it in and waits until frames flow.
+pub fn set_port(plan: &Addressing, cable: &Cable, up: bool) -> Result<(), Error> {
+    let state = if up { "up" } else { "down" };
     ip_in(
         &plan.switch_namespace(),
-        &format!("link set {port} {}", if up { "up" } else { "down" }),
-    )
+        &format!("link set {} {state}", cable.port),
+    )?;
+    if up {
+        wait_carrier(plan, &cable.port, &cable.namespace)
+    } else {
+        Ok(())
+    }
+}
+
+/// The kernel tells of a new carrier up to a second late, and a bridge forwards nothing until it was told.
+fn wait_carrier(plan: &Addressing, bridge_port: &str, namespace: &str) -> Result<(), Error> {
+    let switch = plan.switch_namespace();
+    let end = Instant::now() + Duration::from_secs(5);
+    loop {
+        let port =
+            run(Command::new("bridge").args(["-n", &switch, "link", "show", "dev", bridge_port]))?;
+        let interface =
+            run(Command::new("ip").args(["-n", namespace, "link", "show", "dev", "eth0"]))?;
+        let flows = port.contains("state forwarding") && interface.contains("state UP");
+        if flows || Instant::now() > end {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

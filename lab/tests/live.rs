@@ -7,12 +7,14 @@
 )]
 
 use std::collections::BTreeSet;
+use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use gloonet_lab::addressing::Ordinal;
 use gloonet_lab::faults::{Effect, Match, Rule};
-use gloonet_lab::{Cluster, Impairment, Options, Part, Spot, frame, quiet};
+use gloonet_lab::{Cluster, Images, Impairment, Options, Part, Spot, frame, quiet};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -33,6 +35,7 @@ impl Guard {
             .up(
                 &Options {
                     workers,
+                    images: Images::Essential,
                     ..Options::default()
                 },
                 &quiet,
@@ -183,6 +186,7 @@ fn a_second_up_changes_nothing_and_repairs_what_was_killed() {
     let cluster = &guard.0;
     let options = Options {
         workers: 1,
+        images: Images::Essential,
         ..Options::default()
     };
     let before = cluster.state().unwrap();
@@ -245,6 +249,34 @@ fn a_node_is_added_restarted_frozen_and_removed() {
 }
 
 #[test]
+fn a_door_leads_to_a_listener_in_the_lab_and_is_closed_again() {
+    if !wanted() {
+        return;
+    }
+    let guard = Guard::start("door", 1);
+    let cluster = &guard.0;
+    let address = cluster
+        .state()
+        .unwrap()
+        .addressing()
+        .node(Ordinal::CONTROL_PLANE);
+    let kubelet = SocketAddrV4::new(address, 10250);
+    let port = cluster.open_door(&Spot::Outside, kubelet, None).unwrap();
+    let knock = || {
+        let url = format!("https://127.0.0.1:{port}/healthz");
+        let output = Command::new("curl")
+            .args(["-sk", "-o", "/dev/null", "-w", "%{http_code}", &url])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(knock(), "401", "the kubelet asks who is there");
+    assert!(cluster.doors().unwrap().contains(&port));
+    cluster.close_door(port).unwrap();
+    assert_eq!(knock(), "000");
+}
+
+#[test]
 fn a_cable_is_pulled_made_slow_made_lossy_and_mended() {
     if !wanted() {
         return;
@@ -253,10 +285,11 @@ fn a_cable_is_pulled_made_slow_made_lossy_and_mended() {
     let cluster = &guard.0;
     let node = cluster.node("cable-worker-1").unwrap();
     let outside = cluster.state().unwrap().addressing().outside().to_string();
+    // Four seconds: a neighbour that was asked for in vain is asked for again only every second.
     let answers = |count: &str| {
         let ping = node
             .exec([
-                "busybox", "ping", "-c", count, "-W", "1", "-i", "0.05", &outside,
+                "busybox", "ping", "-c", count, "-W", "4", "-i", "0.05", &outside,
             ])
             .unwrap();
         String::from_utf8(ping.stdout)

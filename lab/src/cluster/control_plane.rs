@@ -1,11 +1,10 @@
 //! etcd, API server, controller manager and scheduler: processes of the control-plane node, like any other.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::{Cluster, Error};
-use crate::addressing::{API_PORT, Ordinal};
-use crate::inside::{Door, Spec};
+use crate::addressing::Ordinal;
 use crate::layout::ClusterDir;
 use crate::pki::{Leaf, Pki};
 use crate::render::{self, ApiServer, KUBERNETES, PKI};
@@ -13,8 +12,6 @@ use crate::{disk, network};
 
 /// An API server lets requests in flight end first. Watches never do, so it is not waited for long.
 const API_PATIENCE: Duration = Duration::from_secs(3);
-/// Name of the forwarder's process.
-const DOOR: &str = "door";
 /// Name of the second API server's process, after the node's.
 const SECOND: &str = "kube-apiserver-second";
 
@@ -83,7 +80,7 @@ impl Cluster {
             changed |= self.start_second_api()?;
         }
         changed |= self.ensure_fault_proxy()?;
-        changed |= self.ensure_door()?;
+        changed |= self.ensure_api_door()?;
         self.wait_api()?;
         changed |= self.ensure_program("kube-controller-manager", render::controller_manager())?;
         changed |= self.ensure_program("kube-scheduler", render::scheduler())?;
@@ -108,21 +105,6 @@ impl Cluster {
             bind,
             audit_log: "audit.log",
         })
-    }
-
-    /// The forwarder from the machine's loopback to the API server.
-    pub(super) fn ensure_door(&self) -> Result<bool, Error> {
-        if self.pid(DOOR)?.is_some() {
-            return Ok(false);
-        }
-        let plan = self.state()?.addressing();
-        let door = Door {
-            port: plan.door_port(),
-            network: network::pin(&plan.node_namespace(Ordinal::CONTROL_PLANE)),
-            to: SocketAddrV4::new(plan.node(Ordinal::CONTROL_PLANE), API_PORT),
-        };
-        self.start_own(DOOR, &Spec::Door(door), false)?;
-        Ok(true)
     }
 
     /// Stops the API server, as if its machine had none. `up` or [`Cluster::start_api`] starts it again.

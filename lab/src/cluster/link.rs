@@ -31,7 +31,7 @@ impl Link<'_> {
     /// Pulls the cable: the node's interface loses its carrier.
     pub fn cut(&self) -> Result<(), Error> {
         let (plan, cable) = self.cable()?;
-        Ok(network::set_port(&plan, &cable.port, false)?)
+        Ok(network::set_port(&plan, &cable, false)?)
     }
 
     /// Makes the cable slow or lossy, in both directions.
@@ -54,7 +54,7 @@ impl Link<'_> {
         let (plan, cable) = self.cable()?;
         self.cluster.stop_process(&self.process(), Duration::ZERO)?;
         network::plug_straight(&plan, &cable)?;
-        Ok(network::set_port(&plan, &cable.port, true)?)
+        Ok(network::set_port(&plan, &cable, true)?)
     }
 
     /// Forgets what was done to the cable; for a node whose cable is about to be made anew.

@@ -32,6 +32,18 @@ pub struct Options {
     pub workers: u32,
     /// CNI put on the nodes.
     pub cni: Cni,
+    /// Images imported into the nodes.
+    pub images: Images,
+}
+
+/// Which of the images `xtask image` wrote a node gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Images {
+    /// Every one.
+    #[default]
+    All,
+    /// What the cluster itself needs: the sandbox and CoreDNS.
+    Essential,
 }
 
 impl Default for Options {
@@ -39,6 +51,7 @@ impl Default for Options {
         Self {
             workers: 2,
             cni: Cni::None,
+            images: Images::All,
         }
     }
 }
@@ -48,13 +61,16 @@ impl Cluster {
     pub fn up(&self, options: &Options, report: Report<'_>) -> Result<bool, Error> {
         let _lock = disk::lock(&self.operation_lock())?;
         self.check_programs()?;
-        let images = images::list(&self.home().images())?;
+        let mut images = images::list(&self.home().images())?;
         images::named(&images, PAUSE)?;
         let coredns = images::named(&images, COREDNS)?
             .names
             .last()
             .cloned()
             .unwrap_or_default();
+        if options.images == Images::Essential {
+            images.retain(|image| [PAUSE, COREDNS].contains(&image.name.as_str()));
+        }
         let mut changed = self.allocate(options)?;
         changed |= timed(report, "certificates", || self.ensure_credentials())?;
         changed |= timed(report, "network", || self.ensure_network())?;
