@@ -240,10 +240,11 @@ pub(crate) fn requirements(resources: &Resources) -> Value {
     block
 }
 
-/// `image` and `imagePullPolicy` of a container.
+/// What every container has: its image, and the end of its log as the reason of a crash, which health repeats.
 pub(crate) fn image(container: &mut Value, images: &ImageResolver, name: ImageName) {
     container["image"] = json!(images.reference(name));
     container["imagePullPolicy"] = json!(images.pull_policy);
+    container["terminationMessagePolicy"] = json!("FallbackToLogsOnError");
 }
 
 /// `imagePullSecrets` of a pod, absent when there are none.
