@@ -55,35 +55,40 @@ impl<'a> Playground<'a> {
         playground.remove().await?;
         let namespace =
             serde_json::from_value(json!({"metadata": {"name": playground.namespace}}))?;
-        let namespaces: Api<Namespace> = Api::all(scene.client.clone());
-        namespaces
+        playground
+            .namespaces()
             .create(&PostParams::default(), &namespace)
             .await
             .context("make a namespace")?;
         Ok(playground)
     }
 
-    /// Deletes the namespace and everything in it.
+    /// Deletes the namespace and everything in it, without waiting for the end of that.
     pub async fn end(self) -> Result<()> {
-        self.remove().await
+        self.delete().await
+    }
+
+    async fn delete(&self) -> Result<()> {
+        let gone = self
+            .namespaces()
+            .delete(&self.namespace, &DeleteParams::default())
+            .await;
+        Ok(ignore_missing(gone)?)
+    }
+
+    fn namespaces(&self) -> Api<Namespace> {
+        Api::all(self.scene.client.clone())
     }
 
     async fn remove(&self) -> Result<()> {
-        let namespaces: Api<Namespace> = Api::all(self.scene.client.clone());
-        ignore_missing(
-            namespaces
-                .delete(&self.namespace, &DeleteParams::default())
-                .await,
-        )?;
+        self.delete().await?;
         until(
             &format!("namespace {} is gone", self.namespace),
             ENDED,
             async || {
-                let left = namespaces.get_opt(&self.namespace).await?;
-                Ok(Progress::when(
-                    left.is_none(),
-                    format!("{:?}", left.and_then(|n| n.status)),
-                ))
+                let left = self.namespaces().get_opt(&self.namespace).await?;
+                let how = format!("{:?}", left.as_ref().and_then(|n| n.status.as_ref()));
+                Ok(Progress::when(left.is_none(), how))
             },
         )
         .await

@@ -17,6 +17,9 @@ use gloonet_e2e::{
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 
+/// Requests over each old connection: thirty seconds.
+const REQUESTS: u32 = 150;
+
 /// New connections one after the other; prints how many were tried and how many failed.
 fn many_connections(
     scene: &Scene,
@@ -100,9 +103,38 @@ async fn replace_agent(scene: &Scene, node: &str) -> Result<()> {
     .await
 }
 
+/// What did not go as it should, one line each.
+fn broken(old: Vec<(&str, Child)>, new: Vec<(&str, Child)>) -> Result<String> {
+    let mut broken = String::new();
+    for (name, child) in old {
+        let answers = numbers(child)?;
+        if answers != [REQUESTS] {
+            writeln!(
+                broken,
+                "the old connection to {name} had {answers:?} of {REQUESTS} answers"
+            )?;
+        }
+    }
+    for (name, child) in new {
+        let counted = numbers(child)?;
+        assert!(
+            counted[0] > 50,
+            "only {} connections to {name} were tried",
+            counted[0]
+        );
+        if counted[1] != 0 {
+            writeln!(
+                broken,
+                "{} of {} new connections to {name} failed",
+                counted[1], counted[0]
+            )?;
+        }
+    }
+    Ok(broken)
+}
+
 #[tokio::test]
 async fn connections_live_on_and_new_ones_succeed_while_every_agent_is_killed() -> Result<()> {
-    const REQUESTS: u32 = 150;
     let scene = Scene::open().await?;
     platform::settled(&scene, platform::HEALED).await?;
     let workers = scene.workers().await?;
@@ -136,32 +168,7 @@ async fn connections_live_on_and_new_ones_succeed_while_every_agent_is_killed() 
         replace_agent(&scene, worker).await?;
     }
 
-    let mut broken = String::new();
-    for (name, child) in old {
-        let answers = numbers(child)?;
-        if answers != [REQUESTS] {
-            writeln!(
-                broken,
-                "the old connection to {name} had {answers:?} of {REQUESTS} answers"
-            )?;
-        }
-    }
-    for (name, child) in new {
-        let counted = numbers(child)?;
-        assert!(
-            counted[0] > 50,
-            "only {} connections to {name} were tried",
-            counted[0]
-        );
-        if counted[1] != 0 {
-            writeln!(
-                broken,
-                "{} of {} new connections to {name} failed",
-                counted[1], counted[0]
-            )?;
-        }
-    }
-    assert_eq!(broken, "");
+    assert_eq!(broken(old, new)?, "");
     ground
         .talker("late", &workers[1])
         .await
