@@ -16,8 +16,9 @@ pub struct Endpoint {
     pub mac: [u8; 6],
     /// Host side's Ethernet address.
     pub host_mac: [u8; 6],
-    /// Zero.
-    pub pad: [u8; 2],
+    /// 1 once the pod has reached a service packet by packet, so that answers to all other pods cost no lookup. Set by the
+    /// programs; user space keeps what it finds.
+    pub service_client: u16,
 }
 
 /// Value of `cilium_lxc_source`, keyed by the interface index of the host side: what the pod may send as.

@@ -16,8 +16,13 @@ pub(super) fn upsert(state: &mut State, endpoint: &Endpoint) -> Result<(), Error
     let maps = &mut state.maps;
     maps.cilium_lxc_source
         .set(&endpoint.ifindex, &source(endpoint))?;
+    let key = address(endpoint.ip);
+    let service_client = maps
+        .cilium_lxc
+        .get(&key)?
+        .map_or(0, |old| old.service_client);
     maps.cilium_lxc
-        .set(&address(endpoint.ip), &entry(endpoint))?;
+        .set(&key, &entry(endpoint, service_client))?;
     let network = |source| Error::Network {
         operation: format!("connect endpoint {} ({})", endpoint.id, endpoint.ip),
         source,
@@ -99,13 +104,13 @@ fn source(endpoint: &Endpoint) -> Source {
     }
 }
 
-fn entry(endpoint: &Endpoint) -> Entry {
+fn entry(endpoint: &Endpoint, service_client: u16) -> Entry {
     Entry {
         ifindex: endpoint.ifindex,
         identity: endpoint.identity,
         id: endpoint.id,
         mac: endpoint.mac.0,
         host_mac: endpoint.host_mac.0,
-        pad: [0; 2],
+        service_client,
     }
 }

@@ -1,5 +1,6 @@
 //! What a pod's link costs; printed, not judged: run with `--ignored --nocapture`.
 
+use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use datapath::{Datapath, Endpoint, Kernel};
 
 use crate::cluster::Cluster;
 use crate::namespace::Namespace;
+use crate::traffic::{open_tcp, serve_tcp, swallow_tcp};
 
 const STEPS: [&str; 5] = [
     "create_pod_link",
@@ -75,4 +77,114 @@ fn time(step: impl FnOnce()) -> Duration {
     let start = Instant::now();
     step();
     start.elapsed()
+}
+
+/// Reference for two nodes: a namespace on each, behind a bridge with the kernel's own VXLAN.
+fn kernel_vxlan(cluster: &Cluster) -> [(Namespace, Ipv4Addr); 2] {
+    [0_u8, 1].map(|number| {
+        let node = &cluster.nodes[usize::from(number)];
+        let remote = cluster.nodes[usize::from(1 - number)].config.node_ip;
+        let end = Namespace::new();
+        let ip = Ipv4Addr::new(10, 99, 0, 1 + number);
+        for command in [
+            "link add ref-bridge type bridge".to_owned(),
+            format!(
+                "link add ref-vxlan mtu 1450 type vxlan id 99 dstport 4789 remote {remote} dev eth0"
+            ),
+            format!(
+                "link add ref-port mtu 1450 type veth peer name eth0 mtu 1450 netns {}",
+                end.thread_id()
+            ),
+            "link set ref-vxlan master ref-bridge up".to_owned(),
+            "link set ref-port master ref-bridge up".to_owned(),
+            "link set ref-bridge up".to_owned(),
+        ] {
+            node.namespace.ip(&command);
+        }
+        end.ip(&format!("addr add {ip}/24 dev eth0"));
+        end.ip("link set eth0 up");
+        (end, ip)
+    })
+}
+
+/// Reference for one node: two namespaces and a veth pair.
+fn raw_veth() -> [(Namespace, Ipv4Addr); 2] {
+    let ends = [Namespace::new(), Namespace::new()];
+    ends[0].ip(&format!(
+        "link add eth0 mtu 1450 type veth peer name eth0 mtu 1450 netns {}",
+        ends[1].thread_id()
+    ));
+    let [first, second] = ends;
+    [
+        (first, Ipv4Addr::new(10, 98, 0, 1)),
+        (second, Ipv4Addr::new(10, 98, 0, 2)),
+    ]
+    .map(|(end, ip)| {
+        end.ip(&format!("addr add {ip}/24 dev eth0"));
+        end.ip("link set eth0 up");
+        (end, ip)
+    })
+}
+
+/// Median of a one-byte round trip in microseconds, and gigabits per second of one stream.
+fn measure(client: &Namespace, server: Ipv4Addr) -> (f64, f64) {
+    let (mut stream, _) = open_tcp(client, server, 80).unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut trips: Vec<Duration> = (0..5000)
+        .map(|_| {
+            time(|| {
+                stream.write_all(&[1]).unwrap();
+                stream.read_exact(&mut [0]).unwrap();
+            })
+        })
+        .collect();
+    trips.sort_unstable();
+    const BYTES: usize = 256 << 20;
+    let sink = open_tcp(client, server, 81).unwrap().0;
+    let took = time(|| {
+        let mut sink = &sink;
+        let chunk = vec![0; 1 << 17];
+        for _ in 0..BYTES / chunk.len() {
+            sink.write_all(&chunk).unwrap();
+        }
+        sink.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(sink.read(&mut [0]).unwrap(), 0);
+    });
+    (
+        trips[trips.len() / 2].as_secs_f64() * 1e6,
+        BYTES as f64 * 8.0 / took.as_secs_f64() / 1e9,
+    )
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn paths_beside_their_references() {
+    let cluster = Cluster::new();
+    let (near, next, far) = (
+        cluster.nodes[0].pod(10),
+        cluster.nodes[0].pod(11),
+        cluster.nodes[1].pod(20),
+    );
+    let [(veth_client, _), (veth_server, veth_ip)] = raw_veth();
+    let [(vxlan_client, _), (vxlan_server, vxlan_ip)] = kernel_vxlan(&cluster);
+    for (server, ip) in [
+        (&next.namespace, next.ip),
+        (&far.namespace, far.ip),
+        (&veth_server, veth_ip),
+        (&vxlan_server, vxlan_ip),
+    ] {
+        serve_tcp(server, ip, 80);
+        swallow_tcp(server, ip, 81);
+    }
+    for round in 1..=5 {
+        for (name, client, ip) in [
+            ("one node, ours", &near.namespace, next.ip),
+            ("one node, veth", &veth_client, veth_ip),
+            ("two nodes, ours", &near.namespace, far.ip),
+            ("two nodes, kernel VXLAN", &vxlan_client, vxlan_ip),
+        ] {
+            let (trip, rate) = measure(client, ip);
+            println!("{round} {name:24} {trip:8.2} us {rate:8.2} Gbit/s");
+        }
+    }
 }

@@ -34,6 +34,22 @@ pub(crate) fn serve_tcp(namespace: &Namespace, ip: Ipv4Addr, port: u16) {
     });
 }
 
+/// Answers every connection with the address it came from, then takes what comes and closes after it.
+pub(crate) fn swallow_tcp(namespace: &Namespace, ip: Ipv4Addr, port: u16) {
+    namespace.run(move || {
+        let listener = TcpListener::bind((ip, port)).unwrap();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let peer = stream.peer_addr().unwrap().ip();
+                writeln!(stream, "{peer}").unwrap();
+                let mut buffer = vec![0; 1 << 17];
+                while stream.read(&mut buffer).is_ok_and(|length| length > 0) {}
+            }
+        });
+    });
+}
+
 /// Answers every datagram with the address it came from, a blank, and the datagram.
 pub(crate) fn serve_udp(namespace: &Namespace, ip: Ipv4Addr, port: u16) {
     namespace.run(move || {

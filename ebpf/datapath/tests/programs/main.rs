@@ -5,6 +5,7 @@
     reason = "a test's support fails by panicking"
 )]
 
+mod cost;
 mod frame;
 mod from_container;
 mod from_host;

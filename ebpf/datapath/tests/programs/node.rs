@@ -1,6 +1,7 @@
 //! A node without devices: the programs and their maps, ready to be run on frames.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use aya::maps::lpm_trie::Key;
 use aya::maps::{HashMap, LpmTrie, MapData, PerCpuArray};
@@ -101,7 +102,7 @@ impl Node {
             id: 2,
             mac,
             host_mac: OTHER_HOST_MAC,
-            pad: [0; 2],
+            service_client: 0,
         };
         self.hash("cilium_lxc")
             .insert(address(pod), endpoint, 0)
@@ -199,6 +200,17 @@ impl Node {
             frame: out,
             counted: counted.map(|(key, _)| key).collect(),
         }
+    }
+
+    /// Average time of a program over repeated runs on one frame.
+    pub(crate) fn cost(&mut self, program: &str, frame: &Frame, repeat: u32) -> Duration {
+        let bytes = frame.bytes();
+        let options = TestRunOptions {
+            data_in: Some(&bytes),
+            repeat,
+            ..TestRunOptions::new()
+        };
+        self.classifier(program).test_run(options).unwrap().duration
     }
 
     fn classifier(&mut self, name: &str) -> &mut SchedClassifier {

@@ -2,7 +2,7 @@ use datapath_abi::metric::EGRESS;
 use datapath_abi::reason;
 
 use crate::frame::{icmp, see, seen, tcp, tcp_flags, udp};
-use crate::node::{NEIGHBOUR, NODE, Node, OTHER_MAC, PASSED, POD, REDIRECTED, REMOTE};
+use crate::node::{NEIGHBOUR, NODE, Node, PASSED, POD, REDIRECTED, REMOTE};
 
 const VIP: &str = "10.96.0.10";
 const TCP: u8 = 6;
@@ -142,7 +142,6 @@ fn an_answer_between_pods_is_restored_on_its_direct_way() {
     node.service((VIP, 53), UDP, &[(NEIGHBOUR, 53)], 0);
     node.run("from_container", &udp((POD, 40_000), (VIP, 53)));
     // The backend answers: now it is the one behind the device.
-    node.pod(POD, 1, OTHER_MAC);
     let source = datapath_abi::endpoint::Source {
         address: crate::node::address(NEIGHBOUR),
         identity: 1,

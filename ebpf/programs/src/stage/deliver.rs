@@ -18,9 +18,12 @@ pub(crate) fn local(ctx: &TcContext, packet: &mut Packet, endpoint: *const Endpo
         ifindex,
         mac,
         host_mac,
+        service_client,
         ..
     } = unsafe { *endpoint };
-    service::restore(ctx, packet)?;
+    if service_client != 0 {
+        service::restore(ctx, packet)?;
+    }
     hop(ctx)?;
     address(ctx, mac, host_mac)?;
     // SAFETY: a plain helper call.
@@ -39,9 +42,12 @@ pub(crate) fn from_stack(
         ifindex,
         mac,
         host_mac,
+        service_client,
         ..
     } = unsafe { *endpoint };
-    service::restore(ctx, packet)?;
+    if service_client != 0 {
+        service::restore(ctx, packet)?;
+    }
     address(ctx, mac, host_mac)?;
     // SAFETY: a plain helper call.
     Ok(unsafe { bpf_redirect(ifindex, 0) } as i32)

@@ -10,7 +10,7 @@ use datapath_abi::service::{Backend, Frontend, LOOPBACK};
 use super::packet::{Packet, Part, TCP, UDP};
 use super::rewrite::{End, rewrite};
 use super::select::{Choice, is_member, select};
-use crate::maps::{cilium_ct_service, cilium_lb4_services};
+use crate::maps::{cilium_ct_service, cilium_lb4_services, cilium_lxc};
 
 /// The source a pod sees when it is its own backend, network byte order.
 pub(crate) const LOOPBACK_IP: u32 = u32::from_ne_bytes(LOOPBACK);
@@ -41,6 +41,7 @@ pub(crate) fn translate(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8
         pad: 0,
     };
     let backend = backend_of(packet, &frontend)?;
+    mark_client(packet.source);
     // A pod that is its own backend would answer itself without us; it gets a source that is not its own.
     if backend.address.to_v4() == packet.source {
         let port = packet.source_port;
@@ -54,6 +55,15 @@ pub(crate) fn translate(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8
         backend.port,
     )?;
     Ok(true)
+}
+
+/// Has answers to this pod looked at.
+#[inline(always)]
+fn mark_client(pod: u32) {
+    if let Some(client) = cilium_lxc.get_ptr_mut(&Address::v4(pod)) {
+        // SAFETY: a map value; the only value ever written here is 1.
+        unsafe { (*client).service_client = 1 };
+    }
 }
 
 #[inline(always)]
