@@ -18,7 +18,7 @@ use serde_json::Value;
 
 const DEFAULT_LAB: &str = "/var/lib/gloonet-lab/default/admin.kubeconfig";
 /// A scrape and a relayed scrape after the last component came up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Deserialize)]
 struct Index {
