@@ -29,5 +29,7 @@ mod networking;
 mod objects_deleted;
 #[path = "live/rights.rs"]
 mod rights;
+#[path = "live/tunnel.rs"]
+mod tunnel;
 #[path = "live/uninstall.rs"]
 mod uninstall;
