@@ -2,6 +2,7 @@ use gloonet_api::prometheus::PrometheusMode;
 use gloonet_api::redis::{ExternalRedis, ExternalTls, RedisMode};
 use gloonet_api::{GlooNetworkSpec, ManagementState, Role, Switch};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use proptest::prelude::{Strategy, any, prop_oneof};
 
 use super::*;
 use crate::SecretFacts;
@@ -346,5 +347,46 @@ fn a_zero_or_malformed_retention_is_refused() {
             &refused(|spec| retention.clone_into(&mut spec.prometheus.managed.retention)),
             &["retention", "7d"],
         );
+    }
+}
+
+const TAKEN: [&str; 7] = [
+    "10.96.0.0/16",
+    "172.30.0.10/32",
+    "172.30.0.11/32",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "224.0.0.0/3",
+    "0.0.0.0/8",
+];
+
+/// Addresses anywhere, half of them close to what is in use.
+fn addresses() -> impl Strategy<Value = u32> {
+    let near = (0..TAKEN.len(), any::<u16>()).prop_map(|(index, offset)| {
+        let net: ipnet::Ipv4Net = TAKEN[index].parse().unwrap();
+        net.network().to_bits().wrapping_add(u32::from(offset) << 8)
+    });
+    prop_oneof![any::<u32>(), near]
+}
+
+proptest::proptest! {
+    /// The reference: two ranges overlap when one holds the other's first address.
+    #[test]
+    fn a_range_is_accepted_exactly_when_it_touches_nothing_in_use(address in addresses(), prefix in 8_u8..=24) {
+        let net = ipnet::Ipv4Net::new(address.into(), prefix).unwrap().trunc();
+        let holds = |outer: ipnet::Ipv4Net, inner: ipnet::Ipv4Net| outer.contains(&inner.network());
+        let free = TAKEN.iter().map(|text| text.parse().unwrap()).all(|other| !holds(net, other) && !holds(other, net));
+        let large_enough = prefix < 24;
+        let refusals = refused(pool(&[&net.to_string()]));
+        proptest::prop_assert_eq!(refusals.is_empty(), free && large_enough, "{}: {:?}", net, refusals);
+    }
+
+    #[test]
+    fn no_text_in_the_pool_breaks_validation(text in ".{0,24}", mask: u8) {
+        let refusals = refused(|spec| {
+            spec.cilium.ipam.cluster_pool_ipv4_cidrs = vec![text.clone()];
+            spec.cilium.ipam.mask_size = mask;
+        });
+        proptest::prop_assert!(refusals.iter().all(|refusal| refusal.starts_with("spec.")));
     }
 }
