@@ -19,6 +19,8 @@ pub struct Keeper {
     api: Api<Lease>,
     me: String,
     observed: Observed,
+    /// As the server answered our last write; a renewal builds on it without reading first.
+    held: Option<Lease>,
     leading: watch::Sender<Option<Instant>>,
 }
 
@@ -30,6 +32,7 @@ impl Keeper {
             api,
             me: me.to_owned(),
             observed: Observed::default(),
+            held: None,
             leading: watch::Sender::new(None),
         }
     }
@@ -123,36 +126,42 @@ impl Keeper {
         }
     }
 
-    fn lost(&self) {
+    fn lost(&mut self) {
+        self.held = None;
         self.leading.send_replace(None);
     }
 
-    /// One look and, where it is ours to do, one write. `true`: this replica leads.
+    /// Renews what was ours a moment ago, or looks. `true`: this replica leads.
     async fn try_once(&mut self) -> kube::Result<bool> {
-        let asked = Instant::now();
+        if let Some(held) = self.held.take()
+            && self.write(Some(held)).await?
+        {
+            return Ok(true);
+        }
+        // Not ours any more, or somebody else wrote something into it.
         let lease = self.api.get_opt(names::OPERATOR_LEASE).await?;
-        let step = self.observed.step(&self.me, lease.as_ref(), asked);
-        let mine = written(
-            names::OPERATOR_LEASE,
-            &self.me,
-            lease.as_ref(),
-            Timestamp::now(),
-        );
-        let outcome = match step {
+        self.write(lease).await
+    }
+
+    /// Takes or renews the Lease as it was last seen, where that is ours to do; `false` also when it has changed since.
+    async fn write(&mut self, lease: Option<Lease>) -> kube::Result<bool> {
+        let asked = Instant::now();
+        let (name, params) = (names::OPERATOR_LEASE, PostParams::default());
+        let mine = written(name, &self.me, lease.as_ref(), Timestamp::now());
+        let outcome = match self.observed.step(&self.me, lease.as_ref(), asked) {
             Step::Wait => return Ok(false),
-            Step::Create => self.api.create(&PostParams::default(), &mine).await,
-            Step::Take | Step::Renew => {
-                self.api
-                    .replace(names::OPERATOR_LEASE, &PostParams::default(), &mine)
-                    .await
-            }
+            Step::Create => self.api.create(&params, &mine).await,
+            Step::Take | Step::Renew => self.api.replace(name, &params, &mine).await,
         };
         match outcome {
-            // Counted from before the request: the server may have stamped it at any moment since.
-            Ok(_) => self.leading.send_replace(Some(asked + RENEW_DEADLINE)),
-            Err(kube::Error::Api(status)) if status.code == 409 => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        Ok(true)
+            Ok(lease) => {
+                self.held = Some(lease);
+                // Counted from before the request: the server may have stamped it at any moment since.
+                self.leading.send_replace(Some(asked + RENEW_DEADLINE));
+                Ok(true)
+            }
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
