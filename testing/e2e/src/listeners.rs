@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use gloonet_lab::Cluster;
 
 /// Programs of the lab's Kubernetes and of its tests: not ours, so not in the table.
@@ -79,16 +79,28 @@ pub fn declared(page: &str) -> Result<BTreeSet<Listener>> {
 
 fn row(line: &str) -> Result<Listener> {
     let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-    let [process, place, socket, bound, ..] = cells[..] else {
-        anyhow::bail!("not a row of the table of listeners: {line}");
+    let [process, place, socket, bound, who, proof] = cells[..] else {
+        bail!("not six columns: {line}");
     };
+    let place = match place {
+        "host" => Place::Host,
+        "pod" => Place::Pod,
+        other => bail!("{other} is neither host nor pod: {line}"),
+    };
+    let port = socket.split_once('/').is_some_and(|(port, protocol)| {
+        port.parse::<u16>().is_ok() && ["tcp", "udp"].contains(&protocol)
+    });
+    let known = if port {
+        bound == "any" || bound.parse::<IpAddr>().is_ok()
+    } else {
+        socket.starts_with('/') && bound == "unix"
+    };
+    if !known || who.is_empty() || proof.is_empty() {
+        bail!("not a socket with who may use it and why: {line}");
+    }
     Ok(Listener {
         process: process.split(" (").next().unwrap_or(process).to_owned(),
-        place: if place == "host" {
-            Place::Host
-        } else {
-            Place::Pod
-        },
+        place,
         socket: socket.to_owned(),
         bound: bound.to_owned(),
     })
@@ -264,6 +276,24 @@ mod tests {
                 "otelcol-contrib | pod | 4317/tcp | any",
             ]
         );
+    }
+
+    #[test]
+    fn the_threat_model_itself_can_be_read() {
+        let page = include_str!("../../../docs/threat-model.md");
+        assert!(declared(page).unwrap().len() >= 10);
+    }
+
+    #[test]
+    fn a_row_that_says_nothing_is_refused() {
+        for (whole, broken) in [
+            ("4317/tcp", "4317"),
+            ("| pod |", "| cloud |"),
+            ("| certificate |", "| |"),
+            ("| unix |", "| any |"),
+        ] {
+            declared(&PAGE.replace(whole, broken)).unwrap_err();
+        }
     }
 
     #[test]

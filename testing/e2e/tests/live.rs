@@ -19,6 +19,8 @@ mod components_killed;
 mod drift;
 #[path = "live/foreign_cni.rs"]
 mod foreign_cni;
+#[path = "live/leadership.rs"]
+mod leadership;
 #[path = "live/listeners.rs"]
 mod listeners;
 #[path = "live/main_job.rs"]

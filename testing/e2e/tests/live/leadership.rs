@@ -1,0 +1,102 @@
+//! Two replicas, one of which leads: also when the leader is frozen and thaws again.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use cilium_api::names;
+use gloonet_e2e::{
+    Scene, objects, platform,
+    wait::{Progress, until},
+};
+use k8s_openapi::api::{coordination::v1::Lease, core::v1::Pod};
+use kube::Api;
+
+const TAKEN_OVER: Duration = Duration::from_secs(60);
+
+async fn holder(scene: &Scene) -> Result<String> {
+    let leases: Api<Lease> = Api::namespaced(scene.client.clone(), names::NAMESPACE);
+    let spec = leases
+        .get(names::OPERATOR_LEASE)
+        .await?
+        .spec
+        .context("a spec")?;
+    spec.holder_identity
+        .filter(|h| !h.is_empty())
+        .context("nobody holds the Lease")
+}
+
+async fn another_holder(scene: &Scene, old: &str) -> Result<String> {
+    until(
+        &format!("another than {old} leads"),
+        TAKEN_OVER,
+        async || {
+            let now = holder(scene).await?;
+            Ok(Progress::of((now != old).then_some(now.clone()), now))
+        },
+    )
+    .await
+}
+
+/// The leading pod and its node, which is a worker: the control plane's node holds the API server and cannot be frozen.
+async fn leader_on_a_worker(scene: &Scene) -> Result<(String, String)> {
+    let pods: Api<Pod> = Api::namespaced(scene.client.clone(), names::NAMESPACE);
+    let workers = scene.workers().await?;
+    for _ in 0..4 {
+        let name = holder(scene).await?;
+        let pod = pods.get(&name).await?;
+        let node = pod
+            .spec
+            .as_ref()
+            .and_then(|s| s.node_name.clone())
+            .context("a node")?;
+        if workers.contains(&node) {
+            return Ok((name, node));
+        }
+        objects::delete_now(&pods, &pod).await?;
+        another_holder(scene, &name).await?;
+        platform::settled(scene, platform::HEALED).await?;
+    }
+    bail!("the leader would not move to a worker")
+}
+
+#[tokio::test]
+async fn a_leader_that_ends_hands_over_at_once() -> Result<()> {
+    let scene = Scene::open().await?;
+    platform::settled(&scene, platform::HEALED).await?;
+    let old = holder(&scene).await?;
+    scene.kubectl(&[
+        "delete",
+        "pod",
+        "--namespace",
+        names::NAMESPACE,
+        &old,
+        "--wait=false",
+    ])?;
+    let handed_over = std::time::Instant::now();
+    another_holder(&scene, &old).await?;
+    // A Lease that had to run out would take fifteen seconds and more.
+    let took = handed_over.elapsed();
+    assert!(took < Duration::from_secs(12), "handing over took {took:?}");
+    platform::settled(&scene, platform::HEALED).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_frozen_leader_is_replaced_and_does_not_lead_when_it_thaws() -> Result<()> {
+    let scene = Scene::open().await?;
+    platform::settled(&scene, platform::HEALED).await?;
+    let (old, node) = leader_on_a_worker(&scene).await?;
+    let frozen = scene.lab.node(&node)?;
+    frozen.pause(true)?;
+    let new = another_holder(&scene, &old).await;
+    frozen.pause(false)?;
+    let new = new?;
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(
+            holder(&scene).await?,
+            new,
+            "the one that thawed took the Lease back"
+        );
+    }
+    platform::settled(&scene, platform::HEALED).await.map(drop)
+}
