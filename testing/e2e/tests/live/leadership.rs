@@ -11,7 +11,7 @@ use gloonet_e2e::{
 use k8s_openapi::api::{coordination::v1::Lease, core::v1::Pod};
 use kube::Api;
 
-const TAKEN_OVER: Duration = Duration::from_secs(60);
+const TAKEN_OVER: Duration = Duration::from_mins(1);
 
 async fn holder(scene: &Scene) -> Result<String> {
     let leases: Api<Lease> = Api::namespaced(scene.client.clone(), names::NAMESPACE);
