@@ -124,3 +124,21 @@ fn owners(status: &Status) -> String {
         .collect();
     sentences.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_object_from_a_list_has_the_content_it_has_elsewhere() {
+        let labels = json!({"app.kubernetes.io/managed-by": "gloonet-operator"});
+        let metadata =
+            json!({"name": "redis", "namespace": "gloo-mesh", "uid": "u", "labels": labels});
+        let listed = json!({"metadata": metadata, "automountServiceAccountToken": false});
+        let got = json!({"kind": "ServiceAccount", "apiVersion": "v1", "metadata": metadata, "automountServiceAccountToken": false});
+        let read = |text| serde_json::from_value::<DynamicObject>(text).unwrap();
+        assert_eq!(content(&read(listed)), content(&read(got)));
+    }
+}

@@ -21,6 +21,8 @@ const VOLATILE: [&str; 7] = [
     "uid",
 ];
 
+/// Read apart, not content, or (apiVersion and kind) left out by the API server in lists.
+const ELSEWHERE: [&str; 4] = ["apiVersion", "kind", "metadata", "status"];
 /// Annotations that the controllers of Deployments and DaemonSets count in.
 const COUNTERS: [&str; 2] = [
     "deployment.kubernetes.io/revision",
@@ -44,7 +46,7 @@ impl Fingerprint {
         };
         for (name, value) in fields
             .iter()
-            .filter(|(name, _)| !matches!(name.as_str(), "status" | "metadata"))
+            .filter(|(name, _)| !ELSEWHERE.contains(&name.as_str()))
         {
             hash.update(name.as_bytes());
             feed(value, &mut hash);
@@ -144,6 +146,16 @@ mod tests {
         assert_eq!(
             Fingerprint::of_content(&before),
             Fingerprint::of_content(&after)
+        );
+    }
+
+    #[test]
+    fn an_object_reads_the_same_from_a_list_which_leaves_its_kind_out() {
+        let listed = json!({"metadata": {"name": "a"}, "data": {"k": "v"}});
+        let watched = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": "v"}});
+        assert_eq!(
+            Fingerprint::of_content(&listed),
+            Fingerprint::of_content(&watched)
         );
     }
 
