@@ -153,8 +153,13 @@ pub fn kill_all<'a>(records: impl IntoIterator<Item = &'a ProcessRecord>) -> Res
     for (record, pid) in &live {
         signal(record, *pid, Signal::SIGKILL)?;
     }
-    live.iter()
-        .try_for_each(|(record, _)| stop(record, Duration::ZERO))
+    for (record, _) in &live {
+        // Again until none is found: a start that was cut short may have left a process and the one that started it.
+        while find(record).is_some() {
+            stop(record, Duration::ZERO)?;
+        }
+    }
+    Ok(())
 }
 
 fn signal(record: &ProcessRecord, pid: u32, signal: Signal) -> Result<(), Error> {

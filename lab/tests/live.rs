@@ -143,6 +143,22 @@ fn remains(cluster: &str, id: &str, namespaces: &BTreeSet<PathBuf>) -> Vec<Strin
     left
 }
 
+/// HTTP status of a kubelet behind a door; 000 when it does not answer within three seconds.
+fn knock(port: u16) -> String {
+    let url = format!("https://127.0.0.1:{port}/healthz");
+    let words = [
+        "-sk",
+        "-m",
+        "3",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        &url,
+    ];
+    String::from_utf8(Command::new("curl").args(words).output().unwrap().stdout).unwrap()
+}
+
 fn kill_hard(pid: u32) {
     kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL).unwrap();
 }
@@ -231,13 +247,15 @@ fn a_node_is_added_restarted_frozen_and_removed() {
     let host = node.exec(["hostname"]).unwrap();
     assert_eq!(String::from_utf8_lossy(&host.stdout), "nodes-worker-2\n");
 
+    let address = cluster.interfaces(&Spot::Node(name.clone())).unwrap()["eth0"].addresses[0];
+    let door = cluster
+        .open_door(&Spot::Outside, SocketAddrV4::new(address, 10250), None)
+        .unwrap();
+    assert_eq!(knock(door), "401", "the kubelet asks who is there");
     node.pause(true).unwrap();
-    let state = std::fs::read_to_string(format!(
-        "/proc/{}/stat",
-        pid_of(cluster, "nodes-worker-2/kubelet")
-    ))
-    .unwrap();
-    assert!(state.contains(") D ") || state.contains(") S "), "{state}");
+    assert_eq!(knock(door), "000", "a frozen node says nothing");
+    node.pause(false).unwrap();
+    assert_eq!(knock(door), "401");
     cluster.remove_node(&name, true).unwrap();
     assert!(cluster.node(&name).is_err());
     let objects = cluster
@@ -246,6 +264,80 @@ fn a_node_is_added_restarted_frozen_and_removed() {
         .output()
         .unwrap();
     assert!(!String::from_utf8_lossy(&objects.stdout).contains(&name));
+}
+
+#[test]
+fn two_clusters_stand_side_by_side_and_do_not_see_each_other() {
+    if !wanted() {
+        return;
+    }
+    let (east, west) = (Guard::start("east", 0), Guard::start("west", 0));
+    let plan = |guard: &Guard| guard.0.state().unwrap().addressing();
+    assert_ne!(plan(&east).door_port(), plan(&west).door_port());
+    assert_ne!(plan(&east).node_cidr(), plan(&west).node_cidr());
+    for (guard, node) in [
+        (&east, "node/east-control-plane\n"),
+        (&west, "node/west-control-plane\n"),
+    ] {
+        let nodes = guard
+            .0
+            .kubectl()
+            .args(["get", "nodes", "-o", "name"])
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&nodes.stdout), node);
+    }
+    let other = plan(&west).node(Ordinal::CONTROL_PLANE).to_string();
+    let node = east.0.node("east-control-plane").unwrap();
+    let ping = node
+        .exec(["busybox", "ping", "-c", "1", "-W", "1", &other])
+        .unwrap();
+    assert!(!ping.status.success(), "east reaches west");
+    east.0.down(&quiet).unwrap();
+    assert!(
+        west.0.status().unwrap().dead().is_empty(),
+        "taking one down leaves the other alone"
+    );
+}
+
+#[test]
+fn a_second_api_server_serves_while_the_first_is_stopped() {
+    if !wanted() {
+        return;
+    }
+    let guard = Guard::start("pair", 0);
+    let cluster = &guard.0;
+    let second = cluster.state().unwrap().addressing().second_api();
+    cluster.second_api(true).unwrap();
+    let control = Spot::Node("pair-control-plane".into());
+    let door = cluster
+        .open_door(&control, SocketAddrV4::new(second, 6443), None)
+        .unwrap();
+    let server = format!("--server=https://127.0.0.1:{door}");
+    let ready = || {
+        cluster
+            .kubectl()
+            .args([&server, "get", "--raw", "/readyz"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    };
+    let end = Instant::now() + Duration::from_secs(30);
+    while !ready() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    cluster.stop_api().unwrap();
+    assert!(ready());
+    let first = cluster
+        .kubectl()
+        .args(["get", "--raw", "/readyz"])
+        .output()
+        .unwrap();
+    assert!(!first.status.success(), "the first one is stopped");
+    cluster.start_api().unwrap();
+    cluster.second_api(false).unwrap();
+    assert!(!ready());
 }
 
 #[test]
@@ -262,18 +354,10 @@ fn a_door_leads_to_a_listener_in_the_lab_and_is_closed_again() {
         .node(Ordinal::CONTROL_PLANE);
     let kubelet = SocketAddrV4::new(address, 10250);
     let port = cluster.open_door(&Spot::Outside, kubelet, None).unwrap();
-    let knock = || {
-        let url = format!("https://127.0.0.1:{port}/healthz");
-        let output = Command::new("curl")
-            .args(["-sk", "-o", "/dev/null", "-w", "%{http_code}", &url])
-            .output()
-            .unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
-    assert_eq!(knock(), "401", "the kubelet asks who is there");
+    assert_eq!(knock(port), "401", "the kubelet asks who is there");
     assert!(cluster.doors().unwrap().contains(&port));
     cluster.close_door(port).unwrap();
-    assert_eq!(knock(), "000");
+    assert_eq!(knock(port), "000");
 }
 
 #[test]
