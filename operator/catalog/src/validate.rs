@@ -94,6 +94,7 @@ fn input(
     node_addresses.sort_unstable();
     node_addresses.dedup();
     Input {
+        secret_versions: std::collections::BTreeMap::new(),
         spec,
         images,
         api_server,

@@ -27,12 +27,11 @@ pub(super) fn all(builder: &Builder) -> Result<Vec<DynamicObject>, RenderError> 
 
 fn rules() -> Value {
     json!([
-        {"apiGroups": [""], "resources": ["namespaces", "nodes", "pods"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": [""], "resources": ["namespaces", "nodes", "pods"], "verbs": ["list", "watch"]},
         {"apiGroups": [""], "resources": ["nodes", "nodes/status"], "verbs": ["patch"]},
         {"apiGroups": ["cilium.io"], "resources": ["ciliumendpoints", "ciliumidentities", "ciliumnodes"], "verbs": ["list", "watch", "delete"]},
         {"apiGroups": ["cilium.io"], "resources": ["ciliumidentities"], "verbs": ["create"]},
-        {"apiGroups": ["cilium.io"], "resources": ["ciliumnodes"], "verbs": ["get", "patch"]},
-        {"apiGroups": ["cilium.io"], "resources": ["ciliumnodes/status"], "verbs": ["patch"]},
+        {"apiGroups": ["cilium.io"], "resources": ["ciliumnodes", "ciliumnodes/status"], "verbs": ["patch"]},
         {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
     ])
 }
@@ -40,6 +39,6 @@ fn rules() -> Value {
 fn namespaced_rules() -> Value {
     json!([
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
-        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [cilium_api::names::OPERATOR_LEASE], "verbs": ["get", "patch", "update"]},
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [cilium_api::names::OPERATOR_LEASE], "verbs": ["get", "update"]},
     ])
 }
