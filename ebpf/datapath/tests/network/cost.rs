@@ -126,6 +126,8 @@ fn raw_veth() -> [(Namespace, Ipv4Addr); 2] {
     })
 }
 
+const MEGABYTES: u32 = 256;
+
 /// Median of a one-byte round trip in microseconds, and gigabits per second of one stream.
 fn measure(client: &Namespace, server: Ipv4Addr) -> (f64, f64) {
     let (mut stream, _) = open_tcp(client, server, 80).unwrap();
@@ -139,12 +141,11 @@ fn measure(client: &Namespace, server: Ipv4Addr) -> (f64, f64) {
         })
         .collect();
     trips.sort_unstable();
-    const BYTES: usize = 256 << 20;
     let sink = open_tcp(client, server, 81).unwrap().0;
     let took = time(|| {
         let mut sink = &sink;
-        let chunk = vec![0; 1 << 17];
-        for _ in 0..BYTES / chunk.len() {
+        let chunk = vec![0; 1 << 20];
+        for _ in 0..MEGABYTES {
             sink.write_all(&chunk).unwrap();
         }
         sink.shutdown(std::net::Shutdown::Write).unwrap();
@@ -152,7 +153,7 @@ fn measure(client: &Namespace, server: Ipv4Addr) -> (f64, f64) {
     });
     (
         trips[trips.len() / 2].as_secs_f64() * 1e6,
-        BYTES as f64 * 8.0 / took.as_secs_f64() / 1e9,
+        f64::from(MEGABYTES) * f64::from(8 << 20) / took.as_secs_f64() / 1e9,
     )
 }
 

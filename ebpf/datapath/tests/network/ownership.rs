@@ -9,7 +9,7 @@ use datapath_abi::reason;
 
 use crate::cluster::{Cluster, Node, TUNNEL_PORT};
 use crate::namespace::Namespace;
-use crate::traffic::ping;
+use crate::traffic::{ping, send_frame};
 
 /// A VXLAN packet with an arbitrary VNI around an ICMP echo request.
 fn tunnel_packet(inner_source: Ipv4Addr, inner_destination: Ipv4Addr) -> Vec<u8> {
@@ -144,4 +144,33 @@ fn a_range_stays_with_its_owner_when_another_node_claims_it() {
     }
     let (client, target) = (node.pod(10), other.pod(20));
     assert!(ping(&client.namespace, target.ip, 0));
+}
+
+#[test]
+fn a_pod_cannot_use_a_vlan() {
+    const TAG: [u8; 4] = [0x81, 0x00, 0x00, 0x05];
+    let cluster = Cluster::new();
+    let node = &cluster.nodes[0];
+    let (pod, target) = (node.pod(10), node.pod(20));
+    // The inner frame of a tunnel packet is a ping from one pod to another.
+    let ping = &tunnel_packet(pod.ip, target.ip)[8..];
+    let macs = [pod.endpoint.host_mac.0, pod.endpoint.mac.0].concat();
+    send_frame(&pod.namespace, [&macs, &ping[12..]].concat());
+    assert_eq!(node.count(reason::VLAN, Direction::Egress), 0);
+    send_frame(&pod.namespace, [&macs, &TAG[..], &ping[12..]].concat());
+    assert_eq!(node.count(reason::VLAN, Direction::Egress), 1);
+}
+
+#[test]
+fn an_outside_host_cannot_speak_for_a_pod_without_a_tunnel_either() {
+    let cluster = Cluster::new();
+    let node = &cluster.nodes[0];
+    let target = node.pod(20);
+    cluster.outside.ip("addr add 10.244.2.66/32 dev lo");
+    cluster.outside.ip(&format!(
+        "route add {} via {} src 10.244.2.66",
+        target.ip, node.config.node_ip
+    ));
+    assert!(!ping(&cluster.outside, target.ip, 0));
+    assert_eq!(refused(node, reason::INVALID_SOURCE_IP), 1);
 }

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::Duration;
 
+use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, connect, recv, send,
     setsockopt, socket, sockopt::ReceiveTimeout,
@@ -153,4 +154,44 @@ pub(crate) fn ping(namespace: &Namespace, ip: Ipv4Addr, bytes: usize) -> bool {
             }
         }
     })
+}
+
+/// Sends a whole Ethernet frame out of `eth0`.
+#[expect(
+    unsafe_code,
+    reason = "nix has no safe way to make the address of a packet socket"
+)]
+pub(crate) fn send_frame(namespace: &Namespace, frame: Vec<u8>) {
+    namespace.run(move || {
+        let socket = socket(
+            AddressFamily::Packet,
+            SockType::Raw,
+            SockFlag::SOCK_CLOEXEC,
+            None,
+        )
+        .unwrap();
+        // SAFETY: all zero is a valid address of this kind; the call reads exactly its size.
+        let sent = unsafe {
+            let mut to: libc::sockaddr_ll = std::mem::zeroed();
+            to.sll_family = u16::try_from(libc::AF_PACKET).unwrap();
+            to.sll_ifindex = i32::try_from(if_nametoindex("eth0").unwrap()).unwrap();
+            let size = u32::try_from(size_of_val(&to)).unwrap();
+            libc::sendto(
+                socket.as_raw_fd(),
+                frame.as_ptr().cast(),
+                frame.len(),
+                0,
+                (&raw const to).cast(),
+                size,
+            )
+        };
+        assert_eq!(
+            usize::try_from(sent),
+            Ok(frame.len()),
+            "{}",
+            io::Error::last_os_error()
+        );
+    });
+    // The packet passes the node in the background.
+    thread::sleep(Duration::from_millis(50));
 }

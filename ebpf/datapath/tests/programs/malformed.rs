@@ -1,3 +1,6 @@
+use datapath_abi::metric::EGRESS;
+use datapath_abi::reason::{INVALID_PACKET, TRUNCATED_L4};
+
 use crate::frame::{Frame, icmp, tcp, udp};
 use crate::node::{DROPPED, NEIGHBOUR, Node, POD, REDIRECTED, REMOTE, WORLD};
 
@@ -44,39 +47,60 @@ fn options_and_padding_after_the_packet_are_no_fault() {
     );
 }
 
-/// Offset in the frame, what is written there, what that claims.
-const LIES: &[(usize, &[u8], &str)] = &[
-    (14, &[0x65], "IP version 6 in an IPv4 frame"),
-    (14, &[0x44], "an IP header of 16 bytes"),
-    (14, &[0x4f], "an IP header longer than the packet"),
-    (16, &[0, 0], "a total length of 0"),
-    (16, &[0, 19], "a total length without a header"),
-    (16, &[0, 30], "a total length without a whole TCP header"),
-    (16, &[0xff, 0xff], "a total length beyond the frame"),
-    (46, &[0x40], "a TCP header of 16 bytes"),
-    (46, &[0xf0], "a TCP header longer than the packet"),
+/// Offset in the frame, what is written there, what that claims, and as what it is dropped.
+const LIES: &[(usize, &[u8], &str, u8)] = &[
+    (14, &[0x65], "IP version 6 in an IPv4 frame", INVALID_PACKET),
+    (14, &[0x44], "an IP header of 16 bytes", INVALID_PACKET),
+    (
+        14,
+        &[0x4f],
+        "an IP header longer than the packet",
+        INVALID_PACKET,
+    ),
+    (16, &[0, 0], "a total length of 0", INVALID_PACKET),
+    (
+        16,
+        &[0, 19],
+        "a total length without a header",
+        INVALID_PACKET,
+    ),
+    (
+        16,
+        &[0, 30],
+        "a total length without a whole TCP header",
+        TRUNCATED_L4,
+    ),
+    (
+        16,
+        &[0xff, 0xff],
+        "a total length beyond the frame",
+        INVALID_PACKET,
+    ),
+    (46, &[0x40], "a TCP header of 16 bytes", TRUNCATED_L4),
+    (
+        46,
+        &[0xf0],
+        "a TCP header longer than the packet",
+        TRUNCATED_L4,
+    ),
 ];
 
 #[test]
 fn a_header_that_contradicts_itself_never_passes() {
     let mut node = Node::new();
-    for (offset, bytes, what) in LIES {
+    for (offset, bytes, what, reason) in LIES {
         let mut frame = tcp((POD, 40_000), (NEIGHBOUR, 80)).bytes();
         frame[*offset..offset + bytes.len()].copy_from_slice(bytes);
-        assert_eq!(
-            node.run_bytes("from_container", &frame).verdict,
-            DROPPED,
-            "{what}"
-        );
+        println!("{what}");
+        node.run_bytes("from_container", &frame)
+            .dropped(*reason, EGRESS);
     }
     for length in [0_u16, 7, 16, 0xffff] {
         let mut frame = udp((POD, 40_000), (NEIGHBOUR, 53)).bytes();
         frame[38..40].copy_from_slice(&length.to_be_bytes());
-        assert_eq!(
-            node.run_bytes("from_container", &frame).verdict,
-            DROPPED,
-            "a UDP length of {length}"
-        );
+        println!("a UDP length of {length}");
+        node.run_bytes("from_container", &frame)
+            .dropped(TRUNCATED_L4, EGRESS);
     }
 }
 

@@ -3,7 +3,7 @@ use datapath_abi::nat::{FIRST_PORT, LAST_PORT, REVERSE, Target, Tuple};
 use datapath_abi::reason;
 
 use crate::frame::{Frame, icmp, see, seen, tcp, tcp_flags, udp};
-use crate::node::{NODE, Node, PASSED, POD, REDIRECTED, REMOTE, WORLD, address};
+use crate::node::{NEIGHBOUR, NODE, Node, PASSED, POD, REDIRECTED, REMOTE, WORLD, address};
 
 /// Sends a frame out and answers the address and port it left with.
 fn leave(node: &mut Node, frame: &Frame) -> (String, u16) {
@@ -144,11 +144,14 @@ fn what_answers_nothing_of_ours_is_the_hosts() {
 }
 
 #[test]
-fn nobody_outside_speaks_for_a_pod_of_this_node() {
-    let frame = tcp((POD, 1), (NODE, 2));
-    Node::new()
-        .run("from_netdev", &frame)
-        .dropped(reason::INVALID_SOURCE_IP, INGRESS);
+fn nobody_outside_speaks_for_a_pod() {
+    let mut node = Node::new();
+    for source in [POD, REMOTE] {
+        for destination in [NODE, NEIGHBOUR] {
+            node.run("from_netdev", &tcp((source, 1), (destination, 2)))
+                .dropped(reason::INVALID_SOURCE_IP, INGRESS);
+        }
+    }
 }
 
 #[test]

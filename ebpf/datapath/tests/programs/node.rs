@@ -9,7 +9,7 @@ use aya::programs::{SchedClassifier, TestRun, TestRunOptions};
 use aya::{Ebpf, EbpfLoader, Pod};
 use datapath_abi::address::Address;
 use datapath_abi::endpoint::{Endpoint, Source};
-use datapath_abi::ip::IpEntry;
+use datapath_abi::ip::{IpEntry, Owner};
 use datapath_abi::metric::{self, Metric};
 use datapath_abi::service::{Backend, Frontend, Member, Service, Slot};
 
@@ -88,6 +88,12 @@ impl Node {
         };
         node.trie("cilium_ipcache")
             .insert(&Key::new(96 + 24, address("10.244.2.0")), remote, 0)
+            .unwrap();
+        let owner = Owner {
+            node: address(OTHER_NODE),
+        };
+        node.trie("cilium_node_cidr")
+            .insert(&Key::new(96 + 24, address("10.244.2.0")), owner, 0)
             .unwrap();
         node.trie("cilium_native")
             .insert(&Key::new(96 + 16, address("10.244.0.0")), 1_u32, 0)

@@ -1,11 +1,12 @@
+use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 use datapath_abi::address::Address;
 use datapath_abi::{metric, reason};
 
-use crate::config::{NODE_IP, is_own_pod_range};
-use crate::maps::cilium_lxc;
-use crate::stage::packet::{ETHERNET, ETHERTYPE_IPV4, ICMP, Ipv4, Part, at, ethernet, parse};
+use crate::config::{NODE_IP, TUNNEL_PORT, is_own_pod_range};
+use crate::maps::{cilium_lxc, cilium_node_cidr};
+use crate::stage::packet::{ETHERNET, ETHERTYPE_IPV4, ICMP, Ipv4, Part, UDP, at, ethernet, parse};
 use crate::stage::verdict::{PASS, Verdict, conclude};
 use crate::stage::{deliver, icmp_error, masquerade};
 
@@ -23,7 +24,7 @@ pub(crate) fn from_netdev(ctx: TcContext) -> i32 {
 #[inline(always)]
 fn handle(ctx: &TcContext) -> Result<Option<i32>, u8> {
     // SAFETY: `ethernet` and `at` have checked the bounds.
-    let (source, destination, protocol) = unsafe {
+    let header = unsafe {
         let Ok(frame) = ethernet(ctx) else {
             return Ok(None);
         };
@@ -33,16 +34,40 @@ fn handle(ctx: &TcContext) -> Result<Option<i32>, u8> {
         let Some(header) = at::<Ipv4>(ctx, ETHERNET) else {
             return Ok(None);
         };
-        ((*header).source, (*header).destination, (*header).protocol)
+        *header
     };
-    // Our pods speak to this node over their links, never from outside.
-    if is_own_pod_range(source) {
-        return Err(reason::INVALID_SOURCE_IP);
-    }
-    if destination != NODE_IP.load() {
+    // Most packets here are the tunnel's, and those are judged where they come out of it.
+    if is_tunnel(ctx, &header) {
         return Ok(None);
     }
-    answer(ctx, protocol)
+    // Pods speak over their links and through the tunnel, never from outside.
+    if is_pod_address(header.source) {
+        return Err(reason::INVALID_SOURCE_IP);
+    }
+    if header.destination != NODE_IP.load() {
+        return Ok(None);
+    }
+    answer(ctx, header.protocol)
+}
+
+#[inline(always)]
+fn is_tunnel(ctx: &TcContext, header: &Ipv4) -> bool {
+    const WITHOUT_OPTIONS: u8 = 0x45;
+    if header.version_length != WITHOUT_OPTIONS || header.protocol != UDP {
+        return false;
+    }
+    at::<[u16; 2]>(ctx, ETHERNET + size_of::<Ipv4>()).is_some_and(|ports| {
+        // SAFETY: `at` has checked the bounds.
+        unsafe { (*ports)[1] == TUNNEL_PORT.load() }
+    })
+}
+
+#[inline(always)]
+fn is_pod_address(address: u32) -> bool {
+    is_own_pod_range(address)
+        || cilium_node_cidr
+            .get(&Key::new(128, Address::v4(address)))
+            .is_some()
 }
 
 #[inline(always)]

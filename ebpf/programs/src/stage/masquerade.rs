@@ -40,7 +40,7 @@ pub(crate) fn leave(ctx: &TcContext, packet: &mut Packet) -> Result<(), u8> {
 /// The port of a flow: the one it has, or a free one.
 #[inline(always)]
 fn port_for(packet: &Packet) -> Result<u16, u8> {
-    let flow = tuple(packet, FORWARD);
+    let flow = packet.tuple(FORWARD);
     let pod = Target {
         address: flow.source,
         port: packet.source_port,
@@ -131,7 +131,7 @@ pub(crate) fn come_back(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8
     if !may_answer || !is_ours(packet.destination_port) {
         return Ok(false);
     }
-    let Some(target) = cilium_snat.get_ptr(&tuple(packet, REVERSE)) else {
+    let Some(target) = cilium_snat.get_ptr(&packet.tuple(REVERSE)) else {
         return Ok(false);
     };
     // SAFETY: a map value of plain numbers.
@@ -152,18 +152,5 @@ fn datagram(packet: &Packet) -> Datagram {
         id: packet.id,
         protocol: packet.protocol,
         pad: 0,
-    }
-}
-
-#[inline(always)]
-fn tuple(packet: &Packet, direction: u8) -> Tuple {
-    Tuple {
-        source: Address::v4(packet.source),
-        destination: Address::v4(packet.destination),
-        source_port: packet.source_port,
-        destination_port: packet.destination_port,
-        protocol: packet.protocol,
-        direction,
-        pad: [0; 2],
     }
 }

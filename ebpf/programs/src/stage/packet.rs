@@ -1,6 +1,8 @@
 //! Reading a packet's headers, and refusing those that contradict themselves.
 
 use aya_ebpf::programs::TcContext;
+use datapath_abi::address::Address;
+use datapath_abi::nat::Tuple;
 use datapath_abi::reason;
 
 /// Length of the Ethernet header.
@@ -69,6 +71,22 @@ pub(crate) struct Packet {
     pub(crate) syn: bool,
     /// ICMP type; 255 for anything else.
     pub(crate) icmp_type: u8,
+}
+
+impl Packet {
+    /// The packet's flow as a key.
+    #[inline(always)]
+    pub(crate) fn tuple(&self, direction: u8) -> Tuple {
+        Tuple {
+            source: Address::v4(self.source),
+            destination: Address::v4(self.destination),
+            source_port: self.source_port,
+            destination_port: self.destination_port,
+            protocol: self.protocol,
+            direction,
+            pad: [0; 2],
+        }
+    }
 }
 
 pub(crate) const ICMP_ECHO_REPLY: u8 = 0;

@@ -68,7 +68,7 @@ fn mark_client(pod: u32) {
 
 #[inline(always)]
 fn backend_of(packet: &Packet, frontend: &Frontend) -> Result<Backend, u8> {
-    let flow = tuple(packet, FORWARD);
+    let flow = packet.tuple(FORWARD);
     let known = cilium_ct_service.get_ptr(&flow).map(|target| {
         // SAFETY: a map value of plain numbers.
         let Target { address, port, .. } = unsafe { *target };
@@ -144,7 +144,7 @@ pub(crate) fn restore(ctx: &TcContext, packet: &mut Packet) -> Result<(), u8> {
     if packet.part == Part::Later || (packet.protocol != TCP && packet.protocol != UDP) {
         return Ok(());
     }
-    let Some(service) = cilium_ct_service.get_ptr(&tuple(packet, REVERSE)) else {
+    let Some(service) = cilium_ct_service.get_ptr(&packet.tuple(REVERSE)) else {
         return Ok(());
     };
     // SAFETY: a map value of plain numbers.
@@ -154,17 +154,4 @@ pub(crate) fn restore(ctx: &TcContext, packet: &mut Packet) -> Result<(), u8> {
         rewrite(ctx, packet, End::Destination, client, client_port)?;
     }
     rewrite(ctx, packet, End::Source, address.to_v4(), port)
-}
-
-#[inline(always)]
-fn tuple(packet: &Packet, direction: u8) -> Tuple {
-    Tuple {
-        source: Address::v4(packet.source),
-        destination: Address::v4(packet.destination),
-        source_port: packet.source_port,
-        destination_port: packet.destination_port,
-        protocol: packet.protocol,
-        direction,
-        pad: [0; 2],
-    }
 }
