@@ -4,11 +4,13 @@
 //! milliseconds should not start a runtime for it.
 
 mod block;
+mod error;
 pub(crate) mod message;
 mod netlink;
 mod pod;
 
-pub use netlink::{Error, Link, Netlink, Route};
+pub use error::Error;
+pub use netlink::{Link, Netlink, Route};
 pub use pod::{
     PodLink, PodLinkReport, PodLinkSpec, create_pod_link, delete_pod_link, inspect_pod_link,
     settle_pod_link,

@@ -9,7 +9,7 @@ use netlink_packet_route::tc::{
     TcOption,
 };
 
-use super::netlink::{Error, Netlink};
+use super::{Error, Netlink};
 
 /// Our block's number; the namespace's blocks share one space of 32 bits ("glnt").
 const BLOCK: u32 = 0x676c_6e74;

@@ -2,71 +2,21 @@ use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ipnet::Ipv4Net;
 use netlink_packet_core::{
-    DecodeError, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
-    NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
+    NetlinkPayload,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::sched::{CloneFlags, setns};
 
+use super::Error;
 use super::message;
 use crate::Mac;
-
-/// Why the network could not be read or changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The namespace file is missing or is no network namespace.
-    #[error("cannot enter network namespace {path}")]
-    Namespace {
-        /// Its file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// No netlink socket could be had.
-    #[error("cannot open a netlink socket")]
-    Socket(#[source] io::Error),
-    /// The kernel refused.
-    #[error("cannot {operation}")]
-    Request {
-        /// What was asked, with the object's name.
-        operation: String,
-        /// The kernel's error.
-        #[source]
-        source: io::Error,
-    },
-    /// The kernel's answer could not be read.
-    #[error("cannot read the kernel's answer about: {operation}")]
-    Answer {
-        /// What was asked.
-        operation: String,
-        /// What is wrong with it.
-        #[source]
-        source: DecodeError,
-    },
-    /// An interface that must be there is not.
-    #[error("interface {0} does not exist")]
-    NoLink(String),
-}
-
-impl Error {
-    /// The kernel's error number, where the kernel refused: what a caller branches on (`EEXIST`, `ENODEV`).
-    pub fn errno(&self) -> Option<i32> {
-        match self {
-            Self::Request { source, .. }
-            | Self::Namespace { source, .. }
-            | Self::Socket(source) => source.raw_os_error(),
-            Self::Answer { .. } | Self::NoLink(_) => None,
-        }
-    }
-}
 
 /// A network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use ipnet::Ipv4Net;
 
 use super::message;
-use super::netlink::{Error, Link, Netlink, Route};
+use super::{Error, Link, Netlink, Route};
 use crate::Mac;
 
 /// What a pod's link shall be.
