@@ -28,11 +28,12 @@ pub(super) fn all(builder: &Builder) -> Result<Vec<DynamicObject>, RenderError> 
 
 fn rules() -> Value {
     json!([
-        {"apiGroups": [""], "resources": ["namespaces", "nodes", "pods", "services"], "verbs": ["get", "list", "watch"]},
-        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list", "watch"]},
-        {"apiGroups": ["cilium.io"], "resources": ["ciliumendpoints", "ciliumidentities", "ciliumnodes"], "verbs": ["get", "list", "watch"]},
-        {"apiGroups": ["cilium.io"], "resources": ["ciliumendpoints", "ciliumnodes"], "verbs": ["create", "patch"]},
-        {"apiGroups": ["cilium.io"], "resources": ["ciliumendpoints/status", "ciliumnodes/status"], "verbs": ["patch"]},
+        {"apiGroups": [""], "resources": ["namespaces", "pods", "services"], "verbs": ["list", "watch"]},
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["cilium.io"], "resources": ["ciliumendpoints", "ciliumnodes"], "verbs": ["list", "watch", "create", "patch"]},
+        {"apiGroups": ["cilium.io"], "resources": ["ciliumnodes"], "verbs": ["get"]},
+        {"apiGroups": ["cilium.io"], "resources": ["ciliumidentities"], "verbs": ["list", "watch"]},
     ])
 }
 
