@@ -57,7 +57,7 @@ mod tests {
     use crate::nodes::{accept, tests::node};
 
     fn known(name: &str, ip: &str, cidr: &str) -> KnownNode {
-        accept([&node(name, 1, ip, cidr)]).0.remove(0)
+        accept([&node(name, 1, ip, cidr)], &[]).0.remove(0)
     }
 
     fn names(nodes: &[KnownNode]) -> Vec<&str> {

@@ -22,36 +22,44 @@ pub struct KnownNode {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Refusal(pub String);
 
-/// Older objects win: who claims a podCIDR or an address that an older CiliumNode has is left out, and the owner keeps
-/// its traffic.
+/// Who had a podCIDR or an address before keeps it and its traffic: first the nodes that say what they said in
+/// `previous`, then the older objects. Who claims what another has is left out.
 pub fn accept<'a>(
     nodes: impl IntoIterator<Item = &'a CiliumNode>,
+    previous: &[KnownNode],
 ) -> (Vec<KnownNode>, Vec<Refusal>) {
-    let mut ordered: Vec<&CiliumNode> = nodes.into_iter().collect();
-    ordered.sort_by_key(|node| {
+    let mut ordered: Vec<(&CiliumNode, KnownNode)> = nodes
+        .into_iter()
+        // A node that has not written its address yet is not wrong, only early.
+        .filter_map(|node| Some((node, read(node)?)))
+        .collect();
+    ordered.sort_by_key(|(node, read)| {
+        let same = |old: &&KnownNode| old.name == read.name && old.ip == read.ip;
+        let unchanged = previous
+            .iter()
+            .find(same)
+            .is_some_and(|old| old.pod_cidrs == read.pod_cidrs);
         let created = node.metadata.creation_timestamp.as_ref().map(|time| time.0);
-        (created.is_none(), created, node.metadata.name.clone())
+        (!unchanged, created.is_none(), created, read.name.clone())
     });
     let mut known: Vec<KnownNode> = Vec::new();
     let mut refusals = Vec::new();
-    for node in ordered {
-        let name = node.metadata.name.clone().unwrap_or_default();
-        // A node that has not written its address yet is not wrong, only early.
-        let Some(ip) = node.internal_ipv4() else {
-            continue;
-        };
-        let candidate = KnownNode {
-            ip,
-            router: router(node),
-            pod_cidrs: node.pod_cidrs().map(|cidr| cidr.trunc()).collect(),
-            name,
-        };
+    for (_, candidate) in ordered {
         match known.iter().find_map(|owner| conflict(owner, &candidate)) {
             Some(refusal) => refusals.push(refusal),
             None => known.push(candidate),
         }
     }
     (known, refusals)
+}
+
+fn read(node: &CiliumNode) -> Option<KnownNode> {
+    Some(KnownNode {
+        name: node.metadata.name.clone().unwrap_or_default(),
+        ip: node.internal_ipv4()?,
+        router: router(node),
+        pod_cidrs: node.pod_cidrs().map(|cidr| cidr.trunc()).collect(),
+    })
 }
 
 /// A router address outside the node's own ranges would let it take another's.
@@ -127,7 +135,7 @@ pub(crate) mod tests {
     fn a_younger_node_that_claims_an_older_ones_range_is_ignored_and_named() {
         let owner = node("b-owner", 1, "172.30.0.11", "10.244.1.0/24");
         let thief = node("a-thief", 2, "172.30.0.12", "10.244.1.0/24");
-        let (known, refusals) = accept([&thief, &owner]);
+        let (known, refusals) = accept([&thief, &owner], &[]);
         assert_eq!(known.len(), 1);
         assert_eq!(known[0].name, "b-owner");
         assert!(
@@ -141,15 +149,18 @@ pub(crate) mod tests {
         let owner = node("owner", 1, "172.30.0.11", "10.244.1.0/24");
         let mut thief = node("thief", 2, "172.30.0.12", "10.244.2.0/24");
         thief.spec.ipam.pod_cidrs = vec!["10.244.0.0/16".to_owned()];
-        assert_eq!(accept([&owner, &thief]).0.len(), 1);
+        assert_eq!(accept([&owner, &thief], &[]).0.len(), 1);
     }
 
     #[test]
     fn a_node_may_speak_only_about_addresses_in_its_own_ranges() {
-        let (known, _) = accept([
-            &node("a", 1, "172.30.0.11", "10.244.1.0/24"),
-            &node("b", 2, "172.30.0.12", "10.244.2.0/24"),
-        ]);
+        let (known, _) = accept(
+            [
+                &node("a", 1, "172.30.0.11", "10.244.1.0/24"),
+                &node("b", 2, "172.30.0.12", "10.244.2.0/24"),
+            ],
+            &[],
+        );
         let owners = Owners::new(&known);
         let ip = |text: &str| text.parse::<Ipv4Addr>().unwrap();
         assert!(owners.may_hold(ip("172.30.0.11"), ip("10.244.1.9")));
@@ -161,6 +172,18 @@ pub(crate) mod tests {
     fn a_router_address_outside_the_nodes_ranges_is_not_taken() {
         let mut forged = node("a", 1, "172.30.0.11", "10.244.1.0/24");
         forged.spec.addresses[1].ip = "10.244.2.7".to_owned();
-        assert_eq!(accept([&forged]).0[0].router, None);
+        assert_eq!(accept([&forged], &[]).0[0].router, None);
+    }
+
+    #[test]
+    fn an_old_node_that_suddenly_claims_a_younger_ones_range_does_not_get_it() {
+        let mut old = node("old", 1, "172.30.0.11", "10.244.1.0/24");
+        let young = node("young", 2, "172.30.0.12", "10.244.2.0/24");
+        let (before, _) = accept([&old, &young], &[]);
+        old.spec.ipam.pod_cidrs = vec!["10.244.2.0/24".to_owned()];
+        let (after, refusals) = accept([&old, &young], &before);
+        assert_eq!(after.len(), 1);
+        assert_eq!(after[0].name, "young");
+        assert!(refusals[0].0.contains("old"), "{refusals:?}");
     }
 }

@@ -19,11 +19,14 @@ const PEER: &str = "172.30.0.12";
 
 /// Two workers and a control plane that is the API server; `worker-1` is the own node.
 fn table(endpoints: &[CiliumEndpoint], local: &[(Ipv4Addr, NumericIdentity)]) -> Table {
-    let (nodes, _) = nodes::accept([
-        &node("control-plane", 1, "172.30.0.10", "10.244.0.0/24"),
-        &node("worker-1", 2, OWN, "10.244.1.0/24"),
-        &node("worker-2", 3, PEER, "10.244.2.0/24"),
-    ]);
+    let (nodes, _) = nodes::accept(
+        [
+            &node("control-plane", 1, "172.30.0.10", "10.244.0.0/24"),
+            &node("worker-1", 2, OWN, "10.244.1.0/24"),
+            &node("worker-2", 3, PEER, "10.244.2.0/24"),
+        ],
+        &[],
+    );
     let endpoints: Vec<_> = endpoints.iter().collect();
     desired(&Sources {
         own_node: "worker-1",

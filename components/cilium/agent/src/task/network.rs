@@ -24,6 +24,7 @@ const LINGER_CHECK: Duration = Duration::from_secs(5);
 
 pub async fn run(agent: Arc<Agent>, bell: Bell) {
     let mut lingering = Lingering::default();
+    let mut previous = Vec::new();
     let mut pause = RETRY;
     loop {
         bell.wait(pause).await;
@@ -34,8 +35,9 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
             continue;
         }
         let listed = watched.nodes.list();
-        let (known, refusals) = nodes::accept(listed.iter().map(AsRef::as_ref));
+        let (known, refusals) = nodes::accept(listed.iter().map(AsRef::as_ref), &previous);
         let known = lingering.extend(known, Instant::now());
+        previous.clone_from(&known);
         let worker = agent.clone();
         let failures = blocking(move || pass(&worker, &known, synced))
             .await

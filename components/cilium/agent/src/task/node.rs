@@ -1,6 +1,7 @@
 //! This node's CiliumNode: written again when it is deleted or edited, and watched for another podCIDR.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use cilium_api::CiliumNode;
 
@@ -10,9 +11,13 @@ use crate::publish::cilium_node;
 use crate::range::given;
 use crate::task::{REPAIR, RETRY};
 
+/// cilium-operator puts a podCIDR that somebody else wrote right within a second.
+const PUT_RIGHT: Duration = Duration::from_secs(15);
+
 /// Ends only when the agent has to start anew; the sentence says why.
 pub async fn run(agent: Arc<Agent>, bell: Bell, boot_id: String) -> String {
     let mut pause = RETRY;
+    let mut changed = None;
     loop {
         bell.wait(pause).await;
         if !agent.watched.nodes.synced() {
@@ -20,8 +25,15 @@ pub async fn run(agent: Arc<Agent>, bell: Bell, boot_id: String) -> String {
         }
         let seen = agent.watched.nodes.get("", &agent.own.name);
         if let Some(moved) = seen.as_deref().and_then(|node| moved(&agent, node)) {
-            return moved;
+            let since = *changed.get_or_insert_with(Instant::now);
+            if since.elapsed() > PUT_RIGHT {
+                return moved;
+            }
+            agent.report("node", Some(moved));
+            pause = RETRY;
+            continue;
         }
+        changed = None;
         let problem = write(&agent, seen.as_deref(), &boot_id).await;
         pause = if problem.is_none() { REPAIR } else { RETRY };
         agent.report("node", problem);
@@ -67,7 +79,7 @@ fn moved(agent: &Agent, node: &CiliumNode) -> Option<String> {
         return None;
     }
     Some(format!(
-        "podCIDRs of CiliumNode {} changed from {:?} to {given:?}; the agent starts anew with them, pods with older addresses must be recreated",
+        "podCIDRs of CiliumNode {} changed from {:?} to {given:?}; if that lasts, the agent starts anew with them and pods with older addresses must be recreated",
         agent.own.name, agent.own.pod_cidrs
     ))
 }
