@@ -109,14 +109,10 @@ impl<'a> Node<'a> {
 
     /// Brings the node up as far as it is not, with the given images in it. Says whether anything had to be done.
     pub(super) fn ensure(&self, images: &[Image]) -> Result<bool, Error> {
-        let mut changed = self.ensure_machine()?;
+        let mut changed = self.prepare(images)?;
         if self.ordinal()?.is_control_plane() {
             changed |= self.cluster.ensure_control_plane()?;
         }
-        let containerd = vec!["--config".into(), format!("{KUBERNETES}/containerd.toml")];
-        changed |= self.ensure_process("containerd", "containerd", containerd)?;
-        self.wait_containerd()?;
-        changed |= self.ensure_images(images)?;
         let kubelet = vec![
             format!("--config={KUBERNETES}/kubelet.yaml"),
             format!("--kubeconfig={KUBERNETES}/kubelet.kubeconfig"),
@@ -128,6 +124,15 @@ impl<'a> Node<'a> {
         ];
         changed |= self.ensure_process("kubelet", "kubelet", kubelet)?;
         Ok(changed)
+    }
+
+    /// Everything of the node that works without an API server.
+    pub(super) fn prepare(&self, images: &[Image]) -> Result<bool, Error> {
+        let mut changed = self.ensure_machine()?;
+        let containerd = vec!["--config".into(), format!("{KUBERNETES}/containerd.toml")];
+        changed |= self.ensure_process("containerd", "containerd", containerd)?;
+        self.wait_containerd()?;
+        Ok(changed | self.ensure_images(images)?)
     }
 
     /// Starts a program of the node unless it runs.

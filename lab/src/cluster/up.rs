@@ -74,7 +74,6 @@ impl Cluster {
         let mut changed = self.allocate(options)?;
         changed |= timed(report, "certificates", || self.ensure_credentials())?;
         changed |= timed(report, "network", || self.ensure_network())?;
-        changed |= timed(report, "control plane", || self.ensure_control_node())?;
         changed |= self.ensure_nodes(&images, report)?;
         changed |= timed(report, "nodes registered", || self.label_nodes())?;
         changed |= timed(report, "CoreDNS applied", || self.apply_coredns(&coredns))?;
@@ -228,18 +227,21 @@ impl Cluster {
         Ok(complete.contains(&false))
     }
 
-    fn ensure_control_node(&self) -> Result<bool, Error> {
-        let node = self.node(&self.control_plane_name()?)?;
-        let machine = node.ensure_machine()?;
-        Ok(machine | self.ensure_control_plane()?)
-    }
-
+    /// The control plane starts while the nodes are prepared: only kubelets need it.
     fn ensure_nodes(&self, images: &[Image], report: Report<'_>) -> Result<bool, Error> {
-        self.each_node(|node| {
-            timed(report, &format!("node {}", node.name()), || {
-                node.ensure(images)
-            })
-        })
+        let machine = self.node(&self.control_plane_name()?)?.ensure_machine()?;
+        let (control, nodes) = std::thread::scope(|scope| {
+            let control =
+                scope.spawn(|| timed(report, "control plane", || self.ensure_control_plane()));
+            let nodes = self.each_node(|node| {
+                let what = format!("{} prepared", node.name());
+                timed(report, &what, || node.prepare(images))
+            });
+            (join(control), nodes)
+        });
+        let kubelets = |node: &Node<'_>| node.ensure(&[]);
+        let prepared = machine | control? | nodes?;
+        Ok(prepared | timed(report, "kubelets", || self.each_node(kubelets))?)
     }
 
     /// Does the same to all nodes at once. Says whether any of them changed.
@@ -253,18 +255,19 @@ impl Cluster {
                 .iter()
                 .map(|node| scope.spawn(|| work(node)))
                 .collect();
-            threads
-                .into_iter()
-                .map(|t| {
-                    t.join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                })
-                .collect()
+            threads.into_iter().map(join).collect()
         });
         results
             .into_iter()
             .try_fold(false, |changed, result| Ok(changed | result?))
     }
+}
+
+/// The thread's result; its panic goes on in this one.
+fn join<R>(thread: std::thread::ScopedJoinHandle<'_, R>) -> R {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Held while clusters come and go.
