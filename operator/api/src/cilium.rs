@@ -27,7 +27,7 @@ pub struct Cilium {
     /// How nodes reach the API server before there is a service network. Absent: as the operator itself reaches it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubernetes_service: Option<KubernetesService>,
-    /// Whether Cilium serves ClusterIP and NodePort itself.
+    /// Whether Cilium serves ClusterIP itself, in place of kube-proxy.
     #[serde(default = "Switch::enabled")]
     pub kube_proxy_replacement: Switch,
     /// How fast a new agent goes over the nodes.
@@ -131,10 +131,10 @@ impl JsonSchema for Mtu {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ipam {
-    /// IPv4 ranges of the pool, in the order they are used. More may be added later; none may be removed.
+    /// IPv4 ranges of the pool, in the order they are used. More may be added later; one that nodes
+    /// hold addresses of is kept.
     #[serde(default = "default_pool", rename = "clusterPoolIPv4CIDRs")]
     #[schemars(length(min = 1, max = 16), inner(length(max = 18)))]
-    #[x_kube(validation = Rule::new("oldSelf.all(range, range in self)").message("cilium.ipam.clusterPoolIPv4CIDRs: a range in use cannot be removed; add another one behind it"))]
     pub cluster_pool_ipv4_cidrs: Vec<String>,
     /// Prefix length of one node's block.
     #[serde(default = "default_mask_size")]

@@ -238,7 +238,8 @@ fn nodes(seen: &Seen) -> Vec<NodeFacts> {
         .collect()
 }
 
-fn cilium_nodes(seen: &Seen) -> BTreeMap<String, Vec<String>> {
+/// Name of each CiliumNode to its pod CIDRs.
+pub fn cilium_nodes(seen: &Seen) -> BTreeMap<String, Vec<String>> {
     rows(seen, &Source::CiliumNodes)
         .filter_map(|((_, name), row)| match row {
             Row::CiliumNode(cidrs) => Some((name.clone(), cidrs.clone())),

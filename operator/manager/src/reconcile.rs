@@ -6,8 +6,8 @@ use gloonet_api::{GlooNetwork, GlooNetworkSpec, GlooNetworkStatus, unknown::unkn
 use gloonet_catalog::{ComponentId, Input, Refusal, ReleaseLock, catalog, validate};
 use gloonet_cluster::{EventKind, Fault, Source, hands::Done, inventory, observe, secrets};
 use gloonet_plan::{
-    Desired, Live, NeededSecret, ObjectKey, Paused, Plan, Rendered, Report, Situation, lint,
-    news::news, plan, render, status,
+    Desired, Live, NeededSecret, ObjectKey, Paused, Plan, Rendered, Report, Situation, in_use,
+    lint, news::news, plan, render, status,
 };
 use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::Value;
@@ -33,14 +33,18 @@ impl Controller {
         if platform.metadata.deletion_timestamp.is_some() {
             return self.uninstall(&platform, now).await;
         }
+        let look_again = Next {
+            wake: Some(now + SignedDuration::from_secs(1)),
+            ..Next::default()
+        };
+        if self.is_blind(&Rendered::default(), now) {
+            return Ok(look_again);
+        }
         self.cluster.hold(&platform, true).await?;
         let refusals = self.accept(&platform).await?;
         let rendered = self.render();
         if self.is_blind(&rendered, now) {
-            return Ok(Next {
-                wake: Some(now + SignedDuration::from_secs(1)),
-                ..Next::default()
-            });
+            return Ok(look_again);
         }
         let live = self.hands.current(self.eyes.read(observe::live), now);
         self.hands.adopt(rendered.owners(), &live);
@@ -82,7 +86,8 @@ impl Controller {
         let facts = self
             .eyes
             .read(|seen| observe::facts(seen, &listed, platform, api_server));
-        match validate(&platform.spec, &facts) {
+        let held = self.eyes.read(observe::cilium_nodes);
+        match validate(&platform.spec, &facts).and_then(|input| in_use::check(input, &held)) {
             Ok(input) => {
                 self.accepted = Some(input);
                 Ok(Vec::new())

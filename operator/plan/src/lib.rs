@@ -11,6 +11,7 @@ pub mod desired;
 pub mod fight;
 pub mod fingerprint;
 pub mod graph;
+pub mod in_use;
 pub mod inventory;
 pub mod lint;
 pub mod live;
