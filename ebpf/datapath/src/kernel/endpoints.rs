@@ -39,7 +39,10 @@ pub(super) fn upsert(state: &mut State, endpoint: &Endpoint) -> Result<(), Error
             source: errno.into(),
         })?;
     sysctl::forgive(&name)?;
-    state.netlink.set_up(endpoint.ifindex).map_err(network)?;
+    state
+        .netlink
+        .set_up_for_ipv4(endpoint.ifindex)
+        .map_err(network)?;
     // Asking makes the host's side work at once, see `link::settle_pod_link` for the other.
     state.netlink.link(&name).map(drop).map_err(network)
 }

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::Ipv4Net;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, InfoVxlan,
+    LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
@@ -39,6 +40,16 @@ fn raise(link: &mut LinkMessage, flags: LinkFlags) {
 pub(super) fn link_up(index: u32) -> LinkMessage {
     let mut link = link_indexed(index);
     raise(&mut link, LinkFlags::Up);
+    link
+}
+
+/// Brings an interface up and has the kernel give it no IPv6 address, so that it does not look for IPv6 neighbours and routers.
+pub(super) fn link_up_for_ipv4(index: u32) -> LinkMessage {
+    let mut link = link_up(index);
+    link.attributes
+        .push(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(
+            vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)],
+        )]));
     link
 }
 

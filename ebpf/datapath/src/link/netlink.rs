@@ -145,6 +145,16 @@ impl Netlink {
         )
     }
 
+    /// Brings an interface up that shall speak IPv4 only.
+    pub(crate) fn set_up_for_ipv4(&mut self, index: u32) -> Result<(), Error> {
+        let operation = format!("bring up interface {index} for IPv4");
+        match self.change(&operation, message::link_up_for_ipv4(index)) {
+            // A kernel without IPv6 has nothing to be told.
+            Err(error) if error.errno() == Some(libc::EAFNOSUPPORT) => self.set_up(index),
+            result => result,
+        }
+    }
+
     /// Sets the largest packet an interface takes.
     pub fn set_mtu(&mut self, index: u32, mtu: u32) -> Result<(), Error> {
         self.change(

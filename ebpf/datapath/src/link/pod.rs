@@ -92,7 +92,7 @@ fn configure(
     if !loopback.up {
         pod.set_up(loopback.index)?;
     }
-    pod.set_up(inner.index)?;
+    pod.set_up_for_ipv4(inner.index)?;
     pod.add_address(inner.index, Ipv4Net::from(spec.ip))?;
     pod.set_neighbour(inner.index, spec.router_ip, outer.mac)?;
     pod.set_route(&Route {

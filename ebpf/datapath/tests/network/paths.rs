@@ -1,4 +1,6 @@
 use std::net::IpAddr;
+use std::thread::sleep;
+use std::time::Duration;
 
 use datapath::{Datapath, Direction};
 use datapath_abi::reason;
@@ -93,6 +95,19 @@ fn the_host_reaches_its_pods_and_those_of_other_nodes_and_they_reach_it() {
         tcp(&far.namespace, node.config.node_ip, 6443).unwrap(),
         IpAddr::from(other.config.node_ip)
     );
+}
+
+#[test]
+fn a_pod_with_nothing_to_say_sends_hardly_anything() {
+    let cluster = Cluster::new();
+    let node = &cluster.nodes[0];
+    let pod = node.pod(10);
+    sleep(Duration::from_secs(3));
+    let addresses = pod.namespace.ip("-6 addr show dev eth0");
+    assert_eq!(addresses, "");
+    // What is left are reports of the kernel's own IPv6 multicast group.
+    let dropped = node.count(reason::UNSUPPORTED_L3, Direction::Egress);
+    assert!(dropped <= 3, "{dropped} IPv6 packets");
 }
 
 #[test]
