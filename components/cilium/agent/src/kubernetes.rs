@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cilium_api::{CiliumEndpoint, CiliumIdentity, CiliumNode};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Api, Patch, PatchParams, PostParams};
@@ -209,7 +210,7 @@ impl Kubernetes {
     ) -> Result<(), KubernetesError> {
         let events: Api<k8s_openapi::api::events::v1::Event> =
             Api::namespaced(self.client.clone(), &pod.namespace);
-        let event = pod.event(reason, note);
+        let event = pod.event(reason, note, Timestamp::now());
         let decoded = serde_json::from_value(event).map_err(|error| KubernetesError::Request {
             doing: "encode",
             object: format!("an event about Pod {}/{}", pod.namespace, pod.name),
@@ -236,10 +237,10 @@ pub struct OwnPod {
 }
 
 impl OwnPod {
-    fn event(&self, reason: &str, note: &str) -> Value {
+    fn event(&self, reason: &str, note: &str, now: Timestamp) -> Value {
         json!({
-            "metadata": {"generateName": format!("{}.", self.name), "namespace": self.namespace},
-            "eventTime": jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
+            "metadata": {"name": format!("{}.{:x}", self.name, now.as_microsecond()), "namespace": self.namespace},
+            "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
             "reportingController": "cilium-agent",
             "reportingInstance": self.node,
             "action": "Install",
@@ -272,5 +273,26 @@ async fn limited<T>(
             source,
         }),
         Err(_) => Err(KubernetesError::Timeout { doing, object }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_the_api_server_takes_and_its_note_is_cut_to_the_limit() {
+        let pod = OwnPod {
+            namespace: "kube-system".to_owned(),
+            name: "cilium-abcde".to_owned(),
+            uid: "u1".to_owned(),
+            node: "worker-1".to_owned(),
+        };
+        let event = pod.event("Why", &"x".repeat(5000), Timestamp::UNIX_EPOCH);
+        assert_eq!(event["metadata"]["name"], "cilium-abcde.0");
+        assert_eq!(event["eventTime"], "1970-01-01T00:00:00.000000Z");
+        let decoded: k8s_openapi::api::events::v1::Event = serde_json::from_value(event).unwrap();
+        assert_eq!(decoded.note.unwrap().len(), 1000);
+        assert_eq!(decoded.regarding.unwrap().uid.as_deref(), Some("u1"));
     }
 }

@@ -16,7 +16,7 @@ const REASON: &str = "ForeignCNIConfiguration";
 pub async fn run(agent: Arc<Agent>, conf_dir: PathBuf, report: PathBuf, pod: Option<OwnPod>) {
     loop {
         if let Some(sentence) = installed(&report) {
-            tracing::warn!("{sentence}");
+            agent.report("cni-install", Some(sentence.clone()));
             if tell(&agent, pod.as_ref(), &sentence).await {
                 // Told once; the installer writes it anew.
                 let _ = std::fs::remove_file(&report);
