@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::*;
-use crate::component::tests::input;
+use crate::component::tests::{input, program, run};
 
 #[derive(Deserialize)]
 struct Index {
@@ -173,4 +173,28 @@ fn every_dashboard_has_the_uid_its_probe_asks_for_a_title_and_unique_panel_ids()
             dashboard.file
         );
     }
+}
+
+#[test]
+fn promtool_understands_every_expression_of_every_dashboard() {
+    let Some(promtool) = program("promtool") else {
+        return;
+    };
+    let mut rules = Vec::new();
+    for dashboard in all() {
+        let mut found = Vec::new();
+        expressions(&serde_json::from_str(dashboard.json).unwrap(), &mut found);
+        for expression in found {
+            rules.push(
+                serde_json::json!({"record": format!("panel:{}", rules.len()), "expr": expression}),
+            );
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("panels.json");
+    let groups = serde_json::json!({"groups": [{"name": "panels", "rules": rules}]});
+    std::fs::write(&file, groups.to_string()).unwrap();
+    run(std::process::Command::new(promtool)
+        .args(["check", "rules"])
+        .arg(&file));
 }
