@@ -136,7 +136,7 @@ pub fn used(
     for line in log.lines() {
         let event: Event =
             serde_json::from_str(line).with_context(|| format!("not an audit event: {line}"))?;
-        uses.extend(event.into_use(accounts, node_addresses));
+        uses.extend(event.uses(accounts, node_addresses));
     }
     Ok(uses)
 }
@@ -149,6 +149,7 @@ struct Event {
     #[serde(rename = "sourceIPs", default)]
     source_ips: Vec<String>,
     object_ref: Option<ObjectRef>,
+    response_status: Option<ResponseStatus>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
 }
@@ -159,6 +160,12 @@ struct User {
     username: String,
     #[serde(default)]
     extra: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ResponseStatus {
+    #[serde(default)]
+    code: u16,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -172,6 +179,24 @@ struct ObjectRef {
 }
 
 impl Event {
+    /// One use, or two: a patch that made its object (server-side apply) needed `create` as well.
+    fn uses(self, accounts: &[&str], node_addresses: &BTreeMap<String, String>) -> Vec<Use> {
+        let made = self.verb == "patch"
+            && self
+                .response_status
+                .as_ref()
+                .is_some_and(|status| status.code == 201);
+        let Some(patch) = self.into_use(accounts, node_addresses) else {
+            return Vec::new();
+        };
+        let mut create = patch.clone();
+        create.right.verb = "create".to_owned();
+        [patch, create]
+            .into_iter()
+            .take(1 + usize::from(made))
+            .collect()
+    }
+
     fn into_use(self, accounts: &[&str], node_addresses: &BTreeMap<String, String>) -> Option<Use> {
         let account = self
             .user
@@ -237,6 +262,16 @@ mod tests {
     fn a_borrowed_token_and_other_accounts_do_not_count() {
         assert!(of(&EVENT.replace("172.30.0.11", "172.30.0.1")).is_empty());
         assert!(of(&EVENT.replace("kube-system:cilium", "default:default")).is_empty());
+    }
+
+    #[test]
+    fn an_apply_that_makes_its_object_uses_create_too() {
+        let made = EVENT.replace(
+            "\"sourceIPs\"",
+            "\"responseStatus\":{\"code\":201},\"sourceIPs\"",
+        );
+        let verbs: Vec<String> = of(&made).into_iter().map(|one| one.right.verb).collect();
+        assert_eq!(verbs, ["patch", "create"]);
     }
 
     #[test]
