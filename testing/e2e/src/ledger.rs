@@ -190,7 +190,7 @@ impl Event {
             return Vec::new();
         };
         let mut create = patch.clone();
-        create.right.verb = "create".to_owned();
+        "create".clone_into(&mut create.right.verb);
         [patch, create]
             .into_iter()
             .take(1 + usize::from(made))
