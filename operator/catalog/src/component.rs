@@ -47,6 +47,8 @@ pub enum RenderError {
         template: &'static str,
         source: Box<handlebars::RenderError>,
     },
+    #[error("a specification the operator's rights are made from is refused: {refusals}")]
+    Shape { refusals: String },
     #[error("no image can be named")]
     Image(#[source] crate::ImageError),
 }

@@ -7,9 +7,12 @@ use gloonet_api::{
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube_core::DynamicObject;
 
-use super::{API_SERVER_CONFIG_MAP, LEASE, rbac::Rights};
+use super::{LEASE, rbac::Rights};
+use crate::SecretSpec;
 
-const READ: [&str; 3] = ["get", "list", "watch"];
+const WATCH: [&str; 2] = ["list", "watch"];
+/// ConfigMap in which the operator keeps what it has made.
+const INVENTORY: &str = "gloonet-inventory";
 /// Every kind the catalog may render: (apiVersion, kind) to plural, and whether it has a namespace. A test compares it with what is rendered.
 const KINDS: [(&str, &str, &str, bool); 16] = [
     ("v1", "Namespace", "namespaces", false),
@@ -81,29 +84,24 @@ const KEPT: [&str; 3] = [
     "PersistentVolumeClaim",
 ];
 
-/// What the operator does for itself: its resource, its Lease, its events, what it reads to judge.
+/// What the operator does for itself: its resource and what it reads to judge.
 pub(super) fn own(rights: &mut Rights) {
+    let group = "gloonetwork.io";
     rights.allow(
         None,
-        "gloonetwork.io",
+        group,
         "gloonetworks",
         None,
-        &["get", "list", "watch", "patch"],
+        &["list", "watch", "patch"],
     );
-    rights.allow(
-        None,
-        "gloonetwork.io",
-        "gloonetworks/status",
-        None,
-        &["patch"],
-    );
-    rights.allow(None, "", "nodes", None, &READ);
-    rights.allow(None, "cilium.io", "ciliumnodes", None, &READ);
+    rights.allow(None, group, "gloonetworks/status", None, &["patch"]);
+    rights.allow(None, "", "nodes", None, &WATCH);
+    rights.allow(None, "cilium.io", "ciliumnodes", None, &WATCH);
     rights.allow(None, "networking.k8s.io", "servicecidrs", None, &["list"]);
     rights.allow(None, "storage.k8s.io", "storageclasses", None, &["list"]);
 }
 
-/// The same, inside namespaces.
+/// The same inside namespaces: events, its Lease, its inventory, pods to diagnose.
 pub(super) fn own_in_namespaces(rights: &mut Rights) {
     // GlooNetwork has no namespace; events about it go to the default one.
     rights.allow(
@@ -113,49 +111,45 @@ pub(super) fn own_in_namespaces(rights: &mut Rights) {
         None,
         &["create", "patch"],
     );
+    let home = Some(OPERATOR_NAMESPACE);
+    let leases = "coordination.k8s.io";
+    rights.allow(home, leases, "leases", None, &["create"]);
+    rights.allow(home, leases, "leases", Some(LEASE), &["get", "update"]);
+    rights.allow(home, "", "configmaps", None, &["create"]);
     rights.allow(
-        Some(OPERATOR_NAMESPACE),
-        "coordination.k8s.io",
-        "leases",
-        None,
-        &["create"],
-    );
-    rights.allow(
-        Some(OPERATOR_NAMESPACE),
-        "coordination.k8s.io",
-        "leases",
-        Some(LEASE),
-        &["get", "patch", "update"],
-    );
-    rights.allow(
-        Some(OPERATOR_NAMESPACE),
+        home,
         "",
         "configmaps",
-        Some(API_SERVER_CONFIG_MAP),
-        &["get"],
+        Some(INVENTORY),
+        &["get", "patch", "delete"],
     );
     for namespace in [OPERATOR_NAMESPACE, MESH_NAMESPACE, CILIUM_NAMESPACE] {
-        rights.allow(Some(namespace), "", "pods", None, &READ);
+        rights.allow(Some(namespace), "", "pods", None, &WATCH);
     }
-    for namespace in [OPERATOR_NAMESPACE, MESH_NAMESPACE] {
+}
+
+/// Secrets: read by any name (the specification may name one of the user's), written only where they are ours.
+pub(super) fn secrets(rights: &mut Rights, specs: &[SecretSpec]) {
+    for spec in specs {
+        let namespace = Some(spec.namespace.as_str());
         rights.allow(
-            Some(namespace),
+            namespace,
             "",
             "secrets",
             None,
-            &["create", "get", "list", "watch", "patch", "delete"],
+            &["create", "get", "list", "watch"],
         );
         rights.allow(
-            Some(namespace),
+            namespace,
             "",
-            "configmaps",
-            None,
-            &["create", "get", "list", "watch", "patch", "delete"],
+            "secrets",
+            Some(&spec.name),
+            &["patch", "delete"],
         );
     }
 }
 
-/// What is rendered is created, read back, corrected, and (except what carries user data) deleted.
+/// What is rendered is created, watched, corrected, and (except what carries user data) deleted.
 pub(super) fn written(rights: &mut Rights, objects: &[DynamicObject]) {
     for object in objects {
         let Some((group, kind, plural, namespaced)) = kind_of(object) else {
@@ -164,7 +158,7 @@ pub(super) fn written(rights: &mut Rights, objects: &[DynamicObject]) {
         let name = object.metadata.name.as_deref();
         let namespace = object.metadata.namespace.as_deref().filter(|_| namespaced);
         rights.allow(namespace, group, plural, None, &["create", "list", "watch"]);
-        rights.allow(namespace, group, plural, name, &["get", "patch"]);
+        rights.allow(namespace, group, plural, name, &["patch"]);
         if !KEPT.contains(&kind) {
             rights.allow(namespace, group, plural, name, &["delete"]);
         }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::grants;
 use crate::object::Builder;
-use crate::{ClusterFacts, RenderError, catalog, validate};
+use crate::{ClusterFacts, Input, RenderError, catalog, validate};
 
 const GROUP: &str = "rbac.authorization.k8s.io/v1";
 
@@ -34,29 +34,33 @@ pub fn rbac() -> Result<Rbac, RenderError> {
     grants::own(&mut rights);
     grants::own_in_namespaces(&mut rights);
     for spec in grants::shapes() {
-        let objects = render(&spec)?;
-        grants::written(&mut rights, &objects);
-        grants::granted(&mut rights, &objects);
+        let input = accepted(&spec)?;
+        for component in catalog()
+            .into_iter()
+            .filter(|component| component.enabled(&input))
+        {
+            let objects = component.objects(&input)?;
+            grants::written(&mut rights, &objects);
+            grants::granted(&mut rights, &objects);
+            grants::secrets(&mut rights, &component.secrets(&input));
+        }
     }
     Ok(rights.into_rbac())
 }
 
-fn render(spec: &GlooNetworkSpec) -> Result<Vec<DynamicObject>, RenderError> {
+fn accepted(spec: &GlooNetworkSpec) -> Result<Input, RenderError> {
     let facts = ClusterFacts {
         api_server: Some(("192.0.2.1".to_owned(), 6443)),
         has_default_storage_class: true,
         ..ClusterFacts::default()
     };
-    let Ok(input) = validate(spec, &facts) else {
-        return Ok(Vec::new());
-    };
-    let mut objects = Vec::new();
-    for component in catalog() {
-        if component.enabled(&input) {
-            objects.extend(component.objects(&input)?);
-        }
-    }
-    Ok(objects)
+    validate(spec, &facts).map_err(|refusals| RenderError::Shape {
+        refusals: refusals
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; "),
+    })
 }
 
 impl Rights {
