@@ -1,0 +1,295 @@
+//! The writer against an API server in memory: what is sent, what is not sent, and what is said about it.
+
+#[path = "scenario/api_server.rs"]
+mod api_server;
+
+use api_server::ApiServer;
+use gloonet_catalog::{ComponentId, Health, SecretKind, SecretSpec};
+use gloonet_cluster::{Cluster, Hands};
+use gloonet_plan::{
+    Desired, DesiredComponent, DesiredObject, Fingerprint, Intent, Live, LiveObject, NeededSecret,
+    ObjectKey, Reason, SecretCondition, Step, plan, progress::Trouble,
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+const CONFIG: &str = "/api/v1/namespaces/gloo-mesh/configmaps/redis";
+const INVENTORY: &str = "/api/v1/namespaces/gloonet-system/configmaps/gloonet-inventory";
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn config(value: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "redis", "namespace": "gloo-mesh", "labels": {"app.kubernetes.io/managed-by": "gloonet-operator"}}, "data": {"key": value}})
+}
+
+fn redis(value: &str) -> Desired {
+    let object = DesiredObject::new(serde_json::from_value(config(value)).unwrap()).unwrap();
+    let component = DesiredComponent {
+        id: ComponentId::Redis,
+        needs: Vec::new(),
+        intent: Intent::Wanted,
+        objects: Ok(vec![object]),
+        secrets: Vec::new(),
+        health: Health::healthy(""),
+    };
+    Desired {
+        components: vec![component],
+    }
+}
+
+/// What a watch on the ConfigMaps of gloo-mesh would show.
+fn seen(server: &ApiServer) -> Live {
+    let mut live = Live::default();
+    live.read.insert((
+        String::new(),
+        "ConfigMap".to_owned(),
+        Some("gloo-mesh".to_owned()),
+    ));
+    if let Some(object) = server
+        .get(CONFIG)
+        .filter(|object| !object["metadata"]["labels"].is_null())
+    {
+        let found = LiveObject {
+            uid: object["metadata"]["uid"].as_str().unwrap().to_owned(),
+            fingerprint: Fingerprint::of_content(&object),
+            deleting: false,
+            version: object["metadata"]["resourceVersion"]
+                .as_str()
+                .unwrap()
+                .parse()
+                .unwrap(),
+        };
+        live.objects.insert(
+            redis("").components[0].objects.as_ref().unwrap()[0]
+                .key
+                .clone(),
+            found,
+        );
+    }
+    live
+}
+
+async fn hands(server: &ApiServer) -> Hands {
+    Cluster::with(server.client()).hands().await.unwrap()
+}
+
+/// One turn: look, plan, run, store. The requests it took, and what came of it.
+async fn turn(
+    hands: &mut Hands,
+    server: &ApiServer,
+    desired: &Desired,
+) -> (Vec<String>, gloonet_cluster::hands::Done) {
+    server.lines();
+    let live = hands.current(seen(server), NOW);
+    let steps = plan(desired, &live, hands.inventory()).unwrap().steps;
+    let done = hands.run(&steps, &live, NOW).await;
+    hands.store().await.ok();
+    (server.lines(), done)
+}
+
+#[tokio::test]
+async fn an_unchanged_object_costs_no_request_also_after_a_restart() {
+    let server = ApiServer::default();
+    let mut first = hands(&server).await;
+    let (lines, done) = turn(&mut first, &server, &redis("1")).await;
+    assert_eq!(
+        lines,
+        [
+            format!("PATCH {CONFIG}"),
+            format!("PATCH {INVENTORY} force=true")
+        ]
+    );
+    assert_eq!(done.outcomes[&ComponentId::Redis].changed, 1);
+    assert_eq!(
+        turn(&mut first, &server, &redis("1")).await.0,
+        Vec::<String>::new()
+    );
+    let mut restarted = hands(&server).await;
+    assert_eq!(
+        turn(&mut restarted, &server, &redis("1")).await.0,
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test]
+async fn an_edited_object_is_put_right_and_its_editor_named() {
+    let server = ApiServer::default();
+    let mut hands = hands(&server).await;
+    turn(&mut hands, &server, &redis("1")).await;
+    server.put(CONFIG, config("edited"), "kubectl-edit");
+    let (lines, done) = turn(&mut hands, &server, &redis("1")).await;
+    assert_eq!(
+        lines[..2],
+        [
+            format!("PATCH {CONFIG}"),
+            format!("PATCH {CONFIG} force=true")
+        ]
+    );
+    assert_eq!(server.get(CONFIG).unwrap()["data"]["key"], "1");
+    assert_eq!(
+        done.corrections,
+        [
+            "ConfigMap gloo-mesh/redis was changed by somebody else (kubectl-edit had changed .data.key); restored"
+        ]
+    );
+    assert!(turn(&mut hands, &server, &redis("1")).await.0.is_empty());
+}
+
+#[tokio::test]
+async fn a_deleted_object_comes_back() {
+    let server = ApiServer::default();
+    let mut hands = hands(&server).await;
+    turn(&mut hands, &server, &redis("1")).await;
+    turn(&mut hands, &server, &redis("1")).await;
+    let uid = server.get(CONFIG).unwrap()["metadata"]["uid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let key = hands.inventory().entries.keys().next().unwrap().clone();
+    let gone = Step::Delete {
+        component: "redis".to_owned(),
+        key,
+        uid,
+        reason: Reason::Unwanted,
+    };
+    Cluster::with(server.client())
+        .hands()
+        .await
+        .unwrap()
+        .run(&[gone], &Live::default(), NOW)
+        .await;
+    let (_, done) = turn(&mut hands, &server, &redis("1")).await;
+    assert_eq!(
+        done.corrections,
+        ["ConfigMap gloo-mesh/redis was deleted; restored"]
+    );
+    assert!(server.get(CONFIG).is_some());
+}
+
+#[tokio::test]
+async fn somebody_elses_object_is_not_taken_over_by_force() {
+    let server = ApiServer::default();
+    let mut theirs = config("theirs");
+    theirs["metadata"]["labels"] = Value::Null;
+    server.put(CONFIG, theirs, "helm");
+    let mut hands = hands(&server).await;
+    let (lines, done) = turn(&mut hands, &server, &redis("1")).await;
+    assert_eq!(lines, [format!("PATCH {CONFIG}")]);
+    let Some(Trouble::Lasting(why)) = &done.outcomes[&ComponentId::Redis].trouble else {
+        panic!("{done:?}")
+    };
+    assert!(
+        why.contains("belongs to somebody else (helm had changed .data.key)"),
+        "{why}"
+    );
+    assert_eq!(server.get(CONFIG).unwrap()["data"]["key"], "theirs");
+}
+
+#[tokio::test]
+async fn an_unwanted_object_is_deleted_only_with_the_uid_that_was_made() {
+    let server = ApiServer::default();
+    let mut hands = hands(&server).await;
+    turn(&mut hands, &server, &redis("1")).await;
+    turn(&mut hands, &server, &redis("1")).await;
+    let mut desired = redis("1");
+    desired.components[0].objects = Ok(Vec::new());
+    let live = hands.current(seen(&server), NOW);
+    let steps = plan(&desired, &live, hands.inventory()).unwrap().steps;
+    // Between the look and the deletion somebody makes another object of the same name.
+    let key = hands.inventory().entries.keys().next().unwrap().clone();
+    let uid = hands.inventory().entries[&key].uid.clone();
+    server.put(CONFIG, config("new"), "kubectl");
+    let other = Step::Delete {
+        component: "redis".to_owned(),
+        key,
+        uid: format!("{uid}-other"),
+        reason: Reason::Unwanted,
+    };
+    let done = hands.run(&[other], &live, NOW).await;
+    assert!(done.pruned.is_empty() && server.get(CONFIG).is_some());
+    let done = hands.run(&steps, &live, NOW).await;
+    assert_eq!(done.pruned.len(), 1);
+    assert!(server.get(CONFIG).is_none());
+}
+
+#[tokio::test]
+async fn a_silent_api_server_ends_the_turn_and_nobody_is_blamed() {
+    let server = ApiServer::default();
+    let mut hands = hands(&server).await;
+    server.set_down(true);
+    let mut desired = redis("1");
+    let second = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other", "namespace": "gloo-mesh"}});
+    let second = DesiredObject::new(serde_json::from_value(second).unwrap()).unwrap();
+    desired.components[0].objects.as_mut().unwrap().push(second);
+    let (lines, done) = turn(&mut hands, &server, &desired).await;
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(done.retry);
+    assert!(
+        matches!(
+            done.outcomes[&ComponentId::Redis].trouble,
+            Some(Trouble::Passing(_))
+        ),
+        "{done:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_password_is_made_once_and_survives_a_second_attempt() {
+    const SECRET: &str = "/api/v1/namespaces/gloo-mesh/secrets/redis-auth";
+    let server = ApiServer::default();
+    let mut hands = hands(&server).await;
+    let kind = SecretKind::Password {
+        username: "admin".to_owned(),
+        length: 32,
+    };
+    let spec = SecretSpec {
+        namespace: "gloo-mesh".to_owned(),
+        name: "redis-auth".to_owned(),
+        kind,
+    };
+    let step = Step::EnsureSecret {
+        component: ComponentId::Trust,
+        spec: spec.clone(),
+        reason: Reason::New,
+    };
+    hands.run(&[step.clone()], &Live::default(), NOW).await;
+    let made = server.get(SECRET).unwrap()["data"].clone();
+    hands.run(&[step], &Live::default(), NOW).await;
+    assert_eq!(server.get(SECRET).unwrap()["data"], made);
+    let needed = NeededSecret {
+        spec,
+        condition: SecretCondition::Complete,
+    };
+    assert!(hands.inventory().entries.contains_key(&needed.key()));
+    assert!(
+        !hands
+            .inventory()
+            .to_text()
+            .contains(made["password"].as_str().unwrap())
+    );
+}
+
+#[tokio::test]
+async fn a_broken_inventory_is_an_error_and_not_an_empty_one() {
+    let server = ApiServer::default();
+    server.put(
+        INVENTORY,
+        json!({"metadata": {"name": "gloonet-inventory"}, "data": {"objects": "{broken"}}),
+        "kubectl",
+    );
+    let fault = Cluster::with(server.client()).hands().await.unwrap_err();
+    assert!(
+        fault
+            .to_string()
+            .contains("gloonet-inventory holds what is no inventory"),
+        "{fault}"
+    );
+}
+
+#[test]
+fn a_key_reads_like_kubectl_writes_it() {
+    assert_eq!(
+        ObjectKey::secret("gloo-mesh", "redis").to_string(),
+        "Secret gloo-mesh/redis"
+    );
+}
