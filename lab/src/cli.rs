@@ -46,6 +46,8 @@ enum Action {
     },
     /// Remove the cluster: processes, namespaces, mounts, cgroups, files.
     Down,
+    /// Remove the unpacked images that are kept for the nodes of later clusters.
+    Forget,
     /// Show what runs.
     Status {
         /// Print JSON.
@@ -203,6 +205,7 @@ fn act(cluster: &Cluster, action: Action) -> Result<ExitCode> {
                 images,
             },
         )?,
+        Action::Forget => Cluster::forget_unpacked()?,
         Action::Down => cluster.down(&print::step)?,
         Action::Status { json } => print::status(&cluster.status()?, json)?,
         Action::Load { files } if files.is_empty() => drop(cluster.load_all(&print::step)?),

@@ -25,7 +25,7 @@ pub use up::{Images, Options};
 use crate::addressing::{self, ClusterName};
 use crate::layout::{ClusterDir, Home};
 use crate::state::{State, Store};
-use crate::{cgroup, command, disk, images, network, packet, pki, process, state};
+use crate::{cgroup, command, disk, images, network, packet, pki, process, state, unpacked};
 
 /// Why something was not done with a cluster.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,9 @@ pub enum Error {
     /// No sandbox on any node has the address.
     #[error("no pod with a network of its own has the address {0}")]
     NoPod(std::net::Ipv4Addr),
+    /// Images that were unpacked before.
+    #[error(transparent)]
+    Unpacked(#[from] unpacked::Error),
     /// A background process did not start.
     #[error("{process} did not start: {message} (log: {log})")]
     Launch {

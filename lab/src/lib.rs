@@ -23,6 +23,7 @@ pub mod pki;
 pub mod process;
 pub mod render;
 pub mod state;
+pub mod unpacked;
 
 pub use cluster::{
     Cluster, Error, Event, Faults, Images, Link, Node, Options, Part, PodNetwork, Spot, quiet,

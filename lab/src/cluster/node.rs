@@ -11,8 +11,10 @@ use super::{Cluster, Error};
 use crate::addressing::Ordinal;
 use crate::images::{self, Image};
 use crate::inside::Place;
+use crate::layout::state_root;
 use crate::render::{CONTAINERD_SOCKET, KUBERNETES};
 use crate::state::{NodeRecord, State};
+use crate::unpacked::Unpacked;
 use crate::{cgroup, command};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -126,13 +128,33 @@ impl<'a> Node<'a> {
         Ok(changed)
     }
 
-    /// Everything of the node that works without an API server.
+    /// Everything of the node that works without an API server. What a new node had to unpack is kept for the next ones.
     pub(super) fn prepare(&self, images: &[Image]) -> Result<bool, Error> {
         let mut changed = self.ensure_machine()?;
-        let containerd = vec!["--config".into(), format!("{KUBERNETES}/containerd.toml")];
-        changed |= self.ensure_process("containerd", "containerd", containerd)?;
+        let (unpacked, store) = (
+            Unpacked::below(&state_root()),
+            self.folder().join("containerd"),
+        );
+        let new = !images.is_empty() && !Unpacked::is_store(&store);
+        if new {
+            unpacked.fill(&store)?;
+        }
+        changed |= self.ensure_containerd()?;
+        let imported = self.ensure_images(images)?;
+        if new && imported {
+            // A database that is being written cannot be copied.
+            self.stop(Part::Containerd)?;
+            unpacked.keep(&store)?;
+            self.ensure_containerd()?;
+        }
+        Ok(changed | imported)
+    }
+
+    fn ensure_containerd(&self) -> Result<bool, Error> {
+        let arguments = vec!["--config".into(), format!("{KUBERNETES}/containerd.toml")];
+        let changed = self.ensure_process("containerd", "containerd", arguments)?;
         self.wait_containerd()?;
-        Ok(changed | self.ensure_images(images)?)
+        Ok(changed)
     }
 
     /// Starts a program of the node unless it runs.

@@ -7,6 +7,7 @@ use crate::addressing::Ordinal;
 use crate::images::{self, Image};
 use crate::layout::state_root;
 use crate::state::{Cni, NodeRecord, State, Store, clusters};
+use crate::unpacked::Unpacked;
 use crate::{disk, limits, network};
 
 const PROGRAMS: [&str; 10] = [
@@ -152,6 +153,11 @@ impl Cluster {
         Ok((copy, true))
     }
 
+    /// Removes the unpacked images that are kept for new nodes of any cluster.
+    pub fn forget_unpacked() -> Result<(), Error> {
+        Ok(Unpacked::below(&state_root()).remove()?)
+    }
+
     pub(super) fn operation_lock(&self) -> std::path::PathBuf {
         state_root().join(format!(".{}.operation.lock", self.name))
     }
@@ -227,21 +233,26 @@ impl Cluster {
         Ok(complete.contains(&false))
     }
 
-    /// The control plane starts while the nodes are prepared: only kubelets need it.
+    /// The control plane starts while the nodes are prepared: only kubelets need it. One node comes first, so that the others
+    /// find its images unpacked.
     fn ensure_nodes(&self, images: &[Image], report: Report<'_>) -> Result<bool, Error> {
-        let machine = self.node(&self.control_plane_name()?)?.ensure_machine()?;
+        let first = self.node(&self.control_plane_name()?)?;
+        let machine = first.ensure_machine()?;
+        let prepare = |node: &Node<'_>| node.prepare(images);
         let (control, nodes) = std::thread::scope(|scope| {
             let control =
                 scope.spawn(|| timed(report, "control plane", || self.ensure_control_plane()));
-            let nodes = self.each_node(|node| {
-                let what = format!("{} prepared", node.name());
-                timed(report, &what, || node.prepare(images))
+            let nodes = timed(report, "images", || prepare(&first)).and_then(|changed| {
+                let others = timed(report, "nodes prepared", || self.each_node(prepare))?;
+                Ok(changed | others)
             });
             (join(control), nodes)
         });
-        let kubelets = |node: &Node<'_>| node.ensure(&[]);
         let prepared = machine | control? | nodes?;
-        Ok(prepared | timed(report, "kubelets", || self.each_node(kubelets))?)
+        let kubelets = timed(report, "kubelets", || {
+            self.each_node(|node| node.ensure(&[]))
+        })?;
+        Ok(prepared | kubelets)
     }
 
     /// Does the same to all nodes at once. Says whether any of them changed.
