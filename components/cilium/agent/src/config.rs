@@ -38,9 +38,9 @@ pub struct Arguments {
     /// This node's name in Kubernetes.
     #[arg(long, env = "K8S_NODE_NAME")]
     pub node_name: Option<String>,
-    /// This node's address; otherwise the node object's InternalIP is used.
+    /// This node's address on its own network: tunnels end here.
     #[arg(long, env = "K8S_NODE_IP")]
-    pub node_ip: Option<Ipv4Addr>,
+    pub node_ip: Ipv4Addr,
     /// Credentials file, for running outside a pod.
     #[arg(long)]
     pub kubeconfig: Option<PathBuf>,

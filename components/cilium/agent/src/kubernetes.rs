@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cilium_api::{CiliumEndpoint, CiliumIdentity, CiliumNode};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -153,18 +153,6 @@ impl Kubernetes {
 
     fn all<K: Resource<DynamicType = ()>>(&self) -> Api<DeserializeGuard<K>> {
         Api::all(self.client.clone())
-    }
-
-    /// The node's InternalIP as its kubelet reported it.
-    pub async fn node(&self, name: &str) -> Result<Node, KubernetesError> {
-        let api: Api<Node> = Api::all(self.client.clone());
-        limited("read", format!("Node {name}"), api.get(name)).await
-    }
-
-    /// `None`: there is no such object.
-    pub async fn cilium_node(&self, name: &str) -> Result<Option<CiliumNode>, KubernetesError> {
-        let api: Api<CiliumNode> = Api::all(self.client.clone());
-        limited("read", format!("CiliumNode {name}"), api.get_opt(name)).await
     }
 
     /// Server-side apply of the fields that are ours.

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use cilium_api::CiliumNode;
 use cilium_cni::error::chain;
 use ipnet::Ipv4Net;
-use k8s_openapi::api::core::v1::Node;
 
 use crate::ipam::router_address;
 use crate::kubernetes::Watched;
@@ -53,12 +52,7 @@ async fn ask(
         );
         return Ok(None);
     }
-    let Some(ip) = address(start).await? else {
-        start
-            .progress
-            .waiting("waiting for the kubelet to give this Node an InternalIP");
-        return Ok(None);
-    };
+    let ip = start.arguments.node_ip;
     let seen = watched.nodes.get("", &start.node);
     let given = given(seen.as_deref());
     if seen.is_none() || !*announced {
@@ -90,13 +84,6 @@ async fn ask(
     Ok(Some(state))
 }
 
-async fn address(start: &Start) -> Result<Option<Ipv4Addr>, RunError> {
-    match start.arguments.node_ip {
-        Some(ip) => Ok(Some(ip)),
-        None => Ok(internal_ip(&start.kubernetes.node(&start.node).await?)),
-    }
-}
-
 /// The ranges of a CiliumNode, in their canonical form.
 pub(crate) fn given(node: Option<&CiliumNode>) -> Vec<Ipv4Net> {
     node.into_iter()
@@ -124,12 +111,4 @@ fn decide(
         pod_cidrs,
         router,
     })
-}
-
-fn internal_ip(node: &Node) -> Option<Ipv4Addr> {
-    let addresses = node.status.as_ref()?.addresses.as_ref()?;
-    addresses
-        .iter()
-        .filter(|address| address.type_ == "InternalIP")
-        .find_map(|address| address.address.parse().ok())
 }

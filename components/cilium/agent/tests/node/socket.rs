@@ -1,94 +1,17 @@
 //! The agent's socket, spoken to by the plugin's own client; the datapath is the one in memory.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use cilium_agent::agent::{Agent, Own};
-use cilium_agent::api;
-use cilium_agent::bell::Bells;
-use cilium_agent::endpoints::Endpoints;
-use cilium_agent::health::Progress;
-use cilium_agent::ipam::Pool;
-use cilium_agent::kubernetes::{Kubernetes, Readers, Watched};
-use cilium_agent::metrics::Metrics;
-use cilium_agent::store::Store;
+use crate::node::node;
 use cilium_cni::agent::Agent as Client;
 use cilium_cni::environment::{Attachment, Pod, Verb};
 use cilium_cni::model::EndpointChangeRequest;
-use cilium_cni::netconf::{self, NetConf};
+use cilium_cni::netconf;
 use cilium_cni::verb::{gc, status};
-use datapath::{Datapath as _, Fake};
-
-struct Node {
-    datapath: Arc<Fake>,
-    socket: PathBuf,
-    _folder: tempfile::TempDir,
-}
-
-/// An agent that serves on a socket of its own. Its API server is not there.
-async fn node(cidr: &str) -> Node {
-    let folder = tempfile::tempdir().unwrap();
-    let kubeconfig = folder.path().join("kubeconfig");
-    std::fs::write(
-        &kubeconfig,
-        r#"{"clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:1"}}],
-            "contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],
-            "users":[{"name":"u","user":{}}],"current-context":"c"}"#,
-    )
-    .unwrap();
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let kubernetes = Kubernetes::connect(Some(&kubeconfig)).await.unwrap();
-    let datapath = Arc::new(Fake::new());
-    let own = Own {
-        name: "worker-1".to_owned(),
-        ip: Ipv4Addr::new(172, 30, 0, 11),
-        router: Ipv4Addr::new(10, 244, 1, 1),
-        pod_cidrs: vec![cidr.parse().unwrap()],
-        cluster: "west".to_owned(),
-        mtu: 1450,
-    };
-    let store = Store::open(&folder.path().join("state")).unwrap();
-    let pool = Pool::new(own.pod_cidrs.clone(), own.router);
-    let endpoints = Endpoints::new(pool, datapath.clone(), store, Bells::default(), 1);
-    let watched = Arc::new(Watched::new(&Readers::default()));
-    let agent = Arc::new(Agent::new(
-        own,
-        endpoints,
-        watched,
-        kubernetes,
-        datapath.clone(),
-    ));
-    let socket = folder.path().join("cilium.sock");
-    let listener = api::listen(&socket).unwrap();
-    let router = api::router(agent, Metrics::new(Progress::default()));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    Node {
-        datapath,
-        socket,
-        _folder: folder,
-    }
-}
-
-impl Node {
-    async fn client(&self) -> Client {
-        Client::connect(&self.socket, Duration::from_secs(5))
-            .await
-            .unwrap()
-    }
-
-    fn conf(&self, extra: &str, verb: Verb) -> NetConf {
-        let text = format!(
-            r#"{{"cniVersion":"1.1.0","name":"cilium","type":"cilium-cni","agent-socket":"{}"{extra}}}"#,
-            self.socket.display()
-        );
-        netconf::parse(text.as_bytes(), verb).unwrap()
-    }
-}
+use datapath::Datapath as _;
 
 async fn add(client: &mut Client, container: &str) -> Ipv4Addr {
     let pod = Pod {

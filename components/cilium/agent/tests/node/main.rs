@@ -1,0 +1,6 @@
+//! A node's agent and plugin together, around a datapath in memory. The plugin's tests need root for network namespaces.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod node;
+mod plugin;
+mod socket;

@@ -1,0 +1,171 @@
+//! A node's agent on a socket of its own, with a datapath in memory that can be told to refuse.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cilium_agent::agent::{Agent, Own};
+use cilium_agent::api;
+use cilium_agent::bell::Bells;
+use cilium_agent::endpoints::Endpoints;
+use cilium_agent::health::Progress;
+use cilium_agent::ipam::Pool;
+use cilium_agent::kubernetes::{Kubernetes, Readers, Watched};
+use cilium_agent::metrics::Metrics;
+use cilium_agent::store::Store;
+use cilium_cni::agent::Agent as Client;
+use cilium_cni::environment::Verb;
+use cilium_cni::netconf::{self, NetConf};
+use datapath::{Counter, Datapath, Endpoint, Error, Fake, Frontend, IpEntry, MapPressure, Service};
+use ipnet::Ipv4Net;
+
+pub(crate) struct Node {
+    pub(crate) datapath: Arc<Moody>,
+    pub(crate) socket: PathBuf,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+/// An agent that serves on a socket of its own. Its API server is not there.
+pub(crate) async fn node(cidr: &str) -> Node {
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    std::fs::write(
+        &kubeconfig,
+        r#"{"clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:1"}}],
+            "contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],
+            "users":[{"name":"u","user":{}}],"current-context":"c"}"#,
+    )
+    .unwrap();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let kubernetes = Kubernetes::connect(Some(&kubeconfig)).await.unwrap();
+    let datapath = Arc::new(Moody::default());
+    let own = Own {
+        name: "worker-1".to_owned(),
+        ip: Ipv4Addr::new(172, 30, 0, 11),
+        router: Ipv4Addr::new(10, 244, 1, 1),
+        pod_cidrs: vec![cidr.parse().unwrap()],
+        cluster: "west".to_owned(),
+        mtu: 1450,
+    };
+    let store = Store::open(&folder.path().join("state")).unwrap();
+    let pool = Pool::new(own.pod_cidrs.clone(), own.router);
+    let endpoints = Endpoints::new(pool, datapath.clone(), store, Bells::default(), 1);
+    let watched = Arc::new(Watched::new(&Readers::default()));
+    let agent = Arc::new(Agent::new(
+        own,
+        endpoints,
+        watched,
+        kubernetes,
+        datapath.clone(),
+    ));
+    let socket = folder.path().join("cilium.sock");
+    let listener = api::listen(&socket).unwrap();
+    let router = api::router(agent, Metrics::new(Progress::default()));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Node {
+        datapath,
+        socket,
+        folder,
+    }
+}
+
+impl Node {
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(&self.socket, Duration::from_secs(5))
+            .await
+            .unwrap()
+    }
+
+    pub(crate) fn conf(&self, extra: &str, verb: Verb) -> NetConf {
+        let text = format!(
+            r#"{{"cniVersion":"1.1.0","name":"cilium","type":"cilium-cni","agent-socket":"{}"{extra}}}"#,
+            self.socket.display()
+        );
+        netconf::parse(text.as_bytes(), verb).unwrap()
+    }
+
+    pub(crate) fn refuse_endpoints(&self, refuse: bool) {
+        self.datapath.refuse.store(refuse, Ordering::Relaxed);
+    }
+
+    /// Addresses in use that no endpoint has, the router's aside.
+    pub(crate) async fn leases(&self) -> usize {
+        let mut client = self.client().await;
+        let used = client.status().await.unwrap().ipam.allocations.len();
+        used - client.endpoints().await.unwrap().len() - 1
+    }
+}
+
+/// [`Fake`], or a datapath that takes no endpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Moody {
+    fake: Fake,
+    refuse: AtomicBool,
+}
+
+impl Datapath for Moody {
+    fn upsert_endpoint(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        if self.refuse.load(Ordering::Relaxed) {
+            return Err(Error::Config("the map is full".to_owned()));
+        }
+        self.fake.upsert_endpoint(endpoint)
+    }
+
+    fn remove_endpoint(&self, id: u16) -> Result<(), Error> {
+        self.fake.remove_endpoint(id)
+    }
+
+    fn endpoints(&self) -> Result<Vec<Endpoint>, Error> {
+        self.fake.endpoints()
+    }
+
+    fn upsert_ip(&self, prefix: Ipv4Net, entry: IpEntry) -> Result<(), Error> {
+        self.fake.upsert_ip(prefix, entry)
+    }
+
+    fn remove_ip(&self, prefix: Ipv4Net) -> Result<(), Error> {
+        self.fake.remove_ip(prefix)
+    }
+
+    fn ips(&self) -> Result<Vec<(Ipv4Net, IpEntry)>, Error> {
+        self.fake.ips()
+    }
+
+    fn upsert_node(&self, node: &datapath::Node) -> Result<(), Error> {
+        self.fake.upsert_node(node)
+    }
+
+    fn remove_node(&self, ip: Ipv4Addr) -> Result<(), Error> {
+        self.fake.remove_node(ip)
+    }
+
+    fn nodes(&self) -> Result<Vec<datapath::Node>, Error> {
+        self.fake.nodes()
+    }
+
+    fn upsert_service(&self, service: &Service) -> Result<(), Error> {
+        self.fake.upsert_service(service)
+    }
+
+    fn remove_service(&self, frontend: Frontend) -> Result<(), Error> {
+        self.fake.remove_service(frontend)
+    }
+
+    fn services(&self) -> Result<Vec<Service>, Error> {
+        self.fake.services()
+    }
+
+    fn counters(&self) -> Result<Vec<Counter>, Error> {
+        self.fake.counters()
+    }
+
+    fn map_pressure(&self) -> Result<Vec<MapPressure>, Error> {
+        self.fake.map_pressure()
+    }
+
+    fn pod_mtu(&self) -> u32 {
+        self.fake.pod_mtu()
+    }
+}
