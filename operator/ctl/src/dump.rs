@@ -36,7 +36,7 @@ pub enum DumpError {
     },
 }
 
-pub(crate) async fn run(kubeconfig: Option<&Path>, given: &Arguments) -> Result<(), DumpError> {
+pub(crate) async fn run(kubeconfig: Option<&Path>, given: &Arguments) -> Result<String, DumpError> {
     let client = fetch::client(kubeconfig)
         .await
         .map_err(DumpError::Connect)?;
@@ -58,9 +58,8 @@ pub(crate) async fn run(kubeconfig: Option<&Path>, given: &Arguments) -> Result<
         file: file.clone(),
         source,
     })?;
-    println!(
-        "{} ({entries} files; Secrets were not read)",
+    Ok(format!(
+        "{} ({entries} files; Secrets were not read)\n",
         file.display()
-    );
-    Ok(())
+    ))
 }

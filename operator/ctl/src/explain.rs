@@ -5,11 +5,14 @@ mod page;
 use std::path::Path;
 
 use gloonet_api::{COMPONENT_LABEL, GlooNetworkSpec};
-use gloonet_catalog::{ClusterFacts, ComponentId, Refusal, ReleaseLock, component, validate};
+use gloonet_catalog::{ComponentId, Input, Refusal, component, validate};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::{Api, Client, ResourceExt, api::ListParams};
 
-use crate::fetch::{self, FetchError};
+use crate::{
+    fetch::{self, FetchError},
+    offline,
+};
 use page::Page;
 
 /// Warnings shown; older ones are history.
@@ -47,7 +50,10 @@ pub enum ExplainError {
     Lock(#[source] gloonet_catalog::LockError),
 }
 
-pub(crate) async fn run(kubeconfig: Option<&Path>, given: &Arguments) -> Result<(), ExplainError> {
+pub(crate) async fn run(
+    kubeconfig: Option<&Path>,
+    given: &Arguments,
+) -> Result<String, ExplainError> {
     let id = given.component;
     let client = fetch::client(kubeconfig)
         .await
@@ -58,7 +64,7 @@ pub(crate) async fn run(kubeconfig: Option<&Path>, given: &Arguments) -> Result<
         .computed
         .clone()
         .and_then(|spec| serde_json::from_value(spec).ok());
-    let objects = objects(id, &computed.unwrap_or(network.spec))?;
+    let input = accept(&computed.unwrap_or(network.spec))?;
     let pods = pods(&client, id).await?;
     let warnings = warnings(&client, &pods).await?;
     let page = Page {
@@ -66,46 +72,46 @@ pub(crate) async fn run(kubeconfig: Option<&Path>, given: &Arguments) -> Result<
         row: status.components.iter().find(|row| row.name == id.as_str()),
         needs: component(id).needs(),
         all: &status.components,
-        objects,
+        objects: objects(id, &input)?,
         pods: &pods,
+        probes: component(id).probes(&input),
         warnings,
         now: jiff::Timestamp::now(),
     };
-    print!("{}", page.render());
-    Ok(())
+    Ok(page.render())
+}
+
+/// The accepted specification; the address of the API server only matters before the first reconcile, when it is not in
+/// the computed one, and no name depends on it.
+fn accept(spec: &GlooNetworkSpec) -> Result<Input, ExplainError> {
+    let nowhere = ("kubernetes.default.svc".to_owned(), 443);
+    let facts = offline::facts(spec, nowhere).map_err(ExplainError::Lock)?;
+    validate(spec, &facts).map_err(|refusals| ExplainError::Refused { refusals })
 }
 
 /// `Kind namespace/name` of every object the component consists of; `None` when it is not installed.
-fn objects(id: ComponentId, spec: &GlooNetworkSpec) -> Result<Option<Vec<String>>, ExplainError> {
-    let facts = ClusterFacts {
-        operator_version: ReleaseLock::embedded().map_err(ExplainError::Lock)?.version,
-        // Only names are shown; the address matters where the computed specification lacks it, before the first reconcile.
-        api_server: Some(("kubernetes.default.svc".to_owned(), 443)),
-        has_default_storage_class: true,
-        ..ClusterFacts::default()
-    };
-    let input = validate(spec, &facts).map_err(|refusals| ExplainError::Refused { refusals })?;
+fn objects(id: ComponentId, input: &Input) -> Result<Option<Vec<String>>, ExplainError> {
     let component = component(id);
-    if !component.enabled(&input) {
+    if !component.enabled(input) {
         return Ok(None);
     }
-    let objects = component
-        .objects(&input)
-        .map_err(|source| ExplainError::Render {
-            component: id,
-            source,
-        })?;
-    let name = |object: &kube::core::DynamicObject| {
-        let kind = object
-            .types
-            .as_ref()
-            .map_or("", |types| types.kind.as_str());
-        let namespace = object
-            .namespace()
-            .map_or_else(String::new, |namespace| namespace + "/");
-        format!("{kind} {namespace}{}", object.name_any())
+    let failed = |source| ExplainError::Render {
+        component: id,
+        source,
     };
+    let objects = component.objects(input).map_err(failed)?;
     Ok(Some(objects.iter().map(name).collect()))
+}
+
+fn name(object: &kube::core::DynamicObject) -> String {
+    let kind = object
+        .types
+        .as_ref()
+        .map_or("", |types| types.kind.as_str());
+    let namespace = object
+        .namespace()
+        .map_or_else(String::new, |namespace| namespace + "/");
+    format!("{kind} {namespace}{}", object.name_any())
 }
 
 async fn pods(client: &Client, id: ComponentId) -> Result<Vec<Pod>, ExplainError> {

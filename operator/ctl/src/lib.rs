@@ -9,10 +9,15 @@ mod dump;
 mod explain;
 mod fetch;
 mod format;
+mod offline;
 mod render;
 mod status;
 
-use std::{error::Error, path::PathBuf};
+use std::{
+    error::Error,
+    io::{self, Write},
+    path::PathBuf,
+};
 
 /// Looks at a GlooNetwork and what it installed.
 #[derive(Debug, clap::Parser)]
@@ -48,20 +53,31 @@ pub enum Failure {
     Explain(#[source] explain::ExplainError),
     #[error("no archive was written")]
     Dump(#[source] dump::DumpError),
+    #[error("standard output cannot be written")]
+    Output(#[source] io::Error),
 }
 
 /// Runs one subcommand; what it has to say goes to standard output, progress to standard error.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let kubeconfig = arguments.kubeconfig.as_deref();
-    match arguments.command {
+    let text = match arguments.command {
         Command::Status(given) => status::run(kubeconfig, &given)
             .await
-            .map_err(Failure::Status),
-        Command::Render(given) => render::run(&given).map_err(Failure::Render),
+            .map_err(Failure::Status)?,
+        Command::Render(given) => render::run(&given).map_err(Failure::Render)?,
         Command::Explain(given) => explain::run(kubeconfig, &given)
             .await
-            .map_err(Failure::Explain),
-        Command::Dump(given) => dump::run(kubeconfig, &given).await.map_err(Failure::Dump),
+            .map_err(Failure::Explain)?,
+        Command::Dump(given) => dump::run(kubeconfig, &given).await.map_err(Failure::Dump)?,
+    };
+    say(&mut std::io::stdout().lock(), &text).map_err(Failure::Output)
+}
+
+/// Writes all of it. A reader that has gone away (`| head`) has seen what it wanted: no failure.
+fn say(out: &mut impl Write, text: &str) -> io::Result<()> {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
     }
 }
 

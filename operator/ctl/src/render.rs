@@ -1,17 +1,17 @@
 //! `gloonet render`: a GlooNetwork in, the objects it leads to out, without a cluster.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     io::Read,
     path::{Path, PathBuf},
 };
 
 use gloonet_api::{GlooNetwork, unknown};
-use gloonet_catalog::{
-    ClusterFacts, ComponentId, Input, Refusal, ReleaseLock, SecretFacts, catalog, validate,
-};
+use gloonet_catalog::{ComponentId, Input, Refusal, catalog, validate};
 
-use crate::format::{self, Format, FormatError};
+use crate::{
+    format::{self, Format, FormatError},
+    offline,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -63,7 +63,7 @@ pub enum RenderFileError {
     Format(#[source] FormatError),
 }
 
-pub(crate) fn run(given: &Arguments) -> Result<(), RenderFileError> {
+pub(crate) fn run(given: &Arguments) -> Result<String, RenderFileError> {
     let network = parse(&given.filename, &read(&given.filename)?)?;
     let input = accept(&network, &given.api_server)?;
     let mut objects = Vec::new();
@@ -78,19 +78,14 @@ pub(crate) fn run(given: &Arguments) -> Result<(), RenderFileError> {
         }
     }
     if given.output == Format::Json {
-        print!(
-            "{}",
-            format::json(&objects).map_err(RenderFileError::Format)?
-        );
-        return Ok(());
+        return format::json(&objects).map_err(RenderFileError::Format);
     }
-    for object in &objects {
-        print!(
-            "---\n{}",
-            format::yaml(object).map_err(RenderFileError::Format)?
-        );
-    }
-    Ok(())
+    let documents = objects
+        .iter()
+        .map(|object| format::yaml(object).map_err(RenderFileError::Format));
+    documents
+        .map(|text| Ok(format!("---\n{}", text?)))
+        .collect()
 }
 
 fn read(file: &Path) -> Result<String, RenderFileError> {
@@ -124,8 +119,6 @@ fn parse(file: &Path, text: &str) -> Result<GlooNetwork, RenderFileError> {
     serde_norway::from_str(text).map_err(refuse)
 }
 
-/// Validates against what can be known without a cluster. Secrets and StorageClasses the specification names are taken as
-/// there, with the keys that are needed; overlaps with nodes and services cannot be seen.
 fn accept(network: &GlooNetwork, api_server: &str) -> Result<Input, RenderFileError> {
     let address = api_server
         .rsplit_once(':')
@@ -133,51 +126,8 @@ fn accept(network: &GlooNetwork, api_server: &str) -> Result<Input, RenderFileEr
     let address = address.ok_or_else(|| RenderFileError::Address {
         given: api_server.to_owned(),
     })?;
-    let facts = ClusterFacts {
-        operator_version: ReleaseLock::embedded()
-            .map_err(RenderFileError::Lock)?
-            .version,
-        api_server: Some(address),
-        secrets: named_secrets(network),
-        storage_classes: named_storage_classes(network),
-        has_default_storage_class: true,
-        ..ClusterFacts::default()
-    };
+    let facts = offline::facts(&network.spec, address).map_err(RenderFileError::Lock)?;
     validate(&network.spec, &facts).map_err(|refusals| RenderFileError::Refused { refusals })
-}
-
-fn named_secrets(network: &GlooNetwork) -> BTreeMap<String, SecretFacts> {
-    let external = network.spec.redis.external.iter();
-    let names = external.flat_map(|redis| {
-        [
-            redis.credentials_secret.clone(),
-            redis.tls.ca_secret.clone(),
-        ]
-    });
-    let keys = ["username", "password", "ca.crt"].map(str::to_owned);
-    names
-        .flatten()
-        .map(|name| {
-            (
-                name,
-                SecretFacts {
-                    keys: keys.clone().into(),
-                },
-            )
-        })
-        .collect()
-}
-
-fn named_storage_classes(network: &GlooNetwork) -> BTreeSet<String> {
-    let spec = &network.spec;
-    let blocks = [
-        &spec.redis.managed.persistence,
-        &spec.prometheus.managed.storage,
-    ];
-    blocks
-        .into_iter()
-        .filter_map(|block| block.storage_class.clone())
-        .collect()
 }
 
 #[cfg(test)]

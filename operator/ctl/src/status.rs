@@ -45,29 +45,34 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(span).map_err(|_| format!("{text:?} is negative"))
 }
 
-pub(crate) async fn run(kubeconfig: Option<&Path>, given: &Arguments) -> Result<(), StatusError> {
+pub(crate) async fn run(
+    kubeconfig: Option<&Path>,
+    given: &Arguments,
+) -> Result<String, StatusError> {
     let client = fetch::client(kubeconfig)
         .await
         .map_err(StatusError::Fetch)?;
     if given.wait {
         let (network, timeline) = wait::until_available(client, given.timeout).await?;
-        print(&network, given.output)?;
+        let mut text = page(&network, given.output)?;
         if given.output == Format::Table {
-            print!("\n{}", timeline.render());
+            text.push('\n');
+            text.push_str(&timeline.render());
         }
-        return Ok(());
+        return Ok(text);
     }
     let network = fetch::network(&client).await.map_err(StatusError::Fetch)?;
-    print(&network, given.output)
+    page(&network, given.output)
 }
 
-fn print(network: &GlooNetwork, output: Format) -> Result<(), StatusError> {
+fn page(network: &GlooNetwork, output: Format) -> Result<String, StatusError> {
     let status = network.status.clone().unwrap_or_default();
-    let text = match output {
-        Format::Table => table::page(network, Timestamp::now(), std::io::stdout().is_terminal()),
-        Format::Json => format::json(&status).map_err(StatusError::Format)?,
-        Format::Yaml => format::yaml(&status).map_err(StatusError::Format)?,
-    };
-    print!("{text}");
-    Ok(())
+    match output {
+        Format::Table => {
+            let colour = std::io::stdout().is_terminal();
+            Ok(table::page(network, Timestamp::now(), colour))
+        }
+        Format::Json => format::json(&status).map_err(StatusError::Format),
+        Format::Yaml => format::yaml(&status).map_err(StatusError::Format),
+    }
 }

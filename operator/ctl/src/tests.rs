@@ -28,3 +28,20 @@ fn an_error_is_printed_with_its_causes_and_none_twice() {
     assert_eq!(sentence(&Outer(Inner("x"))), "outer: inner x");
     assert_eq!(sentence(&Outer(Inner("x")).0), "inner x");
 }
+
+struct Closed;
+
+impl Write for Closed {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    assert!(say(&mut Closed, "a long page").is_ok());
+}

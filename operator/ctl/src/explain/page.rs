@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use gloonet_api::status::{ComponentHealth, ComponentStatus};
-use gloonet_catalog::ComponentId;
+use gloonet_catalog::{ComponentId, Probe, ProbeKind, ProbeTarget};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -20,6 +20,7 @@ pub(super) struct Page<'a> {
     /// `None`: it is not installed.
     pub objects: Option<Vec<String>>,
     pub pods: &'a [Pod],
+    pub probes: Vec<Probe>,
     pub warnings: Vec<String>,
     pub now: Timestamp,
 }
@@ -33,6 +34,11 @@ impl Page<'_> {
             text.push_str("\nnot installed: the specification does not ask for it\n");
             return text;
         };
+        list(
+            &mut text,
+            "measured at the thing itself",
+            self.probes.iter().map(measurement),
+        );
         list(&mut text, "objects", objects.iter().cloned());
         list(&mut text, "pods", self.pods.iter().map(pod));
         list(
@@ -119,6 +125,35 @@ fn pod(pod: &Pod) -> String {
     )
 }
 
+/// What is asked, and of whom.
+fn measurement(probe: &Probe) -> String {
+    let pods = |selector: &gloonet_catalog::PodSelector| {
+        let labels: Vec<String> = selector
+            .labels
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        format!(
+            "{} {} port {}",
+            selector.namespace,
+            labels.join(","),
+            selector.port
+        )
+    };
+    let target = match &probe.target {
+        ProbeTarget::EachPod(selector) => format!("each pod of {}", pods(selector)),
+        ProbeTarget::AnyPod(selector) => format!("a pod of {}", pods(selector)),
+        ProbeTarget::Address(address) => address.clone(),
+    };
+    let question = match &probe.kind {
+        ProbeKind::Http(check) => format!("GET {}", check.path),
+        ProbeKind::RedisReadWrite { .. } => "log in, PING, write a key and read it back".to_owned(),
+        ProbeKind::PrometheusJobsUp { jobs, .. } => format!("up of the jobs {}", jobs.join(", ")),
+        ProbeKind::MetricSums { metrics, .. } => format!("the counters {}", metrics.join(", ")),
+    };
+    format!("{}: {question}, at {target}", probe.name)
+}
+
 /// What it is, in a sentence.
 fn purpose(id: ComponentId) -> &'static str {
     match id {
@@ -186,6 +221,7 @@ mod tests {
             all: &all,
             objects: Some(vec!["Deployment gloo-mesh/prometheus-server".to_owned()]),
             pods: &[],
+            probes: Vec::new(),
             warnings: Vec::new(),
             now: Timestamp::UNIX_EPOCH,
         };
