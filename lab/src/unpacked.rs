@@ -17,10 +17,12 @@ const DATABASES: [&str; 2] = [
     "io.containerd.snapshotter.v1.overlayfs/metadata.db",
 ];
 /// The parts of its root that hold images. The rest belongs to one containerd and its containers.
+///
+/// The one by which [`Unpacked::is_store`] knows a store comes last.
 const PARTS: [&str; 3] = [
     "io.containerd.content.v1.content",
-    "io.containerd.metadata.v1.bolt",
     "io.containerd.snapshotter.v1.overlayfs",
+    "io.containerd.metadata.v1.bolt",
 ];
 
 /// Why the store cannot be kept or used.
@@ -66,7 +68,19 @@ impl Unpacked {
         if Self::is_store(root) || !self.folder.exists() {
             return Ok(false);
         }
-        link(&self.folder, root)?;
+        // Beside it first: a store that is cut short must not pass for one, nor write to the kept databases.
+        let beside = root.with_extension("new");
+        disk::remove_dir(&beside)?;
+        link(&self.folder, &beside)?;
+        for part in PARTS {
+            disk::remove_dir(&root.join(part))?;
+            disk::make_dir(root)?;
+            fs::rename(beside.join(part), root.join(part)).map_err(|source| Error::Replace {
+                path: root.join(part),
+                source,
+            })?;
+        }
+        disk::remove_dir(&beside)?;
         Ok(true)
     }
 
