@@ -20,6 +20,7 @@ packages=(
   containernetworking-plugins                         # the reference CNI, which measurements compare with
   iptables nftables ethtool tcpdump iperf3 qperf      # tests and measurements
   jq skopeo umoci                                     # looking into images
+  nix-bin python3-venv                                # checks of the Nix delivery
 )
 
 # Packages bring services along that would take ports of the machine; the lab starts its own programs.

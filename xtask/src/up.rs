@@ -21,6 +21,9 @@ pub struct Arguments {
     /// Only the cluster: install nothing on it, nodes stay NotReady.
     #[arg(long)]
     pub bare: bool,
+    /// Build nothing: take programs and images as they are.
+    #[arg(long)]
+    pub built: bool,
     /// Seconds to wait for Available.
     #[arg(long, default_value_t = 600)]
     pub timeout: u64,
@@ -61,6 +64,7 @@ impl Default for Arguments {
         Self {
             workers: 2,
             bare: false,
+            built: false,
             timeout: 600,
         }
     }
@@ -76,12 +80,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 /// From sources to Available on the named cluster.
 pub fn bring_everything_up(lab: &Lab, arguments: &Arguments) -> Result<()> {
     let mut timeline = Timeline::default();
-    timeline.part(
-        "programs",
-        || programs::run(&programs::Arguments::default()),
-    )?;
-    timeline.part("images", || image::run(&image::Arguments::default()))?;
-    timeline.part("lab program", || lab.build())?;
+    if !arguments.built {
+        timeline.part(
+            "programs",
+            || programs::run(&programs::Arguments::default()),
+        )?;
+        timeline.part("images", || image::run(&image::Arguments::default()))?;
+        timeline.part("lab program", || lab.build())?;
+    }
     let builds = timeline.parts.len();
     bring_up(lab, arguments, &mut timeline)?;
     timeline.print(builds);

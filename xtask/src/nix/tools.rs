@@ -1,11 +1,11 @@
-//! The programs the Nix checks need, brought here once.
+//! The programs the Nix checks need besides Debian's packages, brought here once.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 
 use crate::home;
 use crate::process::run_logged;
@@ -33,10 +33,13 @@ pub(super) struct Tools {
 }
 
 impl Tools {
-    /// Finds or installs all of them: Nix from Debian, the linters from their registries.
+    /// Finds Nix and brings the linters from their registries.
     pub(super) fn install() -> Result<Self> {
         let state = home::cache_folder("nix")?;
-        nix_itself()?;
+        ensure!(
+            found("nix").is_some(),
+            "the Nix checks need `nix`, 2.8 or later, in PATH; `./dev setup` installs Debian's"
+        );
         Ok(Self {
             deadnix: deadnix(&state)?,
             python: python(&state)?,
@@ -68,28 +71,6 @@ fn found(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?)
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())
-}
-
-fn nix_itself() -> Result<()> {
-    if found("nix").is_some() {
-        return Ok(());
-    }
-    if found("apt-get").is_none() {
-        bail!(
-            "the Nix checks need `nix` (2.8 or later) in PATH, and there is no apt-get to install it with"
-        );
-    }
-    let mut step = Step::start("nix-bin", "install Debian's Nix", Duration::from_secs(10));
-    run_logged(
-        Command::new("apt-get")
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .args(["install", "--yes", "--no-install-recommends", "nix-bin"]),
-        "nix-bin",
-        &mut step,
-    )
-    .context("install nix-bin; on another system put `nix` (2.8 or later) into PATH")?;
-    step.done();
-    Ok(())
 }
 
 fn deadnix(state: &Path) -> Result<PathBuf> {
@@ -133,7 +114,7 @@ fn python(state: &Path) -> Result<PathBuf> {
         "python-venv",
         &mut step,
     )
-    .context("make a Python environment; Debian has it in python3-venv")?;
+    .context("make a Python environment; `./dev setup` installs python3-venv")?;
     run_logged(
         Command::new(bin.join("pip"))
             .args(["install", "--quiet", "--disable-pip-version-check"])

@@ -3,41 +3,41 @@
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use serde_json::json;
 
 use crate::lab::Lab;
 use crate::{home, process};
 
 const NAMESPACE: &str = "gloonet-system";
 
-/// Applies `bundle/install.yaml` and tells the operator where the API server is: the lab has no kube-proxy, so the service
-/// address works only once Cilium does.
+/// Tells the operator where the API server is (the lab has no kube-proxy, so the service address works only once Cilium
+/// does), then applies `bundle/install.yaml`.
+///
+/// In this order: a pod reads the address when it starts and never again.
 pub fn operator(lab: &Lab) -> Result<()> {
     let slice = lab.get(&["endpointslice", "kubernetes", "--namespace", "default"])?;
-    let host = slice["endpoints"][0]["addresses"][0]
+    let host = &slice["endpoints"][0]["addresses"][0];
+    let host = host
         .as_str()
         .context("the API server published no address")?;
     let port = slice["ports"][0]["port"]
         .as_u64()
         .context("the API server published no port")?;
-    let root = home::root()?;
-    apply(lab, &root.join("bundle/install.yaml").to_string_lossy())?;
-    let literals = [
-        format!("--from-literal=host={host}"),
-        format!("--from-literal=port={port}"),
-    ];
-    let mut create = lab.kubectl()?;
-    create.args([
-        "create",
-        "configmap",
-        "gloonet-api-server",
-        "--namespace",
-        NAMESPACE,
-        "--dry-run=client",
-        "-o",
-        "yaml",
-    ]);
-    let config = process::output(create.args(literals))?;
-    apply_text(lab, &config)?;
+    let objects = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "gloonet-api-server", "namespace": NAMESPACE},
+            "data": {"host": host, "port": port.to_string()},
+        },
+    ]});
+    apply_text(lab, &objects.to_string(), "dev-address")?;
+    apply(
+        lab,
+        &home::root()?.join("bundle/install.yaml").to_string_lossy(),
+        "dev",
+    )?;
     let crd = "customresourcedefinition/gloonetworks.gloonetwork.io";
     quiet(
         lab.kubectl()?
@@ -50,25 +50,28 @@ pub fn gloonetwork(lab: &Lab) -> Result<()> {
     apply(
         lab,
         &home::root()?.join("lab/gloonetwork.yaml").to_string_lossy(),
+        "dev",
     )
 }
 
-/// Server-side, so that applying twice changes nothing and says so.
-fn apply(lab: &Lab, file: &str) -> Result<()> {
+/// Server-side, so that applying twice changes nothing. The namespace is in two sets of objects, so each set has a manager of
+/// its own: with one, the second set would take away what only the first one names.
+fn apply(lab: &Lab, file: &str, manager: &str) -> Result<()> {
+    let manager = format!("--field-manager={manager}");
     quiet(lab.kubectl()?.args([
         "apply",
         "--server-side",
         "--force-conflicts",
-        "--field-manager=dev",
+        &manager,
         "-f",
         file,
     ]))
 }
 
-fn apply_text(lab: &Lab, text: &str) -> Result<()> {
+fn apply_text(lab: &Lab, text: &str, manager: &str) -> Result<()> {
     let file = tempfile::NamedTempFile::new().context("make a temporary file")?;
     std::fs::write(file.path(), text).context("write a temporary file")?;
-    apply(lab, &file.path().to_string_lossy())
+    apply(lab, &file.path().to_string_lossy(), manager)
 }
 
 fn quiet(command: &mut Command) -> Result<()> {
