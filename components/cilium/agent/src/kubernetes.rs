@@ -86,7 +86,7 @@ impl Watched {
             services: Cache::new(bells(&[&readers.services])),
             slices: Cache::new(bells(&[&readers.services, &readers.network])),
             nodes: Cache::new(bells(&[&readers.network, &readers.node])),
-            endpoints: Cache::new(bells(&[&readers.network])),
+            endpoints: Cache::new(bells(&[&readers.network, &readers.publish])),
             identities: Cache::new(bells(&[&readers.identity])),
         }
     }

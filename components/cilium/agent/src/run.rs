@@ -242,7 +242,6 @@ async fn operate(
     tasks.spawn(task::network::run(agent.clone(), readers.network.clone()));
     tasks.spawn(task::services::run(agent.clone(), readers.services.clone()));
     tasks.spawn(task::publish::run(agent.clone(), readers.publish.clone()));
-    tasks.spawn(task::sweep::run(agent.clone()));
     tasks.spawn(task::foreign::run(
         agent.clone(),
         start.arguments.cni_conf_dir.clone(),
@@ -251,8 +250,10 @@ async fn operate(
     ));
     start.progress.serving(agent.clone());
     tracing::info!("Agent serves");
+    let boot_id = start.boot_id.clone();
     tokio::select! {
-        reason = task::node::run(agent, readers.node.clone(), start.boot_id.clone()) => Err(RunError::Restart(reason)),
+        reason = task::node::run(agent.clone(), readers.node.clone(), boot_id) => Err(RunError::Restart(reason)),
+        reason = task::sweep::run(agent) => Err(RunError::Restart(reason)),
         // Every task runs for ever: one that ends has panicked, and a new process is the cure.
         _ = tasks.join_next() => Err(RunError::Part("see the panic above")),
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use cilium_api::{CiliumEndpoint, EndpointState};
 
@@ -11,8 +12,14 @@ use crate::bell::Bell;
 use crate::publish::cilium_endpoint;
 use crate::task::{REPAIR, RETRY};
 
+/// The watch shows a write a moment later; until then the write counts.
+const SEEN_AFTER: Duration = Duration::from_secs(5);
+
+/// What was last written for each endpoint, and when.
+type Written = BTreeMap<u16, (CiliumEndpoint, Instant)>;
+
 pub async fn run(agent: Arc<Agent>, bell: Bell) {
-    let mut written: BTreeMap<u16, CiliumEndpoint> = BTreeMap::new();
+    let mut written = Written::new();
     let mut pause = RETRY;
     loop {
         bell.wait(pause).await;
@@ -26,7 +33,7 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
 }
 
 /// One object that is refused (its namespace is ending, an older pod of its name still has it) does not keep the others.
-async fn pass(agent: &Agent, written: &mut BTreeMap<u16, CiliumEndpoint>) -> Option<String> {
+async fn pass(agent: &Agent, written: &mut Written) -> Option<String> {
     let endpoints = agent.endpoints.list();
     written.retain(|id, _| endpoints.iter().any(|endpoint| endpoint.id == *id));
     let mut problem = None;
@@ -37,7 +44,9 @@ async fn pass(agent: &Agent, written: &mut BTreeMap<u16, CiliumEndpoint>) -> Opt
         let Some(object) = cilium_endpoint(&endpoint, agent.own.ip) else {
             continue;
         };
-        if written.get(&endpoint.id) == Some(&object) && in_force(agent, &object) {
+        if written.get(&endpoint.id).is_some_and(|(last, when)| {
+            *last == object && (when.elapsed() < SEEN_AFTER || in_force(agent, &object))
+        }) {
             continue;
         }
         // The collector would delete it at once, and a pod that is gone has nothing to report.
@@ -51,7 +60,7 @@ async fn pass(agent: &Agent, written: &mut BTreeMap<u16, CiliumEndpoint>) -> Opt
         }
         match agent.kubernetes.apply_cilium_endpoint(&object).await {
             Ok(()) => {
-                written.insert(endpoint.id, object);
+                written.insert(endpoint.id, (object, Instant::now()));
             }
             Err(error) => problem = Some(cilium_cni::error::chain(&error)),
         }

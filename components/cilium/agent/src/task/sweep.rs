@@ -1,16 +1,20 @@
-//! Endpoints whose interface vanished without a DEL.
+//! What vanished from the node behind the agent's back: pods' interfaces without a DEL, and the node's own devices.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use datapath::link::Netlink;
+use datapath::link::{Link, Netlink};
 
 use crate::agent::{Agent, blocking};
 use crate::restore::abandoned;
 
 const PERIOD: Duration = Duration::from_secs(30);
 
-pub async fn run(agent: Arc<Agent>) {
+/// Without them pods reach neither the node nor other nodes.
+const DEVICES: [&str; 3] = ["cilium_host", "cilium_net", "cilium_vxlan"];
+
+/// Ends only when the agent has to start anew, which makes the node's devices again; the sentence says why.
+pub async fn run(agent: Arc<Agent>) -> String {
     // An endpoint is given up only when its link is missing twice, so that one that is just being made is safe.
     let mut suspects = Vec::new();
     loop {
@@ -21,6 +25,11 @@ pub async fn run(agent: Arc<Agent>) {
         else {
             continue;
         };
+        if let Some(gone) = missing_device(&links) {
+            return format!(
+                "interface {gone} was removed from the node; the agent starts anew to make it again"
+            );
+        }
         let missing = abandoned(&endpoints, &links);
         for key in &missing {
             if suspects.contains(key) {
@@ -30,5 +39,32 @@ pub async fn run(agent: Arc<Agent>) {
             }
         }
         suspects = missing;
+    }
+}
+
+fn missing_device(links: &[Link]) -> Option<&'static str> {
+    DEVICES
+        .into_iter()
+        .find(|name| !links.iter().any(|link| link.name == *name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removed_tunnel_device_is_named() {
+        let link = |name: &str| Link {
+            index: 1,
+            name: name.to_owned(),
+            mac: datapath::Mac::default(),
+            mtu: 1450,
+            up: true,
+            kind: None,
+        };
+        let mut links = DEVICES.map(link).to_vec();
+        assert_eq!(missing_device(&links), None);
+        links.pop();
+        assert_eq!(missing_device(&links), Some("cilium_vxlan"));
     }
 }
