@@ -95,7 +95,7 @@ impl<'a> Stage<'a> {
 }
 
 /// Packets the agent of a node has dropped, by all reasons whose name contains `reason`.
-async fn drops(scene: &Scene, node: &str, reason: &str) -> Result<u64> {
+async fn drops(scene: &Scene, node: &str, reason: &str) -> Result<f64> {
     let agent = tokens::pod_on(scene, names::NAMESPACE, names::AGENT_SELECTOR, node).await?;
     let name = agent.metadata.name.context("a name")?;
     let path = format!(
@@ -108,7 +108,7 @@ async fn drops(scene: &Scene, node: &str, reason: &str) -> Result<u64> {
         .lines()
         .filter(|l| l.starts_with("cilium_drop_count_total{") && l.contains(reason));
     Ok(counts
-        .filter_map(|l| l.rsplit_once(' ')?.1.parse::<u64>().ok())
+        .filter_map(|l| l.rsplit_once(' ')?.1.parse::<f64>().ok())
         .sum())
 }
 

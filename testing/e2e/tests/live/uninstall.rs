@@ -8,6 +8,7 @@ use gloonet_e2e::{
     platform::{self, Made},
     wait::{Progress, until},
 };
+use serde_json::json;
 
 /// May hold what users put there, so it is left.
 const STAYS: [&str; 4] = [
@@ -53,6 +54,8 @@ async fn uninstalling_leaves_only_what_must_stay_and_applying_again_brings_every
     let kept = still_there(&scene, &stays).await?;
     let on_nodes = leftovers_on_nodes(&scene).await;
 
+    let refused = refused_pools(&scene).await;
+
     // Whatever was found, the next one to use the cluster shall find it working.
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../lab/gloonetwork.yaml");
     scene
@@ -67,7 +70,36 @@ async fn uninstalling_leaves_only_what_must_stay_and_applying_again_brings_every
         "taken away although users' things may be in it"
     );
     assert_eq!(on_nodes?, "");
+    refused?;
     back.map(drop)
+}
+
+/// A first installation with a pool that the Services or the nodes are in: refused in words, and nothing is installed.
+async fn refused_pools(scene: &Scene) -> Result<()> {
+    let node = scene.node_ip(&scene.workers().await?[0]).await?;
+    let nodes = format!(
+        "{}.0.0/16",
+        node.split('.').take(2).collect::<Vec<_>>().join(".")
+    );
+    for wrong in ["10.96.0.0/12", &nodes] {
+        let spec =
+            json!({"clusterName": "lab", "cilium": {"ipam": {"clusterPoolIPv4CIDRs": [wrong]}}});
+        let body = json!({"apiVersion": "gloonetwork.io/v1alpha1", "kind": "GlooNetwork",
+            "metadata": {"name": "default"}, "spec": spec});
+        scene.apply(&body.to_string())?;
+        let said = until("the pool is refused", Duration::from_secs(30), async || {
+            let message = platform::condition(&platform::status(scene).await?, "Degraded").1;
+            let parts = ["clusterPoolIPv4CIDRs", wrong, "overlaps", "choose a range"];
+            Ok(Progress::when(
+                parts.iter().all(|part| message.contains(part)),
+                message,
+            ))
+        })
+        .await;
+        scene.kubectl(&["delete", "glonet", "default", "--timeout=120s"])?;
+        said?;
+    }
+    Ok(())
 }
 
 /// What the agents leave on nodes that would stand in the way of another CNI.
