@@ -28,20 +28,29 @@ impl Attachments {
         Self { pins, programs }
     }
 
-    /// The node's own devices and its cgroup.
+    /// The node's own devices and its cgroup. Links of an earlier start to anything else are taken off.
     pub(super) fn node(&self, config: &Config, devices: &Devices) -> Result<(), Error> {
         let programs = &self.programs;
-        self.device(
-            devices.tunnel.index,
-            &programs.from_overlay,
-            BPF_TCX_INGRESS,
-        )?;
-        self.device(devices.host.index, &programs.from_host, BPF_TCX_EGRESS)?;
+        let mut on_devices = vec![
+            (&devices.tunnel, &programs.from_overlay, BPF_TCX_INGRESS),
+            (&devices.host, &programs.from_host, BPF_TCX_EGRESS),
+        ];
         for outside in &devices.outside {
-            self.device(outside.index, &programs.from_netdev, BPF_TCX_INGRESS)?;
-            self.device(outside.index, &programs.to_netdev, BPF_TCX_EGRESS)?;
+            on_devices.push((outside, &programs.from_netdev, BPF_TCX_INGRESS));
+            on_devices.push((outside, &programs.to_netdev, BPF_TCX_EGRESS));
         }
-        self.cgroup(config)
+        let mut links = self.cgroup(config)?;
+        for (device, program, attach_type) in on_devices {
+            let hook = if attach_type == BPF_TCX_INGRESS {
+                "ingress"
+            } else {
+                "egress"
+            };
+            let link = format!("{}-{hook}", device.index);
+            self.ensure(&link, program, device.index, attach_type)?;
+            links.push(link);
+        }
+        self.pins.keep_links(&links)
     }
 
     /// The program that every bound pod's link runs.
@@ -60,27 +69,14 @@ impl Attachments {
             })
     }
 
-    fn device(
-        &self,
-        ifindex: u32,
-        program: &ProgramFd,
-        attach_type: bpf_attach_type,
-    ) -> Result<(), Error> {
-        self.ensure(
-            &device_link(ifindex, attach_type),
-            program,
-            ifindex,
-            attach_type,
-        )
-    }
-
-    fn cgroup(&self, config: &Config) -> Result<(), Error> {
+    fn cgroup(&self, config: &Config) -> Result<Vec<String>, Error> {
         let root = File::open(&config.cgroup_root).map_err(|source| Error::File {
             operation: "open",
             path: config.cgroup_root.clone(),
             source,
         })?;
         let programs = &self.programs;
+        let mut links = Vec::new();
         for (name, program, attach_type) in [
             (
                 "cgroup-connect4",
@@ -104,8 +100,9 @@ impl Attachments {
             ),
         ] {
             self.ensure(name, program, root.as_raw_fd().cast_unsigned(), attach_type)?;
+            links.push(name.to_owned());
         }
-        Ok(())
+        Ok(links)
     }
 
     /// Swaps the program of the pinned link, or makes and pins one: also where the pinned one's device is gone.
@@ -135,15 +132,6 @@ impl Attachments {
         let link = bpf::link_create(fd(program), target, attach_type).map_err(failed("attach"))?;
         bpf::pin(link.as_fd(), &path).map_err(failed("pin"))
     }
-}
-
-fn device_link(ifindex: u32, attach_type: bpf_attach_type) -> String {
-    let hook = if attach_type == BPF_TCX_INGRESS {
-        "ingress"
-    } else {
-        "egress"
-    };
-    format!("{ifindex}-{hook}")
 }
 
 fn unpin(path: &Path) -> io::Result<()> {

@@ -53,6 +53,26 @@ impl Pins {
         self.links.join(name)
     }
 
+    /// Unpins, and so detaches, every link but these.
+    pub(super) fn keep_links(&self, names: &[String]) -> Result<(), Error> {
+        let failed = |operation, path: &Path| {
+            let path = path.to_owned();
+            move |source| Error::File {
+                operation,
+                path,
+                source,
+            }
+        };
+        let entries = fs::read_dir(&self.links).map_err(failed("list", &self.links))?;
+        for entry in entries {
+            let entry = entry.map_err(failed("list", &self.links))?;
+            if !names.iter().any(|name| entry.file_name() == name.as_str()) {
+                fs::remove_file(entry.path()).map_err(failed("remove", &entry.path()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses a pinned map that differs from its definition: aya would reuse it as it is, and every entry would be misread.
     pub(super) fn check(&self, name: &str, wanted: &aya_obj::Map) -> Result<(), Error> {
         let path = self.map(name);

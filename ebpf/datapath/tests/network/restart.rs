@@ -87,6 +87,7 @@ fn a_device_that_was_made_again_gets_its_program_again() {
     cluster.nodes[0].stop();
     cluster.nodes[0].namespace.ip("link del cilium_vxlan");
     cluster.nodes[0].start();
+    assert_eq!(fs_names(&cluster.nodes[0], "links").len(), 4 + 4);
     let (client, server) = (cluster.nodes[0].pod(10), cluster.nodes[1].pod(20));
     assert!(ping(&client.namespace, server.ip, 0));
 }
