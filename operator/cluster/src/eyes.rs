@@ -10,7 +10,7 @@ mod table;
 mod workload;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -135,33 +135,32 @@ impl fmt::Debug for Eyes {
 impl Eyes {
     /// Without any watch yet. The receiver gets a sentence for each change that may matter.
     pub fn new(client: Client) -> (Self, mpsc::Receiver<String>) {
-        let (changed, changes) = mpsc::channel(TRIGGERS);
-        (
-            Self {
-                client,
-                seen: Arc::default(),
-                changed,
-                tasks: Mutex::default(),
-            },
-            changes,
-        )
+        let (changed, receiver) = mpsc::channel(TRIGGERS);
+        let eyes = Self {
+            client,
+            seen: Arc::default(),
+            changed,
+            tasks: Mutex::default(),
+        };
+        (eyes, receiver)
     }
 
     /// Watches `source` from now on, if it is not watched already.
     pub fn follow(&self, source: Source) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        if !tasks.contains_key(&source) {
+        if let Entry::Vacant(place) = tasks.entry(source) {
+            let source = place.key().clone();
             self.seen
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .expect(&source);
             let task = watch(
                 self.client.clone(),
-                source.clone(),
+                source,
                 Arc::clone(&self.seen),
                 self.changed.clone(),
             );
-            tasks.insert(source, tokio::spawn(task));
+            place.insert(tokio::spawn(task));
         }
     }
 
@@ -189,8 +188,10 @@ async fn watch(
         Some(namespace) => Api::namespaced_with(client, namespace, &resource),
         None => Api::all_with(client, &resource),
     };
-    let mut config = watcher::Config::default();
-    config.label_selector = source.selector();
+    let config = watcher::Config {
+        label_selector: source.selector(),
+        ..watcher::Config::default()
+    };
     let mut stream = watcher(api, config).default_backoff().boxed();
     let mut failing = false;
     while let Some(event) = stream.next().await {

@@ -1,5 +1,10 @@
 //! The writer against an API server in memory: what is sent, what is not sent, and what is said about it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a scenario that cannot be set up fails its test"
+)]
+
 #[path = "scenario/api_server.rs"]
 mod api_server;
 
@@ -252,7 +257,9 @@ async fn a_password_is_made_once_and_survives_a_second_attempt() {
         spec: spec.clone(),
         reason: Reason::New,
     };
-    hands.run(&[step.clone()], &Live::default(), NOW).await;
+    hands
+        .run(std::slice::from_ref(&step), &Live::default(), NOW)
+        .await;
     let made = server.get(SECRET).unwrap()["data"].clone();
     hands.run(&[step], &Live::default(), NOW).await;
     assert_eq!(server.get(SECRET).unwrap()["data"], made);

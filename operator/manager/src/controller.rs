@@ -149,14 +149,14 @@ impl Controller {
     }
 
     fn measure(&self) -> JoinHandle<ProbeResults> {
-        let (prober, eyes, probes) = (
+        let (prober, eyes, wanted) = (
             Arc::clone(&self.prober),
             Arc::clone(&self.eyes),
             self.probes.clone(),
         );
         tokio::spawn(async move {
             let pods = eyes.read(gloonet_cluster::observe::pods);
-            prober.run(&probes, &pods, &eyes).await
+            prober.run(&wanted, &pods, &eyes).await
         })
     }
 

@@ -9,7 +9,7 @@ const BUSY: Duration = Duration::from_secs(2);
 /// Between probes while everything is healthy.
 const CALM: Duration = Duration::from_secs(15);
 const FIRST_RETRY: Duration = Duration::from_secs(2);
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+const LONGEST_RETRY: Duration = Duration::from_mins(1);
 
 /// What a reconcile asks for.
 #[derive(Clone, Debug, Default)]

@@ -20,7 +20,7 @@ const RETRY: Duration = Duration::from_secs(3);
 #[derive(Debug, thiserror::Error)]
 pub enum StartupError {
     #[error("no connection to a cluster")]
-    Connect(#[source] ConnectError),
+    Connect(#[source] Box<ConnectError>),
     #[error("cannot listen on {address}")]
     Listen {
         address: SocketAddr,
@@ -31,7 +31,7 @@ pub enum StartupError {
     #[error("this replica may not work any more")]
     Lease(#[source] ElectionError),
     #[error("what the operator made before cannot be known")]
-    Inventory(#[source] Fault),
+    Inventory(#[source] Box<Fault>),
 }
 
 /// An error with its causes, in one line.
@@ -62,8 +62,8 @@ pub async fn run(arguments: Arguments) -> Result<(), StartupError> {
     let meter: Arc<dyn gloonet_cluster::Meter> = Arc::clone(&metrics) as _;
     let cluster = Cluster::connect(arguments.kubeconfig.as_deref(), meter)
         .await
-        .map_err(StartupError::Connect)?;
-    let result = lead(&arguments, &cluster, &metrics, &pulse, &stop).await;
+        .map_err(|source| StartupError::Connect(Box::new(source)))?;
+    let result = Box::pin(lead(&arguments, &cluster, &metrics, &pulse, &stop)).await;
     stop.cancel();
     result
 }
@@ -91,9 +91,11 @@ async fn lead(
         let hands = loop {
             match cluster.hands().await {
                 Ok(hands) => break hands,
-                Err(fault @ Fault::Inventory { .. }) => return Err(StartupError::Inventory(fault)),
+                Err(fault @ Fault::Inventory { .. }) => {
+                    return Err(StartupError::Inventory(Box::new(fault)));
+                }
                 Err(fault) => {
-                    tracing::warn!(error = sentence(&fault), "the inventory cannot be read yet")
+                    tracing::warn!(error = sentence(&fault), "the inventory cannot be read yet");
                 }
             }
             tokio::time::sleep(RETRY).await;

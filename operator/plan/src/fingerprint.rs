@@ -44,25 +44,18 @@ impl Fingerprint {
         let Value::Object(fields) = object else {
             return Self::of(object);
         };
-        for (name, value) in fields
-            .iter()
-            .filter(|(name, _)| !ELSEWHERE.contains(&name.as_str()))
-        {
-            hash.update(name.as_bytes());
+        for (name, value) in sorted(fields).filter(|(name, _)| !ELSEWHERE.contains(name)) {
+            text(b"k", name, &mut hash);
             feed(value, &mut hash);
         }
-        if let Some(Value::Object(metadata)) = fields.get("metadata") {
-            for (name, value) in metadata
-                .iter()
-                .filter(|(name, _)| !VOLATILE.contains(&name.as_str()))
-            {
-                match (name.as_str(), value) {
-                    ("annotations", Value::Object(annotations)) => notes(annotations, &mut hash),
-                    _ => {
-                        hash.update(name.as_bytes());
-                        feed(value, &mut hash);
-                    }
-                }
+        let metadata = fields.get("metadata").and_then(Value::as_object);
+        let kept = metadata.into_iter().flat_map(sorted);
+        for (name, value) in kept.filter(|(name, _)| !VOLATILE.contains(name)) {
+            if let ("annotations", Value::Object(annotations)) = (name, value) {
+                notes(annotations, &mut hash);
+            } else {
+                text(b"m", name, &mut hash);
+                feed(value, &mut hash);
             }
         }
         Self::finish(hash)
@@ -74,14 +67,23 @@ impl Fingerprint {
     }
 
     fn finish(hash: Sha256) -> Self {
-        Self(
-            hash.finalize()
-                .iter()
-                .take(8)
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        )
+        let head = hash
+            .finalize()
+            .iter()
+            .take(8)
+            .fold(0_u64, |head, byte| (head << 8) | u64::from(*byte));
+        Self(format!("{head:016x}"))
     }
+}
+
+/// Fields by name, whatever order the map keeps them in.
+fn sorted(fields: &serde_json::Map<String, Value>) -> impl Iterator<Item = (&str, &Value)> {
+    let mut sorted: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), value))
+        .collect();
+    sorted.sort_unstable_by_key(|(name, _)| *name);
+    sorted.into_iter()
 }
 
 impl fmt::Display for Fingerprint {
@@ -92,10 +94,7 @@ impl fmt::Display for Fingerprint {
 
 /// Annotations without counters; none at all reads like an empty map.
 fn notes(annotations: &serde_json::Map<String, Value>, hash: &mut Sha256) {
-    for (name, value) in annotations
-        .iter()
-        .filter(|(name, _)| !COUNTERS.contains(&name.as_str()))
-    {
+    for (name, value) in sorted(annotations).filter(|(name, _)| !COUNTERS.contains(name)) {
         text(b"a", name, hash);
         feed(value, hash);
     }
@@ -112,14 +111,14 @@ fn feed(value: &Value, hash: &mut Sha256) {
         Value::Array(items) => {
             hash.update(b"[");
             hash.update(items.len().to_le_bytes());
-            items.iter().for_each(|item| feed(item, hash));
+            for item in items {
+                feed(item, hash);
+            }
         }
         Value::Object(fields) => {
             hash.update(b"{");
             hash.update(fields.len().to_le_bytes());
-            let mut sorted: Vec<_> = fields.iter().collect();
-            sorted.sort_unstable_by_key(|(name, _)| name.as_str());
-            for (name, child) in sorted {
+            for (name, child) in sorted(fields) {
                 text(b"k", name, hash);
                 feed(child, hash);
             }

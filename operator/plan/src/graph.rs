@@ -48,9 +48,9 @@ pub fn order(desired: &Desired) -> Result<Vec<ComponentId>, Circle> {
             });
         };
         left.remove(&next);
-        left.values_mut().for_each(|needs| {
+        for needs in left.values_mut() {
             needs.remove(&next);
-        });
+        }
         sorted.push(next);
     }
     Ok(sorted)

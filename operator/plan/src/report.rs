@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use gloonet_api::{
     GlooNetworkStatus,
     status::{
-        ComponentHealth, HistoryEntry, HistoryState, ImageStatus, InventoryReference,
-        LastReconcile, PlanStatus,
+        ComponentHealth, ComponentStatus, HistoryEntry, HistoryState, ImageStatus,
+        InventoryReference, LastReconcile, PlanStatus,
     },
 };
 use gloonet_catalog::{ComponentId, Input, Refusal};
@@ -94,26 +94,7 @@ pub fn status(situation: &Situation<'_>) -> Report {
         && components
             .iter()
             .all(|row| row.health == ComponentHealth::Healthy);
-    let changed: usize = situation
-        .outcomes
-        .values()
-        .map(|outcome| outcome.changed)
-        .sum();
-    let now = situation.now;
-    let wake = components
-        .iter()
-        .filter_map(|row| {
-            let id: ComponentId = row.name.parse().ok()?;
-            [
-                progress::runs_out(id, row),
-                conditions::turns_down(row, now),
-            ]
-            .into_iter()
-            .flatten()
-            .min()
-        })
-        .filter(|at| *at > now)
-        .min();
+    let wake = wake(&components, situation.now);
     let version = situation
         .input
         .map(Input::version)
@@ -131,23 +112,49 @@ pub fn status(situation: &Situation<'_>) -> Report {
             .and_then(|input| serde_json::to_value(&input.spec).ok())
             .or_else(|| previous.computed.clone()),
         plan: plan_status(situation),
-        inventory: Some(InventoryReference {
-            namespace: situation.inventory_name.0.to_owned(),
-            name: situation.inventory_name.1.to_owned(),
-            objects: situation.inventory.entries.len(),
-        }),
-        last_reconcile: match changed {
-            0 => previous.last_reconcile.clone(),
-            changed => Some(LastReconcile {
-                trigger: situation.trigger.to_owned(),
-                changed,
-                duration_millis: situation.millis,
-            }),
-        },
+        inventory: Some(inventory(situation)),
+        last_reconcile: last_reconcile(situation),
         conditions,
         components,
     };
     Report { status, wake }
+}
+
+/// The next moment at which a deadline or a grace runs out.
+fn wake(components: &[ComponentStatus], now: Timestamp) -> Option<Timestamp> {
+    let moments = components.iter().flat_map(|row| {
+        let id = row.name.parse::<ComponentId>().ok();
+        [
+            id.and_then(|id| progress::runs_out(id, row)),
+            conditions::turns_down(row, now),
+        ]
+    });
+    moments.flatten().filter(|at| *at > now).min()
+}
+
+fn inventory(situation: &Situation<'_>) -> InventoryReference {
+    InventoryReference {
+        namespace: situation.inventory_name.0.to_owned(),
+        name: situation.inventory_name.1.to_owned(),
+        objects: situation.inventory.entries.len(),
+    }
+}
+
+/// Unchanged unless something was written: a reconcile that does nothing leaves no trace.
+fn last_reconcile(situation: &Situation<'_>) -> Option<LastReconcile> {
+    match situation
+        .outcomes
+        .values()
+        .map(|outcome| outcome.changed)
+        .sum()
+    {
+        0 => situation.previous.last_reconcile.clone(),
+        changed => Some(LastReconcile {
+            trigger: situation.trigger.to_owned(),
+            changed,
+            duration_millis: situation.millis,
+        }),
+    }
 }
 
 fn complaints(situation: &Situation<'_>) -> Vec<Complaint> {

@@ -16,9 +16,9 @@ use sha2::{Digest, Sha256};
 /// Key of the Secret to value.
 pub(super) type Material = BTreeMap<String, String>;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 /// Clocks of nodes differ; a certificate of this minute must be good everywhere.
-const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
 /// Everything the Secret must hold. `authority` is certificate and key of the issuer in PEM, for leaves.
 pub(super) fn make(
@@ -129,7 +129,9 @@ fn dated(mut parameters: CertificateParams, days: u32) -> CertificateParams {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 
 use std::{
     collections::BTreeMap,
-    convert::Infallible,
     sync::{Arc, Mutex},
 };
 
@@ -103,7 +102,7 @@ impl ApiServer {
             Method::DELETE => state.delete(&path, &body),
             _ => status(405, "MethodNotAllowed", json!([])),
         };
-        Ok(reply(code, &answer).unwrap())
+        Ok(reply(code, &answer))
     }
 }
 
@@ -143,15 +142,13 @@ impl State {
             .to_owned();
         let old = self.objects.get(path);
         let foreign = self.owners.get(path).filter(|owner| **owner != manager);
-        if let (Some(old), Some(owner), false) = (old, foreign, query.contains("force=true")) {
-            if old["data"] != body["data"] {
-                let message = format!("conflict with \"{owner}\" using v1");
-                return status(
-                    409,
-                    "Conflict",
-                    json!([{"reason": "FieldManagerConflict", "message": message, "field": ".data.key"}]),
-                );
-            }
+        if let (Some(old), Some(owner), false) = (old, foreign, query.contains("force=true"))
+            && old["data"] != body["data"]
+        {
+            let message = format!("conflict with \"{owner}\" using v1");
+            let cause =
+                json!({"reason": "FieldManagerConflict", "message": message, "field": ".data.key"});
+            return status(409, "Conflict", json!([cause]));
         }
         if old.is_some_and(|old| {
             old["data"] == body["data"] && old["metadata"]["labels"] == body["metadata"]["labels"]
@@ -181,8 +178,8 @@ fn status(code: u16, reason: &str, causes: Value) -> (u16, Value) {
     )
 }
 
-fn reply(code: u16, body: &Value) -> Result<Response<Full<Bytes>>, Infallible> {
+fn reply(code: u16, body: &Value) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.to_string().into()));
     *response.status_mut() = StatusCode::from_u16(code).unwrap();
-    Ok(response)
+    response
 }
