@@ -29,10 +29,8 @@ pub(super) fn all(builder: &Builder) -> Result<Vec<DynamicObject>, RenderError> 
 fn rules() -> Value {
     json!([
         {"apiGroups": [""], "resources": ["namespaces", "pods", "services"], "verbs": ["list", "watch"]},
-        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]},
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
         {"apiGroups": ["cilium.io"], "resources": ["ciliumendpoints", "ciliumnodes"], "verbs": ["list", "watch", "create", "patch"]},
-        {"apiGroups": ["cilium.io"], "resources": ["ciliumnodes"], "verbs": ["get"]},
         {"apiGroups": ["cilium.io"], "resources": ["ciliumidentities"], "verbs": ["list", "watch"]},
     ])
 }
