@@ -40,7 +40,7 @@ impl Place {
     }
 }
 
-/// A server that ends with this value.
+/// A server that ends with this value: its input closes.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
@@ -51,7 +51,7 @@ impl Server {
     pub fn start(lab: &Lab, place: &Place, port: u16) -> Result<Self> {
         let mut command = place.peer(lab, &["--port", &port.to_string()])?;
         let child = command
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .spawn()
             .context("start a server")?;
         Ok(Self { child })
@@ -60,8 +60,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It has nothing to save, and the namespace it is in goes away next.
-        let _gone = self.child.kill();
+        drop(self.child.stdin.take());
         let _reaped = self.child.wait();
     }
 }

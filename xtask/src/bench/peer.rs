@@ -52,7 +52,7 @@ pub struct Sample {
     pub gigabits: f64,
 }
 
-/// Serves until killed, or measures and prints a [`Sample`] as JSON.
+/// Serves until its input ends, or measures and prints a [`Sample`] as JSON.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Some(to) = arguments.to else {
         return serve(arguments.port);
@@ -73,6 +73,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 fn serve(port: u16) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).context("listen")?;
+    // Namespaces lie between the one who measures and this process, so a signal may never get here; the end of input does.
+    thread::spawn(|| {
+        let _ended = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(0);
+    });
     for connection in listener.incoming() {
         let connection = connection.context("accept a connection")?;
         // A client that goes away in the middle ends its own thread only.
