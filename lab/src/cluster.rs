@@ -6,6 +6,7 @@ mod down;
 mod faults;
 mod kubernetes;
 mod link;
+mod load;
 mod node;
 mod processes;
 mod spot;
@@ -96,6 +97,9 @@ pub enum Error {
     /// The machine has no free loopback port.
     #[error("no free port on 127.0.0.1")]
     Port(#[source] std::io::Error),
+    /// A program started in a frozen node would be frozen with it.
+    #[error("node {0} is frozen; `gloonet-lab node resume {0}` lets it go on")]
+    NodePaused(String),
     /// The control plane cannot be taken away from its cluster.
     #[error("{0} is the control plane; take the whole cluster down instead")]
     ControlPlane(String),

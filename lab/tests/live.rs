@@ -254,6 +254,8 @@ fn a_node_is_added_restarted_frozen_and_removed() {
     assert_eq!(knock(door), "401", "the kubelet asks who is there");
     node.pause(true).unwrap();
     assert_eq!(knock(door), "000", "a frozen node says nothing");
+    let refused = node.exec(["hostname"]).unwrap_err().to_string();
+    assert!(refused.contains("resume"), "{refused}");
     node.pause(false).unwrap();
     assert_eq!(knock(door), "401");
     cluster.remove_node(&name, true).unwrap();

@@ -32,8 +32,6 @@ impl Cluster {
             return Err(Error::ControlPlane(name.to_owned()));
         }
         let plan = self.state()?.addressing();
-        // A frozen process takes no signal, not even the last one, until it is thawed.
-        let _ = node.pause(false);
         node.halt()?;
         self.link(name)?.forget()?;
         network::remove(
@@ -64,6 +62,7 @@ impl Cluster {
 
     fn end_processes(&self) -> Result<bool, Error> {
         for node in self.nodes()? {
+            // Frozen processes take no signal. A node without cgroups has no process yet.
             let _ = node.pause(false);
         }
         let records = self.state()?.processes;

@@ -1,5 +1,6 @@
 //! A node: its life from namespace to kubelet.
 
+mod images;
 mod machine;
 
 use std::path::PathBuf;
@@ -9,13 +10,13 @@ use std::time::Duration;
 use super::kubernetes::wait;
 use super::{Cluster, Error};
 use crate::addressing::Ordinal;
-use crate::images::{self, Image};
+use crate::cgroup;
+use crate::images::Image;
 use crate::inside::Place;
 use crate::layout::state_root;
 use crate::render::{CONTAINERD_SOCKET, KUBERNETES};
 use crate::state::{NodeRecord, State};
 use crate::unpacked::Unpacked;
-use crate::{cgroup, command};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -130,7 +131,7 @@ impl<'a> Node<'a> {
 
     /// Everything of the node that works without an API server. What a new node had to unpack is kept for the next ones.
     pub(super) fn prepare(&self, images: &[Image]) -> Result<bool, Error> {
-        let mut changed = self.ensure_machine()?;
+        let mut changed = self.thaw()? | self.ensure_machine()?;
         let (unpacked, store) = (
             Unpacked::below(&state_root()),
             self.folder().join("containerd"),
@@ -195,52 +196,9 @@ impl<'a> Node<'a> {
         Ok(())
     }
 
-    /// Imports those of the images the node has not got. Says whether there were any.
-    pub(super) fn ensure_images(&self, wanted: &[Image]) -> Result<bool, Error> {
-        if wanted.is_empty() {
-            return Ok(false);
-        }
-        let table = self.must(&["ctr", "-n", "k8s.io", "images", "ls"])?;
-        let missing = images::missing(wanted, &images::parse_present(&table));
-        for image in &missing {
-            self.import(&image.file())?;
-        }
-        Ok(!missing.is_empty())
-    }
-
-    /// Imports an archive that lies under `$GLOONET_HOME`, the only folder of the machine a node can read.
-    pub(super) fn import(&self, archive: &std::path::Path) -> Result<(), Error> {
-        let archive = archive.display().to_string();
-        self.must(&[
-            "ctr",
-            "-n",
-            "k8s.io",
-            "images",
-            "import",
-            "--local",
-            "--digests=false",
-            &archive,
-        ])
-        .map(drop)
-    }
-
-    fn must(&self, argv: &[&str]) -> Result<String, Error> {
-        let output = self.exec(argv.iter().copied())?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        let line = format!("{} (on {})", argv.join(" "), self.name);
-        Err(command::Error::Failed {
-            line,
-            status: output.status.to_string(),
-            stderr,
-        }
-        .into())
-    }
-
     /// Ends every process of the node: the kernel does, when the first one dies.
     pub(super) fn halt(&self) -> Result<(), Error> {
+        self.thaw()?;
         if self.ordinal()?.is_control_plane() {
             self.cluster.stop_fault_proxy()?;
         }
@@ -254,6 +212,9 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn place(&self) -> Result<Place, Error> {
+        if self.is_paused()? {
+            return Err(Error::NodePaused(self.name.clone()));
+        }
         let pid = self
             .init_pid()?
             .ok_or_else(|| Error::NodeDown(self.name.clone()))?;
@@ -261,6 +222,24 @@ impl<'a> Node<'a> {
             pid,
             cgroups: self.cgroups()?,
         })
+    }
+
+    /// Whether [`Node::pause`] froze it.
+    pub fn is_paused(&self) -> Result<bool, Error> {
+        Ok(self
+            .state()?
+            .nodes
+            .get(&self.name)
+            .is_some_and(|node| node.paused))
+    }
+
+    /// A frozen process takes no signal, not even the last one, until it is thawed.
+    fn thaw(&self) -> Result<bool, Error> {
+        let paused = self.is_paused()?;
+        if paused {
+            self.pause(false)?;
+        }
+        Ok(paused)
     }
 
     pub(super) fn cgroups(&self) -> Result<Vec<PathBuf>, Error> {

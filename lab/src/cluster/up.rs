@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
+use super::load::join;
 use super::{Cluster, Error, Event, Node, Report};
 use crate::addressing::Ordinal;
 use crate::images::{self, Image};
 use crate::layout::state_root;
 use crate::state::{Cni, NodeRecord, State, Store, clusters};
-use crate::unpacked::Unpacked;
 use crate::{disk, limits, network};
 
 const PROGRAMS: [&str; 10] = [
@@ -81,31 +81,6 @@ impl Cluster {
         Ok(changed)
     }
 
-    /// Imports archives into every node. They must lie under `$GLOONET_HOME`, which the nodes can read; others are
-    /// copied there for the time of the import.
-    pub fn load(&self, archives: &[std::path::PathBuf], report: Report<'_>) -> Result<(), Error> {
-        for archive in archives {
-            let (path, temporary) = self.readable_by_nodes(archive)?;
-            let what = format!("{} loaded", archive.display());
-            let loaded = timed(report, &what, || {
-                self.each_node(|node| node.import(&path).map(|()| true))
-            });
-            if temporary {
-                let _ = std::fs::remove_file(&path);
-            }
-            loaded?;
-        }
-        Ok(())
-    }
-
-    /// Imports the images of `$GLOONET_HOME/images` that a node does not have. Returns whether there were any.
-    pub fn load_all(&self, report: Report<'_>) -> Result<bool, Error> {
-        let images = images::list(&self.home().images())?;
-        timed(report, "images", || {
-            self.each_node(|node| node.ensure_images(&images))
-        })
-    }
-
     /// Adds a worker and returns its name.
     pub fn add_node(&self, report: Report<'_>) -> Result<String, Error> {
         let _lock = disk::lock(&self.operation_lock())?;
@@ -131,31 +106,6 @@ impl Cluster {
         })?;
         timed(report, "nodes registered", || self.label_nodes())?;
         Ok(name)
-    }
-
-    fn readable_by_nodes(
-        &self,
-        archive: &std::path::Path,
-    ) -> Result<(std::path::PathBuf, bool), Error> {
-        let unread = |source| disk::Error::Read {
-            path: archive.to_owned(),
-            source,
-        };
-        let real = archive.canonicalize().map_err(unread)?;
-        if real.starts_with(self.home().path()) {
-            return Ok((real, false));
-        }
-        let copy = self
-            .home()
-            .path()
-            .join(format!("load-{}.tar", std::process::id()));
-        std::fs::copy(&real, &copy).map_err(unread)?;
-        Ok((copy, true))
-    }
-
-    /// Removes the unpacked images that are kept for new nodes of any cluster.
-    pub fn forget_unpacked() -> Result<(), Error> {
-        Ok(Unpacked::below(&state_root()).remove()?)
     }
 
     pub(super) fn operation_lock(&self) -> std::path::PathBuf {
@@ -254,31 +204,6 @@ impl Cluster {
         })?;
         Ok(prepared | kubelets)
     }
-
-    /// Does the same to all nodes at once. Says whether any of them changed.
-    fn each_node(
-        &self,
-        work: impl Fn(&Node<'_>) -> Result<bool, Error> + Sync,
-    ) -> Result<bool, Error> {
-        let nodes = self.nodes()?;
-        let results: Vec<Result<bool, Error>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = nodes
-                .iter()
-                .map(|node| scope.spawn(|| work(node)))
-                .collect();
-            threads.into_iter().map(join).collect()
-        });
-        results
-            .into_iter()
-            .try_fold(false, |changed, result| Ok(changed | result?))
-    }
-}
-
-/// The thread's result; its panic goes on in this one.
-fn join<R>(thread: std::thread::ScopedJoinHandle<'_, R>) -> R {
-    thread
-        .join()
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Held while clusters come and go.
