@@ -3,44 +3,24 @@
 //! Order matters and is the same everywhere: the datapath knows a pod before ADD returns, and has forgotten it before its
 //! address can be given again.
 
+mod error;
+mod writer;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use cilium_api::{EndpointState, NumericIdentity};
-use datapath::{Datapath, IpEntry};
-use ipnet::Ipv4Net;
+use datapath::Datapath;
 
+pub use self::error::EndpointError;
+use self::writer::Writer;
 use crate::bell::Bells;
 use crate::endpoint::{AttachmentKey, Endpoint, PodRef, may_follow, settled};
 use crate::identity::Resolved;
 use crate::ipam::{Pool, PoolError};
-use crate::store::{Store, StoreError};
-
-#[derive(Debug, thiserror::Error)]
-pub enum EndpointError {
-    #[error(transparent)]
-    Address(#[from] PoolError),
-    #[error("container {0} already has an endpoint")]
-    Exists(AttachmentKey),
-    #[error("endpoint {0} was deleted meanwhile")]
-    Deleted(AttachmentKey),
-    #[error("the node has 65535 endpoints, the most there can be")]
-    NoNumber,
-    #[error("the datapath did not take endpoint {endpoint}")]
-    Datapath {
-        endpoint: AttachmentKey,
-        #[source]
-        source: Box<datapath::Error>,
-    },
-    #[error("the state of endpoint {endpoint} could not be kept")]
-    Store {
-        endpoint: AttachmentKey,
-        #[source]
-        source: StoreError,
-    },
-}
+use crate::store::Store;
 
 /// An endpoint as the CNI plugin made it.
 #[derive(Clone, Debug)]
@@ -65,8 +45,7 @@ struct Table {
 
 pub struct Endpoints {
     table: Mutex<Table>,
-    datapath: Arc<dyn Datapath>,
-    store: Store,
+    writer: Writer,
     changed: Bells,
     /// Makes lease tokens of this process differ from an earlier one's.
     nonce: u64,
@@ -97,8 +76,7 @@ impl Endpoints {
         };
         Self {
             table: Mutex::new(table),
-            datapath,
-            store,
+            writer: Writer { datapath, store },
             changed,
             nonce,
         }
@@ -126,10 +104,11 @@ impl Endpoints {
     ) -> Result<Endpoint, EndpointError> {
         let endpoint = self.begin(new, identity, now)?;
         let programmed = self
+            .writer
             .program(&endpoint)
             .and_then(|()| self.settle(&endpoint));
         if programmed.is_err() {
-            let _ = self.unprogram(&endpoint);
+            let _ = self.writer.unprogram(&endpoint);
             self.forget(&endpoint);
         }
         self.changed.ring();
@@ -141,7 +120,7 @@ impl Endpoints {
         let Some(endpoint) = self.disconnect(key) else {
             return Ok(false);
         };
-        self.unprogram(&endpoint)?;
+        self.writer.unprogram(&endpoint)?;
         self.forget(&endpoint);
         self.changed.ring();
         Ok(true)
@@ -167,8 +146,8 @@ impl Endpoints {
             endpoint.state = settled(identity.number);
             endpoint.clone()
         };
-        self.program(&changed)?;
-        self.keep(&changed)?;
+        self.writer.program(&changed)?;
+        self.writer.keep(&changed)?;
         self.changed.ring();
         Ok(())
     }
@@ -207,10 +186,11 @@ impl Endpoints {
             table.endpoints.insert(endpoint.id, endpoint.clone());
         }
         let adopted = self
+            .writer
             .program(&endpoint)
             .and_then(|()| self.settle(&endpoint));
         if adopted.is_err() {
-            let _ = self.unprogram(&endpoint);
+            let _ = self.writer.unprogram(&endpoint);
             self.forget(&endpoint);
         }
         adopted.map(drop)
@@ -218,7 +198,7 @@ impl Endpoints {
 
     /// Removes the state of an endpoint that was never taken in. A file that stays is found dead again at the next start.
     pub(crate) fn discard_state(&self, id: u16) {
-        let _ = self.store.remove_endpoint(id);
+        let _ = self.writer.store.remove_endpoint(id);
     }
 
     fn begin(
@@ -257,40 +237,6 @@ impl Endpoints {
         Ok(endpoint)
     }
 
-    fn program(&self, endpoint: &Endpoint) -> Result<(), EndpointError> {
-        let failed = |source| EndpointError::Datapath {
-            endpoint: endpoint.attachment.clone(),
-            source: Box::new(source),
-        };
-        let entry = IpEntry {
-            identity: endpoint.identity.0,
-            tunnel: None,
-        };
-        self.datapath
-            .upsert_ip(Ipv4Net::from(endpoint.ip), entry)
-            .map_err(failed)?;
-        self.datapath
-            .upsert_endpoint(&endpoint.for_datapath())
-            .map_err(failed)
-    }
-
-    fn unprogram(&self, endpoint: &Endpoint) -> Result<(), EndpointError> {
-        let failed = |source| EndpointError::Datapath {
-            endpoint: endpoint.attachment.clone(),
-            source: Box::new(source),
-        };
-        self.datapath.remove_endpoint(endpoint.id).map_err(failed)?;
-        self.datapath
-            .remove_ip(Ipv4Net::from(endpoint.ip))
-            .map_err(failed)?;
-        self.store
-            .remove_endpoint(endpoint.id)
-            .map_err(|source| EndpointError::Store {
-                endpoint: endpoint.attachment.clone(),
-                source,
-            })
-    }
-
     fn settle(&self, endpoint: &Endpoint) -> Result<Endpoint, EndpointError> {
         let settled = {
             let mut table = self.lock();
@@ -303,17 +249,8 @@ impl Endpoints {
             known.state = settled(known.identity);
             known.clone()
         };
-        self.keep(&settled)?;
+        self.writer.keep(&settled)?;
         Ok(settled)
-    }
-
-    fn keep(&self, endpoint: &Endpoint) -> Result<(), EndpointError> {
-        self.store
-            .write_endpoint(endpoint)
-            .map_err(|source| EndpointError::Store {
-                endpoint: endpoint.attachment.clone(),
-                source,
-            })
     }
 
     fn disconnect(&self, key: &AttachmentKey) -> Option<Endpoint> {

@@ -2,6 +2,7 @@
 
 mod process;
 mod snapshot;
+mod traffic;
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,5 @@
-use datapath::{Fake, Mac};
+use datapath::{Fake, IpEntry, Mac};
+use ipnet::Ipv4Net;
 
 use super::*;
 

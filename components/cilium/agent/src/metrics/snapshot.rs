@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use datapath::{Counter, Direction};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use super::traffic::traffic;
 use crate::agent::Agent;
 use crate::api::endpoint::by_state;
 
 /// One metric with all its series.
 #[derive(Debug)]
-struct Metric {
+pub(super) struct Metric {
     name: &'static str,
     help: &'static str,
     counter: bool,
@@ -54,6 +54,11 @@ impl Collector for Snapshot {
 }
 
 impl Snapshot {
+    #[cfg(test)]
+    pub(super) fn of(metrics: Vec<Metric>) -> Self {
+        Self(metrics)
+    }
+
     pub(super) fn take(agent: &Arc<Agent>) -> Self {
         let mut metrics = vec![
             version(),
@@ -83,7 +88,7 @@ fn gauge(
     }
 }
 
-fn counter(
+pub(super) fn counter(
     name: &'static str,
     help: &'static str,
     series: Vec<(Vec<(&'static str, String)>, f64)>,
@@ -100,7 +105,7 @@ fn counter(
     clippy::cast_precision_loss,
     reason = "metrics are floating point; counts beyond 2^53 are not reached"
 )]
-fn float(value: u64) -> f64 {
+pub(super) fn float(value: u64) -> f64 {
     value as f64
 }
 
@@ -167,52 +172,6 @@ fn capacity(agent: &Agent) -> Metric {
         "Addresses that can be in use",
         vec![(labels, count(agent.endpoints.capacity()))],
     )
-}
-
-fn traffic(counters: &[Counter]) -> Vec<Metric> {
-    let direction = |counter: &Counter| match counter.direction {
-        Direction::Ingress => "INGRESS".to_owned(),
-        Direction::Egress => "EGRESS".to_owned(),
-    };
-    let forwarded = |value: fn(&Counter) -> u64| {
-        let all = counters.iter().filter(|counter| counter.reason == 0);
-        all.map(|counter| {
-            (
-                vec![("direction", direction(counter))],
-                float(value(counter)),
-            )
-        })
-        .collect()
-    };
-    let dropped = |value: fn(&Counter) -> u64| {
-        let all = counters.iter().filter(|counter| counter.reason != 0);
-        all.map(|counter| {
-            let labels = vec![
-                ("reason", counter.reason_name().to_owned()),
-                ("direction", direction(counter)),
-            ];
-            (labels, float(value(counter)))
-        })
-        .collect()
-    };
-    vec![
-        counter(
-            "forward_count",
-            "Packets forwarded",
-            forwarded(|c| c.packets),
-        ),
-        counter("forward_bytes", "Bytes forwarded", forwarded(|c| c.bytes)),
-        counter(
-            "drop_count",
-            "Packets dropped, by reason",
-            dropped(|c| c.packets),
-        ),
-        counter(
-            "drop_bytes",
-            "Bytes dropped, by reason",
-            dropped(|c| c.bytes),
-        ),
-    ]
 }
 
 fn pressure(agent: &Agent) -> Metric {
@@ -314,44 +273,4 @@ fn work(agent: &Agent) -> Vec<Metric> {
             vec![by("source", "custom-resource", &tally.node_events)],
         ),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use prometheus_client::encoding::text::encode;
-    use prometheus_client::registry::Registry;
-
-    use super::*;
-
-    #[test]
-    fn forwarded_and_dropped_packets_have_ciliums_names_and_reasons() {
-        let counters = [
-            Counter {
-                reason: 0,
-                direction: Direction::Egress,
-                packets: 5,
-                bytes: 500,
-            },
-            Counter {
-                reason: 132,
-                direction: Direction::Egress,
-                packets: 2,
-                bytes: 99,
-            },
-        ];
-        let mut registry = Registry::with_prefix("cilium");
-        registry.register_collector(Box::new(Snapshot(traffic(&counters))));
-        let mut text = String::new();
-        encode(&mut text, &registry).unwrap();
-        assert!(
-            text.contains("cilium_forward_count_total{direction=\"EGRESS\"} 5"),
-            "{text}"
-        );
-        assert!(
-            text.contains(
-                "cilium_drop_count_total{reason=\"Invalid source ip\",direction=\"EGRESS\"} 2"
-            ),
-            "{text}"
-        );
-    }
 }
