@@ -137,3 +137,68 @@ fn a_misspelt_field_would_be_refused() {
     let refusal = kubectl(&arguments, &one).unwrap_err();
     assert!(refusal.contains("selektor"), "{refusal}");
 }
+
+/// The generated rights under another name, in force for the time of one test.
+struct TrialRights(Vec<serde_json::Value>);
+
+const TRIAL: &str = "gloonet-dry-run";
+
+impl TrialRights {
+    fn in_force() -> Self {
+        let rights: Vec<serde_json::Value> = rendered()
+            .into_iter()
+            .filter(|object| object["metadata"]["name"] == "gloonet-operator")
+            .filter(|object| object["kind"].as_str().unwrap().contains("Role"))
+            .map(|mut object| {
+                object["metadata"]["name"] = serde_json::json!(TRIAL);
+                if object["kind"].as_str().unwrap().ends_with("Binding") {
+                    object["roleRef"]["name"] = serde_json::json!(TRIAL);
+                    object["subjects"][0]["name"] = serde_json::json!(TRIAL);
+                }
+                object
+            })
+            .collect();
+        assert!(rights.len() > 6, "{rights:?}");
+        kubectl(
+            &["apply", "--server-side", "--force-conflicts", "-f", "-"],
+            &rights,
+        )
+        .unwrap();
+        Self(rights)
+    }
+}
+
+impl Drop for TrialRights {
+    fn drop(&mut self) {
+        let _ = kubectl(&["delete", "--wait=false", "-f", "-"], &self.0);
+    }
+}
+
+/// Authorization and the refusal to grant more than one holds are part of a dry run, so this is what the operator would meet.
+#[test]
+#[ignore = "needs the lab's API server"]
+fn the_generated_rights_suffice_to_write_every_operand() {
+    let _namespaces = Namespaces::missing_ones();
+    let _rights = TrialRights::in_force();
+    let account = format!("--as=system:serviceaccount:gloonet-system:{TRIAL}");
+    let arguments = [
+        "apply",
+        "--server-side",
+        "--dry-run=server",
+        "--force-conflicts",
+        "--field-manager=dry-run",
+        &account,
+        "--as-group=system:authenticated",
+        "-f",
+        "-",
+    ];
+    let operands: Vec<serde_json::Value> = rendered()
+        .into_iter()
+        .filter(|object| object["metadata"]["labels"]["gloonetwork.io/component"] != "operator")
+        .collect();
+    assert!(operands.len() > 40);
+    kubectl(&arguments, &operands).unwrap_or_else(|said| panic!("{said}"));
+    let foreign = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "default"}});
+    let refusal = kubectl(&arguments, &[foreign]).unwrap_err();
+    assert!(refusal.contains("forbidden"), "{refusal}");
+}
