@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
+use std::time::Duration;
 
 use datapath::link::{PodLinkSpec, create_pod_link, settle_pod_link};
 use datapath::{
@@ -277,6 +279,12 @@ impl Drop for Cgroup {
         if self.attach != self.folder {
             drop(fs::remove_dir(&self.attach));
         }
-        drop(fs::remove_dir(&self.folder));
+        // A thread that was just ending stays behind until it has ended.
+        for _ in 0..100 {
+            if fs::remove_dir(&self.folder).is_ok() {
+                break;
+            }
+            sleep(Duration::from_millis(20));
+        }
     }
 }
