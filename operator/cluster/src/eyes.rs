@@ -10,7 +10,7 @@ mod table;
 mod workload;
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -145,23 +145,23 @@ impl Eyes {
         (eyes, receiver)
     }
 
-    /// Watches `source` from now on, if it is not watched already.
+    /// Watches `source` from now on, if it is not watched already. A watch that panicked begins anew.
     pub fn follow(&self, source: Source) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Vacant(place) = tasks.entry(source) {
-            let source = place.key().clone();
-            self.seen
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .expect(&source);
-            let task = watch(
-                self.client.clone(),
-                source,
-                Arc::clone(&self.seen),
-                self.changed.clone(),
-            );
-            place.insert(tokio::spawn(task));
+        if tasks.get(&source).is_some_and(|task| !task.is_finished()) {
+            return;
         }
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .expect(&source);
+        let task = watch(
+            self.client.clone(),
+            source.clone(),
+            Arc::clone(&self.seen),
+            self.changed.clone(),
+        );
+        tasks.insert(source, tokio::spawn(task));
     }
 
     /// Looks at what was seen. The closure must be quick: watches wait meanwhile.

@@ -131,7 +131,7 @@ impl Controller {
         })
     }
 
-    fn follow_always(&self) {
+    pub(crate) fn follow_always(&self) {
         self.eyes.follow(Source::Platform);
         self.eyes.follow(Source::Nodes);
         for namespace in [OPERATOR_NAMESPACE, MESH_NAMESPACE, CILIUM_NAMESPACE] {

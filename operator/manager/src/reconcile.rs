@@ -123,6 +123,7 @@ impl Controller {
 
     /// Starts every watch that is needed; true while one of them has not shown its first list.
     fn is_blind(&mut self, rendered: &Rendered, now: Timestamp) -> bool {
+        self.follow_always();
         let keys = rendered
             .objects()
             .map(|(_, object)| &object.key)
