@@ -30,7 +30,6 @@ pub fn accept<'a>(
 ) -> (Vec<KnownNode>, Vec<Refusal>) {
     let mut ordered: Vec<(&CiliumNode, KnownNode)> = nodes
         .into_iter()
-        // A node that has not written its address yet is not wrong, only early.
         .filter_map(|node| Some((node, read(node)?)))
         .collect();
     ordered.sort_by_key(|(node, read)| {
@@ -53,12 +52,18 @@ pub fn accept<'a>(
     (known, refusals)
 }
 
+/// A node that has not written its address, or was not given its ranges yet, is not wrong, only early. One that had them
+/// and was written anew lingers with its old ones until it is given them back.
 fn read(node: &CiliumNode) -> Option<KnownNode> {
+    let pod_cidrs: Vec<Ipv4Net> = node.pod_cidrs().map(|cidr| cidr.trunc()).collect();
+    if pod_cidrs.is_empty() {
+        return None;
+    }
     Some(KnownNode {
         name: node.metadata.name.clone().unwrap_or_default(),
         ip: node.internal_ipv4()?,
         router: router(node),
-        pod_cidrs: node.pod_cidrs().map(|cidr| cidr.trunc()).collect(),
+        pod_cidrs,
     })
 }
 
@@ -185,5 +190,12 @@ pub(crate) mod tests {
         assert_eq!(after.len(), 1);
         assert_eq!(after[0].name, "young");
         assert!(refusals[0].0.contains("old"), "{refusals:?}");
+    }
+
+    #[test]
+    fn a_node_that_was_written_anew_without_ranges_is_not_believed_to_have_none() {
+        let mut anew = node("a", 1, "172.30.0.11", "10.244.1.0/24");
+        anew.spec.ipam.pod_cidrs.clear();
+        assert_eq!(accept([&anew], &[]), (Vec::new(), Vec::new()));
     }
 }
