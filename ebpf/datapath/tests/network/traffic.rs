@@ -103,7 +103,7 @@ pub(crate) fn echo(stream: &TcpStream, bytes: usize) {
     assert!(received == expected, "the echo differs");
 }
 
-/// Sends one datagram; answers who answered, what the server saw as source, and the length of what it echoed.
+/// Sends a datagram, up to three times; answers who answered, what the server saw as source, and the length of what it echoed.
 pub(crate) fn udp(
     namespace: &Namespace,
     ip: Ipv4Addr,
@@ -112,10 +112,18 @@ pub(crate) fn udp(
 ) -> io::Result<(SocketAddr, IpAddr, usize)> {
     namespace.run(move || {
         let socket = UdpSocket::bind("0.0.0.0:0")?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.send_to(&vec![7; bytes], (ip, port))?;
+        socket.set_read_timeout(Some(PATIENCE / 3))?;
         let mut buffer = vec![0; 65_536];
-        let (length, from) = socket.recv_from(&mut buffer)?;
+        let mut answer = Err(io::Error::from(io::ErrorKind::TimedOut));
+        // Like every client of UDP: a datagram may be lost, one in pieces more so.
+        for _ in 0..3 {
+            socket.send_to(&vec![7; bytes], (ip, port))?;
+            answer = socket.recv_from(&mut buffer);
+            if answer.is_ok() {
+                break;
+            }
+        }
+        let (length, from) = answer?;
         let blank = buffer.iter().position(|byte| *byte == b' ').unwrap();
         let seen = std::str::from_utf8(&buffer[..blank])
             .unwrap()
