@@ -40,10 +40,13 @@ pub struct Step {
     pub without_number: usize,
     /// Numbers in use or taken.
     pub taken: usize,
+    /// When the next identity has been unused for long enough, if nothing changes before.
+    pub again: Option<Duration>,
 }
 
-/// At most this many are removed in one look; with a look per second that is Cilium's limit of 2500 a minute.
+/// At most this many are removed in one look, and one look a second then: Cilium's limit of 2500 a minute.
 const DELETIONS: usize = 40;
+const BETWEEN_DELETIONS: Duration = Duration::from_secs(1);
 
 /// An identity that was made and does not show within this time is gone again.
 const SHOWN_AFTER: Duration = Duration::from_secs(30);
@@ -90,6 +93,11 @@ impl Allocator {
         taken.extend(&facts.blocked);
         let mut step = self.create(missing, &mut taken, &facts.referenced);
         step.delete = self.unused(facts, &used, now);
+        step.again = if step.delete.is_empty() {
+            self.unused.next(now)
+        } else {
+            Some(BETWEEN_DELETIONS)
+        };
         step.taken = taken.len();
         step
     }

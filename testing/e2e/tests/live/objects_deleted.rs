@@ -82,13 +82,18 @@ async fn a_custom_resource_definition_removed_under_the_operator_comes_back_and_
 -> Result<()> {
     let scene = Scene::open().await?;
     platform::settled(&scene, platform::HEALED).await?;
-    let cidrs = || {
-        scene.kubectl(&[
-            "get",
-            "cn",
-            "-o",
-            "jsonpath={range .items[*]}{.metadata.name} {.spec.ipam.podCIDRs[0]}{\"\\n\"}{end}",
-        ])
+    let nodes = scene.nodes().await?;
+    // A node that was removed lately may still have its CiliumNode.
+    let cidrs = || -> Result<Vec<String>> {
+        let path =
+            "jsonpath={range .items[*]}{.metadata.name} {.spec.ipam.podCIDRs[0]}{\"\\n\"}{end}";
+        let said = scene.kubectl(&["get", "cn", "-o", path])?;
+        let exists = |line: &&str| {
+            nodes
+                .iter()
+                .any(|n| line.split(' ').next() == Some(n.as_str()))
+        };
+        Ok(said.lines().filter(exists).map(str::to_owned).collect())
     };
     let (pods, before) = (platform::pods(&scene).await?, cidrs()?);
     scene.kubectl(&[
@@ -102,7 +107,7 @@ async fn a_custom_resource_definition_removed_under_the_operator_comes_back_and_
         Duration::from_mins(2),
         async || {
             let now = cidrs()?;
-            Ok(Progress::when(now == before, now))
+            Ok(Progress::when(now == before, format!("{now:?}")))
         },
     )
     .await?;

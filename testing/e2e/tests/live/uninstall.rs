@@ -69,7 +69,7 @@ async fn uninstalling_leaves_only_what_must_stay_and_applying_again_brings_every
         stays.len(),
         "taken away although users' things may be in it"
     );
-    assert_eq!(on_nodes?, "");
+    assert_eq!(on_nodes?, Vec::<String>::new(), "still running");
     refused?;
     back.map(drop)
 }
@@ -102,18 +102,27 @@ async fn refused_pools(scene: &Scene) -> Result<()> {
     Ok(())
 }
 
-/// What the agents leave on nodes that would stand in the way of another CNI.
-async fn leftovers_on_nodes(scene: &Scene) -> Result<String> {
-    let mut left = String::new();
+/// Processes of ours that still run on a node. The plugin and its configuration stay: pods that were there before are
+/// still attached through them, and it takes them to detach those pods.
+async fn leftovers_on_nodes(scene: &Scene) -> Result<Vec<String>> {
+    const OURS: [&str; 6] = [
+        "cilium-agent",
+        "cilium-operator",
+        "redis-server",
+        "prometheus",
+        "otelcol-contrib",
+        "grafana",
+    ];
+    let mut left = Vec::new();
     for node in scene.nodes().await? {
-        left += &scene.in_node(
+        let running = scene.in_node(
             &node,
-            &[
-                "sh",
-                "-c",
-                "ls /etc/cni/net.d/05-cilium.conflist 2>/dev/null || true",
-            ],
+            &["sh", "-c", "cat /proc/[0-9]*/comm 2>/dev/null || true"],
         )?;
+        let ours = running
+            .lines()
+            .filter(|name| OURS.iter().any(|o| name.starts_with(o)));
+        left.extend(ours.map(|name| format!("{name} on {node}")));
     }
     Ok(left)
 }

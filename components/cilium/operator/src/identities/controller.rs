@@ -39,9 +39,6 @@ impl Identities {
     }
 }
 
-/// While something waits for its grace to end, the next look is soon; it costs no request.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
 impl Controller for Identities {
     const NAME: &'static str = "identities";
 
@@ -63,7 +60,7 @@ impl Controller for Identities {
         let step = self.allocator.step(&facts, now);
         self.metrics
             .identities(facts.existing.len(), step.without_number);
-        let again = (facts.existing.len() > facts.wanted.len()).then_some(LOOK_AGAIN);
+        let again = step.again;
         let exhausted = self.tell_exhausted(&step);
         let create = step
             .create
