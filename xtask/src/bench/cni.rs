@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::node::shell;
+use super::node::{FreshCopy, shell};
 use super::path::pods::workers;
 use super::statistics::percentile;
 use crate::lab::Lab;
@@ -35,10 +35,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let lab = Lab::from_environment()?;
     let [node, _] = workers(&lab)?;
-    let myself = std::env::current_exe().context("find this program")?;
+    let myself = FreshCopy::make()?;
     let line = format!(
         "{} bench cni --inside --pods {}",
-        myself.display(),
+        myself.path().display(),
         arguments.pods
     );
     let printed = shell(&lab, &node, &line)?;

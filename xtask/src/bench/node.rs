@@ -1,12 +1,15 @@
 //! Running programs in the namespaces of a node or of a pod.
 
+use std::fs;
 use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use crate::lab::Lab;
-use crate::process;
+use crate::{home, process};
 
 /// Runs a shell line inside a node and returns what it printed.
 pub fn shell(lab: &Lab, node: &str, line: &str) -> Result<String> {
@@ -25,18 +28,76 @@ pub enum Place {
 
 impl Place {
     /// A command that runs this program's hidden peer there.
+    ///
+    /// Only the network namespace is entered. In the cgroup of a pod or of a node one end would get another share of the
+    /// CPU than the other, and a busy machine would measure that.
     pub fn peer(&self, lab: &Lab, arguments: &[&str]) -> Result<Command> {
         let myself = std::env::current_exe().context("find this program")?;
-        let mut command = lab.command();
-        match self {
-            Self::Pod(address) => command.args(["exec", &format!("pod/{address}"), "--"]),
+        let mut command = match self {
+            Self::Pod(address) => {
+                let mut command = lab.command();
+                command.args(["exec", &format!("pod/{address}"), "--"]);
+                command
+            }
             Self::Named { node, namespace } => {
-                let namespace = format!("--net=/run/netns/{namespace}");
-                command.args(["exec", node, "--", "nsenter", &namespace])
+                let mut command = Command::new("nsenter");
+                command.arg(format!(
+                    "--net=/proc/{}/root/run/netns/{namespace}",
+                    first_process(lab, node)?
+                ));
+                command
             }
         };
         command.arg(myself).args(["bench", "peer"]).args(arguments);
         Ok(command)
+    }
+}
+
+/// Pid on the machine of a node's first process.
+fn first_process(lab: &Lab, node: &str) -> Result<u64> {
+    let text = process::output(lab.command().args(["status", "--json"]))?;
+    let status: Value = serde_json::from_str(&text).context("read the lab's status")?;
+    init_of(&status, node).with_context(|| format!("node {node} is not running"))
+}
+
+fn init_of(status: &Value, node: &str) -> Option<u64> {
+    let named = |list: &Value, name: &str| {
+        list.as_array()?
+            .iter()
+            .find(|item| item["name"] == name)
+            .cloned()
+    };
+    named(&named(&status["nodes"], node)?["processes"], "init")?["pid"].as_u64()
+}
+
+/// This program under a name that is new to a node; it goes with this value.
+///
+/// The machine's files are the lower layer of a node's overlay, which keeps showing a program that was replaced by a build.
+#[derive(Debug)]
+pub struct FreshCopy {
+    path: PathBuf,
+}
+
+impl FreshCopy {
+    /// Copies the running program.
+    pub fn make() -> Result<Self> {
+        let path = home::cache_folder("bench")?.join(format!("xtask-{}", std::process::id()));
+        let myself = std::env::current_exe().context("find this program")?;
+        fs::copy(myself, &path)
+            .with_context(|| format!("copy this program to {}", path.display()))?;
+        Ok(Self { path })
+    }
+
+    /// Where the copy is, on the machine as in the node.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for FreshCopy {
+    fn drop(&mut self) {
+        // A copy that stays takes space and harms nobody.
+        let _removed = fs::remove_file(&self.path);
     }
 }
 
@@ -62,5 +123,23 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         let _reaped = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_first_process_of_the_right_node_is_found() {
+        let process = |name: &str, pid: u32| json!({"name": name, "pid": pid});
+        let status = json!({"nodes": [
+            {"name": "worker-1", "processes": [process("containerd", 5), process("init", 6)]},
+            {"name": "worker-2", "processes": [process("init", 7)]},
+        ]});
+        assert_eq!(init_of(&status, "worker-2"), Some(7));
+        assert_eq!(init_of(&status, "worker-3"), None);
     }
 }
