@@ -19,8 +19,46 @@ pub fn run(tally: &mut Tally) -> Result<()> {
     let own = lab_itself(tally);
     let result =
         up::bring_everything_up(&lab, &up::Arguments::default()).and_then(|()| tests(&lab, tally));
+    if result.is_err() {
+        show(&lab);
+    }
     let taken_down = take_down(&lab);
     own.and(result).and(taken_down)
+}
+
+/// What a person would look at first, because the cluster is gone when they read this.
+fn show(lab: &Lab) {
+    let pods = ["get", "pods", "--all-namespaces", "-o", "wide"];
+    let events = [
+        "get",
+        "events",
+        "--all-namespaces",
+        "--field-selector",
+        "type!=Normal",
+        "--sort-by",
+        ".lastTimestamp",
+    ];
+    let operator = "app.kubernetes.io/name=gloonet-operator";
+    let logs = [
+        "logs",
+        "--namespace",
+        "gloonet-system",
+        "--selector",
+        operator,
+        "--prefix",
+        "--tail=30",
+    ];
+    for arguments in [&pods[..], &events[..], &logs[..]] {
+        eprintln!("── kubectl {}", arguments.join(" "));
+        // A cluster that does not answer is the finding itself.
+        let shown = lab.kubectl().map(|mut kubectl| {
+            kubectl.args(arguments).arg("--request-timeout=20s");
+            process::run(kubectl.stdout(std::io::stderr()))
+        });
+        if let Ok(Err(error)) | Err(error) = shown {
+            eprintln!("{error:#}");
+        }
+    }
 }
 
 /// The lab's own live tests make and remove clusters of their own.
