@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use gloonet_api::{GlooNetwork, SINGLETON};
 use gloonet_cluster::{ConnectError, Meter, connect};
-use kube::{Api, Client};
+use kube::{Api, Client, api::ListParams};
 
 /// The GlooNetwork could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -37,20 +37,17 @@ pub(crate) async fn client(kubeconfig: Option<&Path>) -> Result<Client, FetchErr
         .map_err(FetchError::Connect)
 }
 
-/// The one GlooNetwork.
+/// The one GlooNetwork, by a list: the operator's own account, as which this runs inside its pod, may list and watch, not get.
 pub(crate) async fn network(client: &Client) -> Result<GlooNetwork, FetchError> {
-    Api::all(client.clone())
-        .get(SINGLETON)
-        .await
-        .map_err(read_error)
+    let api: Api<GlooNetwork> = Api::all(client.clone());
+    let only = ListParams::default().fields(&format!("metadata.name={SINGLETON}"));
+    let list = api.list(&only).await.map_err(read_error)?;
+    list.items.into_iter().next().ok_or(FetchError::Absent)
 }
 
-/// Tells a missing object from a missing definition by the reason the API server gives.
-pub(crate) fn read_error(error: kube::Error) -> FetchError {
+/// A list that is not found has no definition.
+fn read_error(error: kube::Error) -> FetchError {
     match &error {
-        kube::Error::Api(status) if status.code == 404 && status.message.contains(SINGLETON) => {
-            FetchError::Absent
-        }
         kube::Error::Api(status) if status.code == 404 => FetchError::NoDefinition,
         _ => FetchError::Read(error),
     }
