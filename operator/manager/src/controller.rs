@@ -148,6 +148,12 @@ impl Controller {
         first
     }
 
+    /// Runs the probes and waits for their results.
+    pub(crate) async fn measure_now(&self) -> ProbeResults {
+        let pods = self.eyes.read(gloonet_cluster::observe::pods);
+        self.prober.run(&self.probes, &pods, &self.eyes).await
+    }
+
     fn measure(&self) -> JoinHandle<ProbeResults> {
         let (prober, eyes, wanted) = (
             Arc::clone(&self.prober),

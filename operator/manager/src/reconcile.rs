@@ -48,6 +48,7 @@ impl Controller {
         }
         let live = self.hands.current(self.eyes.read(observe::live), now);
         self.hands.adopt(rendered.owners(), &live);
+        self.measure_first(&rendered).await;
         let paused = Paused::of(platform.spec.pause.as_ref(), now);
         let desired = self.desire(&rendered, &paused, now);
         let (plan, done) = self.act(&desired, &live, now).await;
@@ -152,6 +153,14 @@ impl Controller {
             "not readable; going on without"
         );
         false
+    }
+
+    /// Measures once before the first judgement, so that a restart of the operator does not look like a rollout of everything.
+    async fn measure_first(&mut self, rendered: &Rendered) {
+        if let (true, Some(input)) = (self.results.is_empty(), &self.accepted) {
+            self.probes = probes(input, rendered);
+            self.results = self.measure_now().await;
+        }
     }
 
     /// Joins what was rendered with what is there.
