@@ -1,6 +1,5 @@
 //! What components render from: validated, fully defaulted, images already resolved.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use gloonet_api::{GlooNetworkSpec, ManagementState, Role};
@@ -18,9 +17,6 @@ pub struct Input {
     pub api_server: ApiServer,
     /// `spec.cilium.ipam.clusterPoolIPv4CIDRs`, parsed.
     pub pool: Vec<Ipv4Net>,
-    /// resourceVersion of Secrets of the platform's namespace that exist, by name. Pods that read one of them only at their start carry
-    /// it in a digest, so that they roll when it is made anew. Empty when nothing is installed yet, or offline.
-    pub secret_versions: BTreeMap<String, String>,
     /// InternalIPs of all nodes, sorted: the operator's probes and host-network scrapes come from there.
     pub node_addresses: Vec<Ipv4Addr>,
 }
@@ -45,11 +41,6 @@ impl Input {
     /// Management parts (Redis, Prometheus, gateway, Grafana) run here.
     pub fn manages(&self) -> bool {
         self.spec.role != Role::Workload
-    }
-
-    /// Version of one Secret, empty when it is not known.
-    pub(crate) fn secret_version(&self, name: &str) -> &str {
-        self.secret_versions.get(name).map_or("", String::as_str)
     }
 
     pub(crate) fn cilium(&self) -> bool {

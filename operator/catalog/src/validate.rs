@@ -94,7 +94,6 @@ fn input(
     node_addresses.sort_unstable();
     node_addresses.dedup();
     Input {
-        secret_versions: std::collections::BTreeMap::new(),
         spec,
         images,
         api_server,

@@ -19,11 +19,7 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
     Ok(vec![
         builder.service_account(NAME, false)?,
         builder.config_map(CONFIG_MAP, &[("relay.yaml", &configuration)])?,
-        daemonset(
-            &builder,
-            input,
-            &digest(&[&configuration, input.secret_version(trust::COLLECTOR_TLS)]),
-        )?,
+        daemonset(&builder, input, &digest(&[&configuration]))?,
         policy(&builder, input)?,
     ])
 }

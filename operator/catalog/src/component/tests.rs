@@ -11,7 +11,7 @@ use super::catalog;
 use crate::labels::{COMPONENT_LABEL, MANAGED_BY_LABEL};
 use crate::{
     ClusterFacts, ComponentId, Input, NodeFacts, Observed, ProbeOutcome, ProbeResult, Workload,
-    WorkloadRef, trust, validate,
+    WorkloadRef, validate,
 };
 
 pub(crate) fn facts() -> ClusterFacts {
@@ -418,29 +418,5 @@ fn the_same_input_renders_the_same_objects() {
             component.objects(&input()).unwrap(),
             component.objects(&input()).unwrap()
         );
-    }
-}
-
-#[test]
-fn a_secret_made_anew_rolls_exactly_the_pods_that_read_it_at_their_start() {
-    let owners = [
-        (trust::REDIS_AUTH, ComponentId::Redis),
-        (trust::GATEWAY_TLS, ComponentId::Gateway),
-        (trust::COLLECTOR_TLS, ComponentId::Collectors),
-        (trust::GRAFANA_ADMIN, ComponentId::Grafana),
-    ];
-    for (secret, owner) in owners {
-        let mut anew = input();
-        anew.secret_versions
-            .insert(secret.to_owned(), "4711".to_owned());
-        for component in catalog() {
-            let same = component.objects(&input()).unwrap() == component.objects(&anew).unwrap();
-            assert_eq!(
-                same,
-                component.id() != owner,
-                "{secret}: {}",
-                component.id()
-            );
-        }
     }
 }

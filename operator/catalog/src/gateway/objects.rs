@@ -21,12 +21,7 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
     let mut objects = vec![
         builder.service_account(NAME, false)?,
         builder.config_map(CONFIG_MAP, &[("relay.yaml", &configuration)])?,
-        deployment(
-            &builder,
-            input,
-            replicas,
-            &digest(&[&configuration, input.secret_version(trust::GATEWAY_TLS)]),
-        )?,
+        deployment(&builder, input, replicas, &digest(&[&configuration]))?,
         builder.service(
             NAME,
             &[("otlp", OTLP, "otlp"), ("metrics", EXPORTER, "metrics")],

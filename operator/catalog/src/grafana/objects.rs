@@ -34,8 +34,7 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
         ("dashboards.yaml", providers.as_str()),
     ];
     objects.push(BUILDER.config_map(PROVISIONING, &files)?);
-    let admin = input.secret_version(trust::GRAFANA_ADMIN);
-    let mut texts = vec![datasources.as_str(), providers.as_str(), admin];
+    let mut texts = vec![datasources.as_str(), providers.as_str()];
     texts.extend(shown().map(|dashboard| dashboard.json));
     objects.push(deployment(input, &digest(&texts))?);
     objects.push(BUILDER.service(NAME, &[("http", 3000, "http")])?);

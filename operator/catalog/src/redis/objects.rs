@@ -22,11 +22,7 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
         builder.config_map("gloo-mesh-redis-config", &[("redis.conf", &configuration)])?,
     ];
     objects.extend(claim(&builder, input)?);
-    objects.push(deployment(
-        &builder,
-        input,
-        &digest(&[&configuration, input.secret_version(trust::REDIS_AUTH)]),
-    )?);
+    objects.push(deployment(&builder, input, &digest(&[&configuration]))?);
     objects.push(builder.service(NAME, &[("redis", PORT, "redis")])?);
     objects.push(policy(&builder, input)?);
     Ok(objects)
