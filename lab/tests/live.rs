@@ -160,6 +160,18 @@ fn answers(cluster: &Cluster, node: &str, door: u16) -> bool {
     cluster.kubectl().args(words).output().unwrap().stdout == b"ok"
 }
 
+/// A kubelet listens a moment after it was started, and catches up a moment after it was frozen.
+fn comes_to_answer(cluster: &Cluster, node: &str, door: u16) -> bool {
+    let patience = Instant::now() + Duration::from_secs(30);
+    loop {
+        let answer = answers(cluster, node, door);
+        if answer || Instant::now() > patience {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+}
+
 fn kill_hard(pid: u32) {
     kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL).unwrap();
 }
@@ -252,13 +264,13 @@ fn a_node_is_added_restarted_frozen_and_removed() {
     let door = cluster
         .open_door(&Spot::Outside, SocketAddrV4::new(address, 10250), None)
         .unwrap();
-    assert!(answers(cluster, &name, door));
+    assert!(comes_to_answer(cluster, &name, door));
     node.pause(true).unwrap();
     assert!(!answers(cluster, &name, door), "a frozen node says nothing");
     let refused = node.exec(["hostname"]).unwrap_err().to_string();
     assert!(refused.contains("resume"), "{refused}");
     node.pause(false).unwrap();
-    assert!(answers(cluster, &name, door));
+    assert!(comes_to_answer(cluster, &name, door));
     cluster.remove_node(&name, true).unwrap();
     assert!(cluster.node(&name).is_err());
     let objects = cluster

@@ -97,6 +97,8 @@ pub(super) fn own(rights: &mut Rights) {
     rights.allow(None, group, "gloonetworks/status", None, &["patch"]);
     rights.allow(None, "", "nodes", None, &WATCH);
     rights.allow(None, "cilium.io", "ciliumnodes", None, &WATCH);
+    // The API server lets only those write an admission policy who may get its parameters, here the CiliumNodes.
+    rights.allow(None, "cilium.io", "ciliumnodes", None, &["get"]);
     rights.allow(None, "networking.k8s.io", "servicecidrs", None, &["list"]);
     rights.allow(None, "storage.k8s.io", "storageclasses", None, &["list"]);
 }

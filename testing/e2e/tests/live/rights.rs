@@ -18,7 +18,13 @@ const CILIUM_OPERATOR: &str = "kube-system/cilium-operator";
 const ACCOUNTS: [&str; 3] = [OPERATOR, AGENT, CILIUM_OPERATOR];
 
 /// Rights that a healthy cluster does not use before this test runs: (account, verb, resource or any, why they are held).
-const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 13] = [
+const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 14] = [
+    (
+        OPERATOR,
+        "get",
+        Some("ciliumnodes"),
+        "the API server asks for it when the policy whose parameters they are is written",
+    ),
     (
         OPERATOR,
         "delete",
