@@ -118,20 +118,18 @@ async fn a_change_of_the_role_or_the_name_of_the_cluster_is_refused() -> Result<
 #[tokio::test]
 async fn a_range_of_the_pool_that_pods_live_in_cannot_be_taken_away() -> Result<()> {
     let scene = Scene::open().await?;
-    let pool = json!({"cilium": {"ipam": {"clusterPoolIPv4CIDRs": ["10.50.0.0/16"]}}});
-    let error = platform::change(&scene, pool)
-        .await
-        .unwrap_err()
-        .to_string();
-    assert_says(
-        &error,
+    let ipam = platform::get(&scene).await?.spec.cilium.ipam;
+    let pool = |ranges: &[String]| json!({"cilium": {"ipam": {"clusterPoolIPv4CIDRs": ranges}}});
+    refused(
+        pool(&["10.50.0.0/16".to_owned()]),
+        pool(&ipam.cluster_pool_ipv4_cidrs),
         &[
             "clusterPoolIPv4CIDRs",
-            "cannot be removed",
-            "add another one",
+            "worker-1 holds",
+            "put the range it came from back",
         ],
-    );
-    Ok(())
+    )
+    .await
 }
 
 #[tokio::test]
