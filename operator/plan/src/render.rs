@@ -119,6 +119,7 @@ pub fn desired(
     observed: impl Fn(ComponentId) -> Observed,
 ) -> Desired {
     let made: Vec<ObjectKey> = secrets.iter().map(NeededSecret::key).collect();
+    let uid = |key: &ObjectKey| bound::made_as(key, secrets, &uid);
     let components = catalog().into_iter().filter_map(|component| {
         let id = component.id();
         let part = rendered.parts.get(&id)?;

@@ -2,11 +2,14 @@
 //!
 //! Programs read passwords and keys when they start. When somebody deletes a Secret that the operator made, a new one with
 //! new values takes its place, and pods that still hold the old values have to start anew. The UID of the Secret in the pod
-//! template does that. A certificate that is renewed keeps its Secret's UID: programs reload those by themselves.
+//! template does that. A certificate that is renewed keeps its Secret's UID: programs reload those by themselves. The
+//! authority they trust they read once, so a certificate counts with its authority.
 
 use serde_json::{Value, json};
 
-use crate::{DesiredObject, ObjectKey};
+use gloonet_catalog::{OPERATOR_NAMESPACE, SecretKind};
+
+use crate::{DesiredObject, NeededSecret, ObjectKey};
 
 const ANNOTATION: &str = "secret.gloonetwork.io/";
 
@@ -35,6 +38,21 @@ pub(super) fn to_secrets(
     DesiredObject::new(body).unwrap_or_else(|| object.clone())
 }
 
+/// What tells one making of a Secret from the next: its UID, and for a certificate that of its authority's Secret as well.
+pub(super) fn made_as(
+    key: &ObjectKey,
+    secrets: &[NeededSecret],
+    uid: &impl Fn(&ObjectKey) -> Option<String>,
+) -> Option<String> {
+    let own = uid(key)?;
+    let needed = secrets.iter().find(|secret| secret.key() == *key)?;
+    let SecretKind::Leaf { ca, .. } = &needed.spec.kind else {
+        return Some(own);
+    };
+    let authority = uid(&ObjectKey::secret(OPERATOR_NAMESPACE, ca))?;
+    Some(format!("{own}.{authority}"))
+}
+
 /// Names of Secrets in volumes, projections and environment.
 fn referenced<'a>(value: &'a Value, names: &mut Vec<&'a str>) {
     match value {
@@ -56,7 +74,10 @@ fn referenced<'a>(value: &'a Value, names: &mut Vec<&'a str>) {
 
 #[cfg(test)]
 mod tests {
+    use gloonet_catalog::SecretSpec;
+
     use super::*;
+    use crate::SecretCondition;
 
     fn deployment() -> DesiredObject {
         let body = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "redis", "namespace": "gloo-mesh"},
@@ -87,5 +108,38 @@ mod tests {
         let anew = to_secrets(&deployment(), &made, &|_| Some("2".to_owned()));
         assert_eq!(first.fingerprint, again.fingerprint);
         assert_ne!(first.fingerprint, anew.fingerprint);
+    }
+
+    #[test]
+    fn an_authority_made_anew_counts_for_every_certificate_it_signed_and_for_nothing_else() {
+        let needed = |name: &str, kind| NeededSecret {
+            spec: SecretSpec {
+                namespace: "gloo-mesh".to_owned(),
+                name: name.to_owned(),
+                kind,
+            },
+            condition: SecretCondition::Complete,
+        };
+        let leaf = SecretKind::Leaf {
+            ca: "ca".to_owned(),
+            common_name: "gateway".to_owned(),
+            dns_names: Vec::new(),
+            usages: Vec::new(),
+            days: 90,
+        };
+        let password = SecretKind::Password {
+            username: "admin".to_owned(),
+            length: 32,
+        };
+        let secrets = [needed("gateway-tls", leaf), needed("admin", password)];
+        let made = |name: &str, authority: &str| {
+            let uid = |key: &ObjectKey| {
+                let of_authority = key.namespace.as_deref() == Some(OPERATOR_NAMESPACE);
+                Some(if of_authority { authority } else { "own" }.to_owned())
+            };
+            made_as(&ObjectKey::secret("gloo-mesh", name), &secrets, &uid)
+        };
+        assert_ne!(made("gateway-tls", "1"), made("gateway-tls", "2"));
+        assert_eq!(made("admin", "1"), made("admin", "2"));
     }
 }
