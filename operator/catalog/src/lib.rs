@@ -25,6 +25,7 @@ mod observed;
 mod probe;
 mod quantity;
 mod secret;
+mod storage;
 mod template;
 mod validate;
 

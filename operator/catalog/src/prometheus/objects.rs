@@ -7,6 +7,7 @@ use crate::object::{
     Builder, allow, container_security, digest, http_probe, image, nodes, pod_security, pods,
     pull_secrets, requirements,
 };
+use crate::storage;
 use crate::{ComponentId, ImageName, Input, RenderError};
 
 const NAME: &str = WORKLOAD.name;
@@ -27,7 +28,11 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
             ("alerts.yaml", config::ALERTS),
         ],
     )?);
-    objects.extend(claim(&builder, input)?);
+    objects.extend(storage::claim(
+        &builder,
+        CLAIM,
+        &input.spec.prometheus.managed.storage,
+    )?);
     objects.push(deployment(
         &builder,
         input,
@@ -55,24 +60,6 @@ fn discovery(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
         .collect()
 }
 
-fn claim(builder: &Builder, input: &Input) -> Result<Option<DynamicObject>, RenderError> {
-    let storage = &input.spec.prometheus.managed.storage;
-    if !storage.state.is_enabled() {
-        return Ok(None);
-    }
-    let mut spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": storage.size}}});
-    if let Some(class) = &storage.storage_class {
-        spec["storageClassName"] = json!(class);
-    }
-    builder
-        .namespaced(
-            ("v1", "PersistentVolumeClaim"),
-            CLAIM,
-            json!({"spec": spec}),
-        )
-        .map(Some)
-}
-
 fn deployment(
     builder: &Builder,
     input: &Input,
@@ -92,12 +79,7 @@ fn deployment(
 }
 
 fn pod(input: &Input) -> Value {
-    let storage = &input.spec.prometheus.managed.storage;
-    let data = if storage.state.is_enabled() {
-        json!({"name": "data", "persistentVolumeClaim": {"claimName": CLAIM}})
-    } else {
-        json!({"name": "data", "emptyDir": {"sizeLimit": storage.size}})
-    };
+    let data = storage::volume(&input.spec.prometheus.managed.storage, CLAIM);
     let mut container = container(input);
     image(&mut container, &input.images, ImageName::Prometheus);
     let mut pod = json!({

@@ -7,7 +7,7 @@ use crate::object::{
     Builder, allow, container_security, digest, image, nodes, pod_security, pods, pull_secrets,
     requirements,
 };
-use crate::{ComponentId, ImageName, Input, RenderError, quantity, template, trust};
+use crate::{ComponentId, ImageName, Input, RenderError, quantity, storage, template, trust};
 
 const NAME: &str = WORKLOAD.name;
 const CLAIM: &str = "gloo-mesh-redis-data";
@@ -21,7 +21,11 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
         builder.service_account(NAME, false)?,
         builder.config_map("gloo-mesh-redis-config", &[("redis.conf", &configuration)])?,
     ];
-    objects.extend(claim(&builder, input)?);
+    objects.extend(storage::claim(
+        &builder,
+        CLAIM,
+        &input.spec.redis.managed.persistence,
+    )?);
     objects.push(deployment(&builder, input, &digest(&[&configuration]))?);
     objects.push(builder.service(NAME, &[("redis", PORT, "redis")])?);
     objects.push(policy(&builder, input)?);
@@ -35,24 +39,6 @@ pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
         include_str!("redis.conf.hbs"),
         &json!({"maxMemory": max_memory}),
     )
-}
-
-fn claim(builder: &Builder, input: &Input) -> Result<Option<DynamicObject>, RenderError> {
-    let storage = &input.spec.redis.managed.persistence;
-    if !storage.state.is_enabled() {
-        return Ok(None);
-    }
-    let mut spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": storage.size}}});
-    if let Some(class) = &storage.storage_class {
-        spec["storageClassName"] = json!(class);
-    }
-    builder
-        .namespaced(
-            ("v1", "PersistentVolumeClaim"),
-            CLAIM,
-            json!({"spec": spec}),
-        )
-        .map(Some)
 }
 
 fn deployment(
@@ -74,13 +60,7 @@ fn deployment(
 }
 
 fn pod(input: &Input) -> Value {
-    let storage = &input.spec.redis.managed.persistence;
-    let data = if storage.state.is_enabled() {
-        json!({"name": "data", "persistentVolumeClaim": {"claimName": CLAIM}})
-    } else {
-        // Survives the container, not the pod.
-        json!({"name": "data", "emptyDir": {"sizeLimit": storage.size}})
-    };
+    let data = storage::volume(&input.spec.redis.managed.persistence, CLAIM);
     let mut container = json!({
         "name": "redis",
         "command": ["redis-server"],
