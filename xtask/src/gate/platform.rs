@@ -77,6 +77,36 @@ fn lab_itself(tally: &mut Tally) -> Result<()> {
 }
 
 fn tests(lab: &Lab, tally: &mut Tally) -> Result<()> {
+    let rendered = rendered_objects(lab, tally);
+    rendered.and(end_to_end(lab, tally))
+}
+
+/// The catalog's tests that ask a real API server and a real Prometheus.
+fn rendered_objects(lab: &Lab, tally: &mut Tally) -> Result<()> {
+    let mut command = cargo(&[
+        "test",
+        "--package",
+        "gloonet-catalog",
+        "--no-fail-fast",
+        "--test",
+        "dry_run",
+        "--test",
+        "live_metrics",
+        "--",
+        "--ignored",
+        "--test-threads=1",
+    ])?;
+    command.env("KUBECONFIG", lab.kubeconfig());
+    tally::counted(
+        "lab-catalog",
+        "rendered objects against the API server",
+        60,
+        &mut command,
+        tally,
+    )
+}
+
+fn end_to_end(lab: &Lab, tally: &mut Tally) -> Result<()> {
     let mut command = cargo(&[
         "test",
         "--package",
