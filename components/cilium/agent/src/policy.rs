@@ -11,18 +11,22 @@ mod seen;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use cilium_policy::{
     Changes, Cookie, Direction, Options, PolicyRef, Refused, Repository, Subject, SubjectId,
 };
 use datapath::{Datapath, PolicyEntry, PolicyKey};
-use ipnet::Ipv4Net;
 
 use self::blocks::Blocks;
 use self::feed::Feed;
 use crate::endpoint::Endpoint;
 use crate::kubernetes::Watched;
 use crate::store::Store;
+
+/// A pod that is being started holds its policy's number before anybody can see that it does; and a pod that is replaced
+/// comes back with the same one.
+const IDLE: Duration = Duration::from_mins(1);
 
 /// Which directions of a pod are isolated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +64,8 @@ struct State {
     programs: BTreeMap<u32, Program>,
     refused: BTreeMap<SubjectId, Refused>,
     last: u32,
+    /// Policies without a pod, and since when.
+    idle: BTreeMap<u32, Instant>,
     fed: bool,
 }
 
@@ -108,6 +114,7 @@ impl Policies {
                 programs: BTreeMap::new(),
                 refused: BTreeMap::new(),
                 last,
+                idle: BTreeMap::new(),
                 fed: false,
             }),
             datapath,
@@ -156,14 +163,20 @@ impl Policies {
         }
     }
 
-    /// Forgets policies that no pod uses any more, those of an earlier process among them.
-    pub fn release(&self, in_use: &BTreeSet<u32>) -> Result<(), datapath::Error> {
+    /// Forgets policies that no pod has used for [`IDLE`], those of an earlier process among them.
+    pub fn release(&self, in_use: &BTreeSet<u32>, now: Instant) -> Result<(), datapath::Error> {
         let mut state = self.lock();
-        for number in self.datapath.policies()? {
-            if !in_use.contains(&number) {
-                state.forget(number);
-                self.datapath.remove_policy(number)?;
+        let known = self.datapath.policies()?;
+        state
+            .idle
+            .retain(|number, _| known.contains(number) && !in_use.contains(number));
+        for number in known.into_iter().filter(|known| !in_use.contains(known)) {
+            let since = *state.idle.entry(number).or_insert(now);
+            if now.duration_since(since) < IDLE {
+                continue;
             }
+            state.forget(number);
+            self.datapath.remove_policy(number)?;
         }
         Ok(())
     }
@@ -194,13 +207,12 @@ impl Policies {
         self.lock().repository.revision()
     }
 
-    /// Maps that would not fit, each as a sentence with the policy to blame.
-    pub fn too_large(&self) -> Vec<(PolicyRefusal, Refused)> {
+    /// Maps that would not fit, by the number of the policy whose old state stays.
+    pub fn too_large(&self) -> BTreeMap<u32, Refused> {
         let state = self.lock();
-        state
-            .refused
-            .iter()
-            .map(|(subject, refused)| (PolicyRefusal { number: subject.0 }, refused.clone()))
+        let refused = state.refused.iter();
+        refused
+            .map(|(subject, refused)| (subject.0, refused.clone()))
             .collect()
     }
 
@@ -308,12 +320,6 @@ impl Policies {
     }
 }
 
-/// The datapath's number of a policy that was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PolicyRefusal {
-    pub number: u32,
-}
-
 impl State {
     fn begin(&mut self, subject: &Subject) -> u32 {
         self.last += 1;
@@ -329,6 +335,7 @@ impl State {
         self.numbers.retain(|_, known| *known != number);
         self.programs.remove(&number);
         self.refused.remove(&SubjectId(number));
+        self.idle.remove(&number);
         self.repository.remove_subject(SubjectId(number));
     }
 }

@@ -143,7 +143,7 @@ pub struct EndpointNetworking {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EndpointPolicy {
-    /// `disabled`: no policy is enforced by this release.
+    /// `none`, `ingress`, `egress` or `both`.
     pub enforcement: String,
 }
 
