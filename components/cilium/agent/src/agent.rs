@@ -55,6 +55,8 @@ pub struct Agent {
     pub kubernetes: Kubernetes,
     pub datapath: Arc<dyn Datapath>,
     pub tally: Tally,
+    /// [`Self::identities`] and the version of the watch they were made of.
+    identities: Mutex<Option<(u64, Arc<Identities>)>>,
     /// What does not work now, by part; an entry is a sentence.
     problems: Mutex<std::collections::BTreeMap<&'static str, String>>,
 }
@@ -84,6 +86,7 @@ impl Agent {
             kubernetes,
             datapath,
             tally: Tally::default(),
+            identities: Mutex::default(),
             problems: Mutex::default(),
         }
     }
@@ -108,9 +111,22 @@ impl Agent {
         endpoint.to_model(enforcement.unwrap_or_default())
     }
 
-    pub fn identities(&self) -> Identities {
-        let objects = self.watched.identities.list();
-        Identities::new(objects.iter().map(AsRef::as_ref))
+    /// The label sets that have a number now. Made anew only when an identity changed.
+    pub fn identities(&self) -> Arc<Identities> {
+        let version = self.watched.identities.version();
+        let mut known = self
+            .identities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some((of, identities)) if *of == version => identities.clone(),
+            _ => {
+                let objects = self.watched.identities.list();
+                let identities = Arc::new(Identities::new(objects.iter().map(AsRef::as_ref)));
+                *known = Some((version, identities.clone()));
+                identities
+            }
+        }
     }
 
     /// Sets or clears what is wrong with a part; logs when it changes.

@@ -43,6 +43,7 @@ pub struct Seen {
 pub struct Cache<K> {
     known: Mutex<Known<K>>,
     synced: AtomicBool,
+    version: AtomicU64,
     pub seen: Seen,
     bells: Bells,
 }
@@ -61,6 +62,7 @@ where
                 trouble: None,
             }),
             synced: AtomicBool::new(false),
+            version: AtomicU64::new(0),
             seen: Seen::default(),
             bells,
         })
@@ -88,6 +90,11 @@ where
         self.lock().objects.get(&key).cloned()
     }
 
+    /// Grows with every change, for readers that keep what they made of the objects.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
     /// Whether a whole listing has been seen. Before that nothing may be deleted because it is not here.
     pub fn synced(&self) -> bool {
         self.synced.load(Ordering::Acquire)
@@ -98,7 +105,7 @@ where
         self.lock().trouble.clone()
     }
 
-    fn take(&self, event: Result<Event<DeserializeGuard<K>>, watcher::Error>) {
+    pub(crate) fn take(&self, event: Result<Event<DeserializeGuard<K>>, watcher::Error>) {
         let mut known = self.lock();
         match event {
             Err(error) => {
@@ -137,6 +144,7 @@ where
             }
         }
         drop(known);
+        self.version.fetch_add(1, Ordering::Release);
         self.bells.ring();
     }
 
