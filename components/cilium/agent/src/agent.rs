@@ -10,7 +10,8 @@ use ipnet::Ipv4Net;
 use crate::endpoint::{Endpoint, PodRef};
 use crate::endpoints::Endpoints;
 use crate::identity::{Identities, Resolved, resolve};
-use crate::kubernetes::{Kubernetes, Watched};
+use crate::kubernetes::{Kubernetes, OwnPod, Watched};
+use crate::metrics::timings::Timings;
 use crate::policy::Policies;
 
 /// The node as it runs now.
@@ -49,12 +50,15 @@ pub struct FlowTally {
 
 pub struct Agent {
     pub own: Own,
+    /// The pod the agent runs in; none outside a pod.
+    own_pod: Option<OwnPod>,
     pub endpoints: Endpoints,
     pub policies: Policies,
     pub watched: Arc<Watched>,
     pub kubernetes: Kubernetes,
     pub datapath: Arc<dyn Datapath>,
     pub tally: Tally,
+    pub timings: Timings,
     /// [`Self::identities`] and the version of the watch they were made of.
     identities: Mutex<Option<(u64, Arc<Identities>)>>,
     /// What does not work now, by part; an entry is a sentence.
@@ -72,6 +76,7 @@ impl std::fmt::Debug for Agent {
 impl Agent {
     pub fn new(
         own: Own,
+        own_pod: Option<OwnPod>,
         endpoints: Endpoints,
         policies: Policies,
         watched: Arc<Watched>,
@@ -80,12 +85,14 @@ impl Agent {
     ) -> Self {
         Self {
             own,
+            own_pod,
             endpoints,
             policies,
             watched,
             kubernetes,
             datapath,
             tally: Tally::default(),
+            timings: Timings::default(),
             identities: Mutex::default(),
             problems: Mutex::default(),
         }
@@ -143,6 +150,22 @@ impl Agent {
             tracing::info!(part, "Works again");
             problems.remove(part);
         }
+    }
+
+    /// Warns of something in an event about the agent's pod; whether it is told.
+    pub async fn announce(&self, reason: &str, sentence: &str) -> bool {
+        let Some(pod) = &self.own_pod else {
+            return true;
+        };
+        let note = format!("Node {}: {sentence}", self.own.name);
+        let written = self.kubernetes.warn_about_pod(pod, reason, &note).await;
+        if let Err(error) = &written {
+            tracing::warn!(
+                error = cilium_cni::error::chain(error),
+                "Event could not be written"
+            );
+        }
+        written.is_ok()
     }
 
     pub fn problems(&self) -> Vec<(&'static str, String)> {

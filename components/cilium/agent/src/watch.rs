@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use futures::StreamExt as _;
 use kube::api::Api;
@@ -44,6 +45,8 @@ pub struct Cache<K> {
     known: Mutex<Known<K>>,
     synced: AtomicBool,
     version: AtomicU64,
+    /// When the oldest change came that [`Self::taken`] was not asked about yet.
+    waiting_since: Mutex<Option<Instant>>,
     pub seen: Seen,
     bells: Bells,
 }
@@ -63,6 +66,7 @@ where
             }),
             synced: AtomicBool::new(false),
             version: AtomicU64::new(0),
+            waiting_since: Mutex::new(None),
             seen: Seen::default(),
             bells,
         })
@@ -88,6 +92,14 @@ where
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
         let key = (namespace.to_owned(), name.to_owned());
         self.lock().objects.get(&key).cloned()
+    }
+
+    /// Since when changes have waited to be looked at; from now on they have been.
+    pub fn taken(&self) -> Option<Instant> {
+        self.waiting_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// Grows with every change, for readers that keep what they made of the objects.
@@ -145,6 +157,10 @@ where
         }
         drop(known);
         self.version.fetch_add(1, Ordering::Release);
+        self.waiting_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_with(Instant::now);
         self.bells.ring();
     }
 
