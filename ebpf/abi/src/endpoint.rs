@@ -10,6 +10,8 @@ pub struct Endpoint {
     pub ifindex: u32,
     /// Security identity.
     pub identity: u32,
+    /// Number of the policy that judges it; 0: none does, and everything is dropped.
+    pub policy: u32,
     /// Endpoint number.
     pub id: u16,
     /// Pod side's Ethernet address.
@@ -29,13 +31,15 @@ pub struct Source {
     pub address: Address,
     /// Security identity.
     pub identity: u32,
+    /// Number of the policy that judges it; 0: none does, and everything is dropped.
+    pub policy: u32,
     /// Endpoint number.
     pub id: u16,
     /// The only Ethernet source.
     pub mac: [u8; 6],
 }
 
-plain!(Endpoint = 24, Source = 28);
+plain!(Endpoint = 28, Source = 32);
 
 /// Entries of both maps.
 pub const MAX_ENDPOINTS: usize = 4096;

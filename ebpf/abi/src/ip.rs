@@ -33,3 +33,9 @@ pub const MAX_NODES: usize = 16 * 1024;
 
 /// Cilium's reserved identity of the host.
 pub const IDENTITY_HOST: u32 = 1;
+/// Its reserved identity of everything outside the cluster.
+pub const IDENTITY_WORLD: u32 = 2;
+/// Its reserved identity of the other nodes.
+pub const IDENTITY_REMOTE_NODE: u32 = 6;
+/// Its reserved identity of nodes with an API server.
+pub const IDENTITY_API_SERVER: u32 = 7;

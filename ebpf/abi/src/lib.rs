@@ -11,15 +11,18 @@
 
 pub mod address;
 pub mod endpoint;
+pub mod event;
+pub mod flow;
 pub mod ip;
 pub mod metric;
 pub mod nat;
+pub mod policy;
 pub mod reason;
 pub mod service;
 
 /// Version of every layout in this crate. It is part of the pin path, so maps of another version are never taken for ours.
 /// Raise it with any change of a key, a value or a map's kind.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Flag of a hash map that takes memory only for what is in it (`BPF_F_NO_PREALLOC`).
 pub const NO_PREALLOC: usize = 1;

@@ -39,7 +39,7 @@ pub struct Target {
     pub pad: [u8; 2],
 }
 
-/// Key of `cilium_frags`: a datagram in pieces, on its way back through the masquerading node.
+/// Key of `cilium_frags`: a datagram in pieces.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Datagram {
@@ -55,7 +55,21 @@ pub struct Datagram {
     pub pad: u8,
 }
 
-plain!(Tuple = 40, Target = 20, Datagram = 36);
+/// Value of `cilium_frags`: what only the first piece says.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// Source port; the identifier of an ICMP echo request.
+    pub source_port: u16,
+    /// Destination port; the identifier of an ICMP echo reply.
+    pub destination_port: u16,
+    /// ICMP type.
+    pub icmp_type: u8,
+    /// Zero.
+    pub pad: [u8; 3],
+}
+
+plain!(Tuple = 40, Target = 20, Datagram = 36, Ports = 8);
 
 /// Entries of `cilium_snat` (two per masqueraded flow) and of `cilium_ct_service`.
 pub const MAX_FLOWS: usize = 64 * 1024;

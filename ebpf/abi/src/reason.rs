@@ -24,10 +24,14 @@ reasons! {
     INVALID_SOURCE_MAC = 130, "Invalid source mac";
     /// The address is not one this sender may use.
     INVALID_SOURCE_IP = 132, "Invalid source ip";
+    /// No rule of the policy allows it.
+    POLICY_DENIED = 133, "Policy denied";
     /// A header contradicts itself or the packet's length.
     INVALID_PACKET = 134, "Invalid packet";
     /// The transport header is cut off.
     TRUNCATED_L4 = 135, "CT: Truncated or invalid header";
+    /// Too long for the tunnel, and not to be cut.
+    FRAGMENTATION_NEEDED = 136, "Fragmentation needed";
     /// Neither IPv4 nor ARP.
     UNSUPPORTED_L3 = 139, "Unsupported L3 protocol";
     /// A helper could not change the packet.
@@ -54,8 +58,14 @@ reasons! {
     ENCAPSULATION_PROHIBITED = 170, "Encapsulation traffic is prohibited";
     /// A tunnel packet from an address that is no node.
     UNKNOWN_SENDER = 172, "Unknown sender";
+    /// A later fragment whose first one was not seen.
+    FRAGMENT_NOT_FOUND = 175, "First logical datagram fragment not found";
+    /// A rule of the policy forbids it.
+    POLICY_DENY = 181, "Policy denied by denylist";
     /// A tagged frame; pods have no VLANs.
     VLAN = 182, "VLAN traffic disallowed by VLAN filter";
     /// The packet has made its last hop.
     TTL_EXCEEDED = 196, "TTL exceeded";
+    /// The pod has no policy to be judged by.
+    NO_POLICY = 203, "Endpoint policy program not available";
 }

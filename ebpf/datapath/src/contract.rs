@@ -1,8 +1,12 @@
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use crate::{Counter, Endpoint, Error, Frontend, IpEntry, MapPressure, Node, Service};
+use crate::{
+    Collected, Counter, Endpoint, Error, EventSource, Flow, Frontend, IpEntry, MapPressure, Node,
+    PolicyEntry, PolicyKey, Service,
+};
 
 /// The datapath of one node, as its callers see it.
 ///
@@ -38,6 +42,49 @@ pub trait Datapath: Send + Sync + 'static {
     fn remove_service(&self, frontend: Frontend) -> Result<(), Error>;
     /// All services known now.
     fn services(&self) -> Result<Vec<Service>, Error>;
+
+    /// Makes a policy, or replaces it as a whole: a packet is judged by either the old one or the new one. More entries than
+    /// [`crate::MAX_POLICY_ENTRIES`] are refused with [`Error::PolicyFull`]; after any error the old state stays.
+    ///
+    /// Connections that are allowed stay so until [`Datapath::new_epoch`]; that holds for every change of a policy, a block, an
+    /// address's or an endpoint's identity.
+    fn set_policy(&self, id: u32, entries: &BTreeMap<PolicyKey, PolicyEntry>) -> Result<(), Error>;
+    /// Changes a policy entry by entry, what is added first. An unknown policy is [`Error::NoPolicy`]; after any error the old
+    /// state stays.
+    fn update_policy(
+        &self,
+        id: u32,
+        upserts: &[(PolicyKey, PolicyEntry)],
+        removes: &[PolicyKey],
+    ) -> Result<(), Error>;
+    /// Forgets a policy; pods that are still judged by it are cut off.
+    fn remove_policy(&self, id: u32) -> Result<(), Error>;
+    /// Numbers of the policies known now, those of an earlier process included.
+    fn policies(&self) -> Result<Vec<u32>, Error>;
+    /// The entries of a policy.
+    fn policy(&self, id: u32) -> Result<Option<BTreeMap<PolicyKey, PolicyEntry>>, Error>;
+    /// Has every known connection judged anew at its next packet. To be called after a change that may take something away;
+    /// what the change allows, it allows at once.
+    fn new_epoch(&self) -> Result<(), Error>;
+
+    /// Gives the addresses of a range a number (1 to 2^24 - 1) that policies can name; the longest prefix wins.
+    fn upsert_block(&self, prefix: Ipv4Net, number: u32) -> Result<(), Error>;
+    /// Forgets a block.
+    fn remove_block(&self, prefix: Ipv4Net) -> Result<(), Error>;
+    /// All blocks known now.
+    fn blocks(&self) -> Result<Vec<(Ipv4Net, u32)>, Error>;
+
+    /// All connections known now, those included that have ended and were not collected yet. Takes about a microsecond each.
+    fn flows(&self) -> Result<Vec<Flow>, Error>;
+    /// Removes connections that have ended, and masquerading entries of connections that are gone.
+    fn collect_flows(&self) -> Result<Collected, Error>;
+    /// Forgets all connections; the next packet of each is judged as a new one's. Answers how many there were.
+    fn flush_flows(&self) -> Result<u64, Error>;
+
+    /// Starts events. A second reader is refused with [`Error::EventsTaken`] until the first is dropped.
+    fn events(&self) -> Result<Box<dyn EventSource>, Error>;
+    /// Events that were not read in time, since the programs were first loaded.
+    fn lost_events(&self) -> Result<u64, Error>;
 
     /// Packets and bytes so far, over all processors; only what is not zero.
     fn counters(&self) -> Result<Vec<Counter>, Error>;

@@ -88,6 +88,51 @@ pub enum Error {
     /// The configuration cannot work on this machine.
     #[error("{0}")]
     Config(String),
+    /// A policy has more entries than fit.
+    #[error(
+        "policy {id} would have {entries} entries; {max} fit, so it stays as it was: fewer or wider port ranges and peers make it smaller"
+    )]
+    PolicyFull {
+        /// Number of the policy.
+        id: u32,
+        /// Entries it would have.
+        entries: usize,
+        /// Entries that fit.
+        max: usize,
+    },
+    /// A policy key contradicts itself.
+    #[error(
+        "policy {id} has a key the kernel cannot look up: {key:?}; a port needs a protocol, and bits that do not count are 0"
+    )]
+    PolicyKey {
+        /// Number of the policy.
+        id: u32,
+        /// The key.
+        key: crate::PolicyKey,
+    },
+    /// A policy is changed that does not exist.
+    #[error("policy {id} does not exist; set it first")]
+    NoPolicy {
+        /// Number of the policy.
+        id: u32,
+    },
+    /// 0 stands for "no policy".
+    #[error("a policy cannot have the number 0, which says that an endpoint has none")]
+    PolicyZero,
+    /// A block's number does not fit into an identity.
+    #[error("block {prefix} has the number {number}; 1 to {max} are possible", max = datapath_abi::policy::MAX_BLOCK)]
+    BlockNumber {
+        /// The range.
+        prefix: Ipv4Net,
+        /// Its number.
+        number: u32,
+    },
+    /// The events are being read already.
+    #[error("the events have a reader already; drop it first")]
+    EventsTaken,
+    /// Waiting for events failed.
+    #[error("cannot wait for events")]
+    Events(#[source] io::Error),
     /// A node claims a range that belongs to another one.
     #[error("node {claimant} claims {range}, which belongs to node {owner}; the claim is ignored")]
     RangeTaken {

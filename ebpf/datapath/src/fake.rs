@@ -1,15 +1,25 @@
+mod events;
+mod policies;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use datapath_abi::policy::MAX_BLOCK;
 use ipnet::Ipv4Net;
 
-use crate::{Counter, Datapath, Endpoint, Error, Frontend, IpEntry, MapPressure, Node, Service};
+use self::events::Events;
+use self::policies::Policies;
+use crate::{
+    Collected, Counter, Datapath, Endpoint, Error, Event, EventSource, Flow, Frontend, IpEntry,
+    MapPressure, Node, PolicyEntry, PolicyKey, Service,
+};
 
 /// A datapath in memory, for tests of its callers: keeps the promises of [`Datapath`] and moves no packet.
 #[derive(Debug)]
 pub struct Fake {
     state: Mutex<State>,
+    events: Arc<Events>,
     pod_mtu: u32,
 }
 
@@ -20,6 +30,11 @@ struct State {
     nodes: BTreeMap<Ipv4Addr, Node>,
     services: BTreeMap<Frontend, Service>,
     counters: Vec<Counter>,
+    policies: Policies,
+    epoch: u32,
+    blocks: BTreeMap<Ipv4Net, u32>,
+    flows: Vec<Flow>,
+    lost_events: u64,
 }
 
 impl Fake {
@@ -27,6 +42,7 @@ impl Fake {
     pub fn new() -> Self {
         Self {
             state: Mutex::default(),
+            events: Arc::default(),
             pod_mtu: 1450,
         }
     }
@@ -34,6 +50,26 @@ impl Fake {
     /// What [`Datapath::counters`] shall answer from now on.
     pub fn set_counters(&self, counters: Vec<Counter>) {
         self.state().counters = counters;
+    }
+
+    /// Adds a connection.
+    pub fn push_flow(&self, flow: Flow) {
+        self.state().flows.push(flow);
+    }
+
+    /// Tells the reader of events, if there is one, as the programs would.
+    pub fn push_event(&self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// What [`Datapath::lost_events`] shall answer from now on.
+    pub fn set_lost_events(&self, lost: u64) {
+        self.state().lost_events = lost;
+    }
+
+    /// How often [`Datapath::new_epoch`] was called.
+    pub fn epoch(&self) -> u32 {
+        self.state().epoch
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -125,6 +161,92 @@ impl Datapath for Fake {
         Ok(self.state().services.values().cloned().collect())
     }
 
+    fn set_policy(&self, id: u32, entries: &BTreeMap<PolicyKey, PolicyEntry>) -> Result<(), Error> {
+        self.state().policies.set(id, entries.clone())
+    }
+
+    fn update_policy(
+        &self,
+        id: u32,
+        upserts: &[(PolicyKey, PolicyEntry)],
+        removes: &[PolicyKey],
+    ) -> Result<(), Error> {
+        self.state().policies.update(id, upserts, removes)
+    }
+
+    fn remove_policy(&self, id: u32) -> Result<(), Error> {
+        self.state().policies.0.remove(&id);
+        Ok(())
+    }
+
+    fn policies(&self) -> Result<Vec<u32>, Error> {
+        Ok(self.state().policies.0.keys().copied().collect())
+    }
+
+    fn policy(&self, id: u32) -> Result<Option<BTreeMap<PolicyKey, PolicyEntry>>, Error> {
+        Ok(self.state().policies.0.get(&id).cloned())
+    }
+
+    fn new_epoch(&self) -> Result<(), Error> {
+        self.state().epoch += 1;
+        Ok(())
+    }
+
+    fn upsert_block(&self, prefix: Ipv4Net, number: u32) -> Result<(), Error> {
+        if number == 0 || number > MAX_BLOCK {
+            return Err(Error::BlockNumber { prefix, number });
+        }
+        self.state().blocks.insert(prefix.trunc(), number);
+        Ok(())
+    }
+
+    fn remove_block(&self, prefix: Ipv4Net) -> Result<(), Error> {
+        self.state().blocks.remove(&prefix.trunc());
+        Ok(())
+    }
+
+    fn blocks(&self) -> Result<Vec<(Ipv4Net, u32)>, Error> {
+        let state = self.state();
+        Ok(state
+            .blocks
+            .iter()
+            .map(|(prefix, number)| (*prefix, *number))
+            .collect())
+    }
+
+    fn flows(&self) -> Result<Vec<Flow>, Error> {
+        Ok(self.state().flows.clone())
+    }
+
+    fn collect_flows(&self) -> Result<Collected, Error> {
+        let mut collected = Collected::default();
+        self.state().flows.retain(|flow| {
+            let alive = !flow.expires_in.is_zero();
+            let numbers = if alive {
+                &mut collected.alive
+            } else {
+                &mut collected.deleted
+            };
+            numbers.count(flow.protocol);
+            alive
+        });
+        Ok(collected)
+    }
+
+    fn flush_flows(&self) -> Result<u64, Error> {
+        let mut count = 0;
+        self.state().flows.drain(..).for_each(|_| count += 1);
+        Ok(count)
+    }
+
+    fn events(&self) -> Result<Box<dyn EventSource>, Error> {
+        self.events.reader()
+    }
+
+    fn lost_events(&self) -> Result<u64, Error> {
+        Ok(self.state().lost_events)
+    }
+
     fn counters(&self) -> Result<Vec<Counter>, Error> {
         Ok(self.state().counters.clone())
     }
@@ -157,22 +279,4 @@ impl Datapath for Fake {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_stays_with_its_first_owner() {
-        let datapath = Fake::new();
-        let node = |ip: &str| Node {
-            ip: ip.parse().unwrap(),
-            pod_cidrs: vec!["10.244.1.0/24".parse().unwrap()],
-        };
-        datapath.upsert_node(&node("172.30.0.11")).unwrap();
-        let error = datapath.upsert_node(&node("172.30.0.12")).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "node 172.30.0.12 claims 10.244.1.0/24, which belongs to node 172.30.0.11; the claim is ignored"
-        );
-        assert_eq!(datapath.nodes().unwrap(), [node("172.30.0.11")]);
-    }
-}
+mod tests;

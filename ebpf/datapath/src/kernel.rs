@@ -1,21 +1,29 @@
 //! The datapath in the kernel.
 
 mod attach;
+mod blocks;
 mod bpf;
 mod counters;
 mod devices;
 mod endpoints;
+mod epoch;
+mod events;
+mod flows;
 mod ips;
 mod maps;
 mod nodes;
+mod now;
 mod object;
 mod pins;
+mod policies;
 mod services;
 mod sysctl;
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipnet::Ipv4Net;
 
@@ -26,7 +34,8 @@ use self::pins::Pins;
 use self::services::Generations;
 use crate::link::Netlink;
 use crate::{
-    Config, Counter, Datapath, Endpoint, Error, Frontend, IpEntry, MapPressure, Node, Service,
+    Collected, Config, Counter, Datapath, Endpoint, Error, EventSource, Flow, Frontend, IpEntry,
+    MapPressure, Node, PolicyEntry, PolicyKey, Service,
 };
 
 /// The datapath in the kernel: programs on the node's devices, pinned so that they go on without this process.
@@ -36,7 +45,8 @@ use crate::{
 pub struct Kernel {
     config: Config,
     devices: Devices,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+    events_taken: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -44,6 +54,8 @@ struct State {
     netlink: Netlink,
     maps: Maps,
     generations: Generations,
+    /// Entries of the policies written by this process.
+    policy_sizes: BTreeMap<u32, usize>,
 }
 
 impl Kernel {
@@ -65,13 +77,18 @@ impl Kernel {
             netlink,
             maps,
             generations,
+            policy_sizes: BTreeMap::new(),
         };
         ips::set_native(&mut state.maps, &config)?;
         endpoints::take_over(&mut state)?;
+        // An earlier process may have ended between a change and what follows from it, or while it read events.
+        epoch::raise(&mut state.maps)?;
+        epoch::set_events(&mut state.maps, false)?;
         Ok(Self {
             config,
             devices,
-            state: Mutex::new(state),
+            state: Arc::new(Mutex::new(state)),
+            events_taken: Arc::default(),
         })
     }
 
@@ -84,10 +101,14 @@ impl Kernel {
             .collect()
     }
 
-    // A panic while the lock was held leaves maps that are each still valid: they are written one entry at a time.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
+}
+
+// A panic while the lock was held leaves maps that are each still valid: they are written one entry at a time.
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Datapath for Kernel {
@@ -137,6 +158,70 @@ impl Datapath for Kernel {
 
     fn services(&self) -> Result<Vec<Service>, Error> {
         services::list(&self.state().maps)
+    }
+
+    fn set_policy(&self, id: u32, entries: &BTreeMap<PolicyKey, PolicyEntry>) -> Result<(), Error> {
+        policies::set(&mut self.state(), id, entries)
+    }
+
+    fn update_policy(
+        &self,
+        id: u32,
+        upserts: &[(PolicyKey, PolicyEntry)],
+        removes: &[PolicyKey],
+    ) -> Result<(), Error> {
+        policies::update(&mut self.state(), id, upserts, removes)
+    }
+
+    fn remove_policy(&self, id: u32) -> Result<(), Error> {
+        policies::remove(&mut self.state(), id)
+    }
+
+    fn policies(&self) -> Result<Vec<u32>, Error> {
+        policies::list(&self.state().maps)
+    }
+
+    fn policy(&self, id: u32) -> Result<Option<BTreeMap<PolicyKey, PolicyEntry>>, Error> {
+        policies::get(&self.state().maps, id)
+    }
+
+    fn new_epoch(&self) -> Result<(), Error> {
+        epoch::raise(&mut self.state().maps)
+    }
+
+    fn upsert_block(&self, prefix: Ipv4Net, number: u32) -> Result<(), Error> {
+        blocks::upsert(&mut self.state().maps, prefix, number)
+    }
+
+    fn remove_block(&self, prefix: Ipv4Net) -> Result<(), Error> {
+        blocks::remove(&mut self.state().maps, prefix)
+    }
+
+    fn blocks(&self) -> Result<Vec<(Ipv4Net, u32)>, Error> {
+        self.state().maps.cilium_blocks.all()
+    }
+
+    fn flows(&self) -> Result<Vec<Flow>, Error> {
+        flows::list(&self.state().maps)
+    }
+
+    fn collect_flows(&self) -> Result<Collected, Error> {
+        flows::collect(&mut self.state().maps)
+    }
+
+    fn flush_flows(&self) -> Result<u64, Error> {
+        flows::flush(&mut self.state().maps)
+    }
+
+    fn events(&self) -> Result<Box<dyn EventSource>, Error> {
+        Ok(Box::new(events::Reader::start(
+            &self.state,
+            &self.events_taken,
+        )?))
+    }
+
+    fn lost_events(&self) -> Result<u64, Error> {
+        self.state().maps.lost_events()
     }
 
     fn counters(&self) -> Result<Vec<Counter>, Error> {

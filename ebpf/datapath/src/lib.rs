@@ -18,6 +18,7 @@ pub use fake::Fake;
 pub use kernel::{Kernel, cleanup};
 pub use mac::{Mac, ParseMacError};
 pub use model::{
-    Backend, Config, Counter, Direction, Endpoint, Frontend, IpEntry, MapPressure, Node, Protocol,
-    Service,
+    Backend, Collected, Config, Counter, Direction, Endpoint, Event, EventKind, EventSource, Flow,
+    FlowEnd, Frontend, IpEntry, MAX_POLICY_ENTRIES, MapPressure, Node, PerProtocol, PolicyEntry,
+    PolicyKey, Protocol, Service, Verdict,
 };

@@ -1,3 +1,7 @@
+mod event;
+mod flow;
+mod policy;
+
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
@@ -5,6 +9,10 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::Mac;
+
+pub use event::{Event, EventKind, EventSource};
+pub use flow::{Collected, Flow, FlowEnd, PerProtocol};
+pub use policy::{MAX_POLICY_ENTRIES, PolicyEntry, PolicyKey, Verdict};
 
 /// What the datapath of one node needs to know before it can start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +52,9 @@ pub struct Endpoint {
     pub ifindex: u32,
     /// The pod's security identity.
     pub identity: u32,
+    /// Number of the policy that judges what it sends and gets, see [`crate::Datapath::set_policy`]; 0: none does, and
+    /// everything from and to it is dropped (reason 203).
+    pub policy: u32,
 }
 
 /// What is known about a range of addresses.

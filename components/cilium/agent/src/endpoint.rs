@@ -8,6 +8,8 @@ use cilium_cni::model;
 use datapath::Mac;
 use serde::{Deserialize, Serialize};
 
+use crate::policy::ALLOW_ALL;
+
 /// What a runtime calls an attachment.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -72,6 +74,7 @@ impl Endpoint {
             host_mac: self.host_mac,
             ifindex: self.ifindex,
             identity: self.identity.0,
+            policy: ALLOW_ALL,
         }
     }
 

@@ -21,6 +21,7 @@ pub mod linger;
 pub mod logfmt;
 pub mod metrics;
 pub mod nodes;
+pub mod policy;
 pub mod publish;
 mod range;
 pub mod restore;

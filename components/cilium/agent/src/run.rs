@@ -20,7 +20,7 @@ use crate::ipam::Pool;
 use crate::kubernetes::{Kubernetes, KubernetesError, OwnPod, Readers, Watched};
 use crate::metrics::Metrics;
 use crate::store::{NodeState, Store, StoreError};
-use crate::{api, health, metrics, range, restore, task};
+use crate::{api, health, metrics, policy, range, restore, task};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -143,7 +143,11 @@ async fn build(
 ) -> Result<Arc<Agent>, RunError> {
     start.progress.waiting("loading the datapath");
     let settings = datapath_config(start, &given);
-    let opened = blocking(move || datapath::Kernel::open(settings)).await;
+    let opened = blocking(move || {
+        let kernel = datapath::Kernel::open(settings)?;
+        policy::allow_all(&kernel).map(|()| kernel)
+    })
+    .await;
     let kernel = opened
         .ok_or(RunError::Part("loading the datapath"))?
         .map_err(RunError::Datapath)?;

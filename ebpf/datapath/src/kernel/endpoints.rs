@@ -72,6 +72,7 @@ pub(super) fn list(maps: &Maps) -> Result<Vec<Endpoint>, Error> {
             host_mac: Mac(entry.host_mac),
             ifindex: entry.ifindex,
             identity: entry.identity,
+            policy: entry.policy,
         })
         .collect())
 }
@@ -102,6 +103,7 @@ fn source(endpoint: &Endpoint) -> Source {
     Source {
         address: address(endpoint.ip),
         identity: endpoint.identity,
+        policy: endpoint.policy,
         id: endpoint.id,
         mac: endpoint.mac.0,
     }
@@ -111,6 +113,7 @@ fn entry(endpoint: &Endpoint, service_client: u16) -> Entry {
     Entry {
         ifindex: endpoint.ifindex,
         identity: endpoint.identity,
+        policy: endpoint.policy,
         id: endpoint.id,
         mac: endpoint.mac.0,
         host_mac: endpoint.host_mac.0,

@@ -1,18 +1,25 @@
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
 use aya::Ebpf;
 use aya::Pod;
 use aya::maps::lpm_trie::Key;
-use aya::maps::{HashMap, IterableMap, LpmTrie, MapData, MapError, PerCpuArray};
+use aya::maps::{
+    Array, HashMap, HashOfMaps, IterableMap, LpmTrie, MapData, MapError, PerCpuArray, RingBuf,
+};
 use datapath_abi::address::{Address, MAPPED_BITS};
 use datapath_abi::endpoint::{Endpoint, Source};
+use datapath_abi::event::Runtime;
+use datapath_abi::flow;
 use datapath_abi::ip::{IpEntry, Owner};
 use datapath_abi::metric::Metric;
 use datapath_abi::nat::{Target, Tuple};
+use datapath_abi::policy;
 use datapath_abi::service::{Affinity, Backend, Client, Frontend, Member, Peer, Service, Slot};
 use ipnet::Ipv4Net;
 
+use super::pins::Pins;
 use crate::{Error, MapPressure};
 
 macro_rules! maps {
@@ -21,15 +28,17 @@ macro_rules! maps {
         #[derive(Debug)]
         pub(super) struct Maps {
             $(pub(super) $name: Named<$kind>,)*
+            events: PathBuf,
         }
 
         /// Names of all maps, those included that only the programs use.
-        pub(super) const NAMES: &[&str] = &[$(stringify!($name),)* "cilium_frags"];
+        pub(super) const NAMES: &[&str] = &[$(stringify!($name),)* "cilium_frags", EVENTS];
 
         impl Maps {
             /// Takes the maps out of a loaded object.
-            pub(super) fn take(object: &mut Ebpf) -> Result<Self, Error> {
+            pub(super) fn take(object: &mut Ebpf, pins: &Pins) -> Result<Self, Error> {
                 Ok(Self {
+                    events: pins.map(EVENTS),
                     $($name: Named {
                         name: stringify!($name),
                         map: object
@@ -59,7 +68,14 @@ maps! {
     cilium_ct_service: HashMap<MapData, Tuple, Target>,
     cilium_snat: HashMap<MapData, Tuple, Target>,
     cilium_metrics: PerCpuArray<MapData, Metric>,
+    cilium_policy: HashOfMaps<MapData, u32, LpmTrie<MapData, policy::Key, policy::Entry>>,
+    cilium_blocks: LpmTrie<MapData, Address, u32>,
+    cilium_ct4_global: HashMap<MapData, flow::Key, flow::State>,
+    cilium_runtime_config: Array<MapData, Runtime>,
+    cilium_events_lost: PerCpuArray<MapData, u64>,
 }
+
+const EVENTS: &str = "cilium_events";
 
 /// A map that knows its name, for errors.
 pub(super) struct Named<M> {
@@ -105,6 +121,15 @@ impl<K: Pod, V: Pod> Named<HashMap<MapData, K, V>> {
             .map_err(failed)
     }
 
+    /// Hands over every entry; one that vanishes meanwhile is left out.
+    pub(super) fn each(&self, mut take: impl FnMut(&K, &V)) -> Result<(), Error> {
+        for entry in self.map.iter() {
+            let (key, value) = entry.map_err(self.failed("list"))?;
+            take(&key, &value);
+        }
+        Ok(())
+    }
+
     pub(super) fn all(&self) -> Result<Vec<(K, V)>, Error> {
         self.map
             .iter()
@@ -139,7 +164,7 @@ impl<V: Pod> Named<LpmTrie<MapData, Address, V>> {
     }
 }
 
-fn absent_is_none<T>(result: Result<T, MapError>) -> Result<Option<T>, MapError> {
+pub(super) fn absent_is_none<T>(result: Result<T, MapError>) -> Result<Option<T>, MapError> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(MapError::KeyNotFound) => Ok(None),
@@ -176,6 +201,24 @@ fn prefix(key: &Key<Address>) -> Option<Ipv4Net> {
 }
 
 impl Maps {
+    /// The ring of events, opened for one more reader.
+    pub(super) fn open_events(&self) -> Result<RingBuf<MapData>, Error> {
+        MapData::from_pin(&self.events)
+            .and_then(|data| RingBuf::try_from(aya::maps::Map::RingBuf(data)))
+            .map_err(|source| Error::Map {
+                operation: "open",
+                map: EVENTS,
+                source,
+            })
+    }
+
+    /// Events that found no room.
+    pub(super) fn lost_events(&self) -> Result<u64, Error> {
+        let lost = &self.cilium_events_lost;
+        let by_cpu = lost.map.get(&0, 0).map_err(lost.failed("read"))?;
+        Ok(by_cpu.iter().sum())
+    }
+
     /// How full each map is. Keys are counted one by one: some tens of milliseconds for a full table.
     pub(super) fn pressure(&self) -> Vec<MapPressure> {
         vec![
@@ -188,6 +231,8 @@ impl Maps {
             hash(&self.cilium_lb4_reverse_sk),
             hash(&self.cilium_ct_service),
             hash(&self.cilium_snat),
+            hash(&self.cilium_ct4_global),
+            trie(&self.cilium_blocks),
         ]
     }
 }

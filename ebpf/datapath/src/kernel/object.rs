@@ -74,7 +74,7 @@ pub(super) fn load(
         recvmsg4: socket(&mut object, "recvmsg4")?,
         getpeername4: socket(&mut object, "getpeername4")?,
     };
-    Ok((Maps::take(&mut object)?, programs))
+    Ok((Maps::take(&mut object, pins)?, programs))
 }
 
 fn classifier(object: &mut Ebpf, name: &'static str) -> Result<ProgramFd, Error> {

@@ -1,5 +1,6 @@
 //! A node's agent on a socket of its own, with a datapath in memory that can be told to refuse.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +19,10 @@ use cilium_agent::store::Store;
 use cilium_cni::agent::Agent as Client;
 use cilium_cni::environment::Verb;
 use cilium_cni::netconf::{self, NetConf};
-use datapath::{Counter, Datapath, Endpoint, Error, Fake, Frontend, IpEntry, MapPressure, Service};
+use datapath::{
+    Collected, Counter, Datapath, Endpoint, Error, EventSource, Fake, Flow, Frontend, IpEntry,
+    MapPressure, PolicyEntry, PolicyKey, Service,
+};
 use ipnet::Ipv4Net;
 
 pub(crate) struct Node {
@@ -155,6 +159,67 @@ impl Datapath for Moody {
 
     fn services(&self) -> Result<Vec<Service>, Error> {
         self.fake.services()
+    }
+
+    fn set_policy(&self, id: u32, entries: &BTreeMap<PolicyKey, PolicyEntry>) -> Result<(), Error> {
+        self.fake.set_policy(id, entries)
+    }
+
+    fn update_policy(
+        &self,
+        id: u32,
+        upserts: &[(PolicyKey, PolicyEntry)],
+        removes: &[PolicyKey],
+    ) -> Result<(), Error> {
+        self.fake.update_policy(id, upserts, removes)
+    }
+
+    fn remove_policy(&self, id: u32) -> Result<(), Error> {
+        self.fake.remove_policy(id)
+    }
+
+    fn policies(&self) -> Result<Vec<u32>, Error> {
+        self.fake.policies()
+    }
+
+    fn policy(&self, id: u32) -> Result<Option<BTreeMap<PolicyKey, PolicyEntry>>, Error> {
+        self.fake.policy(id)
+    }
+
+    fn new_epoch(&self) -> Result<(), Error> {
+        self.fake.new_epoch()
+    }
+
+    fn upsert_block(&self, prefix: Ipv4Net, number: u32) -> Result<(), Error> {
+        self.fake.upsert_block(prefix, number)
+    }
+
+    fn remove_block(&self, prefix: Ipv4Net) -> Result<(), Error> {
+        self.fake.remove_block(prefix)
+    }
+
+    fn blocks(&self) -> Result<Vec<(Ipv4Net, u32)>, Error> {
+        self.fake.blocks()
+    }
+
+    fn flows(&self) -> Result<Vec<Flow>, Error> {
+        self.fake.flows()
+    }
+
+    fn collect_flows(&self) -> Result<Collected, Error> {
+        self.fake.collect_flows()
+    }
+
+    fn flush_flows(&self) -> Result<u64, Error> {
+        self.fake.flush_flows()
+    }
+
+    fn events(&self) -> Result<Box<dyn EventSource>, Error> {
+        self.fake.events()
+    }
+
+    fn lost_events(&self) -> Result<u64, Error> {
+        self.fake.lost_events()
     }
 
     fn counters(&self) -> Result<Vec<Counter>, Error> {

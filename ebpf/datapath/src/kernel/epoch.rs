@@ -1,0 +1,25 @@
+use datapath_abi::event::Runtime;
+
+use super::maps::Maps;
+use crate::Error;
+
+/// Raises the number that says under which policies a connection was allowed. One process does that at a time: two would
+/// overwrite each other, so a starting one raises it anew (`Kernel::open`).
+pub(super) fn raise(maps: &mut Maps) -> Result<(), Error> {
+    change(maps, |runtime| {
+        runtime.epoch = runtime.epoch.wrapping_add(1)
+    })
+}
+
+/// Tells the programs whether anybody reads their events.
+pub(super) fn set_events(maps: &mut Maps, read: bool) -> Result<(), Error> {
+    change(maps, |runtime| runtime.events = u32::from(read))
+}
+
+fn change(maps: &mut Maps, change: impl FnOnce(&mut Runtime)) -> Result<(), Error> {
+    let map = &mut maps.cilium_runtime_config;
+    let mut runtime = map.map.get(&0, 0).map_err(map.failed("read"))?;
+    change(&mut runtime);
+    let failed = map.failed("write");
+    map.map.set(0, runtime, 0).map_err(failed)
+}
