@@ -18,7 +18,7 @@ pub use self::lines::Lines;
 use crate::model;
 
 /// An answer larger than this does not come from our agent.
-const ANSWER_MAX: usize = 16 << 20;
+const ANSWER_MAX: usize = 64 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {

@@ -56,6 +56,9 @@ pub struct CtKey {
     pub dest_addr: Ipv4Addr,
     pub dest_port: u16,
     pub next_header: u8,
+    /// Type of an ICMP message that is no echo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icmp_type: Option<u8>,
     /// `OUT` when a pod of this node began, else `IN`.
     pub direction: String,
 }
@@ -64,7 +67,7 @@ pub struct CtKey {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct CtEntry {
-    /// Seconds of the kernel's monotonic clock at which it ends.
+    /// Seconds it will live without another packet; 0: it has ended and waits for collection.
     pub lifetime: u64,
     pub tx_packets: u64,
     pub tx_bytes: u64,

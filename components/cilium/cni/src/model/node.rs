@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::NodeAddressing;
-
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ClusterNodeStatus {
@@ -16,7 +14,22 @@ pub struct ClusterNodeStatus {
 pub struct NodeElement {
     /// `cluster/node`.
     pub name: String,
-    /// The node's own address, and the range of its pods.
-    pub primary_address: NodeAddressing,
+    pub primary_address: PrimaryAddress,
     pub source: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PrimaryAddress {
+    pub ipv4: NodeAddress,
+}
+
+/// Empty where the node has not said it yet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct NodeAddress {
+    /// The range of its pods.
+    pub alloc_range: String,
+    pub enabled: bool,
+    /// The node's own.
+    pub ip: String,
 }

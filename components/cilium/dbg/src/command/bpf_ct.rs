@@ -79,7 +79,7 @@ fn record(line: &[u8]) -> Result<CtRecord, Error> {
 fn text(record: &CtRecord) -> String {
     let CtRecord { key, value } = record;
     format!(
-        "{} {} {}:{} -> {}:{} expires={} TxPackets={} TxBytes={} TxFlagsSeen={:#04x} RxPackets={} RxBytes={} RxFlagsSeen={:#04x} Flags=[ {}] SourceSecurityID={} DestSecurityID={}",
+        "{} {} {}:{} -> {}:{} remaining={}s TxPackets={} TxBytes={} TxFlagsSeen={:#04x} RxPackets={} RxBytes={} RxFlagsSeen={:#04x} Flags=[ {}] SourceSecurityID={} DestSecurityID={}",
         protocol(key.next_header),
         key.direction,
         key.source_addr,
