@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::Mac;
 
 pub use event::{Event, EventKind, EventSource};
-pub use flow::{Collected, Flow, FlowEnd, PerProtocol};
+pub use flow::{Collected, Flow, FlowEnd, MAX_FLOWS, PerProtocol};
 pub use policy::{MAX_POLICY_ENTRIES, PolicyEntry, PolicyKey, Verdict};
 
 /// What the datapath of one node needs to know before it can start.

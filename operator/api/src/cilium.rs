@@ -30,6 +30,9 @@ pub struct Cilium {
     /// Whether Cilium serves ClusterIP itself, in place of kube-proxy.
     #[serde(default = "Switch::enabled")]
     pub kube_proxy_replacement: Switch,
+    /// What the agents show of the flows they see.
+    #[serde(default)]
+    pub hubble: Hubble,
     /// How fast a new agent goes over the nodes.
     #[serde(default)]
     pub rollout: Rollout,
@@ -49,6 +52,7 @@ impl Default for Cilium {
             ipam: Ipam::default(),
             kubernetes_service: None,
             kube_proxy_replacement: Switch::Enabled,
+            hubble: Hubble::default(),
             rollout: Rollout::default(),
             resources: agent_resources(),
             operator: CiliumOperator::default(),
@@ -176,6 +180,33 @@ pub struct KubernetesService {
 
 fn default_api_port() -> u16 {
     6443
+}
+
+/// What the agents show of the flows they see: Hubble's API on a socket of each node and, over mutual TLS, on port 4244.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Hubble {
+    /// Enabled or Disabled.
+    #[serde(default = "Switch::enabled")]
+    pub state: Switch,
+    /// Flows each agent keeps; the next power of two less one counts, as in Cilium.
+    #[serde(default = "default_flow_buffer")]
+    #[schemars(range(min = 1, max = 65535))]
+    #[schemars(extend("format" = "int32"))]
+    pub flow_buffer: u16,
+}
+
+fn default_flow_buffer() -> u16 {
+    4095
+}
+
+impl Default for Hubble {
+    fn default() -> Self {
+        Self {
+            state: Switch::Enabled,
+            flow_buffer: default_flow_buffer(),
+        }
+    }
 }
 
 /// How fast a new agent goes over the nodes.

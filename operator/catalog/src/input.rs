@@ -47,6 +47,10 @@ impl Input {
         self.spec.cilium.state == ManagementState::Managed
     }
 
+    pub(crate) fn hubble(&self) -> bool {
+        self.cilium() && self.spec.cilium.hubble.state.is_enabled()
+    }
+
     pub(crate) fn gateway(&self) -> bool {
         self.manages() && self.spec.telemetry.gateway.state == ManagementState::Managed
     }

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use datapath::Datapath;
 use ipnet::Ipv4Net;
 
-use crate::endpoint::PodRef;
+use crate::endpoint::{Endpoint, PodRef};
 use crate::endpoints::Endpoints;
 use crate::identity::{Identities, Resolved, resolve};
 use crate::kubernetes::{Kubernetes, Watched};
+use crate::policy::Policies;
 
 /// The node as it runs now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +33,24 @@ pub struct Tally {
     pub regenerations_failed: AtomicU64,
     pub node_events: AtomicU64,
     pub publish_failures: AtomicU64,
+    pub flows: FlowTally,
+}
+
+/// What collecting ended connections found.
+#[derive(Debug, Default)]
+pub struct FlowTally {
+    pub runs: AtomicU64,
+    pub failed: AtomicU64,
+    pub tcp_alive: AtomicU64,
+    pub tcp_deleted: AtomicU64,
+    pub other_alive: AtomicU64,
+    pub other_deleted: AtomicU64,
 }
 
 pub struct Agent {
     pub own: Own,
     pub endpoints: Endpoints,
+    pub policies: Policies,
     pub watched: Arc<Watched>,
     pub kubernetes: Kubernetes,
     pub datapath: Arc<dyn Datapath>,
@@ -57,6 +71,7 @@ impl Agent {
     pub fn new(
         own: Own,
         endpoints: Endpoints,
+        policies: Policies,
         watched: Arc<Watched>,
         kubernetes: Kubernetes,
         datapath: Arc<dyn Datapath>,
@@ -64,6 +79,7 @@ impl Agent {
         Self {
             own,
             endpoints,
+            policies,
             watched,
             kubernetes,
             datapath,
@@ -84,6 +100,12 @@ impl Agent {
             &self.own.cluster,
             identities,
         )
+    }
+
+    /// An endpoint in the form of the REST API.
+    pub fn model_of(&self, endpoint: &Endpoint) -> cilium_cni::model::Endpoint {
+        let enforcement = self.policies.enforcement(endpoint.policy);
+        endpoint.to_model(enforcement.unwrap_or_default())
     }
 
     pub fn identities(&self) -> Identities {

@@ -8,7 +8,8 @@ use cilium_cni::model;
 use datapath::Mac;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::ALLOW_ALL;
+use crate::policy::Enforcement;
+
 
 /// What a runtime calls an attachment.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -55,6 +56,9 @@ pub struct Endpoint {
     pub identity: NumericIdentity,
     /// What the identity stands for, each `source:key=value`.
     pub labels: Vec<String>,
+    /// Number of the policy in the datapath; 0: none yet, and nothing passes.
+    #[serde(default)]
+    pub policy: u32,
     pub state: EndpointState,
 }
 
@@ -74,12 +78,12 @@ impl Endpoint {
             host_mac: self.host_mac,
             ifindex: self.ifindex,
             identity: self.identity.0,
-            policy: ALLOW_ALL,
+            policy: self.policy,
         }
     }
 
     /// The form of the REST API.
-    pub fn to_model(&self) -> model::Endpoint {
+    pub fn to_model(&self, enforcement: Enforcement) -> model::Endpoint {
         let pod = self.pod.as_ref();
         model::Endpoint {
             id: self.id,
@@ -112,7 +116,7 @@ impl Endpoint {
                 policy: model::EndpointPolicy {
                     realized: model::RealizedPolicy {
                         id: self.identity.0,
-                        policy_enabled: "none".to_owned(),
+                        policy_enabled: enforcement.word().to_owned(),
                     },
                 },
             },

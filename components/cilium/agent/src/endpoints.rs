@@ -35,6 +35,14 @@ pub struct NewEndpoint {
     pub interface: String,
 }
 
+/// What judges a pod: the datapath has the policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    pub identity: Resolved,
+    /// Number of the policy.
+    pub policy: u32,
+}
+
 #[derive(Debug)]
 struct Table {
     pool: Pool,
@@ -99,10 +107,10 @@ impl Endpoints {
     pub fn put(
         &self,
         new: NewEndpoint,
-        identity: Resolved,
+        admitted: Admitted,
         now: Instant,
     ) -> Result<Endpoint, EndpointError> {
-        let endpoint = self.begin(new, identity, now)?;
+        let endpoint = self.begin(new, admitted, now)?;
         let programmed = self
             .writer
             .program(&endpoint)
@@ -126,30 +134,34 @@ impl Endpoints {
         Ok(true)
     }
 
-    /// Gives an endpoint the identity its pod has now. Nothing happens when it has it.
-    pub fn set_identity(&self, id: u16, identity: &Resolved) -> Result<(), EndpointError> {
+    /// Gives an endpoint the identity and the policy its pod has now; whether anything changed.
+    pub fn set_identity(&self, id: u16, admitted: &Admitted) -> Result<bool, EndpointError> {
+        let identity = &admitted.identity;
         let changed = {
             let mut table = self.lock();
             let Some(endpoint) = table.endpoints.get_mut(&id) else {
-                return Ok(());
+                return Ok(false);
             };
             let settled_now = matches!(
                 endpoint.state,
                 EndpointState::Ready | EndpointState::WaitingForIdentity
             );
-            let same = endpoint.identity == identity.number && endpoint.labels == identity.labels;
+            let same = endpoint.identity == identity.number
+                && endpoint.labels == identity.labels
+                && endpoint.policy == admitted.policy;
             if !settled_now || same {
-                return Ok(());
+                return Ok(false);
             }
             endpoint.identity = identity.number;
             endpoint.labels.clone_from(&identity.labels);
+            endpoint.policy = admitted.policy;
             endpoint.state = settled(identity.number);
             endpoint.clone()
         };
         self.writer.program(&changed)?;
         self.writer.keep(&changed)?;
         self.changed.ring();
-        Ok(())
+        Ok(true)
     }
 
     pub fn list(&self) -> Vec<Endpoint> {
@@ -204,7 +216,7 @@ impl Endpoints {
     fn begin(
         &self,
         new: NewEndpoint,
-        identity: Resolved,
+        admitted: Admitted,
         now: Instant,
     ) -> Result<Endpoint, EndpointError> {
         let mut table = self.lock();
@@ -225,8 +237,9 @@ impl Endpoints {
             host_mac: new.host_mac,
             ifindex: new.ifindex,
             interface: new.interface,
-            identity: identity.number,
-            labels: identity.labels,
+            identity: admitted.identity.number,
+            labels: admitted.identity.labels,
+            policy: admitted.policy,
             state: EndpointState::Regenerating,
         };
         table

@@ -36,8 +36,8 @@ pub fn desired(sources: &Sources<'_>) -> Table {
     };
     for node in others() {
         for cidr in &node.pod_cidrs {
-            // A pod there that we have not heard of is reached, but trusted no more than the outside.
-            put(&mut table, *cidr, NumericIdentity::WORLD, Some(node.ip));
+            // A pod there that we have not heard of is reached, and no rule about pods, nor one about the outside, means it.
+            put(&mut table, *cidr, NumericIdentity::UNMANAGED, Some(node.ip));
         }
     }
     for (address, (identity, tunnel)) in remote_pods(sources) {

@@ -8,6 +8,7 @@ use cilium_api::{CiliumEndpoint, CiliumIdentity, CiliumNode};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::DeserializeGuard;
@@ -65,12 +66,13 @@ pub struct Watched {
     pub nodes: Arc<Cache<CiliumNode>>,
     pub endpoints: Arc<Cache<CiliumEndpoint>>,
     pub identities: Arc<Cache<CiliumIdentity>>,
+    pub network_policies: Arc<Cache<NetworkPolicy>>,
 }
 
 /// Who wants to know of changes.
 #[derive(Clone, Debug, Default)]
 pub struct Readers {
-    pub identity: Bell,
+    pub policy: Bell,
     pub network: Bell,
     pub services: Bell,
     pub publish: Bell,
@@ -81,13 +83,22 @@ impl Watched {
     pub fn new(readers: &Readers) -> Self {
         let bells = |bells: &[&Bell]| Bells::new(bells);
         Self {
-            pods: Cache::new(bells(&[&readers.identity, &readers.publish])),
-            namespaces: Cache::new(bells(&[&readers.identity])),
-            services: Cache::new(bells(&[&readers.services])),
-            slices: Cache::new(bells(&[&readers.services, &readers.network])),
-            nodes: Cache::new(bells(&[&readers.network, &readers.node])),
-            endpoints: Cache::new(bells(&[&readers.network, &readers.publish])),
-            identities: Cache::new(bells(&[&readers.identity])),
+            pods: Cache::new(bells(&[&readers.policy, &readers.publish])),
+            namespaces: Cache::new(bells(&[&readers.policy])),
+            services: Cache::new(bells(&[&readers.services, &readers.policy])),
+            slices: Cache::new(bells(&[
+                &readers.services,
+                &readers.network,
+                &readers.policy,
+            ])),
+            nodes: Cache::new(bells(&[&readers.network, &readers.node, &readers.policy])),
+            endpoints: Cache::new(bells(&[
+                &readers.network,
+                &readers.publish,
+                &readers.policy,
+            ])),
+            identities: Cache::new(bells(&[&readers.policy])),
+            network_policies: Cache::new(bells(&[&readers.policy])),
         }
     }
 
@@ -106,6 +117,7 @@ impl Watched {
             ("ciliumnodes", self.nodes.synced()),
             ("ciliumendpoints", self.endpoints.synced()),
             ("ciliumidentities", self.identities.synced()),
+            ("networkpolicies", self.network_policies.synced()),
         ]
         .into_iter()
         .filter_map(|(kind, synced)| (!synced).then_some(kind))
@@ -122,6 +134,7 @@ impl Watched {
             .or_else(|| self.endpoints.trouble())
             .or_else(|| self.identities.trouble())
             .or_else(|| self.namespaces.trouble())
+            .or_else(|| self.network_policies.trouble())
     }
 }
 
@@ -149,6 +162,7 @@ impl Kubernetes {
         tasks.spawn(watched.nodes.clone().follow(self.all(), all()));
         tasks.spawn(watched.endpoints.clone().follow(self.all(), all()));
         tasks.spawn(watched.identities.clone().follow(self.all(), all()));
+        tasks.spawn(watched.network_policies.clone().follow(self.all(), all()));
     }
 
     fn all<K: Resource<DynamicType = ()>>(&self) -> Api<DeserializeGuard<K>> {

@@ -1,10 +1,11 @@
 //! The node agent: endpoints, IPAM, ipcache, services, health and metrics.
 //!
-//! Pure modules decide ([`ipam`], [`identity`], [`nodes`], [`ipcache`], [`services`], [`publish`], [`difference`]);
-//! [`watch`] and [`kubernetes`] read and write the API server, [`endpoints`] and [`task`] write the datapath,
+//! Pure modules decide ([`ipam`], [`identity`], [`nodes`], [`ipcache`], [`services`], [`ports`], [`publish`], [`difference`]);
+//! [`watch`] and [`kubernetes`] read and write the API server, [`endpoints`], [`policy`] and [`task`] write the datapath,
 //! [`api`], [`health`] and [`metrics`] answer. [`run`] puts it together.
 #![forbid(unsafe_code)]
 
+pub mod admission;
 pub mod agent;
 pub mod api;
 pub mod bell;
@@ -22,6 +23,7 @@ pub mod logfmt;
 pub mod metrics;
 pub mod nodes;
 pub mod policy;
+pub mod ports;
 pub mod publish;
 mod range;
 pub mod restore;

@@ -1,46 +1,397 @@
-//! The one policy of all pods while the agent resolves none: it allows everything.
+//! The cluster's policies, resolved for the pods of this node and kept in the datapath.
+//!
+//! Pods with the same identity and the same named ports share one policy, which has a number. Order matters: what a new
+//! prefix allows is in every map before the datapath knows the prefix, and it leaves the maps after the datapath forgot
+//! it; a map gains before it loses. So no packet meets a half-written policy, only the old one or the new one.
 
-use std::collections::BTreeMap;
+mod blocks;
+mod feed;
+mod seen;
 
-use datapath::{Datapath, Direction, Error, PolicyEntry, PolicyKey, Verdict};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-/// Its number.
-pub const ALLOW_ALL: u32 = 1;
+use cilium_policy::{
+    Changes, Cookie, Direction, Options, PolicyRef, Refused, Repository, Subject, SubjectId,
+};
+use datapath::{Datapath, PolicyEntry, PolicyKey};
 
-/// Makes it known to the datapath, before the first pod is judged by it.
-pub fn allow_all(datapath: &dyn Datapath) -> Result<(), Error> {
-    let entry = PolicyEntry {
-        verdict: Verdict::Allow,
-        cookie: 0,
-    };
-    let entries = [Direction::Ingress, Direction::Egress].map(|direction| {
-        let key = PolicyKey {
-            identity: 0,
-            direction,
-            protocol: 0,
-            port: 0,
-            port_bits: 0,
+use self::blocks::Blocks;
+use self::feed::Feed;
+use crate::endpoint::Endpoint;
+use crate::kubernetes::Watched;
+use crate::store::Store;
+
+/// A pod that is being started holds its policy's number before anybody can see that it does; and a pod that is replaced
+/// comes back with the same one.
+const IDLE: Duration = Duration::from_mins(1);
+
+/// Which directions of a pod are isolated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Enforcement {
+    pub ingress: bool,
+    pub egress: bool,
+}
+
+impl Enforcement {
+    /// Cilium's word for it.
+    pub fn word(self) -> &'static str {
+        match (self.ingress, self.egress) {
+            (false, false) => "none",
+            (true, false) => "ingress",
+            (false, true) => "egress",
+            (true, true) => "both",
+        }
+    }
+}
+
+/// One policy of the datapath.
+#[derive(Debug, Default)]
+struct Program {
+    enforcement: Enforcement,
+    /// The datapath has what the resolver says; otherwise the next pass writes it as a whole.
+    written: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    repository: Repository,
+    feed: Feed,
+    blocks: Blocks,
+    numbers: BTreeMap<Subject, u32>,
+    programs: BTreeMap<u32, Program>,
+    refused: BTreeMap<SubjectId, Refused>,
+    last: u32,
+    /// Policies without a pod, and since when.
+    idle: BTreeMap<u32, Instant>,
+    fed: bool,
+}
+
+/// What one pass did.
+#[derive(Debug, Default)]
+pub struct Pass {
+    /// Policies of the datapath that changed.
+    pub changed: usize,
+    /// Sentences about what could not be written; it is tried again.
+    pub failures: Vec<String>,
+}
+
+/// See the module.
+pub struct Policies {
+    state: Mutex<State>,
+    datapath: Arc<dyn Datapath>,
+    store: Store,
+}
+
+impl std::fmt::Debug for Policies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Policies").finish_non_exhaustive()
+    }
+}
+
+impl Policies {
+    /// Numbers begin after those an earlier process left in the datapath, which pods still use.
+    pub fn new(
+        datapath: Arc<dyn Datapath>,
+        store: Store,
+        max_entries: usize,
+    ) -> Result<Self, datapath::Error> {
+        let last = datapath.policies()?.into_iter().max().unwrap_or_default();
+        let blocks = Blocks::read(&*datapath)?;
+        let options = Options {
+            max_entries,
+            numbers: store.prefixes(),
+            ..Options::default()
         };
-        (key, entry)
-    });
-    datapath.set_policy(ALLOW_ALL, &BTreeMap::from(entries))
+        Ok(Self {
+            state: Mutex::new(State {
+                repository: Repository::new(options),
+                feed: Feed::default(),
+                blocks,
+                numbers: BTreeMap::new(),
+                programs: BTreeMap::new(),
+                refused: BTreeMap::new(),
+                last,
+                idle: BTreeMap::new(),
+                fed: false,
+            }),
+            datapath,
+            store,
+        })
+    }
+
+    /// Whether every source has been seen once. Before, a pod could be given less isolation than it is owed.
+    pub fn ready(&self) -> bool {
+        self.lock().fed
+    }
+
+    /// Takes in what the watches have seen since the last pass and brings the datapath there. To be called when all are synced.
+    pub fn pass(
+        &self,
+        watched: &Watched,
+        local: &[Endpoint],
+        routers: &[(Ipv4Addr, Ipv4Addr)],
+    ) -> Pass {
+        let mut state = self.lock();
+        let State {
+            feed, repository, ..
+        } = &mut *state;
+        feed.tell(repository, watched, local);
+        state.blocks.set_routers(routers);
+        state.fed = true;
+        self.write(&mut state)
+    }
+
+    /// The number of a pod's policy; the datapath has the policy when this returns.
+    pub fn admit(&self, subject: &Subject) -> Result<u32, String> {
+        let mut state = self.lock();
+        if let Some(number) = state.numbers.get(subject).copied() {
+            if state.programs.get(&number).is_some_and(|program| program.written) {
+                return Ok(number);
+            }
+        }
+        let number = match state.numbers.get(subject) {
+            Some(number) => *number,
+            None => state.begin(subject),
+        };
+        let pass = self.write(&mut state);
+        match state.programs.get(&number) {
+            Some(program) if program.written => Ok(number),
+            _ => Err(pass.failures.join("; ")),
+        }
+    }
+
+    /// Forgets policies that no pod has used for [`IDLE`], those of an earlier process among them.
+    pub fn release(&self, in_use: &BTreeSet<u32>, now: Instant) -> Result<(), datapath::Error> {
+        let mut state = self.lock();
+        let known = self.datapath.policies()?;
+        state
+            .idle
+            .retain(|number, _| known.contains(number) && !in_use.contains(number));
+        for number in known.into_iter().filter(|known| !in_use.contains(known)) {
+            let since = *state.idle.entry(number).or_insert(now);
+            if now.duration_since(since) < IDLE {
+                continue;
+            }
+            state.forget(number);
+            self.datapath.remove_policy(number)?;
+        }
+        Ok(())
+    }
+
+    /// Which directions a policy isolates; `None` for one of an earlier process.
+    pub fn enforcement(&self, number: u32) -> Option<Enforcement> {
+        self.lock()
+            .programs
+            .get(&number)
+            .map(|program| program.enforcement)
+    }
+
+    /// The policies behind a cookie of the datapath.
+    pub fn behind(&self, cookie: u32) -> Vec<PolicyRef> {
+        self.lock()
+            .repository
+            .policies_behind(Cookie(cookie))
+            .to_vec()
+    }
+
+    /// Policies that select a pod with this number.
+    pub fn selecting(&self, number: u32) -> Vec<PolicyRef> {
+        self.lock().repository.policies_of(SubjectId(number))
+    }
+
+    /// How often the resolved policies have changed.
+    pub fn revision(&self) -> u64 {
+        self.lock().repository.revision()
+    }
+
+    /// Maps that would not fit, by the number of the policy whose old state stays.
+    pub fn too_large(&self) -> BTreeMap<u32, Refused> {
+        let state = self.lock();
+        let refused = state.refused.iter();
+        refused
+            .map(|(subject, refused)| (subject.0, refused.clone()))
+            .collect()
+    }
+
+    /// Runs `look` on the resolver, for what people ask of it.
+    pub fn with<T>(&self, look: impl FnOnce(&Repository) -> T) -> T {
+        look(&self.lock().repository)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, state: &mut State) -> Pass {
+        let mut changes = state.repository.commit();
+        let mut pass = Pass {
+            changed: changes.subjects.len(),
+            failures: Vec::new(),
+        };
+        state.refused.retain(|id, _| !changes.subjects.contains_key(id));
+        state.refused.append(&mut changes.refused);
+        let moved = !changes.prefixes_added.is_empty() || !changes.prefixes_removed.is_empty();
+        if moved {
+            self.remember(state, &mut pass);
+        }
+        let mut touched = self.gain(state, &changes, &mut pass);
+        touched |= state.blocks.write(
+            &*self.datapath,
+            state.repository.prefixes(),
+            &mut pass.failures,
+        );
+        touched |= self.lose(state, &changes, &mut pass);
+        if touched {
+            self.datapath.new_epoch().unwrap_or_else(|error| {
+                pass.failures.push(cilium_cni::error::chain(&error));
+            });
+        }
+        pass
+    }
+
+    /// Numbers of prefixes are in maps and must mean the same after a restart.
+    fn remember(&self, state: &State, pass: &mut Pass) {
+        if let Err(error) = self.store.write_prefixes(state.repository.prefixes()) {
+            pass.failures.push(cilium_cni::error::chain(&error));
+        }
+    }
+
+    fn gain(&self, state: &mut State, changes: &Changes, pass: &mut Pass) -> bool {
+        let mut touched = false;
+        for (id, change) in &changes.subjects {
+            let Some(program) = state.programs.get_mut(&id.0) else {
+                continue;
+            };
+            program.enforcement = Enforcement {
+                ingress: change.ingress_enforced,
+                egress: change.egress_enforced,
+            };
+            if !program.written || change.upserts.is_empty() {
+                continue;
+            }
+            let upserts: Vec<_> = change.upserts.iter().map(entry).collect();
+            touched = true;
+            let written = self.datapath.update_policy(id.0, &upserts, &[]);
+            program.written = note(written, pass);
+        }
+        let unwritten: Vec<u32> = state
+            .programs
+            .iter()
+            .filter(|(_, program)| !program.written)
+            .map(|(number, _)| *number)
+            .collect();
+        for number in unwritten {
+            touched = true;
+            self.write_whole(state, number, pass);
+        }
+        touched
+    }
+
+    fn write_whole(&self, state: &mut State, number: u32, pass: &mut Pass) {
+        let entries = match state.repository.state(SubjectId(number)) {
+            Some(wanted) => wanted.iter().map(entry).collect(),
+            // A policy too large for a first map has no old state to stay with: nothing passes until it fits.
+            None => closed(),
+        };
+        let written = self.datapath.set_policy(number, &entries);
+        if let Some(program) = state.programs.get_mut(&number) {
+            program.written = note(written, pass);
+        }
+    }
+
+    fn lose(&self, state: &mut State, changes: &Changes, pass: &mut Pass) -> bool {
+        let mut touched = false;
+        for (id, change) in &changes.subjects {
+            let Some(program) = state.programs.get_mut(&id.0) else {
+                continue;
+            };
+            if !program.written || change.removes.is_empty() {
+                continue;
+            }
+            let removes: Vec<_> = change.removes.iter().map(key).collect();
+            touched = true;
+            let written = self.datapath.update_policy(id.0, &[], &removes);
+            program.written = note(written, pass);
+        }
+        touched
+    }
+}
+
+impl State {
+    fn begin(&mut self, subject: &Subject) -> u32 {
+        self.last += 1;
+        let number = self.last;
+        self.numbers.insert(subject.clone(), number);
+        self.programs.insert(number, Program::default());
+        self.repository
+            .upsert_subject(SubjectId(number), subject.clone());
+        number
+    }
+
+    fn forget(&mut self, number: u32) {
+        self.numbers.retain(|_, known| *known != number);
+        self.programs.remove(&number);
+        self.refused.remove(&SubjectId(number));
+        self.idle.remove(&number);
+        self.repository.remove_subject(SubjectId(number));
+    }
+}
+
+fn note(written: Result<(), datapath::Error>, pass: &mut Pass) -> bool {
+    match written {
+        Ok(()) => true,
+        Err(error) => {
+            pass.failures.push(cilium_cni::error::chain(&error));
+            false
+        }
+    }
+}
+
+fn key(key: &cilium_policy::Key) -> PolicyKey {
+    PolicyKey {
+        identity: key.identity,
+        direction: match key.direction {
+            Direction::Ingress => datapath::Direction::Ingress,
+            Direction::Egress => datapath::Direction::Egress,
+        },
+        protocol: key.protocol,
+        port: key.port,
+        port_bits: key.port_bits,
+    }
+}
+
+fn entry((from, value): (&cilium_policy::Key, &cilium_policy::Entry)) -> (PolicyKey, PolicyEntry) {
+    let verdict = match value.verdict {
+        cilium_policy::Verdict::DefaultDeny => datapath::Verdict::DefaultDeny,
+        cilium_policy::Verdict::Allow => datapath::Verdict::Allow,
+        cilium_policy::Verdict::Deny => datapath::Verdict::Deny,
+    };
+    let cookie = value.cookie.0;
+    (key(from), PolicyEntry { verdict, cookie })
+}
+
+/// Nothing in and nothing out.
+fn closed() -> BTreeMap<PolicyKey, PolicyEntry> {
+    [datapath::Direction::Ingress, datapath::Direction::Egress]
+        .map(|direction| {
+            let everyone = PolicyKey {
+                identity: 0,
+                direction,
+                protocol: 0,
+                port: 0,
+                port_bits: 0,
+            };
+            let nothing = PolicyEntry {
+                verdict: datapath::Verdict::DefaultDeny,
+                cookie: 0,
+            };
+            (everyone, nothing)
+        })
+        .into()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn it_allows_any_peer_in_both_directions() {
-        let datapath = datapath::Fake::new();
-        allow_all(&datapath).unwrap();
-        let entries = datapath.policy(ALLOW_ALL).unwrap().unwrap();
-        assert_eq!(entries.len(), 2);
-        assert!(
-            entries
-                .iter()
-                .all(|(key, entry)| (key.identity, key.protocol, entry.verdict)
-                    == (0, 0, Verdict::Allow))
-        );
-    }
-}
+mod tests;

@@ -3,7 +3,8 @@
 use std::net::Ipv4Addr;
 
 use cilium_api::endpoint::{
-    EndpointIdentity, EndpointNetworking, EndpointPolicy, ExternalIdentifiers, PolicyDirection,
+    EndpointIdentity, EndpointNetworking, EndpointPolicy, ExternalIdentifiers, NamedPort,
+    PolicyDirection,
 };
 use cilium_api::node::AddressPair;
 use cilium_api::{CiliumEndpoint, EndpointStatus};
@@ -12,13 +13,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Value, json};
 
 use crate::endpoint::Endpoint;
+use crate::policy::Enforcement;
 
 /// Cilium's annotation with the range a node runs with; an operator that lost its records gives it back.
 pub const POD_CIDR_ANNOTATION: &str = "network.cilium.io/ipv4-pod-cidr";
-/// Says that policies are not enforced yet, where an administrator looks for it.
-pub const POLICY_ANNOTATION: &str = "gloonetwork.io/policy-enforcement";
-/// The value of [`POLICY_ANNOTATION`] of this release.
-pub const POLICY_DISABLED: &str = "disabled";
 
 /// The node as the agent may describe it: never its podCIDRs, which are the operator's to give.
 ///
@@ -32,7 +30,7 @@ pub fn cilium_node(
     given: &[Ipv4Net],
     boot_id: &str,
 ) -> Value {
-    let mut annotations = json!({POLICY_ANNOTATION: POLICY_DISABLED});
+    let mut annotations = json!({});
     if let Some(cidr) = running {
         annotations[POD_CIDR_ANNOTATION] = json!(cidr);
     }
@@ -48,15 +46,21 @@ pub fn cilium_node(
     })
 }
 
+/// What is told of an endpoint besides what it holds itself.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    pub enforcement: Enforcement,
+    pub named_ports: Vec<NamedPort>,
+    pub service_account: Option<String>,
+}
+
 /// An endpoint of a Pod; `None` for one that belongs to no Pod we know. It goes with its Pod by the owner reference.
-pub fn cilium_endpoint(endpoint: &Endpoint, node: Ipv4Addr) -> Option<CiliumEndpoint> {
+pub fn cilium_endpoint(
+    endpoint: &Endpoint,
+    node: Ipv4Addr,
+    about: &About,
+) -> Option<CiliumEndpoint> {
     let pod = endpoint.pod.as_ref().filter(|pod| !pod.uid.is_empty())?;
-    let not_enforced = || {
-        Some(PolicyDirection {
-            enforcing: false,
-            state: Some(POLICY_DISABLED.to_owned()),
-        })
-    };
     let status = EndpointStatus {
         id: Some(endpoint.id.into()),
         external_identifiers: Some(ExternalIdentifiers {
@@ -78,9 +82,11 @@ pub fn cilium_endpoint(endpoint: &Endpoint, node: Ipv4Addr) -> Option<CiliumEndp
             node: Some(node.to_string()),
         }),
         policy: Some(EndpointPolicy {
-            ingress: not_enforced(),
-            egress: not_enforced(),
+            ingress: Some(direction(about.enforcement.ingress)),
+            egress: Some(direction(about.enforcement.egress)),
         }),
+        named_ports: about.named_ports.clone(),
+        service_account: about.service_account.clone(),
         state: Some(endpoint.state),
         ..EndpointStatus::default()
     };
@@ -94,6 +100,18 @@ pub fn cilium_endpoint(endpoint: &Endpoint, node: Ipv4Addr) -> Option<CiliumEndp
         ..OwnerReference::default()
     }]);
     Some(object)
+}
+
+fn direction(enforcing: bool) -> PolicyDirection {
+    let state = if enforcing {
+        "enforcing"
+    } else {
+        "non-enforcing"
+    };
+    PolicyDirection {
+        enforcing,
+        state: Some(state.to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +140,7 @@ mod tests {
             interface: "lxc1".to_owned(),
             identity: NumericIdentity(300),
             labels: vec!["k8s:app=web".to_owned()],
+            policy: 1,
             state: EndpointState::Ready,
         }
     }
@@ -129,16 +148,25 @@ mod tests {
     const NODE: Ipv4Addr = Ipv4Addr::new(172, 30, 0, 11);
 
     #[test]
-    fn an_endpoint_is_owned_by_its_pod_and_says_that_policy_is_disabled() {
-        let object = serde_json::to_value(cilium_endpoint(&endpoint("u1"), NODE)).unwrap();
+    fn an_endpoint_is_owned_by_its_pod_and_says_which_direction_is_enforced() {
+        let about = About {
+            enforcement: Enforcement {
+                ingress: true,
+                egress: false,
+            },
+            ..About::default()
+        };
+        let object = serde_json::to_value(cilium_endpoint(&endpoint("u1"), NODE, &about)).unwrap();
         assert_eq!(object["metadata"]["ownerReferences"][0]["uid"], "u1");
         assert_eq!(object["status"]["networking"]["node"], "172.30.0.11");
-        assert_eq!(object["status"]["policy"]["ingress"]["state"], "disabled");
+        let policy = &object["status"]["policy"];
+        assert_eq!(policy["ingress"]["state"], "enforcing");
+        assert_eq!(policy["egress"]["enforcing"], false);
     }
 
     #[test]
     fn an_endpoint_without_a_pods_uid_would_never_be_collected_and_is_not_written() {
-        assert_eq!(cilium_endpoint(&endpoint(""), NODE), None);
+        assert_eq!(cilium_endpoint(&endpoint(""), NODE, &About::default()), None);
     }
 
     const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 1);

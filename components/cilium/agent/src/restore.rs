@@ -117,6 +117,7 @@ fn orphans(
                 .unwrap_or_default(),
             identity: NumericIdentity(endpoint.identity),
             labels: Vec::new(),
+            policy: endpoint.policy,
             state: cilium_api::EndpointState::Restoring,
         })
         .collect()

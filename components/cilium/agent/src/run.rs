@@ -20,7 +20,8 @@ use crate::ipam::Pool;
 use crate::kubernetes::{Kubernetes, KubernetesError, OwnPod, Readers, Watched};
 use crate::metrics::Metrics;
 use crate::store::{NodeState, Store, StoreError};
-use crate::{api, health, metrics, policy, range, restore, task};
+use crate::policy::Policies;
+use crate::{api, health, metrics, range, restore, task};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -97,7 +98,6 @@ async fn serve(
         version = env!("CARGO_PKG_VERSION"),
         "Cilium agent of GlooNetwork starts"
     );
-    tracing::warn!("{}", crate::status::POLICY_SENTENCE);
     let start = Start {
         kubernetes: Kubernetes::connect(arguments.kubeconfig.as_deref()).await?,
         store: Store::open(&arguments.runtime_dir.join("state"))?,
@@ -143,17 +143,13 @@ async fn build(
 ) -> Result<Arc<Agent>, RunError> {
     start.progress.waiting("loading the datapath");
     let settings = datapath_config(start, &given);
-    let opened = blocking(move || {
-        let kernel = datapath::Kernel::open(settings)?;
-        policy::allow_all(&kernel).map(|()| kernel)
-    })
-    .await;
+    let opened = blocking(move || datapath::Kernel::open(settings)).await;
     let kernel = opened
         .ok_or(RunError::Part("loading the datapath"))?
         .map_err(RunError::Datapath)?;
     let datapath: Arc<dyn Datapath> = Arc::new(kernel);
     let pool = Pool::new(given.pod_cidrs.clone(), given.router);
-    let changed = Bells::new(&[&readers.network, &readers.publish, &readers.identity]);
+    let changed = Bells::new(&[&readers.network, &readers.publish, &readers.policy]);
     let nonce = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| {
@@ -168,10 +164,17 @@ async fn build(
         mtu: datapath.pod_mtu(),
     };
     tracing::info!(ip = %own.ip, router = %own.router, cidrs = ?own.pod_cidrs, mtu = own.mtu, "Datapath is loaded");
+    let policies = Policies::new(
+        datapath.clone(),
+        start.store.clone(),
+        datapath::MAX_POLICY_ENTRIES,
+    )
+    .map_err(RunError::Datapath)?;
     let endpoints = Endpoints::new(pool, datapath.clone(), start.store.clone(), changed, nonce);
     Ok(Arc::new(Agent::new(
         own,
         endpoints,
+        policies,
         watched.clone(),
         start.kubernetes.clone(),
         datapath,
@@ -239,10 +242,8 @@ async fn operate(
             "Deletions that were queued while no agent ran are done"
         );
     }
-    tasks.spawn(task::identities::run(
-        agent.clone(),
-        readers.identity.clone(),
-    ));
+    tasks.spawn(task::policy::run(agent.clone(), readers.policy.clone()));
+    tasks.spawn(task::flows::run(agent.clone()));
     tasks.spawn(task::network::run(agent.clone(), readers.network.clone()));
     tasks.spawn(task::services::run(agent.clone(), readers.services.clone()));
     tasks.spawn(task::publish::run(agent.clone(), readers.publish.clone()));

@@ -10,10 +10,6 @@ use serde::Serialize;
 use crate::agent::{Agent, blocking};
 use crate::endpoint::Endpoint;
 
-/// The sentence about policies of this release.
-pub const POLICY_SENTENCE: &str =
-    "Network policies are not enforced by this release: every pod may talk to every other";
-
 pub async fn status(agent: &Arc<Agent>) -> StatusResponse {
     let worker = agent.clone();
     let datapath = match blocking(move || worker.datapath.endpoints()).await {
@@ -43,13 +39,48 @@ pub async fn status(agent: &Arc<Agent>) -> StatusResponse {
             ),
             allocations,
         },
-        policy: Status::warning(POLICY_SENTENCE),
+        policy: policy(agent),
         // An API server that is away does not keep pods from being connected.
         cni: match datapath {
             Some(problem) => Status::failure(problem),
             None => Status::ok("ADD can be served"),
         },
         encryption: EncryptionStatus::default(),
+    }
+}
+
+/// Enforced as asked, or the sentence about what is not.
+fn policy(agent: &Agent) -> Status {
+    if !agent.policies.ready() {
+        return Status::warning(
+            "policies are not read yet; pods keep what they had, new pods wait",
+        );
+    }
+    let too_large = agent.policies.too_large();
+    if let Some((number, refused)) = too_large.first_key_value() {
+        let pods: Vec<String> = agent
+            .endpoints
+            .list()
+            .iter()
+            .filter(|endpoint| endpoint.policy == *number)
+            .map(Endpoint::owner)
+            .take(3)
+            .collect();
+        return Status::warning(format!(
+            "the policy of {} has {} entries, {} fit: the old one stays; most are by {}: make its selectors wider or its rules fewer",
+            pods.join(", "),
+            refused.entries,
+            refused.max_entries,
+            refused.policy,
+        ));
+    }
+    let problem = agent
+        .problems()
+        .into_iter()
+        .find(|(part, _)| *part == "policy");
+    match problem {
+        Some((_, problem)) => Status::warning(problem),
+        None => Status::ok(format!("revision {}", agent.policies.revision())),
     }
 }
 

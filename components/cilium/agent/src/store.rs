@@ -3,6 +3,7 @@
 //! A file is written beside, synced and renamed: a reader finds the old one or the new one, also after a power cut.
 //! After a reboot of the node the folder is empty (it lies on a tmpfs), as are the bpffs and the pods.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::net::Ipv4Addr;
@@ -78,6 +79,15 @@ impl Store {
 
     pub fn write_node(&self, node: &NodeState) -> Result<(), StoreError> {
         write(&self.folder.join("node.json"), node)
+    }
+
+    /// Numbers of the prefixes that policies name; none on a node that never had any, or whose file cannot be read.
+    pub fn prefixes(&self) -> BTreeMap<Ipv4Net, u32> {
+        read(&self.folder.join("prefixes.json")).unwrap_or_default()
+    }
+
+    pub fn write_prefixes(&self, prefixes: &BTreeMap<Ipv4Net, u32>) -> Result<(), StoreError> {
+        write(&self.folder.join("prefixes.json"), prefixes)
     }
 
     /// Durable when it returns.
@@ -174,6 +184,7 @@ mod tests {
             interface: "lxc1".to_owned(),
             identity: NumericIdentity(300),
             labels: vec!["k8s:app=web".to_owned()],
+            policy: 4,
             state: EndpointState::Ready,
         }
     }
@@ -195,6 +206,10 @@ mod tests {
         store.remove_endpoint(2).unwrap();
         let again = Store::open(folder.path()).unwrap();
         assert_eq!(again.node(), Some(node));
+        let prefixes = BTreeMap::from([("10.0.0.0/8".parse().unwrap(), 3)]);
+        assert!(again.prefixes().is_empty());
+        again.write_prefixes(&prefixes).unwrap();
+        assert_eq!(again.prefixes(), prefixes);
         assert_eq!(again.load().unwrap().endpoints, [endpoint(1)]);
     }
 

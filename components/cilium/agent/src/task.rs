@@ -1,9 +1,10 @@
 //! What runs all the time: each task reads what is known, decides, and writes, when its bell rings.
 
+pub mod flows;
 pub mod foreign;
-pub mod identities;
 pub mod network;
 pub mod node;
+pub mod policy;
 pub mod publish;
 pub mod services;
 pub mod sweep;

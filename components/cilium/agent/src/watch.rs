@@ -78,6 +78,11 @@ where
         self.lock().objects.values().cloned().collect()
     }
 
+    /// All objects under their names, in order.
+    pub fn entries(&self) -> BTreeMap<Key, Arc<K>> {
+        self.lock().objects.clone()
+    }
+
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
         let key = (namespace.to_owned(), name.to_owned());
         self.lock().objects.get(&key).cloned()

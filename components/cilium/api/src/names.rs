@@ -51,6 +51,16 @@ pub const AGENT_METRICS_PORT: u16 = 9962;
 pub const OPERATOR_HEALTH_PORT: u16 = 9234;
 /// Prometheus metrics of the operator.
 pub const OPERATOR_METRICS_PORT: u16 = 9963;
+/// Hubble's API of the agent, mutual TLS.
+pub const HUBBLE_PORT: u16 = 4244;
+/// Hubble's API of the agent for root of the node; mode 0600.
+pub const HUBBLE_SOCKET: &str = "/var/run/cilium/hubble.sock";
+/// Secret (in [`NAMESPACE`]) with the agents' certificate for [`HUBBLE_PORT`].
+pub const HUBBLE_SERVER_CERTS: &str = "hubble-server-certs";
+/// Where that Secret is mounted in the agent.
+pub const HUBBLE_TLS_DIR: &str = "/var/lib/cilium/tls/hubble";
+/// The name clients verify any agent of a cluster by: `*.<cluster>.` before this.
+pub const HUBBLE_DOMAIN: &str = "hubble-grpc.cilium.io";
 /// UDP port of the VXLAN overlay.
 pub const TUNNEL_PORT: u16 = 8472;
 

@@ -1,6 +1,9 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+/// Connections a node can know; beyond, the one that was used longest ago is forgotten.
+pub const MAX_FLOWS: usize = datapath_abi::flow::MAX_FLOWS;
+
 /// A connection the node knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flow {

@@ -56,8 +56,27 @@ fn pod(input: &Input) -> Value {
             host_path("cni-programs", cilium_api::names::CNI_BIN_DIR, "DirectoryOrCreate"),
         ],
     });
+    if input.hubble() {
+        show_flows(&mut pod);
+    }
     pull_secrets(&mut pod, &input.images);
     pod
+}
+
+/// Hubble's port and certificate. Optional, so that pods get their network also while the certificate is missing.
+fn show_flows(pod: &mut Value) {
+    let port = cilium_api::names::HUBBLE_PORT;
+    let container = &mut pod["containers"][0];
+    if let Some(ports) = container["ports"].as_array_mut() {
+        ports.push(json!({"name": "hubble", "containerPort": port, "hostPort": port, "protocol": "TCP"}));
+    }
+    if let Some(mounts) = container["volumeMounts"].as_array_mut() {
+        mounts.push(json!({"name": "hubble-tls", "mountPath": cilium_api::names::HUBBLE_TLS_DIR, "readOnly": true}));
+    }
+    if let Some(volumes) = pod["volumes"].as_array_mut() {
+        let secret = json!({"secretName": cilium_api::names::HUBBLE_SERVER_CERTS, "optional": true, "defaultMode": 0o400});
+        volumes.push(json!({"name": "hubble-tls", "secret": secret}));
+    }
 }
 
 /// The only process that may write the node's CNI program and configuration; it is gone when the agent runs.

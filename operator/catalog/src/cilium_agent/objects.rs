@@ -39,7 +39,7 @@ fn config(input: &Input) -> serde_json::Value {
         Mtu::Auto => 0,
         Mtu::Bytes(bytes) => bytes,
     };
-    json!({
+    let mut config = json!({
         "agent-health-port": cilium_api::names::AGENT_HEALTH_PORT.to_string(),
         "cluster-name": input.cluster_name(),
         "cluster-pool-ipv4-cidr": pool.join(" "),
@@ -58,5 +58,24 @@ fn config(input: &Input) -> serde_json::Value {
         "routing-mode": "tunnel",
         "tunnel-port": cilium_api::names::TUNNEL_PORT.to_string(),
         "tunnel-protocol": "vxlan",
-    })
+    });
+    hubble(&mut config, input);
+    config
+}
+
+/// Upstream's keys; the files are the Secret's, which the agent reads anew when they change.
+fn hubble(config: &mut serde_json::Value, input: &Input) {
+    config["enable-hubble"] = json!(input.hubble().to_string());
+    if !input.hubble() {
+        return;
+    }
+    let folder = cilium_api::names::HUBBLE_TLS_DIR;
+    config["hubble-socket-path"] = json!(cilium_api::names::HUBBLE_SOCKET);
+    config["hubble-listen-address"] = json!(format!(":{}", cilium_api::names::HUBBLE_PORT));
+    config["hubble-event-buffer-capacity"] =
+        json!(input.spec.cilium.hubble.flow_buffer.to_string());
+    config["hubble-disable-tls"] = json!("false");
+    config["hubble-tls-cert-file"] = json!(format!("{folder}/tls.crt"));
+    config["hubble-tls-key-file"] = json!(format!("{folder}/tls.key"));
+    config["hubble-tls-client-ca-files"] = json!(format!("{folder}/ca.crt"));
 }

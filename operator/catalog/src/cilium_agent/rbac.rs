@@ -30,8 +30,9 @@ fn rules() -> Value {
     json!([
         {"apiGroups": [""], "resources": ["namespaces", "pods", "services"], "verbs": ["list", "watch"]},
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["list", "watch"]},
         {"apiGroups": ["cilium.io"], "resources": ["ciliumendpoints", "ciliumnodes"], "verbs": ["list", "watch", "create", "patch"]},
-        {"apiGroups": ["cilium.io"], "resources": ["ciliumidentities"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["cilium.io"], "resources": ["ciliumcidrgroups", "ciliumclusterwidenetworkpolicies", "ciliumidentities", "ciliumnetworkpolicies"], "verbs": ["list", "watch"]},
     ])
 }
 

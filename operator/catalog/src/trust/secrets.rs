@@ -25,7 +25,7 @@ const REDIS_RULES: &str = "~* &* +@all -@admin -@dangerous -@scripting +info";
 
 pub(super) fn all(input: &Input) -> Vec<SecretSpec> {
     let mut secrets = Vec::new();
-    if input.gateway() {
+    if input.gateway() || input.hubble() {
         secrets.push(secret(
             OPERATOR_NAMESPACE,
             CA,
@@ -34,6 +34,11 @@ pub(super) fn all(input: &Input) -> Vec<SecretSpec> {
                 days: CA_DAYS,
             },
         ));
+    }
+    if input.hubble() {
+        secrets.push(hubble(input));
+    }
+    if input.gateway() {
         secrets.push(secret(
             MESH_NAMESPACE,
             GATEWAY_TLS,
@@ -74,6 +79,20 @@ pub(super) fn all(input: &Input) -> Vec<SecretSpec> {
         secrets.push(secret(MESH_NAMESPACE, GRAFANA_ADMIN, kind));
     }
     secrets
+}
+
+/// One certificate for the agents of a cluster, as upstream's: a client verifies `<node>.<cluster>.hubble-grpc.cilium.io`.
+fn hubble(input: &Input) -> SecretSpec {
+    let name = format!(
+        "*.{}.{}",
+        input.cluster_name(),
+        cilium_api::names::HUBBLE_DOMAIN
+    );
+    secret(
+        cilium_api::names::NAMESPACE,
+        cilium_api::names::HUBBLE_SERVER_CERTS,
+        leaf(&name, vec![name.clone()], KeyUsage::ServerAuth),
+    )
 }
 
 fn secret(namespace: &str, name: &str, kind: SecretKind) -> SecretSpec {

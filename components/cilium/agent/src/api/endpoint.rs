@@ -12,6 +12,7 @@ use cilium_cni::error::chain;
 use cilium_cni::model::{EndpointChangeRequest, EndpointHealth};
 use serde::Deserialize;
 
+use crate::admission::admit;
 use crate::agent::{Agent, blocking};
 use crate::api::refuse;
 use crate::endpoint::{AttachmentKey, Endpoint, PodRef, state_name};
@@ -24,19 +25,19 @@ pub async fn list(State(agent): Shared) -> Response {
         .endpoints
         .list()
         .iter()
-        .map(Endpoint::to_model)
+        .map(|endpoint| agent.model_of(endpoint))
         .collect();
     Json(models).into_response()
 }
 
 pub async fn get(State(agent): Shared, Path(id): Path<String>) -> Response {
     match find(&agent, &id) {
-        Some(endpoint) => Json(endpoint.to_model()).into_response(),
+        Some(endpoint) => Json(agent.model_of(&endpoint)).into_response(),
         None => not_found(&id),
     }
 }
 
-/// Answers when the datapath carries the endpoint.
+/// Answers when the datapath carries the endpoint and has its policies.
 pub async fn put(
     State(agent): Shared,
     Path(_): Path<String>,
@@ -46,11 +47,12 @@ pub async fn put(
         Ok(new) => new,
         Err(message) => return refuse(StatusCode::BAD_REQUEST, message),
     };
+    let admitted = match admit(&agent, new.pod.as_ref()).await {
+        Ok(admitted) => admitted,
+        Err(message) => return refuse(StatusCode::SERVICE_UNAVAILABLE, message),
+    };
     let worker = agent.clone();
-    let put = blocking(move || {
-        let identity = worker.identity_of(new.pod.as_ref(), &worker.identities());
-        worker.endpoints.put(new, identity, Instant::now())
-    });
+    let put = blocking(move || worker.endpoints.put(new, admitted, Instant::now()));
     match put.await {
         Some(Ok(endpoint)) => {
             agent.tally.regenerations.fetch_add(1, Ordering::Relaxed);
@@ -58,7 +60,7 @@ pub async fn put(
                 id = endpoint.id, pod = endpoint.owner(), ip = %endpoint.ip,
                 identity = endpoint.identity.0, interface = endpoint.interface, "Endpoint added"
             );
-            (StatusCode::CREATED, Json(endpoint.to_model())).into_response()
+            (StatusCode::CREATED, Json(agent.model_of(&endpoint))).into_response()
         }
         Some(Err(error)) => {
             agent
@@ -111,7 +113,7 @@ pub async fn healthz(State(agent): Shared, Path(id): Path<String>) -> Response {
     };
     Json(EndpointHealth {
         bpf: verdict.to_owned(),
-        policy: "Disabled".to_owned(),
+        policy: verdict.to_owned(),
         connected: programmed,
         overall_health: verdict.to_owned(),
     })

@@ -134,13 +134,20 @@ fn endpoint_states(agent: &Agent) -> Metric {
     gauge("endpoint_state", "Endpoints by state", series)
 }
 
-/// No policy is enforced by this release, and the metric says so.
 fn enforcement(agent: &Agent) -> Metric {
-    let all = count(agent.endpoints.list().len());
+    let words: Vec<&str> = agent
+        .endpoints
+        .list()
+        .iter()
+        .map(|endpoint| {
+            let enforcement = agent.policies.enforcement(endpoint.policy);
+            enforcement.unwrap_or_default().word()
+        })
+        .collect();
     let series = ["none", "ingress", "egress", "both", "audit-both"]
         .map(|kind| {
-            let number = if kind == "none" { all } else { 0.0 };
-            (vec![("enforcement", kind.to_owned())], number)
+            let number = words.iter().filter(|word| **word == kind).count();
+            (vec![("enforcement", kind.to_owned())], count(number))
         })
         .into();
     gauge(
@@ -200,6 +207,7 @@ fn cluster(agent: &Agent) -> Vec<Metric> {
         ("CiliumNode", &watched.nodes.seen),
         ("CiliumEndpoint", &watched.endpoints.seen),
         ("CiliumIdentity", &watched.identities.seen),
+        ("NetworkPolicy", &watched.network_policies.seen),
     ];
     let mut events = Vec::new();
     for (scope, seen) in kinds {

@@ -67,7 +67,20 @@ fn pass(agent: &Agent, known: &[KnownNode], may_remove: bool) -> Vec<String> {
         Err(error) => failures.push(cilium_cni::error::chain(&error)),
     }
     match write_addresses(agent, known, may_remove) {
-        Ok(outcome) => failures.extend(outcome.failures),
+        Ok(outcome) => {
+            // An address that means somebody else now: what its connections were allowed is asked again.
+            let renewed = if outcome.written + outcome.removed > 0 {
+                agent.datapath.new_epoch()
+            } else {
+                Ok(())
+            };
+            failures.extend(outcome.failures);
+            failures.extend(
+                renewed
+                    .err()
+                    .map(|error| cilium_cni::error::chain(&error)),
+            );
+        }
         Err(error) => failures.push(cilium_cni::error::chain(&error)),
     }
     failures

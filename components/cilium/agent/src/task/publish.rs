@@ -9,7 +9,9 @@ use cilium_api::{CiliumEndpoint, EndpointState};
 
 use crate::agent::Agent;
 use crate::bell::Bell;
-use crate::publish::cilium_endpoint;
+use crate::endpoint::Endpoint;
+use crate::ports;
+use crate::publish::{About, cilium_endpoint};
 use crate::task::{REPAIR, RETRY};
 
 /// The watch shows a write a moment later; until then the write counts.
@@ -41,7 +43,8 @@ async fn pass(agent: &Agent, written: &mut Written) -> Option<String> {
         if endpoint.state == EndpointState::Disconnecting {
             continue;
         }
-        let Some(object) = cilium_endpoint(&endpoint, agent.own.ip) else {
+        let Some(object) = cilium_endpoint(&endpoint, agent.own.ip, &about(agent, &endpoint))
+        else {
             continue;
         };
         if written.get(&endpoint.id).is_some_and(|(last, when)| {
@@ -66,6 +69,20 @@ async fn pass(agent: &Agent, written: &mut Written) -> Option<String> {
         }
     }
     problem
+}
+
+fn about(agent: &Agent, endpoint: &Endpoint) -> About {
+    let reference = endpoint.pod.as_ref();
+    let pod = reference.and_then(|pod| agent.watched.pods.get(&pod.namespace, &pod.name));
+    let spec = pod.as_ref().and_then(|pod| pod.spec.as_ref());
+    About {
+        enforcement: agent
+            .policies
+            .enforcement(endpoint.policy)
+            .unwrap_or_default(),
+        named_ports: pod.as_deref().map(ports::of_pod).unwrap_or_default(),
+        service_account: spec.and_then(|spec| spec.service_account_name.clone()),
+    }
 }
 
 /// Whether the object that the watch sees still says it; somebody may have deleted or edited it.

@@ -1,0 +1,194 @@
+//! Tells the resolver what the watches have seen, kind by kind, and only what changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cilium_api::{CiliumEndpoint, CiliumIdentity, CiliumNode};
+use cilium_policy::{
+    NamedPorts, Node, PolicyId, PolicyKind, Repository, Service as Balanced, ServiceName,
+};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+
+use super::seen::Seen;
+use crate::endpoint::Endpoint;
+use crate::kubernetes::Watched;
+use crate::ports;
+use crate::services::addresses_of;
+use crate::watch::Key;
+
+/// What the resolver has been told.
+#[derive(Debug, Default)]
+pub(super) struct Feed {
+    network_policies: Seen<NetworkPolicy>,
+    identities: Seen<CiliumIdentity>,
+    endpoints: Seen<CiliumEndpoint>,
+    pods: Seen<Pod>,
+    nodes: Seen<CiliumNode>,
+    services: Seen<Service>,
+    slices: Seen<EndpointSlice>,
+    ports: BTreeMap<u32, NamedPorts>,
+}
+
+impl Feed {
+    /// `local` are the endpoints of this node: their policies outlive the objects when a namespace ends.
+    pub(super) fn tell(
+        &mut self,
+        repository: &mut Repository,
+        watched: &Watched,
+        local: &[Endpoint],
+    ) {
+        self.identities(repository, watched);
+        self.ports(repository, watched, local);
+        self.nodes(repository, watched);
+        self.services(repository, watched);
+        let ending = Ending::new(watched, local);
+        self.policies(repository, watched, &ending);
+    }
+
+    fn identities(&mut self, repository: &mut Repository, watched: &Watched) {
+        let changed = self
+            .identities
+            .look(watched.identities.entries(), |_| false);
+        for (_, object) in &changed.put {
+            if let Some(number) = object.number() {
+                repository.upsert_identity(number.0, object.security_labels.clone());
+            }
+        }
+        for (_, name) in &changed.gone {
+            if let Ok(number) = name.parse() {
+                repository.remove_identity(number);
+            }
+        }
+    }
+
+    /// Pods of this node are known before their CiliumEndpoint is written.
+    fn ports(&mut self, repository: &mut Repository, watched: &Watched, local: &[Endpoint]) {
+        let endpoints = self.endpoints.look(watched.endpoints.entries(), |_| false);
+        let pods = self.pods.look(watched.pods.entries(), |_| false);
+        if endpoints.is_empty() && pods.is_empty() {
+            return;
+        }
+        let mut ports: BTreeMap<u32, NamedPorts> = BTreeMap::new();
+        let mut add = |identity: u32, named: NamedPorts| {
+            for (name, numbers) in named {
+                let of = ports.entry(identity).or_default();
+                of.entry(name).or_default().extend(numbers);
+            }
+        };
+        for endpoint in watched.endpoints.list() {
+            let identity = endpoint.status.identity.as_ref();
+            if let Some(number) = identity.and_then(|identity| identity.number()) {
+                add(number.0, ports::of_endpoint(&endpoint));
+            }
+        }
+        for endpoint in local {
+            let pod = endpoint.pod.as_ref();
+            if let Some(pod) = pod.and_then(|pod| watched.pods.get(&pod.namespace, &pod.name)) {
+                add(endpoint.identity.0, ports::by_name(&ports::of_pod(&pod)));
+            }
+        }
+        for (identity, named) in &ports {
+            if self.ports.get(identity) != Some(named) {
+                repository.set_named_ports(*identity, named.clone());
+            }
+        }
+        for identity in self.ports.keys().filter(|known| !ports.contains_key(*known)) {
+            repository.set_named_ports(*identity, NamedPorts::new());
+        }
+        self.ports = ports;
+    }
+
+    fn nodes(&mut self, repository: &mut Repository, watched: &Watched) {
+        let changed = self.nodes.look(watched.nodes.entries(), |_| false);
+        for ((_, name), object) in &changed.put {
+            let node = Node {
+                labels: object.metadata.labels.clone().unwrap_or_default(),
+                addresses: object.internal_ipv4().into_iter().collect(),
+            };
+            repository.upsert_node(name, node);
+        }
+        for (_, name) in &changed.gone {
+            repository.remove_node(name);
+        }
+    }
+
+    fn services(&mut self, repository: &mut Repository, watched: &Watched) {
+        let changed = self.services.look(watched.services.entries(), |_| false);
+        let slices = self.slices.look(watched.slices.entries(), |_| false);
+        for (namespace, name) in &changed.gone {
+            repository.remove_service(&service_name(namespace, name));
+        }
+        if changed.put.is_empty() && slices.is_empty() {
+            return;
+        }
+        let listed = watched.slices.list();
+        for ((namespace, name), object) in watched.services.entries() {
+            let spec = object.spec.as_ref();
+            let selector = spec.and_then(|spec| spec.selector.as_ref());
+            let service = Balanced {
+                labels: object.metadata.labels.clone().unwrap_or_default(),
+                backends: addresses_of(listed.iter().map(AsRef::as_ref), &namespace, &name),
+                has_selector: selector.is_some_and(|selector| !selector.is_empty()),
+            };
+            repository.upsert_service(service_name(&namespace, &name), service);
+        }
+    }
+
+    fn policies(&mut self, repository: &mut Repository, watched: &Watched, ending: &Ending) {
+        let changed = self
+            .network_policies
+            .look(watched.network_policies.entries(), |key| ending.holds(key));
+        for (_, object) in &changed.put {
+            repository.upsert_network_policy(object);
+        }
+        for key in changed.gone {
+            repository.remove_policy(&policy_id(PolicyKind::NetworkPolicy, key));
+        }
+    }
+}
+
+/// Namespaces on their way out that still have pods here. Their policies are deleted before their pods have ended
+/// (CVE-2024-7598), and must hold until then.
+struct Ending<'a>(BTreeSet<&'a str>);
+
+impl<'a> Ending<'a> {
+    fn new(watched: &Watched, local: &'a [Endpoint]) -> Self {
+        let namespaces = local
+            .iter()
+            .filter_map(|endpoint| Some(endpoint.pod.as_ref()?.namespace.as_str()));
+        Self(
+            namespaces
+                .filter(|name| {
+                    watched
+                        .namespaces
+                        .get("", name)
+                        .is_none_or(|namespace| is_ending(&namespace))
+                })
+                .collect(),
+        )
+    }
+
+    fn holds(&self, (namespace, _): &Key) -> bool {
+        self.0.contains(namespace.as_str())
+    }
+}
+
+fn is_ending(namespace: &Namespace) -> bool {
+    namespace.metadata.deletion_timestamp.is_some()
+}
+
+fn policy_id(kind: PolicyKind, (namespace, name): Key) -> PolicyId {
+    PolicyId {
+        kind,
+        namespace,
+        name,
+    }
+}
+
+fn service_name(namespace: &str, name: &str) -> ServiceName {
+    ServiceName {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    }
+}

@@ -1,0 +1,88 @@
+//! What changed in one kind since the last look. Objects that did not change are the same allocation, so nothing is compared.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::watch::Key;
+
+/// The objects of one kind as they were at the last look.
+#[derive(Debug)]
+pub(super) struct Seen<K>(BTreeMap<Key, Arc<K>>);
+
+/// What is new or different, and what is gone.
+#[derive(Debug)]
+pub(super) struct Changed<K> {
+    pub(super) put: Vec<(Key, Arc<K>)>,
+    pub(super) gone: Vec<Key>,
+}
+
+impl<K> Default for Seen<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K> Changed<K> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.put.is_empty() && self.gone.is_empty()
+    }
+}
+
+impl<K> Seen<K> {
+    /// Compares with the last look and remembers this one. What is gone and `held` stays remembered, to be asked for again.
+    pub(super) fn look(
+        &mut self,
+        now: BTreeMap<Key, Arc<K>>,
+        held: impl Fn(&Key) -> bool,
+    ) -> Changed<K> {
+        let put = now
+            .iter()
+            .filter(|(key, object)| {
+                self.0
+                    .get(*key)
+                    .is_none_or(|known| !Arc::ptr_eq(known, object))
+            })
+            .map(|(key, object)| (key.clone(), object.clone()))
+            .collect();
+        let (kept, gone): (Vec<_>, Vec<_>) = self
+            .0
+            .iter()
+            .filter(|(key, _)| !now.contains_key(*key))
+            .map(|(key, object)| (key.clone(), object.clone()))
+            .partition(|(key, _)| held(key));
+        self.0 = now;
+        self.0.extend(kept);
+        Changed {
+            put,
+            gone: gone.into_iter().map(|(key, _)| key).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        ("shop".to_owned(), name.to_owned())
+    }
+
+    #[test]
+    fn an_object_is_told_of_once_and_its_end_once() {
+        let mut seen = Seen::default();
+        let object = Arc::new(1);
+        let now = BTreeMap::from([(key("a"), object)]);
+        assert_eq!(seen.look(now.clone(), |_| false).put.len(), 1);
+        assert!(seen.look(now, |_| false).is_empty());
+        assert_eq!(seen.look(BTreeMap::new(), |_| false).gone, [key("a")]);
+        assert!(seen.look(BTreeMap::new(), |_| false).is_empty());
+    }
+
+    #[test]
+    fn what_is_held_ends_when_it_is_held_no_more() {
+        let mut seen = Seen::default();
+        seen.look(BTreeMap::from([(key("a"), Arc::new(1))]), |_| false);
+        assert!(seen.look(BTreeMap::new(), |_| true).is_empty());
+        assert_eq!(seen.look(BTreeMap::new(), |_| false).gone, [key("a")]);
+    }
+}

@@ -1,0 +1,74 @@
+//! Identities and policies of this node's pods, as the cluster changes.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::agent::{Agent, blocking};
+use crate::bell::Bell;
+use crate::nodes;
+use crate::task::{REPAIR, RETRY};
+
+pub async fn run(agent: Arc<Agent>, bell: Bell) {
+    let mut pause = REPAIR;
+    loop {
+        bell.wait(pause).await;
+        // Before all are listed, "no such pod" would turn known pods back into `init`, and "no such policy" would open them.
+        if !agent.watched.synced() {
+            pause = RETRY;
+            continue;
+        }
+        let worker = agent.clone();
+        let failures = blocking(move || pass(&worker))
+            .await
+            .unwrap_or_else(|| vec!["policy task panicked".to_owned()]);
+        pause = if failures.is_empty() { REPAIR } else { RETRY };
+        agent.report("policy", failures.into_iter().next());
+    }
+}
+
+fn pass(agent: &Agent) -> Vec<String> {
+    let endpoints = agent.endpoints.list();
+    let pass = agent
+        .policies
+        .pass(&agent.watched, &endpoints, &routers(agent));
+    let mut failures = pass.failures;
+    let identities = agent.identities();
+    let mut moved = false;
+    for endpoint in endpoints {
+        match agent.readmit(&endpoint, &identities) {
+            None => {}
+            Some(Ok(admitted)) => match agent.endpoints.set_identity(endpoint.id, &admitted) {
+                Ok(changed) => moved |= changed,
+                Err(error) => failures.push(cilium_cni::error::chain(&error)),
+            },
+            Some(Err(failure)) => failures.push(failure),
+        }
+    }
+    let in_use: BTreeSet<u32> = agent
+        .endpoints
+        .list()
+        .iter()
+        .map(|endpoint| endpoint.policy)
+        .collect();
+    if let Err(error) = agent.policies.release(&in_use, Instant::now()) {
+        failures.push(cilium_cni::error::chain(&error));
+    }
+    if moved {
+        if let Err(error) = agent.datapath.new_epoch() {
+            failures.push(cilium_cni::error::chain(&error));
+        }
+    }
+    failures
+}
+
+/// The nodes' addresses in their pod ranges, each with the address policies know the node by.
+fn routers(agent: &Agent) -> Vec<(Ipv4Addr, Ipv4Addr)> {
+    let listed = agent.watched.nodes.list();
+    let (known, _) = nodes::accept(listed.iter().map(AsRef::as_ref), &[]);
+    known
+        .into_iter()
+        .filter_map(|node| Some((node.router?, node.ip)))
+        .collect()
+}
