@@ -9,6 +9,7 @@ use ipnet::Ipv4Net;
 
 use crate::endpoint::{Endpoint, PodRef};
 use crate::endpoints::Endpoints;
+use crate::events::Events;
 use crate::identity::{Identities, Resolved, resolve};
 use crate::kubernetes::{Kubernetes, Watched};
 use crate::policy::Policies;
@@ -54,6 +55,7 @@ pub struct Agent {
     pub watched: Arc<Watched>,
     pub kubernetes: Kubernetes,
     pub datapath: Arc<dyn Datapath>,
+    pub events: Events,
     pub tally: Tally,
     /// What does not work now, by part; an entry is a sentence.
     problems: Mutex<std::collections::BTreeMap<&'static str, String>>,
@@ -83,6 +85,7 @@ impl Agent {
             watched,
             kubernetes,
             datapath,
+            events: Events::default(),
             tally: Tally::default(),
             problems: Mutex::default(),
         }

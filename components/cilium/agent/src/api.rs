@@ -10,6 +10,7 @@ pub mod identity;
 pub mod ip;
 pub mod ipam;
 pub mod metrics;
+pub mod policy;
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -65,6 +66,7 @@ pub fn router(agent: Arc<Agent>, metrics: Arc<Metrics>) -> Router {
         )
         .route("/endpoint/{id}/healthz", get(endpoint::healthz))
         .route("/debuginfo", get(debuginfo::get))
+        .route("/policy", get(policy::get))
         .route("/identity", get(identity::list))
         .route("/identity/{id}", get(identity::get))
         .route("/ip", get(ip::list))
