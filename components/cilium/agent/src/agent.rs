@@ -11,7 +11,8 @@ use crate::endpoint::{Endpoint, PodRef};
 use crate::endpoints::Endpoints;
 use crate::events::Events;
 use crate::identity::{Identities, Resolved, resolve};
-use crate::kubernetes::{Kubernetes, Watched};
+use crate::kubernetes::{Kubernetes, OwnPod, Watched};
+use crate::metrics::timings::Timings;
 use crate::policy::Policies;
 
 /// The node as it runs now.
@@ -50,6 +51,8 @@ pub struct FlowTally {
 
 pub struct Agent {
     pub own: Own,
+    /// The pod the agent runs in; none outside a pod.
+    own_pod: Option<OwnPod>,
     pub endpoints: Endpoints,
     pub policies: Policies,
     pub watched: Arc<Watched>,
@@ -57,6 +60,9 @@ pub struct Agent {
     pub datapath: Arc<dyn Datapath>,
     pub events: Events,
     pub tally: Tally,
+    pub timings: Timings,
+    /// [`Self::identities`] and the version of the watch they were made of.
+    identities: Mutex<Option<(u64, Arc<Identities>)>>,
     /// What does not work now, by part; an entry is a sentence.
     problems: Mutex<std::collections::BTreeMap<&'static str, String>>,
 }
@@ -72,6 +78,7 @@ impl std::fmt::Debug for Agent {
 impl Agent {
     pub fn new(
         own: Own,
+        own_pod: Option<OwnPod>,
         endpoints: Endpoints,
         policies: Policies,
         watched: Arc<Watched>,
@@ -80,6 +87,7 @@ impl Agent {
     ) -> Self {
         Self {
             own,
+            own_pod,
             endpoints,
             policies,
             watched,
@@ -87,6 +95,8 @@ impl Agent {
             datapath,
             events: Events::default(),
             tally: Tally::default(),
+            timings: Timings::default(),
+            identities: Mutex::default(),
             problems: Mutex::default(),
         }
     }
@@ -111,9 +121,22 @@ impl Agent {
         endpoint.to_model(enforcement.unwrap_or_default())
     }
 
-    pub fn identities(&self) -> Identities {
-        let objects = self.watched.identities.list();
-        Identities::new(objects.iter().map(AsRef::as_ref))
+    /// The label sets that have a number now. Made anew only when an identity changed.
+    pub fn identities(&self) -> Arc<Identities> {
+        let version = self.watched.identities.version();
+        let mut known = self
+            .identities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some((of, identities)) if *of == version => identities.clone(),
+            _ => {
+                let objects = self.watched.identities.list();
+                let identities = Arc::new(Identities::new(objects.iter().map(AsRef::as_ref)));
+                *known = Some((version, identities.clone()));
+                identities
+            }
+        }
     }
 
     /// Sets or clears what is wrong with a part; logs when it changes.
@@ -130,6 +153,22 @@ impl Agent {
             tracing::info!(part, "Works again");
             problems.remove(part);
         }
+    }
+
+    /// Warns of something in an event about the agent's pod; whether it is told.
+    pub async fn announce(&self, reason: &str, sentence: &str) -> bool {
+        let Some(pod) = &self.own_pod else {
+            return true;
+        };
+        let note = format!("Node {}: {sentence}", self.own.name);
+        let written = self.kubernetes.warn_about_pod(pod, reason, &note).await;
+        if let Err(error) = &written {
+            tracing::warn!(
+                error = cilium_cni::error::chain(error),
+                "Event could not be written"
+            );
+        }
+        written.is_ok()
     }
 
     pub fn problems(&self) -> Vec<(&'static str, String)> {

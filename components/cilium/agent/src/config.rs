@@ -89,6 +89,28 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     pub health: SocketAddr,
     pub debug: bool,
+    /// `None`: flows are not shown.
+    pub hubble: Option<Hubble>,
+}
+
+/// How flows are shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hubble {
+    /// For root of the node.
+    pub socket: PathBuf,
+    /// For clients with a certificate; `None`: the socket only.
+    pub listen: Option<HubbleListen>,
+    /// Flows that are kept.
+    pub capacity: u16,
+}
+
+/// The port of Hubble and what it proves itself and its clients by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubbleListen {
+    pub address: SocketAddr,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub client_authority: PathBuf,
 }
 
 impl Config {
@@ -143,6 +165,7 @@ impl Config {
                 values.parse("agent-health-port", names::AGENT_HEALTH_PORT, "a TCP port")?,
             )),
             debug: values.parse("debug", false, "true or false")?,
+            hubble: hubble(&values)?,
         })
     }
 }
@@ -191,6 +214,56 @@ impl Values<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Upstream's keys. An unencrypted port is not offered: whoever reached it would read everybody's flows.
+fn hubble(values: &Values<'_>) -> Result<Option<Hubble>, ConfigError> {
+    if !values.parse("enable-hubble", false, "true or false")? {
+        return Ok(None);
+    }
+    values.one_of(
+        "hubble-disable-tls",
+        "false",
+        "false: the port is served with mutual TLS only",
+    )?;
+    let socket = values.text("hubble-socket-path");
+    let file = |key| values.text(key).map(PathBuf::from);
+    let files = (
+        file("hubble-tls-cert-file"),
+        file("hubble-tls-key-file"),
+        file("hubble-tls-client-ca-files"),
+    );
+    let address = values
+        .text("hubble-listen-address")
+        .map(|text| listen_address(text, "hubble-listen-address"))
+        .transpose()?;
+    let listen = match (address, files) {
+        (None, _) => None,
+        (Some(address), (Some(certificate), Some(key), Some(client_authority))) => {
+            Some(HubbleListen {
+                address,
+                certificate,
+                key,
+                client_authority,
+            })
+        }
+        (Some(address), _) => {
+            return Err(wrong(
+                "hubble-listen-address",
+                &address.to_string(),
+                "set together with hubble-tls-cert-file, hubble-tls-key-file and hubble-tls-client-ca-files",
+            ));
+        }
+    };
+    Ok(Some(Hubble {
+        socket: socket.unwrap_or(names::HUBBLE_SOCKET).into(),
+        listen,
+        capacity: values.parse(
+            "hubble-event-buffer-capacity",
+            4095,
+            "a number from 1 to 65535",
+        )?,
+    }))
 }
 
 /// Go's form `:9962` means every address.
@@ -261,6 +334,21 @@ mod tests {
             let text = parse(&[(key, value)]).unwrap_err().to_string();
             assert!(text.contains(key) && text.contains(value), "{text}");
         }
+    }
+
+    #[test]
+    fn flows_are_shown_when_asked_for_and_on_a_port_only_with_certificates() {
+        assert_eq!(parse(&[]).unwrap().hubble, None);
+        let on = ("enable-hubble", "true");
+        let socket_only = parse(&[on]).unwrap().hubble.unwrap();
+        assert_eq!(
+            (socket_only.listen, socket_only.capacity),
+            (None, 4095)
+        );
+        let open = parse(&[on, ("hubble-listen-address", ":4244")]).unwrap_err();
+        assert!(open.to_string().contains("hubble-tls-cert-file"), "{open}");
+        let plain = parse(&[on, ("hubble-disable-tls", "true")]).unwrap_err();
+        assert!(plain.to_string().contains("mutual TLS"), "{plain}");
     }
 
     #[test]

@@ -245,7 +245,7 @@ impl OwnPod {
             "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
             "reportingController": "cilium-agent",
             "reportingInstance": self.node,
-            "action": "Install",
+            "action": "Configure",
             "type": "Warning",
             "reason": reason,
             "note": note.chars().take(1000).collect::<String>(),

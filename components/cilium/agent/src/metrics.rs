@@ -1,7 +1,9 @@
 //! Metrics with Cilium's names, so that its dashboards and alerts work unchanged.
 
+mod policy;
 mod process;
 mod snapshot;
+pub mod timings;
 mod traffic;
 
 use std::fmt::Write as _;
@@ -80,6 +82,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("cilium");
         if let Phase::Serving(agent) = self.progress.phase() {
             registry.register_collector(Box::new(Snapshot::take(&agent)));
+            agent.timings.register(&mut registry);
         }
         // Two registries make one exposition: only the last may end it.
         let body = text.strip_suffix("# EOF\n").unwrap_or(&text).to_owned();

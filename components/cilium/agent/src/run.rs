@@ -173,6 +173,7 @@ async fn build(
     let endpoints = Endpoints::new(pool, datapath.clone(), start.store.clone(), changed, nonce);
     Ok(Arc::new(Agent::new(
         own,
+        own_pod(start),
         endpoints,
         policies,
         watched.clone(),
@@ -251,7 +252,6 @@ async fn operate(
         agent.clone(),
         start.arguments.cni_conf_dir.clone(),
         runtime_dir.join("cni-install.json"),
-        own_pod(start),
     ));
     start.progress.serving(agent.clone());
     tracing::info!("Agent serves");

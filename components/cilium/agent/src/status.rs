@@ -56,23 +56,8 @@ fn policy(agent: &Agent) -> Status {
             "policies are not read yet; pods keep what they had, new pods wait",
         );
     }
-    let too_large = agent.policies.too_large();
-    if let Some((number, refused)) = too_large.first_key_value() {
-        let pods: Vec<String> = agent
-            .endpoints
-            .list()
-            .iter()
-            .filter(|endpoint| endpoint.policy == *number)
-            .map(Endpoint::owner)
-            .take(3)
-            .collect();
-        return Status::warning(format!(
-            "the policy of {} has {} entries, {} fit: the old one stays; most are by {}: make its selectors wider or its rules fewer",
-            pods.join(", "),
-            refused.entries,
-            refused.max_entries,
-            refused.policy,
-        ));
+    if let Some(sentence) = too_large(agent) {
+        return Status::warning(sentence);
     }
     let problem = agent
         .problems()
@@ -82,6 +67,27 @@ fn policy(agent: &Agent) -> Status {
         Some((_, problem)) => Status::warning(problem),
         None => Status::ok(format!("revision {}", agent.policies.revision())),
     }
+}
+
+/// Which pods' policies do not fit into the datapath, and whose fault that is.
+pub fn too_large(agent: &Agent) -> Option<String> {
+    let all = agent.policies.too_large();
+    let (number, refused) = all.first_key_value()?;
+    let pods: Vec<String> = agent
+        .endpoints
+        .list()
+        .iter()
+        .filter(|endpoint| endpoint.policy == *number)
+        .map(Endpoint::owner)
+        .take(3)
+        .collect();
+    Some(format!(
+        "the policy of {} has {} entries, {} fit: the old one stays; most are by {}: make its selectors wider or its rules fewer",
+        pods.join(", "),
+        refused.entries,
+        refused.max_entries,
+        refused.policy,
+    ))
 }
 
 /// Ok as long as traffic is carried by what is known; what cannot be updated now is a warning.

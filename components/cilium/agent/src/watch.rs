@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use futures::StreamExt as _;
 use kube::api::Api;
@@ -43,6 +44,9 @@ pub struct Seen {
 pub struct Cache<K> {
     known: Mutex<Known<K>>,
     synced: AtomicBool,
+    version: AtomicU64,
+    /// When the oldest change came that [`Self::taken`] was not asked about yet.
+    waiting_since: Mutex<Option<Instant>>,
     pub seen: Seen,
     bells: Bells,
 }
@@ -61,6 +65,8 @@ where
                 trouble: None,
             }),
             synced: AtomicBool::new(false),
+            version: AtomicU64::new(0),
+            waiting_since: Mutex::new(None),
             seen: Seen::default(),
             bells,
         })
@@ -88,6 +94,19 @@ where
         self.lock().objects.get(&key).cloned()
     }
 
+    /// Since when changes have waited to be looked at; from now on they have been.
+    pub fn taken(&self) -> Option<Instant> {
+        self.waiting_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    /// Grows with every change, for readers that keep what they made of the objects.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
     /// Whether a whole listing has been seen. Before that nothing may be deleted because it is not here.
     pub fn synced(&self) -> bool {
         self.synced.load(Ordering::Acquire)
@@ -98,7 +117,7 @@ where
         self.lock().trouble.clone()
     }
 
-    fn take(&self, event: Result<Event<DeserializeGuard<K>>, watcher::Error>) {
+    pub(crate) fn take(&self, event: Result<Event<DeserializeGuard<K>>, watcher::Error>) {
         let mut known = self.lock();
         match event {
             Err(error) => {
@@ -137,6 +156,11 @@ where
             }
         }
         drop(known);
+        self.version.fetch_add(1, Ordering::Release);
+        self.waiting_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_with(Instant::now);
         self.bells.ring();
     }
 

@@ -1,11 +1,11 @@
 //! CustomResourceDefinitions of the kinds this release implements.
 //!
-//! A kind nothing implements is not served: policy kinds come with the code that enforces them.
+//! A kind nothing implements is not served.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceDefinitionNames,
     CustomResourceDefinitionSpec, CustomResourceDefinitionVersion, CustomResourceSubresourceStatus,
-    CustomResourceSubresources, CustomResourceValidation, JSONSchemaProps,
+    CustomResourceSubresources, CustomResourceValidation, JSONSchemaProps, ValidationRule,
 };
 use kube::{
     CustomResourceExt,
@@ -18,14 +18,17 @@ use crate::{
     endpoint, identity,
     names::{GROUP, VERSION},
     node::CiliumNode,
+    policy,
 };
 
 /// Every CustomResourceDefinition of this crate.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    vec![endpoint::crd(), identity::crd(), CiliumNode::crd()]
+    let mut crds = vec![endpoint::crd(), identity::crd(), CiliumNode::crd()];
+    crds.extend(policy::crds());
+    crds
 }
 
-/// What a definition is made of when the kind has no `spec`, which `kube::CustomResource` cannot express.
+/// What a definition is made of when the kind is not one `spec`, which is all `kube::CustomResource` can express.
 pub(crate) struct Shape<'a> {
     pub(crate) kind: &'static str,
     pub(crate) plural: &'static str,
@@ -34,9 +37,33 @@ pub(crate) struct Shape<'a> {
     pub(crate) scope: &'static str,
     pub(crate) description: &'static str,
     pub(crate) columns: &'a [Column],
-    pub(crate) property: (&'static str, JSONSchemaProps),
-    pub(crate) property_required: bool,
+    pub(crate) properties: Vec<Property>,
+    pub(crate) rules: Vec<ValidationRule>,
     pub(crate) status_subresource: bool,
+}
+
+/// A field at the top of an object.
+pub(crate) struct Property {
+    name: &'static str,
+    schema: JSONSchemaProps,
+    required: bool,
+}
+
+impl Property {
+    pub(crate) fn optional(name: &'static str, schema: JSONSchemaProps) -> Self {
+        Self {
+            name,
+            schema,
+            required: false,
+        }
+    }
+
+    pub(crate) fn required(name: &'static str, schema: JSONSchemaProps) -> Self {
+        Self {
+            required: true,
+            ..Self::optional(name, schema)
+        }
+    }
 }
 
 /// One column of `kubectl get`.
@@ -132,16 +159,23 @@ pub(crate) fn build(shape: &Shape<'_>) -> CustomResourceDefinition {
 }
 
 fn version(shape: &Shape<'_>) -> CustomResourceDefinitionVersion {
-    let (name, schema) = shape.property.clone();
-    let mut required = vec!["metadata".to_owned()];
-    if shape.property_required {
-        required.push(name.to_owned());
-    }
+    let needed = shape.properties.iter().filter(|p| p.required);
+    let required = ["metadata"]
+        .into_iter()
+        .chain(needed.map(|p| p.name))
+        .map(str::to_owned)
+        .collect();
+    let properties = shape
+        .properties
+        .iter()
+        .map(|p| (p.name.to_owned(), p.schema.clone()))
+        .collect();
     let root = JSONSchemaProps {
         type_: Some("object".to_owned()),
         description: Some(shape.description.to_owned()),
-        properties: Some([(name.to_owned(), schema)].into_iter().collect()),
+        properties: Some(properties),
         required: Some(required),
+        x_kubernetes_validations: (!shape.rules.is_empty()).then(|| shape.rules.clone()),
         ..JSONSchemaProps::default()
     };
     CustomResourceDefinitionVersion {

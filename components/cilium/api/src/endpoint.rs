@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    crd::{self, Column, Shape},
+    crd::{self, Column, Property, Shape},
     names::{GROUP, VERSION},
     numeric_identity::NumericIdentity,
 };
@@ -281,8 +281,11 @@ pub fn crd() -> CustomResourceDefinition {
                 "Endpoint IPv6 address",
             ),
         ],
-        property: ("status", crd::schema_of::<EndpointStatus>()),
-        property_required: false,
+        properties: vec![Property::optional(
+            "status",
+            crd::schema_of::<EndpointStatus>(),
+        )],
+        rules: Vec::new(),
         status_subresource: false,
     })
 }

@@ -10,7 +10,7 @@ use kube::{Resource, api::ObjectMeta};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    crd::{self, Column, Shape},
+    crd::{self, Column, Property, Shape},
     identity_labels::LabelSet,
     names::{GROUP, POD_NAMESPACE_LABEL, VERSION},
     numeric_identity::NumericIdentity,
@@ -121,8 +121,11 @@ pub fn crd() -> CustomResourceDefinition {
                 "The age of the identity",
             ),
         ],
-        property: ("security-labels", crd::schema_of::<LabelSet>()),
-        property_required: true,
+        properties: vec![Property::required(
+            "security-labels",
+            crd::schema_of::<LabelSet>(),
+        )],
+        rules: Vec::new(),
         status_subresource: true,
     })
 }

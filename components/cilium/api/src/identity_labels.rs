@@ -125,7 +125,8 @@ fn key(name: &str) -> String {
     format!("{K8S_SOURCE}:{name}")
 }
 
-fn is_reserved(key: &str) -> bool {
+/// Whether only the CNI may say what this label says: pods cannot bring it into their identity.
+pub fn is_reserved(key: &str) -> bool {
     key.starts_with("io.cilium.k8s.")
         || key.starts_with("io.kubernetes.pod.")
         || key.starts_with("reserved")
@@ -161,8 +162,10 @@ const RULES: &[Rule] = &[
     Rule::Ignore("etcd_node"),
 ];
 
+/// Whether labels with this key, without source, are part of identities. A selector on another one cannot be answered.
+///
 /// A key counts unless it is ignored; an including rule wins when it matches a longer part than every ignoring one.
-fn is_identity_relevant(key: &str) -> bool {
+pub fn is_identity_relevant(key: &str) -> bool {
     let (mut included, mut ignored) = (0, 0);
     for rule in RULES {
         match rule {

@@ -12,6 +12,7 @@ pub mod identity_labels;
 pub mod names;
 pub mod node;
 pub mod numeric_identity;
+pub mod policy;
 
 pub use crd::crds;
 pub use endpoint::{CiliumEndpoint, EndpointState, EndpointStatus};
@@ -19,3 +20,4 @@ pub use identity::CiliumIdentity;
 pub use identity_labels::{LabelSet, identity_labels};
 pub use node::{CiliumNode, CiliumNodeSpec, CiliumNodeStatus};
 pub use numeric_identity::NumericIdentity;
+pub use policy::{CiliumCIDRGroup, CiliumClusterwideNetworkPolicy, CiliumNetworkPolicy};

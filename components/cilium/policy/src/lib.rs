@@ -4,15 +4,28 @@
 //! client, clock or kernel; equal input gives equal output.
 #![forbid(unsafe_code)]
 
+mod blocks;
+mod cluster;
+mod compile;
+mod cookies;
+mod fault;
 pub mod input;
 pub mod key;
-pub mod refusal;
+mod peer_cache;
 pub mod repository;
+mod resolve;
+mod rule;
+mod selector;
+#[cfg(feature = "testing")]
+pub mod testing;
 
+pub use cilium_api::policy::Refusal;
+pub use compile::{validate, validate_clusterwide};
+#[cfg(feature = "testing")]
+pub use fault::Fault;
 pub use input::{
     CidrGroupName, NamedPorts, Node, PolicyId, PolicyKind, PolicyRef, Service, ServiceName,
     Subject, SubjectId,
 };
 pub use key::{Cookie, Direction, Entry, Key, MapState, Verdict};
-pub use refusal::Refusal;
 pub use repository::{Changes, Options, Refused, Repository, SubjectChanges};

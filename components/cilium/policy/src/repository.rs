@@ -1,162 +1,140 @@
 //! The policies of a cluster and what they mean for the endpoints of one node.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod changes;
+mod commit;
+mod feed;
+mod profile;
 
-use cilium_api::LabelSet;
+use std::collections::BTreeMap;
+
+use cilium_api::policy::Refusal;
 use ipnet::Ipv4Net;
-use k8s_openapi::api::networking::v1::NetworkPolicy;
+
+pub use changes::{Changes, Options, Refused, SubjectChanges};
 
 use crate::{
-    input::{NamedPorts, Node, PolicyId, PolicyRef, Service, ServiceName, Subject, SubjectId},
-    key::{Cookie, Entry, Key, MapState},
-    refusal::Refusal,
+    blocks::Blocks,
+    cluster::Cluster,
+    compile::Host,
+    cookies::Cookies,
+    input::{PolicyId, PolicyRef, Subject, SubjectId},
+    key::{Cookie, MapState},
+    peer_cache::PeerCache,
+    resolve::ActiveRule,
+    rule::Policy,
 };
-
-/// What the agent decides at its start.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Whether an API server runs on this node: then entity `kube-apiserver` is this host, too.
-    pub host_runs_apiserver: bool,
-    /// Most entries a map holds.
-    pub max_entries: usize,
-    /// Numbers of prefixes as they were handed out before; kept as long as they do not collide.
-    pub numbers: BTreeMap<Ipv4Net, u32>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            host_runs_apiserver: false,
-            max_entries: 16_384,
-            numbers: BTreeMap::new(),
-        }
-    }
-}
-
-/// What a [`Repository::commit`] changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Per subject whose map or enforcement changed. A subject that was removed is not here.
-    pub subjects: BTreeMap<SubjectId, SubjectChanges>,
-    /// Prefixes now in use with their numbers. To be in the kernel before the maps that name them.
-    pub prefixes_added: BTreeMap<Ipv4Net, u32>,
-    /// Prefixes no longer in use. To leave the kernel after the maps have changed.
-    pub prefixes_removed: BTreeMap<Ipv4Net, u32>,
-    /// Subjects whose new map would not fit; their old one stays.
-    pub refused: BTreeMap<SubjectId, Refused>,
-}
-
-/// What changed for one subject.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SubjectChanges {
-    /// Entries that are new or different.
-    pub upserts: BTreeMap<Key, Entry>,
-    /// Keys to be removed. They go after the upserts.
-    pub removes: BTreeSet<Key>,
-    /// Whether policy isolates it towards itself.
-    pub ingress_enforced: bool,
-    /// Whether policy isolates it from itself on.
-    pub egress_enforced: bool,
-}
-
-/// A map that would not fit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// Entries it would have.
-    pub entries: usize,
-    /// Most entries a map holds.
-    pub max_entries: usize,
-    /// The policy that contributes most of them.
-    pub policy: PolicyId,
-}
+use profile::Profile;
 
 /// Takes changes of the cluster, and answers at each [`Repository::commit`] what they change in the kernel.
+///
+/// Work is shared: endpoints with equal identity and named ports have one map, equal choices of peers are evaluated once, and
+/// a peer that comes or goes touches only its own entries.
 #[derive(Debug)]
 pub struct Repository {
-    options: Options,
+    host: Host,
+    max_entries: usize,
     revision: u64,
+    cluster: Cluster,
+    cache: PeerCache,
+    blocks: Blocks,
+    cookies: Cookies,
+    policies: BTreeMap<PolicyId, Held>,
+    group_refusals: BTreeMap<String, Refusal>,
+    subjects: BTreeMap<SubjectId, Subject>,
+    profiles: BTreeMap<Subject, Profile>,
+    /// Subjects that are new or have changed, with what their map holds.
+    moved: BTreeMap<SubjectId, MapState>,
+    changed: bool,
 }
 
-#[expect(
-    clippy::unused_self,
-    clippy::needless_pass_by_ref_mut,
-    reason = "signatures first; bodies follow"
-)]
+#[derive(Debug)]
+struct Held {
+    policy: Policy,
+    rules: Vec<ActiveRule>,
+}
+
 impl Repository {
-    /// Empty; every subject is allowed everything until policies come.
+    /// Empty; every subject is allowed everything until policies come, unless nothing is known of it.
     pub fn new(options: Options) -> Self {
+        let host = Host {
+            runs_apiserver: options.host_runs_apiserver,
+            ..Host::default()
+        };
         Self {
-            options,
+            host,
+            max_entries: options.max_entries,
             revision: 0,
+            cluster: Cluster::new(options.host_runs_apiserver),
+            cache: PeerCache::default(),
+            blocks: Blocks::new(options.numbers),
+            cookies: Cookies::default(),
+            policies: BTreeMap::new(),
+            group_refusals: BTreeMap::new(),
+            subjects: BTreeMap::new(),
+            profiles: BTreeMap::new(),
+            moved: BTreeMap::new(),
+            changed: false,
         }
     }
 
-    /// Adds or replaces a NetworkPolicy. Takes effect at the next commit, as everything here.
-    pub fn upsert_network_policy(&mut self, _policy: &NetworkPolicy) {}
-
-    /// Removes a policy.
-    pub fn remove_policy(&mut self, _id: &PolicyId) {}
-
-    /// Adds or replaces an identity of pods.
-    pub fn upsert_identity(&mut self, _number: u32, _labels: LabelSet) {}
-
-    /// Removes an identity of pods.
-    pub fn remove_identity(&mut self, _number: u32) {}
-
-    /// Named ports of the pods that have an identity, all of them.
-    pub fn set_named_ports(&mut self, _identity: u32, _ports: NamedPorts) {}
-
-    /// Adds or replaces a node.
-    pub fn upsert_node(&mut self, _name: &str, _node: Node) {}
-
-    /// Removes a node.
-    pub fn remove_node(&mut self, _name: &str) {}
-
-    /// Adds or replaces a Service.
-    pub fn upsert_service(&mut self, _name: ServiceName, _service: Service) {}
-
-    /// Removes a Service.
-    pub fn remove_service(&mut self, _name: &ServiceName) {}
-
-    /// Adds or replaces an endpoint of this node.
-    pub fn upsert_subject(&mut self, _id: SubjectId, _subject: Subject) {}
-
-    /// Removes an endpoint of this node.
-    pub fn remove_subject(&mut self, _id: SubjectId) {}
-
-    /// Makes the maps follow everything told since the last commit.
-    pub fn commit(&mut self) -> Changes {
-        self.revision += 1;
-        Changes::default()
+    /// One that makes a mistake on purpose.
+    #[cfg(feature = "testing")]
+    pub fn with_fault(options: Options, fault: crate::fault::Fault) -> Self {
+        let mut repository = Self::new(options);
+        repository.host.faults = crate::fault::Faults::making(fault);
+        repository
     }
 
-    /// Counts commits that changed something.
+    /// Counts commits that had something to do.
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
     /// What the subject's map holds since the last commit.
-    pub fn state(&self, _subject: SubjectId) -> Option<&MapState> {
-        None
+    pub fn state(&self, subject: SubjectId) -> Option<&MapState> {
+        let profile = self.profiles.get(self.subjects.get(&subject)?)?;
+        profile.resolved.then_some(&profile.state)
     }
 
-    /// Policies that select the subject.
-    pub fn policies_of(&self, _subject: SubjectId) -> Vec<PolicyRef> {
-        Vec::new()
+    /// Policies that select the subject, since the last commit; one more than once if several of its rules do.
+    pub fn policies_of(&self, subject: SubjectId) -> Vec<PolicyRef> {
+        let profile = self.subjects.get(&subject).and_then(|s| self.profiles.get(s));
+        let rules = profile.into_iter().flat_map(|p| &p.rules);
+        rules.filter_map(|(id, rule)| Some(self.policies.get(id)?.policy.rules.get(*rule)?.origin.clone())).collect()
     }
 
     /// Policies behind a cookie; empty for 0 and for one that is no longer in use.
-    pub fn policies_behind(&self, _cookie: Cookie) -> &[PolicyRef] {
-        &[]
+    pub fn policies_behind(&self, cookie: Cookie) -> &[PolicyRef] {
+        self.cookies.policies(cookie)
     }
 
-    /// Parts of a policy that are not followed.
-    pub fn refusals(&self, _policy: &PolicyId) -> Vec<Refusal> {
-        Vec::new()
+    /// Every policy the repository holds.
+    pub fn policies(&self) -> impl Iterator<Item = &PolicyId> {
+        self.policies.keys()
     }
 
-    /// Prefixes in use with their numbers.
+    /// Parts of a policy that are not followed now, also because what they refer to is not there.
+    pub fn refusals(&self, policy: &PolicyId) -> Vec<Refusal> {
+        let Some(held) = self.policies.get(policy) else {
+            return Vec::new();
+        };
+        let mut refusals = held.policy.refusals.clone();
+        refusals.extend(self.unresolved(&held.policy));
+        refusals
+    }
+
+    /// Why a CIDR group counts as unknown.
+    pub fn cidr_group_refusal(&self, name: &str) -> Option<&Refusal> {
+        self.group_refusals.get(name)
+    }
+
+    /// Prefixes in use with their numbers, since the last commit.
     pub fn prefixes(&self) -> &BTreeMap<Ipv4Net, u32> {
-        &self.options.numbers
+        self.blocks.numbers()
+    }
+
+    /// How many distinct choices of peers are kept up to date.
+    pub fn selectors(&self) -> usize {
+        self.cache.len()
     }
 }

@@ -47,6 +47,7 @@ pub async fn put(
         Ok(new) => new,
         Err(message) => return refuse(StatusCode::BAD_REQUEST, message),
     };
+    let began = Instant::now();
     let admitted = match admit(&agent, new.pod.as_ref()).await {
         Ok(admitted) => admitted,
         Err(message) => return refuse(StatusCode::SERVICE_UNAVAILABLE, message),
@@ -56,6 +57,7 @@ pub async fn put(
     match put.await {
         Some(Ok(endpoint)) => {
             agent.tally.regenerations.fetch_add(1, Ordering::Relaxed);
+            agent.timings.endpoint_made(began.elapsed());
             tracing::info!(
                 id = endpoint.id, pod = endpoint.owner(), ip = %endpoint.ip,
                 identity = endpoint.identity.0, interface = endpoint.interface, "Endpoint added"

@@ -52,19 +52,30 @@ fn new(id: &str, ip: Ipv4Addr, lease: &str) -> NewEndpoint {
     }
 }
 
-fn web() -> Resolved {
-    Resolved {
+fn web() -> Admitted {
+    let identity = Resolved {
         number: NumericIdentity(300),
         labels: vec!["k8s:app=web".to_owned()],
+    };
+    Admitted {
+        identity,
+        policy: 2,
+    }
+}
+
+fn unknown() -> Admitted {
+    Admitted {
+        identity: Resolved::init(),
+        policy: 1,
     }
 }
 
 /// Lease and put, as an ADD does.
-fn add(node: &Node, id: &str, identity: Resolved) -> Endpoint {
+fn add(node: &Node, id: &str, admitted: Admitted) -> Endpoint {
     let now = Instant::now();
     let (ip, lease) = node.endpoints.lease(id, now).unwrap();
     node.endpoints
-        .put(new(id, ip, &lease), identity, now)
+        .put(new(id, ip, &lease), admitted, now)
         .unwrap()
 }
 
@@ -125,9 +136,10 @@ fn a_second_add_for_one_container_is_refused_and_the_first_stays() {
 #[test]
 fn a_pod_that_starts_as_init_gets_its_identity_in_the_datapath_when_it_is_known() {
     let node = node();
-    let endpoint = add(&node, "a", Resolved::init());
+    let endpoint = add(&node, "a", unknown());
     assert_eq!(endpoint.state, EndpointState::WaitingForIdentity);
-    node.endpoints.set_identity(endpoint.id, &web()).unwrap();
+    assert!(node.endpoints.set_identity(endpoint.id, &web()).unwrap());
+    assert!(!node.endpoints.set_identity(endpoint.id, &web()).unwrap());
     assert_eq!(node.datapath.endpoints().unwrap()[0].identity, 300);
     assert_eq!(node.datapath.ips().unwrap()[0].1.identity, 300);
     assert_eq!(

@@ -60,7 +60,7 @@ fn nodes_routers_and_ranges_have_ciliums_reserved_identities() {
     assert_eq!(entry(&table, "172.30.0.12/32"), Some((6, None)));
     assert_eq!(entry(&table, "172.30.0.10/32"), Some((7, None)));
     assert_eq!(entry(&table, "10.244.2.1/32"), through(6, PEER));
-    assert_eq!(entry(&table, "10.244.2.0/24"), through(2, PEER));
+    assert_eq!(entry(&table, "10.244.2.0/24"), through(3, PEER));
     assert_eq!(entry(&table, "10.244.1.0/24"), None);
 }
 

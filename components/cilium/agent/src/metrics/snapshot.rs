@@ -9,6 +9,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use super::policy::policy;
 use super::traffic::traffic;
 use crate::agent::Agent;
 use crate::api::endpoint::by_state;
@@ -69,13 +70,14 @@ impl Snapshot {
         ];
         metrics.extend(traffic(&agent.datapath.counters().unwrap_or_default()));
         metrics.push(pressure(agent));
+        metrics.extend(policy(agent));
         metrics.extend(cluster(agent));
         metrics.extend(work(agent));
         Self(metrics)
     }
 }
 
-fn gauge(
+pub(super) fn gauge(
     name: &'static str,
     help: &'static str,
     series: Vec<(Vec<(&'static str, String)>, f64)>,
@@ -109,11 +111,11 @@ pub(super) fn float(value: u64) -> f64 {
     value as f64
 }
 
-fn count(value: usize) -> f64 {
+pub(super) fn count(value: usize) -> f64 {
     float(value as u64)
 }
 
-fn read(value: &AtomicU64) -> f64 {
+pub(super) fn read(value: &AtomicU64) -> f64 {
     float(value.load(Ordering::Relaxed))
 }
 

@@ -48,6 +48,7 @@ fn endpoint(id: u16) -> Endpoint {
         interface: format!("lxc{id}"),
         identity: NumericIdentity(300),
         labels: Vec::new(),
+        policy: 2,
         state: EndpointState::Ready,
     }
 }

@@ -7,17 +7,16 @@ use std::time::Duration;
 use cilium_cni::install::{Report, foreign_configurations};
 
 use crate::agent::Agent;
-use crate::kubernetes::OwnPod;
 
 const PERIOD: Duration = Duration::from_secs(30);
 const REASON: &str = "ForeignCNIConfiguration";
 
 /// `report` is what the installer left.
-pub async fn run(agent: Arc<Agent>, conf_dir: PathBuf, report: PathBuf, pod: Option<OwnPod>) {
+pub async fn run(agent: Arc<Agent>, conf_dir: PathBuf, report: PathBuf) {
     loop {
         if let Some(sentence) = installed(&report) {
             agent.report("cni-install", Some(sentence.clone()));
-            if tell(&agent, pod.as_ref(), &sentence).await {
+            if agent.announce(REASON, &sentence).await {
                 // Told once; the installer writes it anew.
                 let _ = std::fs::remove_file(&report);
             }
@@ -30,23 +29,6 @@ pub async fn run(agent: Arc<Agent>, conf_dir: PathBuf, report: PathBuf, pod: Opt
 fn installed(report: &Path) -> Option<String> {
     let bytes = std::fs::read(report).ok()?;
     serde_json::from_slice::<Report>(&bytes).ok()?.sentence()
-}
-
-async fn tell(agent: &Agent, pod: Option<&OwnPod>, sentence: &str) -> bool {
-    let Some(pod) = pod else {
-        return true;
-    };
-    let note = format!("Node {}: {sentence}", agent.own.name);
-    match agent.kubernetes.warn_about_pod(pod, REASON, &note).await {
-        Ok(()) => true,
-        Err(error) => {
-            tracing::warn!(
-                error = cilium_cni::error::chain(&error),
-                "Event could not be written"
-            );
-            false
-        }
-    }
 }
 
 fn present(folder: &Path) -> Option<String> {

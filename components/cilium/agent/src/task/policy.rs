@@ -8,10 +8,15 @@ use std::time::Instant;
 use crate::agent::{Agent, blocking};
 use crate::bell::Bell;
 use crate::nodes;
+use crate::status::too_large;
 use crate::task::{REPAIR, RETRY};
+
+/// Reason of the event about a policy that does not fit into the datapath.
+const TOO_LARGE: &str = "PolicyTooLarge";
 
 pub async fn run(agent: Arc<Agent>, bell: Bell) {
     let mut pause = REPAIR;
+    let mut told = None;
     loop {
         bell.wait(pause).await;
         // Before all are listed, "no such pod" would turn known pods back into `init`, and "no such policy" would open them.
@@ -25,10 +30,20 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
             .unwrap_or_else(|| vec!["policy task panicked".to_owned()]);
         pause = if failures.is_empty() { REPAIR } else { RETRY };
         agent.report("policy", failures.into_iter().next());
+        let now = too_large(&agent);
+        if now != told {
+            // Untold, it is tried again with the next change.
+            let tell = now.as_deref();
+            if tell.is_none() || agent.announce(TOO_LARGE, tell.unwrap_or_default()).await {
+                told = now;
+            }
+        }
     }
 }
 
 fn pass(agent: &Agent) -> Vec<String> {
+    let began = Instant::now();
+    let waited = waiting(agent);
     let endpoints = agent.endpoints.list();
     let pass = agent
         .policies
@@ -60,7 +75,20 @@ fn pass(agent: &Agent) -> Vec<String> {
             failures.push(cilium_cni::error::chain(&error));
         }
     }
+    agent.timings.policy_pass(began.elapsed());
+    for (source, since) in waited {
+        agent.timings.policy_delay(source, since.elapsed());
+    }
     failures
+}
+
+/// Since when changes of policies have waited, by kind.
+fn waiting(agent: &Agent) -> Vec<(&'static str, Instant)> {
+    let watched = &agent.watched;
+    [("k8s-network-policy", watched.network_policies.taken())]
+        .into_iter()
+        .filter_map(|(source, since)| Some((source, since?)))
+        .collect()
 }
 
 /// The nodes' addresses in their pod ranges, each with the address policies know the node by.

@@ -50,7 +50,10 @@ fn only_kinds_that_something_implements_are_served() {
         [
             "ciliumendpoints.cilium.io",
             "ciliumidentities.cilium.io",
-            "ciliumnodes.cilium.io"
+            "ciliumnodes.cilium.io",
+            "ciliumnetworkpolicies.cilium.io",
+            "ciliumclusterwidenetworkpolicies.cilium.io",
+            "ciliumcidrgroups.cilium.io",
         ]
     );
 }
@@ -186,14 +189,13 @@ fn cilium_identity_has_upstreams_names_scope_and_columns_and_labels_at_the_top()
 
 /// The API server answers a definition whose schema names a format it does not know with a warning on every apply.
 #[test]
-fn schemas_name_only_formats_that_the_api_server_knows_and_keep_no_unknown_fields() {
+fn schemas_name_only_formats_that_the_api_server_knows() {
     fn walk(value: &Value, found: &mut Vec<String>) {
         match value {
             Value::Object(map) => {
                 if let Some(format) = map.get("format").and_then(Value::as_str) {
                     found.push(format.to_owned());
                 }
-                assert!(!map.contains_key("x-kubernetes-preserve-unknown-fields"));
                 map.values().for_each(|v| walk(v, found));
             }
             Value::Array(items) => items.iter().for_each(|v| walk(v, found)),
@@ -207,4 +209,94 @@ fn schemas_name_only_formats_that_the_api_server_knows_and_keep_no_unknown_field
     formats.sort();
     formats.dedup();
     assert_eq!(formats, ["int32", "int64"]);
+}
+
+/// Paths of the objects in a schema, with whether fields they do not name are kept.
+fn objects(schema: &Value, path: &str, found: &mut Vec<(String, bool)>) {
+    if schema["type"] == "object" && schema["additionalProperties"].is_null() {
+        let kept = schema["x-kubernetes-preserve-unknown-fields"] == true;
+        found.push((path.to_owned(), kept));
+    }
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        objects(field, &format!("{path}.{name}"), found);
+    }
+    if schema["items"].is_object() {
+        objects(&schema["items"], &format!("{path}[]"), found);
+    }
+}
+
+/// A field dropped unseen can turn "from these" into "from everyone".
+#[test]
+fn only_what_users_write_into_policies_keeps_unknown_fields_and_all_of_it_does() {
+    for crd in crds() {
+        let name = crd.spec.names.kind.clone();
+        let crd = serde_json::to_value(crd).unwrap();
+        let root = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        let mut found = Vec::new();
+        objects(root, "", &mut found);
+        let is_policy = name.ends_with("Policy") || name == "CiliumCIDRGroup";
+        for (path, kept) in found {
+            let expected = is_policy && path.starts_with(".spec");
+            assert_eq!(kept, expected, "{name}{path}");
+        }
+    }
+}
+
+#[test]
+fn policies_have_upstreams_names_scopes_and_columns_and_need_a_rule() {
+    for (plural, scope, short_names) in [
+        (
+            "ciliumnetworkpolicies",
+            "Namespaced",
+            serde_json::json!(["cnp", "ciliumnp"]),
+        ),
+        (
+            "ciliumclusterwidenetworkpolicies",
+            "Cluster",
+            serde_json::json!(["ccnp"]),
+        ),
+    ] {
+        let crd = crd(plural);
+        assert_eq!(crd["spec"]["scope"], scope);
+        assert_eq!(crd["spec"]["names"]["shortNames"], short_names);
+        assert_eq!(
+            columns(&crd),
+            [
+                "Age:.metadata.creationTimestamp",
+                "Valid:.status.conditions[?(@.type=='Valid')].status"
+            ]
+        );
+        let root = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        assert_eq!(properties(root), ["spec", "specs", "status"]);
+        let rule = "has(self.spec) || has(self.specs)";
+        assert_eq!(root["x-kubernetes-validations"][0]["rule"], rule);
+        assert_eq!(
+            properties(&root["properties"]["spec"]["properties"]["egress"]["items"]),
+            [
+                "authentication",
+                "icmps",
+                "toCIDR",
+                "toCIDRSet",
+                "toEndpoints",
+                "toEntities",
+                "toFQDNs",
+                "toGroups",
+                "toNodes",
+                "toPorts",
+                "toRequires",
+                "toServices"
+            ]
+        );
+    }
+}
+
+#[test]
+fn a_cidr_group_lists_external_networks() {
+    let crd = crd("ciliumcidrgroups");
+    assert_eq!(
+        crd["spec"]["names"]["shortNames"],
+        serde_json::json!(["ccg"])
+    );
+    let root = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    assert_eq!(properties(&root["properties"]["spec"]), ["externalCIDRs"]);
 }

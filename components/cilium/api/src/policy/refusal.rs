@@ -1,13 +1,11 @@
-//! A part of a policy that is not followed, in a sentence.
-
 use std::fmt;
 
-/// What is not followed, where it is, and why. The policy fails closed there.
+/// What of a policy is not followed, where it is, and why. The policy fails closed there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Refusal {
     /// Path into the object: `spec.ingress[0].toPorts[0].rules`.
     pub path: String,
-    /// Why, and what happens instead.
+    /// Why, and what to do.
     pub reason: String,
 }
 

@@ -1,0 +1,83 @@
+//! Policies and connections in numbers.
+
+use super::snapshot::{Metric, count, counter, float, gauge, read};
+use crate::agent::Agent;
+
+pub(super) fn policy(agent: &Agent) -> Vec<Metric> {
+    let one = |value| vec![(Vec::new(), value)];
+    let policies = agent
+        .policies
+        .with(|repository| repository.policies().count());
+    vec![
+        gauge("policy", "Policies in force on this node", one(count(policies))),
+        gauge(
+            "policy_max_revision",
+            "How often the resolved policies have changed",
+            one(float(agent.policies.revision())),
+        ),
+        gauge(
+            "policy_too_large",
+            "Policies whose entries do not fit; the old ones stay",
+            one(count(agent.policies.too_large().len())),
+        ),
+        connections(agent),
+        rounds(agent),
+        lost(agent),
+    ]
+}
+
+/// As the last round found them.
+fn connections(agent: &Agent) -> Metric {
+    let found = &agent.tally.flows;
+    let rows = [
+        ("TCP", "alive", &found.tcp_alive),
+        ("TCP", "deleted", &found.tcp_deleted),
+        ("non-TCP", "alive", &found.other_alive),
+        ("non-TCP", "deleted", &found.other_deleted),
+    ];
+    let series = rows
+        .map(|(protocol, status, value)| {
+            let labels = vec![
+                ("family", "ipv4".to_owned()),
+                ("protocol", protocol.to_owned()),
+                ("status", status.to_owned()),
+            ];
+            (labels, read(value))
+        })
+        .into();
+    gauge(
+        "datapath_conntrack_gc_entries",
+        "Connections that were kept and removed when the table was last looked through",
+        series,
+    )
+}
+
+fn rounds(agent: &Agent) -> Metric {
+    let found = &agent.tally.flows;
+    let failed = read(&found.failed);
+    let row = |status: &str, value| {
+        let labels = vec![
+            ("family", "ipv4".to_owned()),
+            ("protocol", "all".to_owned()),
+            ("status", status.to_owned()),
+        ];
+        (labels, value)
+    };
+    counter(
+        "datapath_conntrack_gc_runs",
+        "Times the table of connections was looked through",
+        vec![
+            row("completed", read(&found.runs) - failed),
+            row("uncompleted", failed),
+        ],
+    )
+}
+
+fn lost(agent: &Agent) -> Metric {
+    let lost = agent.datapath.lost_events().unwrap_or_default();
+    counter(
+        "events_lost",
+        "Events of the datapath that were not read in time",
+        vec![(vec![("source", "kernel_buffer".to_owned())], float(lost))],
+    )
+}

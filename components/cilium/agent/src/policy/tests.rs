@@ -1,0 +1,158 @@
+use cilium_api::NumericIdentity;
+use datapath::{Fake, Verdict};
+
+use super::*;
+use crate::kubernetes::Readers;
+use kube::runtime::watcher::Event;
+use serde_json::json;
+
+struct Node {
+    policies: Policies,
+    datapath: Arc<Fake>,
+    watched: Watched,
+    folder: tempfile::TempDir,
+}
+
+fn node() -> Node {
+    let folder = tempfile::tempdir().unwrap();
+    let datapath = Arc::new(Fake::new());
+    let policies = start(&folder, &datapath);
+    Node {
+        policies,
+        datapath,
+        watched: Watched::new(&Readers::default()),
+        folder,
+    }
+}
+
+fn start(folder: &tempfile::TempDir, datapath: &Arc<Fake>) -> Policies {
+    let store = Store::open(folder.path()).unwrap();
+    Policies::new(datapath.clone(), store, 100).unwrap()
+}
+
+fn web() -> Subject {
+    Subject {
+        identity: 300,
+        ..Subject::default()
+    }
+}
+
+impl Node {
+    fn know_identity(&self) {
+        let labels = [
+            ("k8s:app", "web"),
+            ("k8s:io.kubernetes.pod.namespace", "shop"),
+        ];
+        let object = cilium_api::CiliumIdentity::new(
+            NumericIdentity(300),
+            labels.into_iter().collect(),
+        );
+        let guarded = serde_json::from_value(serde_json::to_value(object).unwrap()).unwrap();
+        self.watched.identities.take(Ok(Event::Apply(guarded)));
+    }
+
+    fn isolate(&self, cidr: &str) {
+        let policy = json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+            "metadata": {"namespace": "shop", "name": "only", "uid": "u"},
+            "spec": {"podSelector": {}, "ingress": [{"from": [{"ipBlock": {"cidr": cidr}}]}]},
+        });
+        let guarded = serde_json::from_value(policy).unwrap();
+        self.watched.network_policies.take(Ok(Event::Apply(guarded)));
+    }
+
+    fn pass(&self) -> Pass {
+        self.policies.pass(&self.watched, &[], &[])
+    }
+
+    fn judges(&self, number: u32, identity: u32) -> Verdict {
+        let everyone = PolicyKey {
+            identity,
+            direction: datapath::Direction::Ingress,
+            protocol: 0,
+            port: 0,
+            port_bits: 0,
+        };
+        self.datapath.policy(number).unwrap().unwrap()[&everyone].verdict
+    }
+}
+
+#[test]
+fn nothing_is_ready_before_the_sources_were_looked_at_once() {
+    let node = node();
+    assert!(!node.policies.ready());
+    node.pass();
+    assert!(node.policies.ready());
+}
+
+#[test]
+fn a_pod_that_no_policy_selects_is_open_and_one_that_is_selected_is_not() {
+    let node = node();
+    node.know_identity();
+    node.pass();
+    let number = node.policies.admit(&web()).unwrap();
+    assert_eq!(node.judges(number, 0), Verdict::Allow);
+    assert_eq!(node.policies.enforcement(number).unwrap().word(), "none");
+    node.isolate("192.0.2.0/24");
+    assert_eq!(node.pass().failures, Vec::<String>::new());
+    assert_eq!(node.judges(number, 0), Verdict::DefaultDeny);
+    assert_eq!(node.policies.enforcement(number).unwrap().word(), "ingress");
+}
+
+#[test]
+fn pods_that_are_alike_share_a_policy_and_named_ports_make_a_difference() {
+    let node = node();
+    node.pass();
+    let first = node.policies.admit(&web()).unwrap();
+    assert_eq!(node.policies.admit(&web()).unwrap(), first);
+    let mut other = web();
+    other
+        .named_ports
+        .insert(("http".to_owned(), 6), [80].into());
+    assert_ne!(node.policies.admit(&other).unwrap(), first);
+}
+
+#[test]
+fn a_prefix_keeps_its_number_over_a_restart() {
+    let node = node();
+    node.know_identity();
+    node.isolate("192.0.2.0/24");
+    node.pass();
+    node.policies.admit(&web()).unwrap();
+    let before = node.datapath.blocks().unwrap();
+    assert!(!before.is_empty());
+    let again = start(&node.folder, &node.datapath);
+    node.isolate("192.0.2.0/24");
+    again.pass(&node.watched, &[], &[]);
+    again.admit(&web()).unwrap();
+    assert_eq!(node.datapath.blocks().unwrap(), before);
+}
+
+#[test]
+fn policies_of_an_earlier_process_stay_while_pods_use_them_and_numbers_do_not_come_twice() {
+    let node = node();
+    node.pass();
+    let old = node.policies.admit(&web()).unwrap();
+    let again = start(&node.folder, &node.datapath);
+    again.pass(&node.watched, &[], &[]);
+    let new = again.admit(&web()).unwrap();
+    assert_ne!(old, new);
+    let now = Instant::now();
+    again.release(&[old, new].into(), now).unwrap();
+    assert_eq!(node.datapath.policies().unwrap(), [old, new]);
+    again.release(&[new].into(), now).unwrap();
+    again.release(&[new].into(), now + IDLE).unwrap();
+    assert_eq!(node.datapath.policies().unwrap(), [new]);
+}
+
+#[test]
+fn an_identity_that_waits_for_its_labels_is_isolated() {
+    let node = node();
+    node.pass();
+    let init = Subject {
+        identity: NumericIdentity::INIT.0,
+        ..Subject::default()
+    };
+    let number = node.policies.admit(&init).unwrap();
+    assert_eq!(node.judges(number, 0), Verdict::DefaultDeny);
+}

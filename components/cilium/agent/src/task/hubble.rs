@@ -1,0 +1,153 @@
+//! Events become flows that clients of Hubble read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cilium_hubble::event::{Direction, Kind, Lost, LostAt, Packet, PacketEvent};
+use cilium_hubble::observer::Writer;
+use datapath::EventKind;
+use jiff::Timestamp;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::agent::{Agent, blocking};
+use crate::bell::Bell;
+use crate::directory::Directory;
+use crate::events::Clock;
+use crate::task::REPAIR;
+
+/// How often it is asked what the kernel had no room for.
+const LOSSES: Duration = Duration::from_secs(1);
+
+/// Names follow the cluster.
+pub async fn names(directory: Arc<Directory>, bell: Bell) {
+    loop {
+        let worker = directory.clone();
+        blocking(move || worker.refresh()).await;
+        bell.wait(REPAIR).await;
+    }
+}
+
+/// Every event is recorded; what could not be is told of.
+pub async fn record(agent: Arc<Agent>, mut events: Receiver<Arc<datapath::Event>>, mut writer: Writer) {
+    let mut clock = Clock::read();
+    let mut lost_before = lost(&agent).await.unwrap_or_default();
+    let mut look = tokio::time::interval(LOSSES);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Ok(event) => writer.packet(packet(&event, &clock)),
+                Err(RecvError::Lagged(count)) => writer.lost(loss(count, LostAt::Queue)),
+                Err(RecvError::Closed) => return,
+            },
+            _ = look.tick() => {
+                // A clock that was set is followed from here on.
+                clock = Clock::read();
+                if let Some(now) = lost(&agent).await {
+                    if now > lost_before {
+                        writer.lost(loss(now - lost_before, LostAt::KernelBuffer));
+                    }
+                    lost_before = now;
+                }
+            }
+        }
+    }
+}
+
+async fn lost(agent: &Arc<Agent>) -> Option<u64> {
+    let worker = agent.clone();
+    blocking(move || worker.datapath.lost_events().ok()).await?
+}
+
+fn loss(count: u64, place: LostAt) -> Lost {
+    Lost {
+        time: nanoseconds(Timestamp::now()),
+        count,
+        cpu: None,
+        place,
+    }
+}
+
+fn packet(event: &datapath::Event, clock: &Clock) -> PacketEvent {
+    PacketEvent {
+        time: nanoseconds(clock.time_of(event.time)),
+        kind: kind(event),
+        direction: match event.direction {
+            datapath::Direction::Ingress => Direction::Ingress,
+            datapath::Direction::Egress => Direction::Egress,
+        },
+        endpoint_id: event.endpoint,
+        source_identity: event.source_identity,
+        destination_identity: event.destination_identity,
+        cookie: event.cookie,
+        is_reply: replies(event),
+        ifindex: event.ifindex,
+        length: event.length,
+        packet: Packet::new(&event.packet),
+    }
+}
+
+fn kind(event: &datapath::Event) -> Kind {
+    match event.kind {
+        EventKind::Drop { reason } => Kind::Drop { reason },
+        EventKind::Trace { point } => Kind::Trace { point },
+        EventKind::PolicyVerdict { denied } => Kind::PolicyVerdict {
+            verdict: denied.map_or(0, |reason| -i32::from(reason)),
+            match_type: event.match_type,
+        },
+    }
+}
+
+/// A dropped packet may never have been looked up.
+fn replies(event: &datapath::Event) -> Option<bool> {
+    match event.kind {
+        EventKind::Drop { .. } if !event.is_reply => None,
+        _ => Some(event.is_reply),
+    }
+}
+
+/// Nanoseconds since 1970, up to the year 2262.
+fn nanoseconds(time: Timestamp) -> i64 {
+    i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: EventKind) -> datapath::Event {
+        datapath::Event {
+            kind,
+            time: Duration::ZERO,
+            direction: datapath::Direction::Egress,
+            endpoint: 7,
+            source_identity: 300,
+            destination_identity: 2,
+            cookie: 5,
+            match_type: 1,
+            is_reply: false,
+            is_new: true,
+            ifindex: 9,
+            length: 60,
+            packet: vec![1; 60],
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_the_reason_negated_and_an_allowance_zero() {
+        let verdict = |denied| kind(&event(EventKind::PolicyVerdict { denied }));
+        let told = |verdict| Kind::PolicyVerdict {
+            verdict,
+            match_type: 1,
+        };
+        assert_eq!(verdict(None), told(0));
+        assert_eq!(verdict(Some(133)), told(-133));
+    }
+
+    #[test]
+    fn of_a_dropped_packet_it_is_not_known_whether_it_answers_another() {
+        assert_eq!(replies(&event(EventKind::Drop { reason: 133 })), None);
+        assert_eq!(replies(&event(EventKind::Trace { point: 0 })), Some(false));
+    }
+}

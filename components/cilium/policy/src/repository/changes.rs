@@ -1,0 +1,95 @@
+//! What goes in at the start and comes out at each commit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::Ipv4Net;
+
+use crate::{
+    input::{PolicyId, SubjectId},
+    key::{Entry, Key, MapState},
+};
+
+/// What the agent decides at its start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether an API server runs on this node: then entity `kube-apiserver` is this host, too.
+    pub host_runs_apiserver: bool,
+    /// Most entries a map holds.
+    pub max_entries: usize,
+    /// Numbers of prefixes as they were handed out before; a prefix that comes back gets the number it had.
+    pub numbers: BTreeMap<Ipv4Net, u32>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            host_runs_apiserver: false,
+            max_entries: 16_384,
+            numbers: BTreeMap::new(),
+        }
+    }
+}
+
+/// What a [`crate::Repository::commit`] changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Per subject whose map or enforcement changed. A subject that was removed is not here.
+    pub subjects: BTreeMap<SubjectId, SubjectChanges>,
+    /// Prefixes now in use with their numbers. To be in the kernel after the maps that name them: before, addresses in them
+    /// fall out of the wider prefix the maps know.
+    pub prefixes_added: BTreeMap<Ipv4Net, u32>,
+    /// Prefixes no longer in use. To leave the kernel before the maps change.
+    pub prefixes_removed: BTreeMap<Ipv4Net, u32>,
+    /// Subjects whose new map would not fit; their old one stays.
+    pub refused: BTreeMap<SubjectId, Refused>,
+}
+
+/// What changed for one subject.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubjectChanges {
+    /// Entries that are new or different.
+    pub upserts: BTreeMap<Key, Entry>,
+    /// Keys to be removed.
+    pub removes: BTreeSet<Key>,
+    /// Whether policy isolates it towards itself.
+    pub ingress_enforced: bool,
+    /// Whether policy isolates it from itself on.
+    pub egress_enforced: bool,
+}
+
+impl SubjectChanges {
+    /// From one map to another.
+    pub(crate) fn between(old: &MapState, new: &MapState, enforced: [bool; 2]) -> Self {
+        let differs = |(key, entry): &(&Key, &Entry)| old.get(key) != Some(*entry);
+        let upserts = new.iter().filter(differs).map(|(k, e)| (*k, *e)).collect();
+        let removes = old.keys().filter(|k| !new.contains_key(k)).copied().collect();
+        Self {
+            upserts,
+            removes,
+            ingress_enforced: enforced[0],
+            egress_enforced: enforced[1],
+        }
+    }
+}
+
+/// A map that would not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Entries it would have.
+    pub entries: usize,
+    /// Most entries a map holds.
+    pub max_entries: usize,
+    /// The policy that contributes most of them.
+    pub policy: Option<PolicyId>,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { entries, max_entries, policy } = self;
+        write!(f, "{entries} entries do not fit into a policy map of {max_entries}; the old ones stay")?;
+        match policy {
+            Some(policy) => write!(f, "; most come from {policy}: choose fewer peers or ports there"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! From what changed to what the kernel has to be told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cilium_api::NumericIdentity;
+
+use super::{
+    Changes, Refused, Repository, SubjectChanges,
+    profile::{Dirty, Profile},
+};
+use crate::{
+    cookies::Cookies,
+    input::Subject,
+    key::{ANYONE, Direction, Entry, Key, MapState, Verdict},
+    peer_cache::Touched,
+    resolve::{Resolved, View},
+};
+
+impl Repository {
+    /// Makes the maps follow everything told since the last commit.
+    pub fn commit(&mut self) -> Changes {
+        let mut changes = Changes::default();
+        if !std::mem::take(&mut self.changed) {
+            return changes;
+        }
+        self.revision += 1;
+        let looked_up = self.cache.look_up(&self.cluster, &mut self.blocks);
+        let settled = self.blocks.settle();
+        let moved = !settled.added.is_empty() || !settled.removed.is_empty();
+        if moved || !looked_up.is_empty() {
+            self.cache.choose(&looked_up, moved, &self.blocks);
+        }
+        changes.prefixes_added = settled.added;
+        changes.prefixes_removed = settled.removed;
+        let touched = self.cache.take_touched();
+        let mut profiles = std::mem::take(&mut self.profiles);
+        profiles.retain(|_, profile| !profile.subjects.is_empty());
+        for (subject, profile) in &mut profiles {
+            self.follow(subject, profile, &touched, &mut changes);
+        }
+        self.profiles = profiles;
+        self.report_moved(&mut changes);
+        self.forget_cookies();
+        changes
+    }
+
+    fn follow(
+        &mut self,
+        subject: &Subject,
+        profile: &mut Profile,
+        touched: &Touched,
+        changes: &mut Changes,
+    ) {
+        self.collect_dirty(profile, touched);
+        let dirty = match std::mem::take(&mut profile.dirty) {
+            Dirty::Nothing => return,
+            Dirty::Peers(_) if profile.outdated => Dirty::Everything,
+            dirty => dirty,
+        };
+        if dirty == Dirty::Everything {
+            profile.rules = self.rules_for(subject);
+        }
+        let rules: Vec<_> = profile.rules.iter().filter_map(|(id, i)| self.policies.get(id)?.rules.get(*i)).collect();
+        let unknown = self.cluster.labels(subject.identity).is_none();
+        let view = View {
+            cluster: &self.cluster,
+            cache: &self.cache,
+            rules: &rules,
+            own_ports: &subject.named_ports,
+            always: unknown || subject.identity == NumericIdentity::INIT.0,
+            faults: self.host.faults,
+        };
+        let mut change = match &dirty {
+            Dirty::Peers(peers) => {
+                let resolved = numbered(view.of(peers), &mut self.cookies);
+                of_peers(&profile.state, peers, resolved)
+            }
+            Dirty::Nothing | Dirty::Everything => {
+                let resolved = numbered(view.everything(), &mut self.cookies);
+                SubjectChanges::between(&profile.state, &resolved, profile.enforced)
+            }
+        };
+        let added = change.upserts.keys().filter(|k| !profile.state.contains_key(k)).count();
+        let entries = profile.state.len() + added - change.removes.len();
+        if entries > self.max_entries {
+            let policy = view.greatest().and_then(|o| self.cookies.policy(o));
+            let refused = Refused {
+                entries,
+                max_entries: self.max_entries,
+                policy: policy.map(|p| p.id.clone()),
+            };
+            changes.refused.extend(profile.subjects.iter().map(|s| (*s, refused.clone())));
+            profile.outdated = true;
+            if profile.resolved {
+                return;
+            }
+            change = SubjectChanges::between(&profile.state, &closed(), [true, true]);
+            profile.enforced = [true, true];
+        } else {
+            profile.outdated = false;
+            profile.enforced = Direction::BOTH.map(|d| view.enforced(d));
+        }
+        profile.resolved = true;
+        [change.ingress_enforced, change.egress_enforced] = profile.enforced;
+        profile.state.retain(|key, _| !change.removes.contains(key));
+        profile.state.extend(&change.upserts);
+        if !change.upserts.is_empty() || !change.removes.is_empty() {
+            changes.subjects.extend(profile.subjects.iter().map(|s| (*s, change.clone())));
+        }
+    }
+
+    fn collect_dirty(&self, profile: &mut Profile, touched: &Touched) {
+        if touched.is_empty() || profile.dirty == Dirty::Everything {
+            return;
+        }
+        let mut peers = BTreeSet::new();
+        for rule in profile.rules.iter().filter_map(|(id, i)| self.policies.get(id)?.rules.get(*i)) {
+            for id in rule.grants.iter().flat_map(|g| &g.peers) {
+                peers.extend(touched.get(id).into_iter().flatten());
+            }
+        }
+        profile.dirty.add(peers);
+    }
+
+    fn rules_for(&self, subject: &Subject) -> Vec<(crate::PolicyId, usize)> {
+        let Some(labels) = self.cluster.labels(subject.identity) else {
+            return Vec::new();
+        };
+        let selected = self.policies.iter().flat_map(|(id, held)| {
+            let rules = held.rules.iter().enumerate().filter(|(_, r)| r.subject.matches(labels));
+            rules.map(|(i, _)| (id.clone(), i))
+        });
+        selected.collect()
+    }
+
+    /// A subject with another profile than before goes from what its map holds to that one's entries.
+    fn report_moved(&mut self, changes: &mut Changes) {
+        for (id, holds) in std::mem::take(&mut self.moved) {
+            let profile = self.subjects.get(&id).and_then(|s| self.profiles.get(s));
+            if let Some(profile) = profile {
+                changes.subjects.insert(id, SubjectChanges::between(&holds, &profile.state, profile.enforced));
+            }
+        }
+    }
+
+    fn forget_cookies(&mut self) {
+        if self.cookies.crowded() {
+            let entries = self.profiles.values().flat_map(|p| p.state.values());
+            let cookies = entries.map(|e| e.cookie).collect();
+            let origins = self.policies.values().flat_map(|h| h.rules.iter().map(|r| r.origin)).collect();
+            self.cookies.keep(&cookies, origins);
+        }
+    }
+}
+
+fn numbered(resolved: Vec<Resolved>, cookies: &mut Cookies) -> MapState {
+    let entry = |(key, verdict, origins): Resolved| {
+        let cookie = cookies.cookie(&origins);
+        (key, Entry { verdict, cookie })
+    };
+    resolved.into_iter().map(entry).collect()
+}
+
+/// What changes when the entries of some peers become `new`.
+fn of_peers(state: &MapState, peers: &BTreeSet<u32>, new: MapState) -> SubjectChanges {
+    let mut removes = BTreeSet::new();
+    for peer in peers {
+        let there = state.range(first(*peer)..=last(*peer));
+        removes.extend(there.map(|(key, _)| *key).filter(|key| !new.contains_key(key)));
+    }
+    let upserts: BTreeMap<Key, Entry> = new.into_iter().filter(|(key, entry)| state.get(key) != Some(entry)).collect();
+    SubjectChanges {
+        upserts,
+        removes,
+        ..SubjectChanges::default()
+    }
+}
+
+fn first(identity: u32) -> Key {
+    Key {
+        identity,
+        direction: Direction::Ingress,
+        protocol: 0,
+        port: 0,
+        port_bits: 0,
+    }
+}
+
+fn last(identity: u32) -> Key {
+    Key {
+        identity,
+        direction: Direction::Egress,
+        protocol: u8::MAX,
+        port: u16::MAX,
+        port_bits: u8::MAX,
+    }
+}
+
+/// The map of a subject whose first one does not fit: nothing passes but its own node's probes.
+fn closed() -> MapState {
+    let denied = |direction| (Key { direction, ..first(ANYONE) }, entry(Verdict::DefaultDeny));
+    let mut state: MapState = Direction::BOTH.map(denied).into();
+    state.insert(first(NumericIdentity::HOST.0), entry(Verdict::Allow));
+    state
+}
+
+fn entry(verdict: Verdict) -> Entry {
+    Entry {
+        verdict,
+        cookie: crate::Cookie::default(),
+    }
+}
