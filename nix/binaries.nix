@@ -9,6 +9,7 @@ lib.genAttrs
   [
     "cilium-agent"
     "cilium-cni"
+    "cilium-dbg"
     "cilium-operator"
     "gloonet"
     "gloonet-operator"

@@ -15,12 +15,15 @@ let
   binaryOf = source: binaries.${lib.last (lib.splitString "/" source)};
 
   root =
-    name: files:
+    name: files: links:
     runCommand "${name}-root" { } (
       lib.concatStrings (
         lib.mapAttrsToList (path: source: ''
           install -D --mode=755 ${lib.getExe (binaryOf source)} $out${path}
         '') files
+        ++ lib.mapAttrsToList (path: target: ''
+          ln -s ${target} $out${path}
+        '') links
       )
     );
 
@@ -35,7 +38,7 @@ let
       tag = version;
       inherit created;
       mtime = created;
-      contents = [ (root name definition.files) ] ++ lib.optional (definition.busybox or false) busybox;
+      contents = [ (root name definition.files (definition.links or { })) ] ++ lib.optional (definition.busybox or false) busybox;
       config = {
         Entrypoint = definition.entrypoint;
         User = definition.user;

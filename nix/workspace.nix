@@ -28,6 +28,7 @@ rustPlatform.buildRustPackage {
   cargoBuildFlags = lib.concatMap (package: [ "--package" package ]) [
     "cilium-agent"
     "cilium-cni"
+    "cilium-dbg"
     "cilium-operator"
     "gloonet-ctl"
     "gloonet-operator"

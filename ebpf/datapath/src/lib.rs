@@ -13,6 +13,8 @@ mod mac;
 mod model;
 
 pub use contract::Datapath;
+/// Cilium's words for the number of a drop reason.
+pub use datapath_abi::reason::name as reason_name;
 pub use error::Error;
 pub use fake::Fake;
 pub use kernel::{Kernel, cleanup};

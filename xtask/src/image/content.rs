@@ -64,6 +64,9 @@ impl Content {
             }
             content.put(path, Kind::File(from).by_root(0o755));
         }
+        for (path, target) in &image.fields.links {
+            content.put(path, Kind::Link(target.clone()).by_root(0o777));
+        }
         for directory in &image.fields.directories {
             let (uid, gid) = parse_owner(&directory.owner)?;
             let mode = u32::from_str_radix(&directory.mode, 8).with_context(|| {

@@ -52,6 +52,9 @@ pub struct Fields {
     pub busybox: bool,
     /// Path in the image to where it comes from.
     pub files: BTreeMap<String, Source>,
+    /// Further names of files: path in the image to what it points at.
+    #[serde(default)]
+    pub links: BTreeMap<String, String>,
     /// Names in `/etc/passwd` and `/etc/group` besides root and nobody.
     #[serde(default)]
     pub users: BTreeMap<String, u32>,

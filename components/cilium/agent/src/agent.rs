@@ -9,6 +9,7 @@ use ipnet::Ipv4Net;
 
 use crate::endpoint::{Endpoint, PodRef};
 use crate::endpoints::Endpoints;
+use crate::events::Events;
 use crate::identity::{Identities, Resolved, resolve};
 use crate::kubernetes::{Kubernetes, OwnPod, Watched};
 use crate::metrics::timings::Timings;
@@ -57,6 +58,7 @@ pub struct Agent {
     pub watched: Arc<Watched>,
     pub kubernetes: Kubernetes,
     pub datapath: Arc<dyn Datapath>,
+    pub events: Events,
     pub tally: Tally,
     pub timings: Timings,
     /// [`Self::identities`] and the version of the watch they were made of.
@@ -91,6 +93,7 @@ impl Agent {
             watched,
             kubernetes,
             datapath,
+            events: Events::default(),
             tally: Tally::default(),
             timings: Timings::default(),
             identities: Mutex::default(),

@@ -1,9 +1,16 @@
 //! The REST API on the unix socket: Cilium's paths, as far as they are used. Only root may open the socket.
 
+pub mod cluster_nodes;
 pub mod config;
+pub mod debuginfo;
 pub mod endpoint;
+pub mod gloonet;
 pub mod healthz;
+pub mod identity;
+pub mod ip;
 pub mod ipam;
+pub mod metrics;
+pub mod policy;
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -58,7 +65,18 @@ pub fn router(agent: Arc<Agent>, metrics: Arc<Metrics>) -> Router {
                 .delete(endpoint::delete),
         )
         .route("/endpoint/{id}/healthz", get(endpoint::healthz))
-        .with_state(agent);
+        .route("/debuginfo", get(debuginfo::get))
+        .route("/policy", get(policy::get))
+        .route("/identity", get(identity::list))
+        .route("/identity/{id}", get(identity::get))
+        .route("/ip", get(ip::list))
+        .route("/cluster/nodes", get(cluster_nodes::list))
+        .nest("/gloonet", gloonet::router())
+        .with_state(agent)
+        .route(
+            "/metrics",
+            get(metrics::list).with_state(metrics.clone()),
+        );
     Router::new()
         .nest(BASE, v1)
         .layer(axum::extract::DefaultBodyLimit::max(BODY_MAX))
@@ -83,6 +101,15 @@ pub fn router(agent: Arc<Agent>, metrics: Arc<Metrics>) -> Router {
 /// The path without ids, so that every pod is not a metric of its own.
 fn first_segments(path: &str) -> String {
     path.split('/').take(3).collect::<Vec<_>>().join("/")
+}
+
+/// What is answered when a map of the kernel was not read.
+pub(crate) fn map_unreadable<T>(read: Option<Result<T, datapath::Error>>) -> Response {
+    let message = match read {
+        Some(Err(error)) => cilium_cni::error::chain(&error),
+        _ => "the agent panicked on this map; see its log".to_owned(),
+    };
+    refuse(StatusCode::INTERNAL_SERVER_ERROR, message)
 }
 
 /// A refusal with its reason, as the CNI plugin shows it.

@@ -100,6 +100,9 @@ impl Endpoint {
                     id: self.identity.0,
                     labels: self.labels.clone(),
                 },
+                labels: model::EndpointLabels {
+                    security_relevant: self.labels.clone(),
+                },
                 networking: model::EndpointNetworking {
                     addressing: vec![model::AddressPair {
                         ipv4: Some(self.ip),
@@ -111,7 +114,10 @@ impl Endpoint {
                     mac: self.mac.to_string(),
                 },
                 policy: model::EndpointPolicy {
-                    enforcement: enforcement.word().to_owned(),
+                    realized: model::RealizedPolicy {
+                        id: self.identity.0,
+                        policy_enabled: enforcement.word().to_owned(),
+                    },
                 },
             },
         }

@@ -13,6 +13,7 @@ pub mod config;
 pub mod difference;
 pub mod endpoint;
 pub mod endpoints;
+pub mod events;
 pub mod health;
 pub mod identity;
 pub mod ipam;

@@ -73,7 +73,7 @@ impl Metrics {
     }
 
     /// The text format. What depends on the node is read at this moment.
-    fn text(&self) -> Result<String, std::fmt::Error> {
+    pub(crate) fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         encode(
             &mut text,

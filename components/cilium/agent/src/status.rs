@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cilium_cni::model::{IpamStatus, ModeStatus, Status, StatusResponse};
+use cilium_cni::model::{EncryptionStatus, IpamStatus, ModeStatus, Status, StatusResponse};
 use k8s_openapi::api::core::v1::Pod;
 use serde::Serialize;
 
@@ -45,6 +45,7 @@ pub async fn status(agent: &Arc<Agent>) -> StatusResponse {
             Some(problem) => Status::failure(problem),
             None => Status::ok("ADD can be served"),
         },
+        encryption: EncryptionStatus::default(),
     }
 }
 

@@ -1,21 +1,24 @@
 //! The agent's REST API over its unix socket. One connection per call of the plugin, kept for all its requests.
 
+mod lines;
+
 use std::path::Path;
 use std::time::Duration;
 
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+pub use self::lines::Lines;
 use crate::model;
 
 /// An answer larger than this does not come from our agent.
-const ANSWER_MAX: usize = 16 << 20;
+const ANSWER_MAX: usize = 64 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -86,36 +89,41 @@ impl Client {
             Some(value) => serde_json::to_vec(value).map_err(ClientError::Encode)?,
             None => Vec::new(),
         };
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", model::BASE))
-            .header(http::header::HOST, "localhost")
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from(bytes)))
-            .map_err(ClientError::Request)?;
+        let request = request(method, path, bytes)?;
         within(timeout, self.exchange(request)).await
+    }
+
+    /// Asks for an answer that has a line per thing and need not end. `timeout` is for its beginning.
+    ///
+    /// # Errors
+    /// When no answer began within `timeout`. A refusal is an answer.
+    pub async fn lines(
+        mut self,
+        path: &str,
+        timeout: Duration,
+    ) -> Result<Answer<Lines>, ClientError> {
+        let request = request(Method::GET, path, Vec::new())?;
+        let beginning = async {
+            let response = self.send(request).await?;
+            let status = response.status();
+            if status.is_success() {
+                return Ok(Answer::Done(Lines::new(response.into_body())));
+            }
+            let body = whole(response.into_body()).await?;
+            Ok(refused(status, &body))
+        };
+        within(timeout, beginning).await
     }
 
     async fn exchange<T: DeserializeOwned + Default>(
         &mut self,
         request: Request<Full<Bytes>>,
     ) -> Result<Answer<T>, ClientError> {
-        self.sender.ready().await.map_err(ClientError::Http)?;
-        let response = self
-            .sender
-            .send_request(request)
-            .await
-            .map_err(ClientError::Http)?;
+        let response = self.send(request).await?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_MAX)
-            .collect()
-            .await
-            .map_err(|error| ClientError::Body(error.to_string()))?
-            .to_bytes();
+        let body = whole(response.into_body()).await?;
         if !status.is_success() {
-            let message = serde_json::from_slice::<model::Problem>(&body)
-                .map_or_else(|_| status.to_string(), |problem| problem.message);
-            return Ok(Answer::Refused { status, message });
+            return Ok(refused(status, &body));
         }
         if body.is_empty() {
             return Ok(Answer::Done(T::default()));
@@ -124,6 +132,41 @@ impl Client {
             .map(Answer::Done)
             .map_err(ClientError::Decode)
     }
+
+    async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, ClientError> {
+        self.sender.ready().await.map_err(ClientError::Http)?;
+        self.sender
+            .send_request(request)
+            .await
+            .map_err(ClientError::Http)
+    }
+}
+
+fn request(method: Method, path: &str, body: Vec<u8>) -> Result<Request<Full<Bytes>>, ClientError> {
+    Request::builder()
+        .method(method)
+        .uri(format!("{}{path}", model::BASE))
+        .header(http::header::HOST, "localhost")
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(body)))
+        .map_err(ClientError::Request)
+}
+
+async fn whole(body: Incoming) -> Result<Bytes, ClientError> {
+    Limited::new(body, ANSWER_MAX)
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes)
+        .map_err(|error| ClientError::Body(error.to_string()))
+}
+
+fn refused<T>(status: StatusCode, body: &[u8]) -> Answer<T> {
+    let message = serde_json::from_slice::<model::Problem>(body)
+        .map_or_else(|_| status.to_string(), |problem| problem.message);
+    Answer::Refused { status, message }
 }
 
 async fn within<T>(

@@ -1,5 +1,13 @@
 //! What plugin and agent say to each other: the part of Cilium's REST API v1 that a CNI plugin needs.
-//! Field names are Cilium's, so tools that read its API find what they expect.
+//! Field names are Cilium's, so tools that read its API find what they expect. What people ask is in a module per resource.
+
+pub mod bpf;
+pub mod event;
+pub mod identity;
+pub mod ip;
+pub mod metric;
+pub mod node;
+pub mod policy;
 
 use std::net::Ipv4Addr;
 
@@ -110,6 +118,8 @@ pub struct EndpointStatus {
     pub state: String,
     pub external_identifiers: ExternalIdentifiers,
     pub identity: EndpointIdentity,
+    #[serde(default)]
+    pub labels: EndpointLabels,
     pub networking: EndpointNetworking,
     pub policy: EndpointPolicy,
 }
@@ -141,10 +151,25 @@ pub struct EndpointNetworking {
     pub mac: String,
 }
 
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct EndpointLabels {
+    pub security_relevant: Vec<String>,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EndpointPolicy {
+    /// What the datapath has.
+    pub realized: RealizedPolicy,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RealizedPolicy {
+    /// The identity it is for.
+    pub id: u32,
     /// `none`, `ingress`, `egress` or `both`.
-    pub enforcement: String,
+    pub policy_enabled: String,
 }
 
 /// `GET /v1/endpoint/{id}/healthz`.
@@ -173,6 +198,41 @@ pub struct StatusResponse {
     pub policy: Status,
     /// `ok` when ADD can be served.
     pub cni: Status,
+    #[serde(default)]
+    pub encryption: EncryptionStatus,
+}
+
+/// Of traffic between nodes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EncryptionStatus {
+    pub mode: String,
+}
+
+impl Default for EncryptionStatus {
+    /// What this release can do.
+    fn default() -> Self {
+        Self {
+            mode: "Disabled".to_owned(),
+        }
+    }
+}
+
+/// `GET /v1/debuginfo`: of Cilium's model the part people ask for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DebugInfo {
+    /// `VERSION REVISION OS/ARCH`.
+    pub cilium_version: String,
+}
+
+impl DebugInfo {
+    /// Of the program that calls it.
+    pub fn own(version: &str) -> Self {
+        let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+        Self {
+            cilium_version: format!("{version} gloonet {os}/{arch}"),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

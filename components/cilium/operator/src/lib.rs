@@ -15,6 +15,7 @@ pub mod lease;
 pub mod logfmt;
 pub mod metrics;
 pub mod node_gc;
+pub mod node_labels;
 pub mod pool;
 pub mod readiness;
 pub mod run;

@@ -19,6 +19,7 @@ use crate::{
     lease::keeper::Keeper,
     metrics::Metrics,
     node_gc::NodeGc,
+    node_labels::NodeLabels,
     pool::{Pool, PoolError},
     readiness::Readiness,
     serve::{self, ServeError},
@@ -131,6 +132,7 @@ fn duties(
     duty!(move || Readiness::new(&namespace));
     let gauges = metrics.clone();
     duty!(move || Unmanaged::new(gauges.clone()));
+    duty!(|| NodeLabels);
     tasks
 }
 

@@ -1,6 +1,8 @@
 //! Every change this program makes to the cluster, as data, and the one place that carries it out.
 
-use std::{fmt, time::Instant};
+mod body;
+
+use std::{collections::BTreeMap, fmt, time::Instant};
 
 use cilium_api::{CiliumEndpoint, CiliumIdentity, CiliumNode, LabelSet, NumericIdentity, names};
 use ipnet::Ipv4Net;
@@ -15,7 +17,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::cache::Key;
+use self::body::{network_available, node_labels, pod_cidrs};
+use crate::{cache::Key, node_labels::MANAGER as NODE_LABELS_MANAGER};
 
 /// An object exactly as it was seen: a write to it fails when it has changed since.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +89,13 @@ pub enum Write {
         /// Name of the Node.
         node: String,
     },
+    /// Leaves a CiliumNode with these labels, and with those others gave it.
+    NodeLabels {
+        /// The CiliumNode.
+        node: Target,
+        /// All of this duty's.
+        labels: BTreeMap<String, String>,
+    },
     /// Tells people something about an object.
     Event {
         /// The object.
@@ -109,6 +119,7 @@ impl Write {
             Self::DeleteCiliumNode(_) => "delete_cilium_node",
             Self::SetTaints { .. } => "set_taints",
             Self::NetworkAvailable { .. } => "network_available",
+            Self::NodeLabels { .. } => "node_labels",
             Self::Event { .. } => "event",
         }
     }
@@ -116,7 +127,9 @@ impl Write {
     /// The object the write is about.
     pub fn object(&self) -> String {
         match self {
-            Self::PodCidrs { node, .. } | Self::SetTaints { node, .. } => node.key.to_string(),
+            Self::PodCidrs { node, .. }
+            | Self::SetTaints { node, .. }
+            | Self::NodeLabels { node, .. } => node.key.to_string(),
             Self::IpamError { node, .. } | Self::NetworkAvailable { node } => node.clone(),
             Self::CreateIdentity { number, .. } => number.to_string(),
             Self::DeleteIdentity(t) | Self::DeleteEndpoint(t) | Self::DeleteCiliumNode(t) => {
@@ -148,6 +161,12 @@ impl Write {
             Self::DeleteCiliumNode(_) => "CiliumNode without its Node removed".to_owned(),
             Self::SetTaints { .. } => format!("taint {} removed", names::AGENT_NOT_READY_TAINT),
             Self::NetworkAvailable { .. } => "condition NetworkUnavailable=False set".to_owned(),
+            Self::NodeLabels { labels, .. } => {
+                format!(
+                    "{} labels of the Node given to its CiliumNode",
+                    labels.len()
+                )
+            }
             Self::Event { note, .. } => format!("event: {note}"),
         }
     }
@@ -288,6 +307,14 @@ impl Writer {
                 self.status::<Node>(node, Patch::Strategic(network_available(Timestamp::now())))
                     .await
             }
+            Write::NodeLabels { node, labels } => {
+                let (name, body) = (&node.key.name, Patch::Apply(node_labels(node, labels)));
+                let manager = PatchParams::apply(NODE_LABELS_MANAGER).force();
+                self.all::<CiliumNode>()
+                    .patch(name, &manager, &body)
+                    .await
+                    .map(drop)
+            }
             Write::Event {
                 about,
                 reason,
@@ -334,57 +361,5 @@ fn warning(reason: &str, note: &str) -> Event {
         note: Some(note.to_owned()),
         action: "Reconcile".to_owned(),
         secondary: None,
-    }
-}
-
-/// Server-side apply creates what is missing; uid and version make it refuse instead.
-fn pod_cidrs(node: &Target, cidrs: &[Ipv4Net]) -> Value {
-    json!({
-        "apiVersion": format!("{}/{}", names::GROUP, names::VERSION),
-        "kind": "CiliumNode",
-        "metadata": {"name": node.key.name, "uid": node.uid, "resourceVersion": node.resource_version},
-        "spec": {"ipam": {"podCIDRs": cidrs}},
-    })
-}
-
-fn network_available(now: Timestamp) -> Value {
-    let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    json!({"status": {"conditions": [{
-        "type": "NetworkUnavailable", "status": "False", "reason": names::CILIUM_IS_UP,
-        "message": "Cilium is running on this node", "lastHeartbeatTime": now, "lastTransitionTime": now,
-    }]}})
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn podcidrs_are_written_to_the_very_object_that_was_seen_and_nothing_else() {
-        let node = Target {
-            key: Key::cluster("a"),
-            uid: Some("u".into()),
-            resource_version: Some("7".into()),
-        };
-        assert_eq!(
-            pod_cidrs(&node, &["10.244.1.0/24".parse().unwrap()]),
-            json!({
-                "apiVersion": "cilium.io/v2", "kind": "CiliumNode",
-                "metadata": {"name": "a", "uid": "u", "resourceVersion": "7"},
-                "spec": {"ipam": {"podCIDRs": ["10.244.1.0/24"]}},
-            })
-        );
-    }
-
-    #[test]
-    fn the_condition_is_the_one_cilium_sets() {
-        let condition = &network_available("2026-01-02T03:04:05.678Z".parse().unwrap())["status"]["conditions"]
-            [0];
-        assert_eq!(condition["type"], "NetworkUnavailable");
-        assert_eq!(
-            (&condition["status"], &condition["reason"]),
-            (&json!("False"), &json!("CiliumIsUp"))
-        );
-        assert_eq!(condition["lastTransitionTime"], "2026-01-02T03:04:05Z");
     }
 }

@@ -142,7 +142,8 @@ async fn remove(agent: Arc<Agent>, endpoints: Vec<Endpoint>) -> Response {
     StatusCode::OK.into_response()
 }
 
-/// The id forms of Cilium: a number, `cilium-local:N`, `cni-attachment-id:CONTAINER:IFNAME`, `container-id:CONTAINER`.
+/// The id forms of Cilium: a number, `cilium-local:N`, `cni-attachment-id:CONTAINER:IFNAME`, `container-id:CONTAINER`,
+/// `cep-name:NAMESPACE/POD` and its older form `pod-name:NAMESPACE:POD`.
 fn find(agent: &Agent, id: &str) -> Option<Endpoint> {
     if let Some(rest) = id.strip_prefix("cni-attachment-id:") {
         let (container_id, ifname) = rest.rsplit_once(':')?;
@@ -156,6 +157,17 @@ fn find(agent: &Agent, id: &str) -> Option<Endpoint> {
         return all
             .into_iter()
             .find(|endpoint| endpoint.attachment.container_id == container);
+    }
+    let pod = id
+        .strip_prefix("cep-name:")
+        .or_else(|| id.strip_prefix("pod-name:"));
+    if let Some((namespace, name)) = pod.and_then(|pod| pod.split_once(['/', ':'])) {
+        return agent.endpoints.list().into_iter().find(|endpoint| {
+            endpoint
+                .pod
+                .as_ref()
+                .is_some_and(|pod| pod.namespace == namespace && pod.name == name)
+        });
     }
     let number = id.strip_prefix("cilium-local:").unwrap_or(id);
     agent.endpoints.get(number.parse().ok()?)

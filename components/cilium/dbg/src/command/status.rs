@@ -1,0 +1,87 @@
+//! `cilium-dbg status`.
+
+use std::io::Write;
+
+use cilium_cni::model::{Status, StatusResponse};
+use clap::Args;
+use serde_json::Value;
+
+use super::read;
+use crate::Error;
+use crate::agent::Agent;
+use crate::output::Output;
+use crate::table::Table;
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// One line only
+    #[arg(long)]
+    brief: bool,
+    /// With every address in use
+    #[arg(long)]
+    verbose: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Fails, after it has printed, when the agent's own state is neither Ok nor Disabled.
+pub async fn run(arguments: &Arguments, agent: &Agent, out: &mut dyn Write) -> Result<(), Error> {
+    let raw: Value = agent.get("/healthz", "its status").await?;
+    if arguments.output.write(&raw, out)? {
+        return Ok(());
+    }
+    let status: StatusResponse = read(raw, "its status")?;
+    if arguments.brief {
+        brief(&status, out)?;
+    } else {
+        table(&status, arguments.verbose).write(out)?;
+    }
+    match status.cilium.state.as_str() {
+        "Ok" | "Disabled" => Ok(()),
+        _ => Err(Error::Unhealthy(status.cilium.msg)),
+    }
+}
+
+fn brief(status: &StatusResponse, out: &mut dyn Write) -> Result<(), Error> {
+    let parts: [(&str, &Status); 2] = [
+        ("kubernetes", &status.kubernetes),
+        ("cilium", &status.cilium),
+    ];
+    let bad = parts
+        .into_iter()
+        .find(|(_, part)| matches!(part.state.as_str(), "Warning" | "Failure"));
+    match bad {
+        Some((name, part)) => writeln!(out, "error in {name}: {}", part.msg)?,
+        None => writeln!(out, "OK")?,
+    }
+    Ok(())
+}
+
+fn table(status: &StatusResponse, verbose: bool) -> Table {
+    let mut table = Table::with_least(2);
+    let mut part =
+        |name: &str, part: &Status| table.line(format!("{name}:\t{}\t{}", part.state, part.msg));
+    part("Kubernetes", &status.kubernetes);
+    table.line(format!(
+        "KubeProxyReplacement:\t{}\t",
+        status.kube_proxy_replacement.mode
+    ));
+    table.line(format!("CNI:\t{}\t{}", status.cni.state, status.cni.msg));
+    table.line(format!(
+        "Cilium:\t{}   {}",
+        status.cilium.state, status.cilium.msg
+    ));
+    table.line(format!("IPAM:\t{}", status.ipam.status));
+    if verbose {
+        table.line("Allocated addresses:");
+        for (address, owner) in &status.ipam.allocations {
+            table.line(format!("  {address} ({owner})"));
+        }
+    }
+    table.line(format!(
+        "Policy:\t{}\t{}",
+        status.policy.state, status.policy.msg
+    ));
+    table.line(format!("Encryption:\t{}\t", status.encryption.mode));
+    table
+}

@@ -1,0 +1,71 @@
+use std::io;
+
+use cilium_cni::client::ClientError;
+
+/// Why a command could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "no Cilium agent listens on {0}; look at pod cilium of this node in kube-system, or name another socket with --host"
+    )]
+    NotRunning(String),
+    #[error(
+        "no permission to open {0}, which is for root only; run this in the agent's container or as root on the node"
+    )]
+    NoPermission(String),
+    #[error("cannot ask the agent for {asked}")]
+    Ask {
+        asked: String,
+        #[source]
+        source: ClientError,
+    },
+    #[error("the agent did not answer the question for {asked}: {message}")]
+    Refused { asked: String, message: String },
+    #[error(
+        "the agent's answer about {asked} is not understood; cilium-dbg and the agent must be of one release"
+    )]
+    Answer {
+        asked: String,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("the output holds nothing at {0}")]
+    NoSuchPath(String),
+    #[error("cannot write the output")]
+    Output(#[source] io::Error),
+    #[error("the agent is not well: {0}")]
+    Unhealthy(String),
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl Error {
+    /// The reader has seen enough, as `head` does; that is no failure.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// Tells the two reasons apart that people can do something about.
+    pub(crate) fn connecting(socket: &str, source: ClientError) -> Self {
+        let kind = match &source {
+            ClientError::Connect { source, .. } => source.kind(),
+            _ => io::ErrorKind::Other,
+        };
+        match kind {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                Self::NotRunning(socket.to_owned())
+            }
+            io::ErrorKind::PermissionDenied => Self::NoPermission(socket.to_owned()),
+            _ => Self::Ask {
+                asked: "a connection".to_owned(),
+                source,
+            },
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}

@@ -1,0 +1,7 @@
+//! The commands against a server in the agent's place, which says what each test gives it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod failures;
+mod monitor;
+mod server;
+mod tables;
