@@ -79,6 +79,7 @@ pub struct Watched {
 #[derive(Clone, Debug, Default)]
 pub struct Readers {
     pub policy: Bell,
+    pub names: Bell,
     pub network: Bell,
     pub services: Bell,
     pub publish: Bell,
@@ -89,19 +90,33 @@ impl Watched {
     pub fn new(readers: &Readers) -> Self {
         let bells = |bells: &[&Bell]| Bells::new(bells);
         Self {
-            pods: Cache::new(bells(&[&readers.policy, &readers.publish])),
+            pods: Cache::new(bells(&[
+                &readers.policy,
+                &readers.publish,
+                &readers.names,
+            ])),
             namespaces: Cache::new(bells(&[&readers.policy])),
-            services: Cache::new(bells(&[&readers.services, &readers.policy])),
+            services: Cache::new(bells(&[
+                &readers.services,
+                &readers.policy,
+                &readers.names,
+            ])),
             slices: Cache::new(bells(&[
                 &readers.services,
                 &readers.network,
                 &readers.policy,
             ])),
-            nodes: Cache::new(bells(&[&readers.network, &readers.node, &readers.policy])),
+            nodes: Cache::new(bells(&[
+                &readers.network,
+                &readers.node,
+                &readers.policy,
+                &readers.names,
+            ])),
             endpoints: Cache::new(bells(&[
                 &readers.network,
                 &readers.publish,
                 &readers.policy,
+                &readers.names,
             ])),
             identities: Cache::new(bells(&[&readers.policy])),
             network_policies: Cache::new(bells(&[&readers.policy])),
