@@ -6,6 +6,7 @@ use cilium_api::{LabelSet, NumericIdentity};
 use ipnet::Ipv4Net;
 
 use crate::{
+    fault::{Fault, Faults},
     input::{CidrGroupName, NamedPorts, Node, Service, ServiceName},
     rule::{Addresses, Reach},
     selector::{LabelSelector, Scope},
@@ -16,6 +17,7 @@ pub(crate) struct Cluster {
     identities: BTreeMap<u32, LabelSet>,
     /// Identities by namespace, so that a selector of one namespace does not ask those of all others.
     by_namespace: BTreeMap<String, BTreeSet<u32>>,
+    pub(crate) faults: Faults,
     pub(crate) nodes: BTreeMap<String, Node>,
     pub(crate) services: BTreeMap<ServiceName, Service>,
     pub(crate) groups: BTreeMap<CidrGroupName, Group>,
@@ -134,7 +136,13 @@ impl Cluster {
         let single = |address: &std::net::Ipv4Addr, reach| (Ipv4Net::from(*address), BTreeSet::new(), reach);
         Cover(match addresses {
             Addresses::Network { network, except, reach } => vec![(*network, within(except, *network), *reach)],
-            Addresses::Group { name, except } => self.groups.get(name).map(|g| g.without(except)).unwrap_or_default(),
+            Addresses::Group { name, except } => match self.groups.get(name) {
+                Some(group) => group.without(except),
+                None if self.faults.has(Fault::UnknownGroupIsEveryone) => {
+                    vec![(Ipv4Net::default(), BTreeSet::new(), Reach::Everywhere)]
+                }
+                None => Vec::new(),
+            },
             Addresses::Groups { selector, except } => {
                 let groups = self.groups.values().filter(|g| selector.matches_object(&g.labels));
                 groups.flat_map(|g| g.without(except)).collect()

@@ -82,6 +82,7 @@ impl Repository {
     pub fn with_fault(options: Options, fault: crate::fault::Fault) -> Self {
         let mut repository = Self::new(options);
         repository.host.faults = crate::fault::Faults::making(fault);
+        repository.cluster.faults = repository.host.faults;
         repository
     }
 
