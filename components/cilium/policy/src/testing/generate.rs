@@ -29,18 +29,33 @@ pub fn scene(choose: &mut Choose) -> Scene {
 /// A cluster without policies.
 pub fn cluster(choose: &mut Choose) -> Scene {
     let mut numbers = BTreeMap::new();
-    let pods: Vec<Pod> = (0..3 + choose.below(3)).map(|i| pod(choose, i, &mut numbers)).collect();
+    let pods: Vec<Pod> = (0..3 + choose.below(3))
+        .map(|i| pod(choose, i, &mut numbers))
+        .collect();
     let address = |i: usize| pods.get(i).map(|p| p.address);
     let service = |labels: &[(&str, &str)], backends: Vec<Ipv4Addr>, has_selector| Service {
-        labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        labels: labels
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect(),
         backends: backends.into_iter().collect(),
         has_selector,
     };
     let services = [
-        (name("red", "web"), service(&[("kind", "pods")], address(0).into_iter().collect(), true)),
+        (
+            name("red", "web"),
+            service(&[("kind", "pods")], address(0).into_iter().collect(), true),
+        ),
         (
             name("blue", "outside"),
-            service(&[("kind", "hand")], [Some(OUTSIDE[0]), address(1)].into_iter().flatten().collect(), false),
+            service(
+                &[("kind", "hand")],
+                [Some(OUTSIDE[0]), address(1)]
+                    .into_iter()
+                    .flatten()
+                    .collect(),
+                false,
+            ),
         ),
     ];
     Scene {
@@ -91,12 +106,16 @@ pub fn labels(choose: &mut Choose) -> LabelSet {
     if choose.once_in(3) {
         pod_labels.insert("team", choose.one(&["r", "b"]));
     }
-    let pod: PodObject = serde_json::from_value(json!({"metadata": {"name": "x", "namespace": namespace, "labels": pod_labels}})).unwrap_or_default();
-    let team = if namespace == "red" { "r" } else { "b" };
-    let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": namespace, "labels": {
-        "kubernetes.io/metadata.name": namespace, "team": team,
-    }}}))
+    let pod: PodObject = serde_json::from_value(
+        json!({"metadata": {"name": "x", "namespace": namespace, "labels": pod_labels}}),
+    )
     .unwrap_or_default();
+    let team = if namespace == "red" { "r" } else { "b" };
+    let namespace: Namespace =
+        serde_json::from_value(json!({"metadata": {"name": namespace, "labels": {
+            "kubernetes.io/metadata.name": namespace, "team": team,
+        }}}))
+        .unwrap_or_default();
     identity_labels(&pod, &namespace, "default")
 }
 
@@ -115,7 +134,10 @@ fn named_ports(choose: &mut Choose) -> NamedPorts {
 fn nodes() -> BTreeMap<String, (u32, Node)> {
     let node = |identity: u32, last: u8, labels: &[(&str, &str)]| {
         let node = Node {
-            labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            labels: labels
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
             addresses: [Ipv4Addr::new(192, 168, 0, last)].into(),
         };
         (format!("n{last}"), (identity, node))
@@ -130,15 +152,23 @@ fn nodes() -> BTreeMap<String, (u32, Node)> {
 
 /// Groups; one of them cannot always be read.
 pub fn groups(choose: &mut Choose) -> BTreeMap<String, Value> {
-    let half = choose.one(&["203.0.113.128/25", "203.0.113.5", "no network", "10.0.0.0/24"]);
-    [("g1", "prod", json!(["203.0.113.0/24"])), ("g2", "test", json!([half, "198.51.100.0/24"]))]
-        .map(|(name, env, networks)| {
-            let group = json!({
-                "apiVersion": "cilium.io/v2", "kind": "CiliumCIDRGroup",
-                "metadata": {"name": name, "labels": {"env": env}},
-                "spec": {"externalCIDRs": networks},
-            });
-            (name.to_owned(), group)
-        })
-        .into()
+    let half = choose.one(&[
+        "203.0.113.128/25",
+        "203.0.113.5",
+        "no network",
+        "10.0.0.0/24",
+    ]);
+    [
+        ("g1", "prod", json!(["203.0.113.0/24"])),
+        ("g2", "test", json!([half, "198.51.100.0/24"])),
+    ]
+    .map(|(name, env, networks)| {
+        let group = json!({
+            "apiVersion": "cilium.io/v2", "kind": "CiliumCIDRGroup",
+            "metadata": {"name": name, "labels": {"env": env}},
+            "spec": {"externalCIDRs": networks},
+        });
+        (name.to_owned(), group)
+    })
+    .into()
 }

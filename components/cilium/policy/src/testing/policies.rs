@@ -16,8 +16,20 @@ const NETWORKS: [&str; 7] = [
 ];
 
 const ENTITIES: [&str; 14] = [
-    "world", "all", "cluster", "cluster-mesh", "host", "init", "ingress", "unmanaged", "remote-node", "health", "none",
-    "kube-apiserver", "world-ipv4", "world-ipv6",
+    "world",
+    "all",
+    "cluster",
+    "cluster-mesh",
+    "host",
+    "init",
+    "ingress",
+    "unmanaged",
+    "remote-node",
+    "health",
+    "none",
+    "kube-apiserver",
+    "world-ipv4",
+    "world-ipv6",
 ];
 
 /// A policy of some kind.
@@ -32,14 +44,20 @@ pub fn policy(choose: &mut Choose, name: &str) -> (PolicyId, Value) {
         PolicyKind::CiliumClusterwideNetworkPolicy => "",
         _ => choose.one(&NAMESPACES),
     };
-    let api = if kind == PolicyKind::NetworkPolicy { "networking.k8s.io/v1" } else { "cilium.io/v2" };
+    let api = if kind == PolicyKind::NetworkPolicy {
+        "networking.k8s.io/v1"
+    } else {
+        "cilium.io/v2"
+    };
     let mut object = json!({"apiVersion": api, "kind": kind.to_string(), "metadata": {"name": name, "uid": name}});
     if !namespace.is_empty() {
         object["metadata"]["namespace"] = namespace.into();
     }
     match kind {
         PolicyKind::NetworkPolicy => object["spec"] = network_policy(choose),
-        _ if choose.once_in(5) => object["specs"] = json!([cilium_rule(choose), cilium_rule(choose)]),
+        _ if choose.once_in(5) => {
+            object["specs"] = json!([cilium_rule(choose), cilium_rule(choose)])
+        }
         _ => object["spec"] = cilium_rule(choose),
     }
     let id = PolicyId {
@@ -52,7 +70,12 @@ pub fn policy(choose: &mut Choose, name: &str) -> (PolicyId, Value) {
 
 fn network_policy(choose: &mut Choose) -> Value {
     let mut spec = json!({"podSelector": k8s_selector(choose, &["app", "tier"])});
-    let types = choose.one(&[None, Some(json!(["Ingress"])), Some(json!(["Ingress", "Egress"])), Some(json!(["Egress"]))]);
+    let types = choose.one(&[
+        None,
+        Some(json!(["Ingress"])),
+        Some(json!(["Ingress", "Egress"])),
+        Some(json!(["Egress"])),
+    ]);
     if let Some(types) = types {
         spec["policyTypes"] = types;
     }
@@ -60,7 +83,9 @@ fn network_policy(choose: &mut Choose) -> Value {
         if choose.once_in(4) {
             continue;
         }
-        let rules: Vec<Value> = (0..choose.below(3)).map(|_| k8s_rule(choose, peers)).collect();
+        let rules: Vec<Value> = (0..choose.below(3))
+            .map(|_| k8s_rule(choose, peers))
+            .collect();
         spec[section] = rules.into();
     }
     spec
@@ -98,7 +123,10 @@ fn k8s_peer(choose: &mut Choose) -> Value {
 fn k8s_port(choose: &mut Choose) -> Value {
     let mut port = Map::new();
     if choose.once_in(2) {
-        port.insert("protocol".to_owned(), choose.one(&["TCP", "UDP", "SCTP"]).into());
+        port.insert(
+            "protocol".to_owned(),
+            choose.one(&["TCP", "UDP", "SCTP"]).into(),
+        );
     }
     match choose.below(5) {
         0 => {}
@@ -144,8 +172,12 @@ fn selector(choose: &mut Choose) -> Value {
         "io.kubernetes.pod.namespace",
         "reserved:host",
         "k8s:io.cilium.k8s.namespace.labels.team",
-        "pod-template-hash",
     ]);
+    let key = if choose.once_in(30) {
+        "pod-template-hash"
+    } else {
+        key
+    };
     let value = match key {
         "reserved:init" | "reserved:host" => "",
         _ if key.ends_with("namespace") => choose.one(&NAMESPACES),
@@ -169,16 +201,25 @@ fn cilium_rule(choose: &mut Choose) -> Value {
         rule["ingresDeny"] = json!([]);
     }
     if choose.once_in(30) {
-        rule.as_object_mut().map(|fields| fields.remove("endpointSelector"));
+        rule.as_object_mut()
+            .map(|fields| fields.remove("endpointSelector"));
     }
-    for (section, preposition) in [("ingress", "from"), ("egress", "to"), ("ingressDeny", "from"), ("egressDeny", "to")] {
+    for (section, preposition) in [
+        ("ingress", "from"),
+        ("egress", "to"),
+        ("ingressDeny", "from"),
+        ("egressDeny", "to"),
+    ] {
         if choose.once_in(2) {
-            let elements: Vec<Value> = (0..choose.below(3)).map(|_| element(choose, preposition)).collect();
+            let elements: Vec<Value> = (0..choose.below(3))
+                .map(|_| element(choose, preposition))
+                .collect();
             rule[section] = elements.into();
         }
     }
     if choose.once_in(4) {
-        rule["enableDefaultDeny"] = json!({"ingress": choose.once_in(2), "egress": choose.once_in(2)});
+        rule["enableDefaultDeny"] =
+            json!({"ingress": choose.once_in(2), "egress": choose.once_in(2)});
     }
     rule
 }
@@ -189,7 +230,7 @@ fn element(choose: &mut Choose, preposition: &str) -> Value {
         let (kind, list) = peers(choose, preposition);
         element.insert(format!("{preposition}{kind}"), list);
     }
-    if choose.once_in(12) {
+    if choose.once_in(25) {
         let (kind, list) = peers(choose, preposition);
         element.insert(format!("{preposition}{kind}"), list);
     }
@@ -201,7 +242,7 @@ fn element(choose: &mut Choose, preposition: &str) -> Value {
             element.insert("toPorts".to_owned(), json!([{"ports": ports}]));
         }
     }
-    if choose.once_in(10) {
+    if choose.once_in(20) {
         broken(choose, preposition, &mut element);
     }
     element.into()
@@ -215,7 +256,10 @@ fn broken(choose: &mut Choose, preposition: &str, element: &mut Map<String, Valu
             element.insert(format!("{preposition}Endpointz"), json!([{}]));
         }
         1 => drop(element.insert("authentication".to_owned(), json!({"mode": "required"}))),
-        2 => drop(element.insert("toPorts".to_owned(), json!([{"ports": [{"port": "80"}], "rules": {"http": [{}]}}]))),
+        2 => drop(element.insert(
+            "toPorts".to_owned(),
+            json!([{"ports": [{"port": "80"}], "rules": {"http": [{}]}}]),
+        )),
         3 => drop(element.insert(format!("{preposition}Entities"), json!(["everybody"]))),
         _ => drop(element.insert(format!("{preposition}Requires"), json!([{}]))),
     }
@@ -231,7 +275,10 @@ fn peers(choose: &mut Choose, preposition: &str) -> (&'static str, Value) {
         1 => ("Entities", choose.some(|c| c.one(&ENTITIES)).into()),
         2 => ("CIDR", choose.some(|c| c.one(&NETWORKS)).into()),
         3 => ("CIDRSet", choose.some(cidr_rule).into()),
-        4 => ("Nodes", json!([{"matchLabels": {choose.one(&["zone", "app"]): choose.one(&["a", "b", "web"])}}])),
+        4 => (
+            "Nodes",
+            json!([{"matchLabels": {choose.one(&["zone", "app"]): choose.one(&["a", "b", "web"])}}]),
+        ),
         _ => ("Services", json!([service(choose)])),
     }
 }
@@ -252,7 +299,9 @@ fn service(choose: &mut Choose) -> Value {
     match choose.below(3) {
         0 => json!({"k8sService": {"serviceName": "web", "namespace": "red"}}),
         1 => json!({"k8sService": {"serviceName": choose.one(&["outside", "missing"])}}),
-        _ => json!({"k8sServiceSelector": {"selector": {"matchLabels": {"kind": choose.one(&["pods", "hand"])}}}}),
+        _ => {
+            json!({"k8sServiceSelector": {"selector": {"matchLabels": {"kind": choose.one(&["pods", "hand"])}}}})
+        }
     }
 }
 
@@ -261,10 +310,19 @@ fn port(choose: &mut Choose) -> Value {
     let number = choose.one(&["80", "http", "0", "81", "53"]);
     port.insert("port".to_owned(), number.into());
     if !choose.once_in(3) {
-        port.insert("protocol".to_owned(), choose.one(&["TCP", "UDP", "ANY", "SCTP", "GRE"]).into());
+        port.insert(
+            "protocol".to_owned(),
+            choose.one(&["TCP", "UDP", "ANY", "SCTP"]).into(),
+        );
     }
-    if choose.once_in(4) {
-        port.insert("endPort".to_owned(), choose.one(&[81, 443, 8080, 70]).into());
+    if choose.once_in(40) {
+        port.insert("protocol".to_owned(), "GRE".into());
+    }
+    if number == "80" && choose.once_in(3) || choose.once_in(20) {
+        port.insert(
+            "endPort".to_owned(),
+            choose.one(&[81, 443, 8080, 70]).into(),
+        );
     }
     port.into()
 }
@@ -274,6 +332,7 @@ fn icmp(choose: &mut Choose) -> Value {
         0 => json!({"type": 8}),
         1 => json!({"type": "EchoReply", "family": "IPv4"}),
         2 => json!({"type": "EchoRequest", "family": "IPv6"}),
-        _ => json!({"type": "Nonsense"}),
+        _ if choose.once_in(8) => json!({"type": "Nonsense"}),
+        _ => json!({"type": 0}),
     }
 }

@@ -64,7 +64,12 @@ impl Opinion {
 
 impl<'a> Case<'a> {
     fn new(scene: &'a Scene, packet: &'a Packet) -> Self {
-        let reserved = |names: &[&str]| names.iter().map(|n| (format!("reserved:{n}"), String::new())).collect();
+        let reserved = |names: &[&str]| {
+            names
+                .iter()
+                .map(|n| (format!("reserved:{n}"), String::new()))
+                .collect()
+        };
         let pod = scene.pods.iter().find(|p| p.identity == packet.identity);
         let peer_labels = match (packet.identity, pod) {
             (1, _) => reserved(&["host"]),
@@ -105,7 +110,10 @@ impl<'a> Case<'a> {
         if self.ingress() {
             calls(self.pod)
         } else {
-            self.scene.pods.iter().any(|pod| pod.identity == packet.identity && calls(pod))
+            self.scene
+                .pods
+                .iter()
+                .any(|pod| pod.identity == packet.identity && calls(pod))
         }
     }
 }

@@ -5,12 +5,38 @@ use serde_json::Value;
 use super::{Case, Opinion, in_any_network, in_network, labels, list, protocol_number};
 use crate::input::Node;
 
-const KINDS: [&str; 6] = ["Endpoints", "CIDR", "CIDRSet", "Entities", "Nodes", "Services"];
-const ENTITIES: [&str; 14] = [
-    "all", "world", "cluster", "cluster-mesh", "host", "init", "ingress", "unmanaged", "remote-node", "health", "none",
-    "kube-apiserver", "world-ipv4", "world-ipv6",
+const KINDS: [&str; 6] = [
+    "Endpoints",
+    "CIDR",
+    "CIDRSet",
+    "Entities",
+    "Nodes",
+    "Services",
 ];
-const FIELDS: [&str; 6] = ["endpointSelector", "ingress", "egress", "ingressDeny", "egressDeny", "enableDefaultDeny"];
+const ENTITIES: [&str; 14] = [
+    "all",
+    "world",
+    "cluster",
+    "cluster-mesh",
+    "host",
+    "init",
+    "ingress",
+    "unmanaged",
+    "remote-node",
+    "health",
+    "none",
+    "kube-apiserver",
+    "world-ipv4",
+    "world-ipv6",
+];
+const FIELDS: [&str; 6] = [
+    "endpointSelector",
+    "ingress",
+    "egress",
+    "ingressDeny",
+    "egressDeny",
+    "enableDefaultDeny",
+];
 
 pub(super) fn opinion(case: &Case<'_>, namespace: Option<&str>, object: &Value) -> Opinion {
     let mut rules: Vec<&Value> = list(&object["specs"]).iter().collect();
@@ -28,12 +54,18 @@ fn of_rule(case: &Case<'_>, namespace: Option<&str>, rule: &Value) -> Opinion {
         return Opinion::default();
     }
     let vague = selector.is_null() || labels::unanswerable(selector);
-    let in_scope = namespace.is_none() || labels::namespace(case.pod_labels()).map(String::as_str) == namespace;
+    let in_scope = namespace.is_none()
+        || labels::namespace(case.pod_labels()).map(String::as_str) == namespace;
     if !in_scope || !vague && !labels::cilium(selector, case.pod_labels()) {
         return Opinion::default();
     }
-    let fields = rule.as_object().into_iter().flat_map(|fields| fields.keys());
-    let misspelled = fields.into_iter().any(|f| f != "nodeSelector" && !FIELDS.contains(&f.as_str()));
+    let fields = rule
+        .as_object()
+        .into_iter()
+        .flat_map(|fields| fields.keys());
+    let misspelled = fields
+        .into_iter()
+        .any(|f| f != "nodeSelector" && !FIELDS.contains(&f.as_str()));
     let followed = !vague && !for_nodes && !misspelled;
     let (allow, deny, direction, preposition) = if case.ingress() {
         ("ingress", "ingressDeny", "ingress", "from")
@@ -41,7 +73,10 @@ fn of_rule(case: &Case<'_>, namespace: Option<&str>, rule: &Value) -> Opinion {
         ("egress", "egressDeny", "egress", "to")
     };
     let has_rules = !list(&rule[allow]).is_empty() || !list(&rule[deny]).is_empty();
-    let isolates = misspelled || rule["enableDefaultDeny"][direction].as_bool().unwrap_or(has_rules);
+    let isolates = misspelled
+        || rule["enableDefaultDeny"][direction]
+            .as_bool()
+            .unwrap_or(has_rules);
     let says = |section: &str, if_broken: bool| {
         list(&rule[section]).iter().any(|element| {
             if broken(namespace, element, preposition) {
@@ -62,13 +97,23 @@ fn of_rule(case: &Case<'_>, namespace: Option<&str>, rule: &Value) -> Opinion {
 fn broken(namespace: Option<&str>, element: &Value, preposition: &str) -> bool {
     let field = |kind: &str| &element[format!("{preposition}{kind}")];
     let known = |name: &String| {
-        let kind = name.strip_prefix(preposition).is_some_and(|kind| KINDS.contains(&kind));
+        let kind = name
+            .strip_prefix(preposition)
+            .is_some_and(|kind| KINDS.contains(&kind));
         kind || name == "toPorts" || name == "icmps"
     };
-    let fields = element.as_object().into_iter().flat_map(|fields| fields.keys());
+    let fields = element
+        .as_object()
+        .into_iter()
+        .flat_map(|fields| fields.keys());
     let unknown = fields.into_iter().any(|name| !known(name));
-    let kinds = KINDS.iter().filter(|kind| !list(field(kind)).is_empty()).count();
-    let entities = list(field("Entities")).iter().any(|e| !ENTITIES.contains(&e.as_str().unwrap_or_default()));
+    let kinds = KINDS
+        .iter()
+        .filter(|kind| !list(field(kind)).is_empty())
+        .count();
+    let entities = list(field("Entities"))
+        .iter()
+        .any(|e| !ENTITIES.contains(&e.as_str().unwrap_or_default()));
     let homeless = list(field("Services")).iter().any(|s| {
         namespace.is_none() && !s["k8sService"].is_null() && s["k8sService"]["namespace"].is_null()
     });
@@ -78,8 +123,13 @@ fn broken(namespace: Option<&str>, element: &Value, preposition: &str) -> bool {
         || homeless
         || list(field("Endpoints")).iter().any(labels::unanswerable)
         || !list(&element["toPorts"]).is_empty() && !list(&element["icmps"]).is_empty()
-        || list(&element["toPorts"]).iter().any(|r| !r["rules"].is_null() || list(&r["ports"]).iter().any(broken_port))
-        || list(&element["icmps"]).iter().flat_map(|r| list(&r["fields"])).any(|f| f["type"] == "Nonsense")
+        || list(&element["toPorts"])
+            .iter()
+            .any(|r| !r["rules"].is_null() || list(&r["ports"]).iter().any(broken_port))
+        || list(&element["icmps"])
+            .iter()
+            .flat_map(|r| list(&r["fields"]))
+            .any(|f| f["type"] == "Nonsense")
 }
 
 fn broken_port(port: &Value) -> bool {
@@ -101,19 +151,31 @@ fn speaks(case: &Case<'_>, namespace: Option<&str>, element: &Value, preposition
         return false;
     }
     let by_identity = no_peers
-        || list(field("Endpoints")).iter().any(|s| endpoint(case, namespace, s))
-        || list(field("Entities")).iter().any(|e| entity(case.packet.identity, e.as_str().unwrap_or_default()));
-    let by_address = list(field("CIDR")).iter().any(|n| case.from_world() && in_network(case.packet.address, n))
-        || list(field("CIDRSet")).iter().any(|r| case.from_world() && cidr_rule(case, r))
+        || list(field("Endpoints"))
+            .iter()
+            .any(|s| endpoint(case, namespace, s))
+        || list(field("Entities"))
+            .iter()
+            .any(|e| entity(case.packet.identity, e.as_str().unwrap_or_default()));
+    let by_address = list(field("CIDR"))
+        .iter()
+        .any(|n| case.from_world() && in_network(case.packet.address, n))
+        || list(field("CIDRSet"))
+            .iter()
+            .any(|r| case.from_world() && cidr_rule(case, r))
         || list(field("Nodes")).iter().any(|s| node(case, s))
-        || list(field("Services")).iter().any(|s| service(case, namespace, s));
+        || list(field("Services"))
+            .iter()
+            .any(|s| service(case, namespace, s));
     (by_identity && ports(case, element, true)) || (by_address && ports(case, element, false))
 }
 
 fn endpoint(case: &Case<'_>, namespace: Option<&str>, selector: &Value) -> bool {
     let there = labels::namespace(&case.peer_labels);
     let elsewhere = labels::demands(selector, |key| {
-        ["", "k8s:", "any:"].iter().any(|source| key == format!("{source}io.kubernetes.pod.namespace"))
+        ["", "k8s:", "any:"]
+            .iter()
+            .any(|source| key == format!("{source}io.kubernetes.pod.namespace"))
     });
     let reserved = labels::demands(selector, |key| key.starts_with("reserved:"));
     let in_scope = match namespace {
@@ -158,7 +220,9 @@ fn cidr_rule(case: &Case<'_>, rule: &Value) -> bool {
 }
 
 fn node(case: &Case<'_>, selector: &Value) -> bool {
-    let holds = |node: &Node| labels::object(selector, &node.labels) && node.addresses.contains(&case.packet.address);
+    let holds = |node: &Node| {
+        labels::object(selector, &node.labels) && node.addresses.contains(&case.packet.address)
+    };
     !case.from_world() && case.scene.nodes.values().any(|(_, node)| holds(node))
 }
 
@@ -168,12 +232,16 @@ fn service(case: &Case<'_>, own: Option<&str>, rule: &Value) -> bool {
     case.scene.services.iter().any(|(name, service)| {
         let meant = if by_name.is_null() {
             let namespace = by_labels["namespace"].as_str().or(own);
-            namespace.is_none_or(|n| n == name.namespace) && labels::object(&by_labels["selector"], &service.labels)
+            namespace.is_none_or(|n| n == name.namespace)
+                && labels::object(&by_labels["selector"], &service.labels)
         } else {
             let namespace = by_name["namespace"].as_str().or(own);
-            namespace == Some(name.namespace.as_str()) && by_name["serviceName"] == name.name.as_str()
+            namespace == Some(name.namespace.as_str())
+                && by_name["serviceName"] == name.name.as_str()
         };
-        meant && service.backends.contains(&case.packet.address) && !(service.has_selector && case.from_world())
+        meant
+            && service.backends.contains(&case.packet.address)
+            && !(service.has_selector && case.from_world())
     })
 }
 
@@ -181,15 +249,23 @@ fn ports(case: &Case<'_>, element: &Value, names: bool) -> bool {
     if element["toPorts"].is_null() && element["icmps"].is_null() {
         return true;
     }
-    let port = list(&element["toPorts"]).iter().flat_map(|r| list(&r["ports"])).any(|p| port(case, p, names));
-    let icmp = list(&element["icmps"]).iter().flat_map(|r| list(&r["fields"])).any(|field| {
-        let number = match field["type"].as_str() {
-            Some("EchoRequest") => Some(8),
-            Some("EchoReply") => Some(0),
-            _ => field["type"].as_u64(),
-        };
-        field["family"] != "IPv6" && case.packet.protocol == 1 && number == Some(u64::from(case.packet.port))
-    });
+    let port = list(&element["toPorts"])
+        .iter()
+        .flat_map(|r| list(&r["ports"]))
+        .any(|p| port(case, p, names));
+    let icmp = list(&element["icmps"])
+        .iter()
+        .flat_map(|r| list(&r["fields"]))
+        .any(|field| {
+            let number = match field["type"].as_str() {
+                Some("EchoRequest") => Some(8),
+                Some("EchoReply") => Some(0),
+                _ => field["type"].as_u64(),
+            };
+            field["family"] != "IPv6"
+                && case.packet.protocol == 1
+                && number == Some(u64::from(case.packet.port))
+        });
     port || icmp
 }
 
@@ -206,6 +282,6 @@ fn port(case: &Case<'_>, port: &Value, names: bool) -> bool {
             (Ok(0), _) => true,
             (Ok(first), Some(last)) => first <= number && number <= last,
             (Ok(only), None) => only == number,
-            (Err(_), _) => names && case.port_is_called(text),
+            (Err(_), _) => (names || case.ingress()) && case.port_is_called(text),
         }
 }

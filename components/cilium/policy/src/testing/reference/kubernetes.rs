@@ -20,7 +20,10 @@ pub(super) fn opinion(case: &Case<'_>, namespace: &str, spec: &Value) -> Opinion
         Some(types) => types.iter().any(|t| t == kind),
         None => case.ingress() || !spec["egress"].is_null(),
     };
-    let allows = isolates && list(&spec[section]).iter().any(|rule| allows(case, namespace, rule, peers));
+    let allows = isolates
+        && list(&spec[section])
+            .iter()
+            .any(|rule| allows(case, namespace, rule, peers));
     Opinion {
         isolates,
         allows,
@@ -35,7 +38,8 @@ fn allows(case: &Case<'_>, namespace: &str, rule: &Value, peers: &str) -> bool {
     let peers = list(&rule[peers]);
     let by_identity = peers.is_empty() || peers.iter().any(|p| peer_by_labels(case, namespace, p));
     let by_address = peers.iter().any(|p| peer_by_address(case, p));
-    (by_identity && port_matches(case, rule, true)) || (by_address && port_matches(case, rule, false))
+    (by_identity && port_matches(case, rule, true))
+        || (by_address && port_matches(case, rule, false))
 }
 
 fn peer_by_labels(case: &Case<'_>, own: &str, peer: &Value) -> bool {
@@ -55,7 +59,8 @@ fn peer_by_labels(case: &Case<'_>, own: &str, peer: &Value) -> bool {
 
 fn peer_by_address(case: &Case<'_>, peer: &Value) -> bool {
     let block = &peer["ipBlock"];
-    in_network(case.packet.address, &block["cidr"]) && !in_any_network(case.packet.address, &block["except"])
+    in_network(case.packet.address, &block["cidr"])
+        && !in_any_network(case.packet.address, &block["except"])
 }
 
 fn is_upside_down(port: &Value) -> bool {
@@ -76,8 +81,10 @@ fn port_matches(case: &Case<'_>, rule: &Value, names: bool) -> bool {
             let number = u64::from(case.packet.port);
             match (&port["port"], port["endPort"].as_u64()) {
                 (Value::Null, _) => true,
-                (Value::String(name), _) => names && case.port_is_called(name),
-                (first, Some(last)) => first.as_u64().is_some_and(|first| first <= number && number <= last),
+                (Value::String(name), _) => (names || case.ingress()) && case.port_is_called(name),
+                (first, Some(last)) => first
+                    .as_u64()
+                    .is_some_and(|first| first <= number && number <= last),
                 (only, None) => only.as_u64() == Some(number),
             }
         })

@@ -14,7 +14,11 @@ pub(super) fn requirements(selector: &Value) -> Vec<(String, String, Vec<String>
         }
     }
     for e in list(&selector["matchExpressions"]) {
-        all.push((text(&e["key"]), text(&e["operator"]), list(&e["values"]).iter().map(text).collect()));
+        all.push((
+            text(&e["key"]),
+            text(&e["operator"]),
+            list(&e["values"]).iter().map(text).collect(),
+        ));
     }
     all
 }
@@ -41,16 +45,20 @@ fn meets(labels: &Labels, key: &str, any_source: bool, operator: &str, values: &
 pub(super) fn kubernetes(selector: &Value, prefix: &str, labels: &Labels) -> bool {
     requirements(selector)
         .iter()
-        .all(|(key, operator, values)| meets(labels, &format!("{prefix}{key}"), false, operator, values))
+        .all(|(key, operator, values)| {
+            meets(labels, &format!("{prefix}{key}"), false, operator, values)
+        })
 }
 
 /// A selector of Cilium, without its scope.
 pub(super) fn cilium(selector: &Value, labels: &Labels) -> bool {
-    requirements(selector).iter().all(|(key, operator, values)| match key.split_once(':') {
-        None => meets(labels, key, true, operator, values),
-        Some(("any", name)) => meets(labels, name, true, operator, values),
-        Some(_) => meets(labels, key, false, operator, values),
-    })
+    requirements(selector)
+        .iter()
+        .all(|(key, operator, values)| match key.split_once(':') {
+            None => meets(labels, key, true, operator, values),
+            Some(("any", name)) => meets(labels, name, true, operator, values),
+            Some(_) => meets(labels, key, false, operator, values),
+        })
 }
 
 /// A selector of objects that are no pods.
@@ -67,7 +75,9 @@ pub(super) fn demands(selector: &Value, like: impl Fn(&str) -> bool) -> bool {
 
 /// Whether it asks for a label no identity carries.
 pub(super) fn unanswerable(selector: &Value) -> bool {
-    requirements(selector).iter().any(|(key, _, _)| key == "pod-template-hash")
+    requirements(selector)
+        .iter()
+        .any(|(key, _, _)| key == "pod-template-hash")
 }
 
 pub(super) fn namespace(labels: &Labels) -> Option<&String> {
