@@ -1,4 +1,5 @@
 //! T32, T33, T34 and what else is easier to read as a case than as a property.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use cilium_policy::{
     Direction, NamedPorts, Options, PolicyId, PolicyKind, Repository, Service, ServiceName,
@@ -156,63 +157,67 @@ fn t32_a_policy_is_for_pods_of_its_namespace_only_whatever_it_says() {
     }
 }
 
+/// Elements of a list of egress rules that speak of nobody, and the path under which they are refused; empty when nothing is
+/// wrong with them.
+const CLOSED: [(&str, &str); 20] = [
+    ("{toEndpoints: []}", ""),
+    ("{toCIDR: []}", ""),
+    ("{toEntities: []}", ""),
+    ("{toCIDRSet: [{cidrGroupRef: missing}]}", "cidrGroupRef: "),
+    (
+        "{toServices: [{k8sService: {serviceName: missing}}]}",
+        "k8sService: ",
+    ),
+    ("{toEndpointz: [{}]}", "spec.egress[0]"),
+    ("{toEntities: [universe]}", "spec.egress[0].toEntities[0]: "),
+    (
+        "{toFQDNs: [{matchName: example.com}]}",
+        "spec.egress[0].toFQDNs: ",
+    ),
+    ("{toGroups: [{aws: {}}]}", "spec.egress[0].toGroups: "),
+    (
+        "{toRequires: [{}], toEntities: [all]}",
+        "spec.egress[0].toRequires: ",
+    ),
+    (
+        "{toEntities: [all], authentication: {mode: required}}",
+        "spec.egress[0].authentication: ",
+    ),
+    (
+        "{toPorts: [{ports: [{port: '443'}], rules: {http: [{}]}}]}",
+        "spec.egress[0].toPorts[0].rules: ",
+    ),
+    (
+        "{toPorts: [{ports: [{port: '443'}], serverNames: [a]}]}",
+        "spec.egress[0].toPorts[0].serverNames: ",
+    ),
+    (
+        "{toPorts: [{ports: [{port: '443'}], terminatingTLS: {}}]}",
+        "spec.egress[0].toPorts[0].terminatingTLS: ",
+    ),
+    (
+        "{toPorts: [{ports: [{port: '443'}], listener: {}}]}",
+        "spec.egress[0].toPorts[0].listener: ",
+    ),
+    (
+        "{toPorts: [{ports: [{port: '443', protokol: TCP}]}]}",
+        "spec.egress[0].toPorts[0].ports[0]",
+    ),
+    (
+        "{toEntities: [world], toCIDR: [0.0.0.0/0]}",
+        "spec.egress[0].toEntities: stands beside toCIDR",
+    ),
+    (
+        "{toPorts: [{ports: [{port: '443'}]}], icmps: [{fields: [{type: 8}]}]}",
+        "spec.egress[0].icmps: ",
+    ),
+    ("{toCIDR: [10.0.0.0/33]}", "spec.egress[0].toCIDR[0]: "),
+    ("{toPorts: [{}]}", "spec.egress[0].toPorts[0].ports: "),
+];
+
 #[test]
 fn t33_empty_unresolved_and_unknown_parts_stay_closed_and_are_named() {
-    for (element, named) in [
-        ("{toEndpoints: []}", ""),
-        ("{toCIDR: []}", ""),
-        ("{toEntities: []}", ""),
-        ("{toCIDRSet: [{cidrGroupRef: missing}]}", "cidrGroupRef: "),
-        (
-            "{toServices: [{k8sService: {serviceName: missing}}]}",
-            "k8sService: ",
-        ),
-        ("{toEndpointz: [{}]}", "spec.egress[0]"),
-        ("{toEntities: [universe]}", "spec.egress[0].toEntities[0]: "),
-        (
-            "{toFQDNs: [{matchName: example.com}]}",
-            "spec.egress[0].toFQDNs: ",
-        ),
-        ("{toGroups: [{aws: {}}]}", "spec.egress[0].toGroups: "),
-        (
-            "{toRequires: [{}], toEntities: [all]}",
-            "spec.egress[0].toRequires: ",
-        ),
-        (
-            "{toEntities: [all], authentication: {mode: required}}",
-            "spec.egress[0].authentication: ",
-        ),
-        (
-            "{toPorts: [{ports: [{port: '443'}], rules: {http: [{}]}}]}",
-            "spec.egress[0].toPorts[0].rules: ",
-        ),
-        (
-            "{toPorts: [{ports: [{port: '443'}], serverNames: [a]}]}",
-            "spec.egress[0].toPorts[0].serverNames: ",
-        ),
-        (
-            "{toPorts: [{ports: [{port: '443'}], terminatingTLS: {}}]}",
-            "spec.egress[0].toPorts[0].terminatingTLS: ",
-        ),
-        (
-            "{toPorts: [{ports: [{port: '443'}], listener: {}}]}",
-            "spec.egress[0].toPorts[0].listener: ",
-        ),
-        (
-            "{toPorts: [{ports: [{port: '443', protokol: TCP}]}]}",
-            "spec.egress[0].toPorts[0].ports[0]",
-        ),
-        (
-            "{toEntities: [world], toCIDR: [0.0.0.0/0]}",
-            "spec.egress[0].toEntities: stands beside toCIDR",
-        ),
-        (
-            "{toPorts: [{ports: [{port: '443'}]}], icmps: [{fields: [{type: 8}]}]}",
-            "spec.egress[0].icmps: ",
-        ),
-        ("{toCIDR: [10.0.0.0/33]}", "spec.egress[0].toCIDR[0]: "),
-        ("{toPorts: [{}]}", "spec.egress[0].toPorts[0].ports: "),
-    ] {
+    for (element, named) in CLOSED {
         let (repository, refusals) = with(&[&cnp(&format!(
             "{{endpointSelector: {{}}, egress: [{element}]}}"
         ))]);
@@ -523,4 +528,36 @@ fn validation_says_the_same_sentences_and_nothing_about_what_is_followed() {
         refusals[0].to_string(),
         "spec.ingress[0].authentication: is not supported; the rule is not followed as long as it is there"
     );
+}
+
+#[test]
+fn an_old_map_that_stays_is_closed_when_a_new_prefix_would_slip_past_its_denies() {
+    let mut repository = Repository::new(Options {
+        max_entries: 8,
+        ..Options::default()
+    });
+    let red = [("k8s:io.kubernetes.pod.namespace", "red")];
+    repository.upsert_identity(256, red.into_iter().collect());
+    let subject = Subject {
+        identity: 256,
+        ..Subject::default()
+    };
+    repository.upsert_subject(POD, subject);
+    let mut tell = |yaml: &str| {
+        let (id, object) = policy(yaml);
+        scene::feed_policy(&mut repository, &id, &object);
+        repository.commit();
+        to_world(&repository)
+    };
+    let deny = "{endpointSelector: {}, egress: [{toEntities: [all]}], egressDeny: [{toCIDR: [203.0.113.0/24]}]}";
+    assert_eq!(tell(&cnp(deny)), Verdict::Deny);
+    let wide =
+        "{endpointSelector: {}, ingress: [{toPorts: [{ports: [{port: '1', endPort: 65534}]}]}]}";
+    assert_eq!(
+        tell(&cnp(wide).replace("name: p,", "name: q,")),
+        Verdict::Deny
+    );
+    let other = "{endpointSelector: {}, ingress: [{fromCIDR: [203.0.113.5/32]}]}";
+    let foreign = cnp(other).replace("namespace: red", "namespace: blue");
+    assert_eq!(tell(&foreign), Verdict::DefaultDeny);
 }
