@@ -69,18 +69,29 @@ impl Controller for PolicyValidity {
         if !groups.synced {
             return Decision::default();
         }
-        let namespaced = verdicts(&policies, |policy: &CiliumNetworkPolicy| Said {
-            status: policy.status.as_ref(),
-            rules: [(&policy.spec, "spec"), (&policy.specs, "specs")],
-            refusals: cilium_policy::validate(policy),
-        }, &groups);
-        let clusterwide = verdicts(&clusterwide, |policy: &CiliumClusterwideNetworkPolicy| Said {
-            status: policy.status.as_ref(),
-            rules: [(&policy.spec, "spec"), (&policy.specs, "specs")],
-            refusals: cilium_policy::validate_clusterwide(policy),
-        }, &groups);
+        let namespaced = verdicts(
+            &policies,
+            |policy: &CiliumNetworkPolicy| Said {
+                status: policy.status.as_ref(),
+                rules: [(&policy.spec, "spec"), (&policy.specs, "specs")],
+                refusals: cilium_policy::validate(policy),
+            },
+            &groups,
+        );
+        let clusterwide = verdicts(
+            &clusterwide,
+            |policy: &CiliumClusterwideNetworkPolicy| Said {
+                status: policy.status.as_ref(),
+                rules: [(&policy.spec, "spec"), (&policy.specs, "specs")],
+                refusals: cilium_policy::validate_clusterwide(policy),
+            },
+            &groups,
+        );
         let all: Vec<Verdict> = namespaced.into_iter().chain(clusterwide).collect();
-        let invalid = all.iter().filter(|verdict| !verdict.refusals.is_empty()).count();
+        let invalid = all
+            .iter()
+            .filter(|verdict| !verdict.refusals.is_empty())
+            .count();
         self.metrics.policies(all.len() - invalid, invalid);
         Decision {
             writes: all.into_iter().filter_map(Verdict::write).collect(),

@@ -4,7 +4,10 @@ mod body;
 
 use std::{collections::BTreeMap, fmt, time::Instant};
 
-use cilium_api::{CiliumEndpoint, CiliumIdentity, CiliumNode, LabelSet, NumericIdentity, names};
+use cilium_api::{
+    CiliumEndpoint, CiliumIdentity, CiliumNode, LabelSet, NumericIdentity, names,
+    policy::{CiliumClusterwideNetworkPolicy, CiliumNetworkPolicy},
+};
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, ObjectReference, Taint};
@@ -17,7 +20,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use self::body::{network_available, node_labels, pod_cidrs};
+use self::body::{network_available, node_labels, pod_cidrs, policy_valid};
 use crate::{cache::Key, node_labels::MANAGER as NODE_LABELS_MANAGER};
 
 /// An object exactly as it was seen: a write to it fails when it has changed since.
@@ -96,6 +99,19 @@ pub enum Write {
         /// All of this duty's.
         labels: BTreeMap<String, String>,
     },
+    /// Sets the condition `Valid` of a policy.
+    PolicyValid {
+        /// The policy; without namespace a clusterwide one.
+        policy: Target,
+        /// `True` or `False`.
+        status: &'static str,
+        /// One word for programs.
+        reason: &'static str,
+        /// Sentences for people.
+        message: String,
+        /// Since when the status is so; `None`: from now on.
+        since: Option<String>,
+    },
     /// Tells people something about an object.
     Event {
         /// The object.
@@ -120,6 +136,7 @@ impl Write {
             Self::SetTaints { .. } => "set_taints",
             Self::NetworkAvailable { .. } => "network_available",
             Self::NodeLabels { .. } => "node_labels",
+            Self::PolicyValid { .. } => "policy_valid",
             Self::Event { .. } => "event",
         }
     }
@@ -130,6 +147,7 @@ impl Write {
             Self::PodCidrs { node, .. }
             | Self::SetTaints { node, .. }
             | Self::NodeLabels { node, .. } => node.key.to_string(),
+            Self::PolicyValid { policy, .. } => policy.key.to_string(),
             Self::IpamError { node, .. } | Self::NetworkAvailable { node } => node.clone(),
             Self::CreateIdentity { number, .. } => number.to_string(),
             Self::DeleteIdentity(t) | Self::DeleteEndpoint(t) | Self::DeleteCiliumNode(t) => {
@@ -161,6 +179,9 @@ impl Write {
             Self::DeleteCiliumNode(_) => "CiliumNode without its Node removed".to_owned(),
             Self::SetTaints { .. } => format!("taint {} removed", names::AGENT_NOT_READY_TAINT),
             Self::NetworkAvailable { .. } => "condition NetworkUnavailable=False set".to_owned(),
+            Self::PolicyValid {
+                status, message, ..
+            } => format!("condition Valid={status} set: {message}"),
             Self::NodeLabels { labels, .. } => {
                 format!(
                     "{} labels of the Node given to its CiliumNode",
@@ -315,12 +336,32 @@ impl Writer {
                     .await
                     .map(drop)
             }
+            Write::PolicyValid { policy, .. } if policy.key.namespace.is_empty() => {
+                let api = self.all::<CiliumClusterwideNetworkPolicy>();
+                self.policy_valid(api, &policy.key.name, write).await
+            }
+            Write::PolicyValid { policy, .. } => {
+                let api: Api<CiliumNetworkPolicy> =
+                    Api::namespaced(self.client.clone(), &policy.key.namespace);
+                self.policy_valid(api, &policy.key.name, write).await
+            }
             Write::Event {
                 about,
                 reason,
                 note,
             } => self.recorder.publish(&warning(reason, note), about).await,
         }
+    }
+
+    async fn policy_valid<K>(&self, api: Api<K>, name: &str, write: &Write) -> kube::Result<()>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + fmt::Debug,
+    {
+        let body = policy_valid(&K::kind(&()), write, Timestamp::now());
+        let manager = PatchParams::apply(names::OPERATOR).force();
+        api.patch_status(name, &manager, &Patch::Apply(body))
+            .await
+            .map(drop)
     }
 
     async fn status<K>(&self, name: &str, patch: Patch<Value>) -> kube::Result<()>

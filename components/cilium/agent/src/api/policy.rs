@@ -1,4 +1,4 @@
-//! `/v1/policy`: every policy in force on this node, and how far the datapath has come with them.
+//! `/v1/policy`: every policy in force, how far the datapath has come with them, and by what they choose whom.
 
 use std::sync::Arc;
 
@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use cilium_cni::model::policy::Policy;
+use cilium_cni::model::policy::{Label, Policy, SelectorMapping};
+use cilium_policy::{Choice, PolicyId};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::Resource;
 use serde::Serialize;
@@ -17,13 +18,48 @@ use crate::api::refuse;
 
 pub async fn get(State(agent): State<Arc<Agent>>) -> Response {
     // The revision is behind a lock that a pass over all policies may hold for a while.
-    match blocking(move || read(&agent)).await {
-        Some(policy) => Json(policy).into_response(),
+    answer(blocking(move || read(&agent)).await)
+}
+
+pub async fn selectors(State(agent): State<Arc<Agent>>) -> Response {
+    let choices = blocking(move || agent.policies.with(cilium_policy::Repository::choices));
+    let choices = choices.await;
+    answer(choices.map(|choices| choices.into_iter().map(describe_choice).collect::<Vec<_>>()))
+}
+
+fn answer(read: Option<impl Serialize>) -> Response {
+    match read {
+        Some(value) => Json(value).into_response(),
         None => refuse(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the agent panicked on its policies; see its log",
         ),
     }
+}
+
+fn describe_choice(choice: Choice) -> SelectorMapping {
+    SelectorMapping {
+        selector: choice.selector,
+        identities: choice.identities,
+        users: choice.users as u64,
+        labels: choice.policies.iter().map(labels).collect(),
+    }
+}
+
+/// The labels Cilium names a policy by.
+fn labels(policy: &PolicyId) -> Vec<Label> {
+    [
+        ("derived-from", policy.kind.to_string()),
+        ("name", policy.name.clone()),
+        ("namespace", policy.namespace.clone()),
+    ]
+    .into_iter()
+    .map(|(key, value)| Label {
+        key: format!("io.cilium.k8s.policy.{key}"),
+        source: "k8s".to_owned(),
+        value,
+    })
+    .collect()
 }
 
 fn read(agent: &Agent) -> Policy {

@@ -26,6 +26,7 @@ use datapath::{
 use ipnet::Ipv4Net;
 
 pub(crate) struct Node {
+    pub(crate) agent: Arc<Agent>,
     pub(crate) datapath: Arc<Moody>,
     pub(crate) socket: PathBuf,
     pub(crate) folder: tempfile::TempDir,
@@ -66,9 +67,10 @@ pub(crate) async fn node(cidr: &str) -> Node {
     ));
     let socket = folder.path().join("cilium.sock");
     let listener = api::listen(&socket).unwrap();
-    let router = api::router(agent, Metrics::new(Progress::default()));
+    let router = api::router(agent.clone(), Metrics::new(Progress::default()));
     tokio::spawn(async move { axum::serve(listener, router).await });
     Node {
+        agent,
         datapath,
         socket,
         folder,
@@ -105,7 +107,7 @@ impl Node {
 /// [`Fake`], or a datapath that takes no endpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Moody {
-    fake: Fake,
+    pub(crate) fake: Fake,
     refuse: AtomicBool,
 }
 
