@@ -4,7 +4,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    arch, bench, bundle, deny, down, ebpf, gate, generate, image, lock, logs, nix, programs, up,
+    arch, bench, bundle, conformance, deny, down, ebpf, gate, generate, hubble, image, lock, logs,
+    nix, programs, up,
 };
 
 #[derive(Debug, Parser)]
@@ -29,6 +30,10 @@ enum Task {
     Logs(logs::Arguments),
     /// Run every gate, from format to lab; what CI runs.
     Test(gate::Arguments),
+    /// Run Kubernetes' own end-to-end specs on a cluster of their own, and say which passed.
+    Conformance(conformance::Arguments),
+    /// Ask a node's agent with upstream's Hubble client.
+    Hubble(hubble::Arguments),
     /// Measure the cluster that is up.
     Bench(bench::Arguments),
     /// Build the Go programs of the lab, each once per change of its pinned sources.
@@ -58,6 +63,8 @@ pub fn run() -> Result<()> {
         Task::Down(arguments) => down::run(&arguments),
         Task::Logs(arguments) => logs::run(&arguments),
         Task::Test(arguments) => gate::run(&arguments),
+        Task::Conformance(arguments) => conformance::run(&arguments),
+        Task::Hubble(arguments) => hubble::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Programs(arguments) => programs::run(&arguments),
         Task::Image(arguments) => image::run(&arguments),

@@ -13,6 +13,9 @@ use crate::{home, image, process};
 /// Which of the lab's clusters; the lab's own program reads the same variable.
 pub const CLUSTER_VARIABLE: &str = "GLOONET_LAB_CLUSTER";
 
+/// The cluster whose nodes have no prefix.
+const DEFAULT: &str = "default";
+
 /// One of the lab's clusters.
 #[derive(Clone, Debug)]
 pub struct Lab {
@@ -23,7 +26,12 @@ pub struct Lab {
 impl Lab {
     /// The cluster the environment names, `default` without one.
     pub fn from_environment() -> Result<Self> {
-        Self::named(&env::var(CLUSTER_VARIABLE).unwrap_or_else(|_| "default".to_owned()))
+        Self::from_environment_or(DEFAULT)
+    }
+
+    /// The cluster the environment names, or else this one.
+    pub fn from_environment_or(name: &str) -> Result<Self> {
+        Self::named(&env::var(CLUSTER_VARIABLE).unwrap_or_else(|_| name.to_owned()))
     }
 
     /// The cluster of that name.
@@ -37,6 +45,16 @@ impl Lab {
     /// The cluster's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The full name of a node: in other clusters than `default` the lab puts the cluster's name before it.
+    pub fn node_name(&self, short: &str) -> String {
+        let prefix = format!("{}-", self.name);
+        if self.name == DEFAULT || short.starts_with(&prefix) {
+            short.to_owned()
+        } else {
+            prefix + short
+        }
     }
 
     /// Builds the lab's program.
@@ -98,5 +116,19 @@ impl Lab {
         )?;
         serde_json::from_str(&text)
             .with_context(|| format!("parse what kubectl get {} printed", arguments.join(" ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_called_as_the_lab_calls_it() {
+        let east = Lab::named("east").unwrap();
+        assert_eq!(east.node_name("worker-1"), "east-worker-1");
+        assert_eq!(east.node_name("east-worker-1"), "east-worker-1");
+        let default = Lab::named("default").unwrap();
+        assert_eq!(default.node_name("worker-1"), "worker-1");
     }
 }

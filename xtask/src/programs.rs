@@ -22,8 +22,8 @@ use crate::{home, process};
 /// Arguments of `xtask programs`.
 #[derive(Debug, Default, clap::Args)]
 pub struct Arguments {
-    /// Programs to build; without a name, all of them.
-    names: Vec<String>,
+    /// Programs to build; without a name, all that a cluster needs.
+    pub names: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -37,6 +37,9 @@ struct Table {
 struct Program {
     name: String,
     usual_seconds: u64,
+    /// Built only when named: what a cluster runs without.
+    #[serde(default)]
+    on_demand: bool,
     #[serde(default)]
     compiler: Compiler,
     #[serde(default)]
@@ -44,7 +47,25 @@ struct Program {
     #[serde(default)]
     ldflags: Vec<String>,
     /// File name to Go package (or C source).
+    #[serde(default)]
     binaries: BTreeMap<String, String>,
+    /// File name to Go package whose tests become a program.
+    #[serde(default)]
+    tests: BTreeMap<String, String>,
+}
+
+impl Program {
+    /// Every file the build yields.
+    fn files(&self) -> impl Iterator<Item = &str> {
+        self.binaries
+            .keys()
+            .chain(self.tests.keys())
+            .map(String::as_str)
+    }
+
+    fn is_wanted(&self, names: &[String]) -> bool {
+        names.contains(&self.name) || (names.is_empty() && !self.on_demand)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -64,7 +85,7 @@ impl Compiler {
     }
 }
 
-/// Builds what is missing among the named programs (all, if none is named).
+/// Builds what is missing among the named programs; among those a cluster needs, if none is named.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let sources = home::root()?.join("lab/programs");
     let table = read_table(&sources)?;
@@ -87,10 +108,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let lock = File::create(built.join(".lock")).context("create the build lock")?;
     lock.lock().context("wait for the build lock")?;
     for program in &table.program {
-        if arguments.names.is_empty() || arguments.names.contains(&program.name) {
+        if program.is_wanted(&arguments.names) {
             let folder = ensure(program, &sources.join(&program.name), &built)?;
-            for binary in program.binaries.keys() {
-                link(&folder.join(binary), &bin.join(binary))?;
+            for file in program.files() {
+                link(&folder.join(file), &bin.join(file))?;
             }
         }
     }
@@ -113,16 +134,19 @@ fn ensure(program: &Program, source: &Path, built: &Path) -> Result<PathBuf> {
         .prefix(&format!(".{}-", program.name))
         .tempdir_in(built)
         .context("make a build folder")?;
-    let names: Vec<&str> = program.binaries.keys().map(String::as_str).collect();
+    let names: Vec<&str> = program.files().collect();
     let mut step = Step::start(
         &program.name,
         &names.join(", "),
         Duration::from_secs(program.usual_seconds),
     );
-    for (binary, package) in &program.binaries {
-        let mut command = build_command(program, source, package, &draft.path().join(binary));
-        process::run_logged(&mut command, &format!("build-{binary}"), &mut step)
-            .with_context(|| format!("build {binary}"))?;
+    let jobs = (program.binaries.iter().map(|job| (BUILD, job)))
+        .chain(program.tests.iter().map(|job| (TEST, job)));
+    for (verb, (file, package)) in jobs {
+        let out = draft.path().join(file);
+        let mut command = build_command(program, verb, source, package, &out);
+        process::run_logged(&mut command, &format!("build-{file}"), &mut step)
+            .with_context(|| format!("build {file}"))?;
     }
     let draft = draft.keep();
     fs::set_permissions(&draft, std::os::unix::fs::PermissionsExt::from_mode(0o755))
@@ -133,7 +157,17 @@ fn ensure(program: &Program, source: &Path, built: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn build_command(program: &Program, source: &Path, package: &str, out: &Path) -> Command {
+/// What `go` is told for a program, and for one made of a package's tests.
+const BUILD: &[&str] = &["build"];
+const TEST: &[&str] = &["test", "-c"];
+
+fn build_command(
+    program: &Program,
+    verb: &[&str],
+    source: &Path,
+    package: &str,
+    out: &Path,
+) -> Command {
     match program.compiler {
         Compiler::Go => {
             let ldflags = format!("-s -w {}", program.ldflags.join(" "));
@@ -142,8 +176,7 @@ fn build_command(program: &Program, source: &Path, package: &str, out: &Path) ->
                 .current_dir(source)
                 .env("CGO_ENABLED", "0")
                 .env("GOFLAGS", "-mod=readonly -buildvcs=false");
-            command.args([
-                "build",
+            command.args(verb).args([
                 "-trimpath",
                 "-tags",
                 &program.tags.join(","),
@@ -179,6 +212,9 @@ fn key(program: &Program, source: &Path, compiler: &str) -> Result<String> {
         program.tags, program.ldflags, program.binaries
     )
     .as_bytes());
+    if !program.tests.is_empty() {
+        add(format!("{:?}", program.tests).as_bytes());
+    }
     for path in source_files(source)? {
         add(path.file_name().unwrap_or_default().as_encoded_bytes());
         add(&fs::read(&path).with_context(|| format!("read {}", path.display()))?);
@@ -214,95 +250,4 @@ fn link(target: &Path, at: &Path) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pause() -> Program {
-        let binaries = BTreeMap::from([("pause".to_owned(), "pause.c".to_owned())]);
-        Program {
-            name: "pause".into(),
-            usual_seconds: 1,
-            compiler: Compiler::C,
-            tags: vec![],
-            ldflags: vec![],
-            binaries,
-        }
-    }
-
-    #[test]
-    fn the_key_changes_with_sources_flags_and_compiler_and_with_nothing_else() {
-        let source = tempfile::tempdir().unwrap();
-        fs::write(
-            source.path().join("pause.c"),
-            "int main(void) { return 0; }",
-        )
-        .unwrap();
-        let first = key(&pause(), source.path(), "12").unwrap();
-        fs::write(source.path().join("README"), "not a source").unwrap();
-        assert_eq!(key(&pause(), source.path(), "12").unwrap(), first);
-        assert_ne!(key(&pause(), source.path(), "13").unwrap(), first);
-        assert_ne!(
-            key(
-                &Program {
-                    tags: vec!["x".into()],
-                    ..pause()
-                },
-                source.path(),
-                "12"
-            )
-            .unwrap(),
-            first
-        );
-        fs::write(
-            source.path().join("pause.c"),
-            "int main(void) { return 1; }",
-        )
-        .unwrap();
-        assert_ne!(key(&pause(), source.path(), "12").unwrap(), first);
-    }
-
-    #[test]
-    fn a_second_build_of_the_same_sources_is_the_first_one() {
-        let (source, built) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        fs::write(
-            source.path().join("pause.c"),
-            "int main(void) { return 0; }",
-        )
-        .unwrap();
-        let first = ensure(&pause(), source.path(), built.path()).unwrap();
-        let made = fs::metadata(first.join("pause"))
-            .unwrap()
-            .modified()
-            .unwrap();
-        let second = ensure(&pause(), source.path(), built.path()).unwrap();
-        assert_eq!(first, second);
-        assert_eq!(
-            fs::metadata(second.join("pause"))
-                .unwrap()
-                .modified()
-                .unwrap(),
-            made
-        );
-    }
-
-    #[test]
-    fn a_failed_build_leaves_no_folder_that_looks_built() {
-        let (source, built) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        fs::write(source.path().join("pause.c"), "this is not C").unwrap();
-        let error = format!(
-            "{:#}",
-            ensure(&pause(), source.path(), built.path()).unwrap_err()
-        );
-        assert!(error.contains("build pause"), "{error}");
-        assert_eq!(fs::read_dir(built.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn a_link_moves_to_the_newer_build() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = folder.path().join("etcd");
-        link(Path::new("/old/etcd"), &at).unwrap();
-        link(Path::new("/new/etcd"), &at).unwrap();
-        assert_eq!(fs::read_link(&at).unwrap(), Path::new("/new/etcd"));
-    }
-}
+mod tests;

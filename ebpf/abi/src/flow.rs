@@ -22,6 +22,50 @@ pub struct Key {
     pub pad: u8,
 }
 
+impl Key {
+    /// The key of a packet's connection, and which end of it is the packet's source. Ports as in [`Key::port`]; the ICMP type
+    /// counts only with that protocol.
+    #[inline(always)]
+    pub const fn of(
+        source: (u32, u16),
+        destination: (u32, u16),
+        protocol: u8,
+        icmp_type: u8,
+    ) -> (Self, u8) {
+        let one_way = protocol == ICMP && icmp_type != ECHO_REQUEST && icmp_type != ECHO_REPLY;
+        let swap = !one_way
+            && (source.0 > destination.0
+                || (source.0 == destination.0 && source.1 > destination.1));
+        let (first, second) = if swap {
+            (destination, source)
+        } else {
+            (source, destination)
+        };
+        let kind = if protocol != ICMP {
+            0
+        } else if one_way {
+            ONE_WAY
+        } else if swap == (icmp_type == ECHO_REPLY) {
+            ECHO_OF_FIRST
+        } else {
+            ECHO_OF_SECOND
+        };
+        let key = Self {
+            address: [first.0, second.0],
+            port: [first.1, second.1],
+            protocol,
+            kind,
+            icmp_type: if one_way { icmp_type } else { 0 },
+            pad: 0,
+        };
+        (key, swap as u8)
+    }
+}
+
+const ICMP: u8 = 1;
+const ECHO_REPLY: u8 = 0;
+const ECHO_REQUEST: u8 = 8;
+
 /// An ICMP echo that the first end asked for. Two ends that ask each other with one identifier are two connections.
 pub const ECHO_OF_FIRST: u8 = 1;
 /// An ICMP echo that the second end asked for.
@@ -49,7 +93,7 @@ pub struct State {
     pub flags: [u8; 2],
     /// Which end of the key began: 0 or 1.
     pub origin: u8,
-    /// [`SEEN_REPLY`], [`CLOSING`].
+    /// [`SEEN_REPLY`], [`CLOSING`], [`OPEN`].
     pub bits: u8,
 }
 
@@ -59,6 +103,8 @@ plain!(Key = 16, State = 64);
 pub const SEEN_REPLY: u8 = 1;
 /// A FIN of both sides or an RST was seen.
 pub const CLOSING: u8 = 2;
+/// A TCP connection that was answered and has gone on since.
+pub const OPEN: u8 = 4;
 
 /// Index of the originator's direction.
 pub const ORIGINAL: usize = 0;

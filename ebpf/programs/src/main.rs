@@ -1,6 +1,7 @@
 //! The kernel programs, licensed GPL-2.0 or Apache-2.0. One file per hook in `hook`, one per stage in `stage`.
 //!
-//! Every function is inlined into its hook: the verifier then knows the bounds of a packet wherever it is touched.
+//! Functions are inlined into their hook: the verifier then knows the bounds of a packet wherever it is touched. Those that run
+//! once per connection or less, and touch no packet in place, are calls.
 //! Built by `cargo xtask ebpf`; for any other target than BPF this is an empty program, so that workspace-wide checks pass.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(

@@ -4,17 +4,23 @@
     reason = "a static's name is the map's name, and operators know Cilium's"
 )]
 
-use aya_ebpf::btf_maps::{HashMap, LpmTrie, LruHashMap, PerCpuArray};
+use aya_ebpf::btf_maps::{Array, HashMap, HashOfMaps, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
 use aya_ebpf::macros::btf_map;
 use datapath_abi::NO_PREALLOC;
 use datapath_abi::address::Address;
 use datapath_abi::endpoint::{Endpoint, MAX_ENDPOINTS, Source};
+use datapath_abi::event::{Event, RING, Runtime};
+use datapath_abi::flow;
 use datapath_abi::ip::{IpEntry, MAX_IPS, MAX_NODES, MAX_RANGES, Owner};
 use datapath_abi::metric::{Metric, SLOTS};
-use datapath_abi::nat::{Datagram, MAX_DATAGRAMS, MAX_FLOWS, Target, Tuple};
+use datapath_abi::nat::{Datagram, MAX_DATAGRAMS, MAX_FLOWS, Ports, Target, Tuple};
+use datapath_abi::policy::{self, MAX_BLOCKS, MAX_ENTRIES, MAX_POLICIES};
 use datapath_abi::service::{
     Affinity, Backend, Client, Frontend, MAX_CLIENTS, MAX_SERVICES, Member, Peer, Service, Slot,
 };
+
+use crate::stage::packet::Packet;
+use crate::stage::scratch::Scratch;
 
 /// Local pods by address.
 #[btf_map]
@@ -63,9 +69,37 @@ pub(crate) static cilium_ct_service: LruHashMap<Tuple, Target, MAX_FLOWS> = LruH
 /// Masqueraded flows.
 #[btf_map]
 pub(crate) static cilium_snat: LruHashMap<Tuple, Target, MAX_FLOWS> = LruHashMap::new();
-/// Fragmented answers to masqueraded flows.
+/// Ports of datagrams in pieces.
 #[btf_map]
-pub(crate) static cilium_frags: LruHashMap<Datagram, Address, MAX_DATAGRAMS> = LruHashMap::new();
+pub(crate) static cilium_frags: LruHashMap<Datagram, Ports, MAX_DATAGRAMS> = LruHashMap::new();
+/// One policy's entries.
+pub(crate) type Policy = LpmTrie<policy::Key, policy::Entry, MAX_ENTRIES, NO_PREALLOC>;
+/// Policies by number.
+#[btf_map]
+pub(crate) static cilium_policy: HashOfMaps<u32, Policy, MAX_POLICIES, NO_PREALLOC> =
+    HashOfMaps::new();
+/// Number of every range that policies name.
+#[btf_map]
+pub(crate) static cilium_blocks: LpmTrie<Address, u32, MAX_BLOCKS, NO_PREALLOC> = LpmTrie::new();
+/// Connections.
+#[btf_map]
+pub(crate) static cilium_ct4_global: LruHashMap<flow::Key, flow::State, { flow::MAX_FLOWS }> =
+    LruHashMap::new();
+/// What user space changes while the programs run.
+#[btf_map]
+pub(crate) static cilium_runtime_config: Array<Runtime, 1> = Array::new();
+/// What the programs tell.
+#[btf_map]
+pub(crate) static cilium_events: RingBuf<Event, RING> = RingBuf::new();
+/// The packet that is being looked at, as read; not pinned either.
+#[btf_map]
+pub(crate) static cilium_packet: PerCpuArray<Packet, 1> = PerCpuArray::new();
+/// Where a judgement is worked out; not pinned, since it does not outlive the packet.
+#[btf_map]
+pub(crate) static cilium_scratch: PerCpuArray<Scratch, 1> = PerCpuArray::new();
+/// Events that found no room.
+#[btf_map]
+pub(crate) static cilium_events_lost: PerCpuArray<u64, 1> = PerCpuArray::new();
 /// Packets and bytes by reason and direction.
 #[btf_map]
 pub(crate) static cilium_metrics: PerCpuArray<Metric, SLOTS> = PerCpuArray::new();

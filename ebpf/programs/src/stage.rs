@@ -1,12 +1,20 @@
 //! What a hook does to a packet or a socket, step by step.
 
+pub(crate) mod admit;
 pub(crate) mod arp;
 pub(crate) mod deliver;
 pub(crate) mod encapsulate;
+pub(crate) mod event;
+pub(crate) mod flow;
+pub(crate) mod fragment;
 pub(crate) mod icmp_error;
 pub(crate) mod masquerade;
 pub(crate) mod packet;
+pub(crate) mod party;
+pub(crate) mod policy;
+pub(crate) mod related;
 pub(crate) mod rewrite;
+pub(crate) mod scratch;
 pub(crate) mod select;
 pub(crate) mod service;
 pub(crate) mod socket;

@@ -10,6 +10,7 @@ pub mod listeners;
 pub mod objects;
 pub mod platform;
 pub mod pods;
+pub mod policy;
 pub mod scene;
 pub mod tokens;
 pub mod wait;

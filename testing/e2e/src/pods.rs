@@ -29,7 +29,7 @@ const ENDED: Duration = Duration::from_mins(2);
 /// A namespace of a test's own. Call [`Playground::end`]; one left behind by a failed test is replaced.
 #[derive(Debug)]
 pub struct Playground<'a> {
-    scene: &'a Scene,
+    pub(crate) scene: &'a Scene,
     /// Its name.
     pub namespace: String,
 }
@@ -219,6 +219,10 @@ fn talker(name: &str, node: &str, on_host: bool) -> Result<Pod> {
             "containers": [{
                 "name": "talker", "image": AGNHOST, "imagePullPolicy": "IfNotPresent",
                 "args": ["netexec", format!("--http-port={http}"), format!("--udp-port={}", http + 1)],
+                // Named, for policies that name ports; a pod on the host network would take them on the node.
+                "ports": if on_host { json!([]) } else { json!([
+                    {"name": "http", "containerPort": http}, {"name": "udp", "containerPort": http + 1, "protocol": "UDP"},
+                ]) },
                 "readinessProbe": {"httpGet": {"path": "/healthz", "port": http}, "periodSeconds": 1},
             }],
         },

@@ -29,6 +29,14 @@ mod main_job;
 mod networking;
 #[path = "live/objects_deleted.rs"]
 mod objects_deleted;
+#[path = "live/policy_cilium.rs"]
+mod policy_cilium;
+#[path = "live/policy_egress.rs"]
+mod policy_egress;
+#[path = "live/policy_ingress.rs"]
+mod policy_ingress;
+#[path = "live/policy_lifecycle.rs"]
+mod policy_lifecycle;
 #[path = "live/rights.rs"]
 mod rights;
 #[path = "live/tunnel.rs"]

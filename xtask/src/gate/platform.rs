@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::cargo::cargo;
 use super::tally::{self, Tally};
+use crate::conformance::subset;
 use crate::lab::{CLUSTER_VARIABLE, Lab};
 use crate::{process, up};
 
@@ -17,8 +18,11 @@ pub fn run(tally: &mut Tally) -> Result<()> {
     // What a run before this one left behind when it was killed.
     take_down(&lab)?;
     let own = lab_itself(tally);
-    let result =
-        up::bring_everything_up(&lab, &up::Arguments::default()).and_then(|()| tests(&lab, tally));
+    let result = up::bring_everything_up(&lab, &up::Arguments::default()).and_then(|()| {
+        // Before the project's own tests: the last of those uninstalls the platform.
+        let upstream = subset::run(&lab, tally);
+        tests(&lab, tally).and(upstream)
+    });
     if result.is_err() {
         show(&lab);
     }

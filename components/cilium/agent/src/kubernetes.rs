@@ -4,7 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cilium_api::{CiliumEndpoint, CiliumIdentity, CiliumNode};
+use cilium_api::{
+    CiliumCIDRGroup, CiliumClusterwideNetworkPolicy, CiliumEndpoint, CiliumIdentity,
+    CiliumNetworkPolicy, CiliumNode,
+};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -67,12 +70,16 @@ pub struct Watched {
     pub endpoints: Arc<Cache<CiliumEndpoint>>,
     pub identities: Arc<Cache<CiliumIdentity>>,
     pub network_policies: Arc<Cache<NetworkPolicy>>,
+    pub policies: Arc<Cache<CiliumNetworkPolicy>>,
+    pub clusterwide_policies: Arc<Cache<CiliumClusterwideNetworkPolicy>>,
+    pub cidr_groups: Arc<Cache<CiliumCIDRGroup>>,
 }
 
 /// Who wants to know of changes.
 #[derive(Clone, Debug, Default)]
 pub struct Readers {
     pub policy: Bell,
+    pub names: Bell,
     pub network: Bell,
     pub services: Bell,
     pub publish: Bell,
@@ -83,22 +90,39 @@ impl Watched {
     pub fn new(readers: &Readers) -> Self {
         let bells = |bells: &[&Bell]| Bells::new(bells);
         Self {
-            pods: Cache::new(bells(&[&readers.policy, &readers.publish])),
+            pods: Cache::new(bells(&[
+                &readers.policy,
+                &readers.publish,
+                &readers.names,
+            ])),
             namespaces: Cache::new(bells(&[&readers.policy])),
-            services: Cache::new(bells(&[&readers.services, &readers.policy])),
+            services: Cache::new(bells(&[
+                &readers.services,
+                &readers.policy,
+                &readers.names,
+            ])),
             slices: Cache::new(bells(&[
                 &readers.services,
                 &readers.network,
                 &readers.policy,
             ])),
-            nodes: Cache::new(bells(&[&readers.network, &readers.node, &readers.policy])),
+            nodes: Cache::new(bells(&[
+                &readers.network,
+                &readers.node,
+                &readers.policy,
+                &readers.names,
+            ])),
             endpoints: Cache::new(bells(&[
                 &readers.network,
                 &readers.publish,
                 &readers.policy,
+                &readers.names,
             ])),
             identities: Cache::new(bells(&[&readers.policy])),
             network_policies: Cache::new(bells(&[&readers.policy])),
+            policies: Cache::new(bells(&[&readers.policy])),
+            clusterwide_policies: Cache::new(bells(&[&readers.policy])),
+            cidr_groups: Cache::new(bells(&[&readers.policy])),
         }
     }
 
@@ -118,6 +142,12 @@ impl Watched {
             ("ciliumendpoints", self.endpoints.synced()),
             ("ciliumidentities", self.identities.synced()),
             ("networkpolicies", self.network_policies.synced()),
+            ("ciliumnetworkpolicies", self.policies.synced()),
+            (
+                "ciliumclusterwidenetworkpolicies",
+                self.clusterwide_policies.synced(),
+            ),
+            ("ciliumcidrgroups", self.cidr_groups.synced()),
         ]
         .into_iter()
         .filter_map(|(kind, synced)| (!synced).then_some(kind))
@@ -135,6 +165,9 @@ impl Watched {
             .or_else(|| self.identities.trouble())
             .or_else(|| self.namespaces.trouble())
             .or_else(|| self.network_policies.trouble())
+            .or_else(|| self.policies.trouble())
+            .or_else(|| self.clusterwide_policies.trouble())
+            .or_else(|| self.cidr_groups.trouble())
     }
 }
 
@@ -163,6 +196,10 @@ impl Kubernetes {
         tasks.spawn(watched.endpoints.clone().follow(self.all(), all()));
         tasks.spawn(watched.identities.clone().follow(self.all(), all()));
         tasks.spawn(watched.network_policies.clone().follow(self.all(), all()));
+        tasks.spawn(watched.policies.clone().follow(self.all(), all()));
+        let clusterwide = watched.clusterwide_policies.clone();
+        tasks.spawn(clusterwide.follow(self.all(), all()));
+        tasks.spawn(watched.cidr_groups.clone().follow(self.all(), all()));
     }
 
     fn all<K: Resource<DynamicType = ()>>(&self) -> Api<DeserializeGuard<K>> {

@@ -58,6 +58,7 @@ struct Program {
 #[derive(Debug)]
 struct State {
     repository: Repository,
+    runs_api_server: bool,
     feed: Feed,
     blocks: Blocks,
     numbers: BTreeMap<Subject, u32>,
@@ -67,6 +68,17 @@ struct State {
     /// Policies without a pod, and since when.
     idle: BTreeMap<u32, Instant>,
     fed: bool,
+}
+
+/// What a pass needs to know besides what is watched.
+#[derive(Debug, Default)]
+pub struct Surroundings<'a> {
+    /// The pods of this node.
+    pub local: &'a [Endpoint],
+    /// Each node's address among its pods, with the address its policies know it by.
+    pub routers: Vec<(Ipv4Addr, Ipv4Addr)>,
+    /// Whether an API server runs on this node: then it is this host.
+    pub runs_api_server: bool,
 }
 
 /// What one pass did.
@@ -80,6 +92,7 @@ pub struct Pass {
 
 /// See the module.
 pub struct Policies {
+    max_entries: usize,
     state: Mutex<State>,
     datapath: Arc<dyn Datapath>,
     store: Store,
@@ -106,8 +119,10 @@ impl Policies {
             ..Options::default()
         };
         Ok(Self {
+            max_entries,
             state: Mutex::new(State {
                 repository: Repository::new(options),
+                runs_api_server: false,
                 feed: Feed::default(),
                 blocks,
                 numbers: BTreeMap::new(),
@@ -128,18 +143,20 @@ impl Policies {
     }
 
     /// Takes in what the watches have seen since the last pass and brings the datapath there. To be called when all are synced.
-    pub fn pass(
-        &self,
-        watched: &Watched,
-        local: &[Endpoint],
-        routers: &[(Ipv4Addr, Ipv4Addr)],
-    ) -> Pass {
+    pub fn pass(&self, watched: &Watched, around: &Surroundings<'_>) -> Pass {
         let mut state = self.lock();
+        if state.runs_api_server != around.runs_api_server {
+            state.begin_anew(Options {
+                host_runs_apiserver: around.runs_api_server,
+                max_entries: self.max_entries,
+                numbers: self.store.prefixes(),
+            });
+        }
         let State {
             feed, repository, ..
         } = &mut *state;
-        feed.tell(repository, watched, local);
-        state.blocks.set_routers(routers);
+        feed.tell(repository, watched, around.local);
+        state.blocks.set_routers(&around.routers);
         state.fed = true;
         self.write(&mut state)
     }
@@ -329,6 +346,20 @@ impl State {
         self.repository
             .upsert_subject(SubjectId(number), subject.clone());
         number
+    }
+
+    /// Rules are read differently where the API server is: everything is told and resolved again, with the same numbers.
+    fn begin_anew(&mut self, options: Options) {
+        self.runs_api_server = options.host_runs_apiserver;
+        self.repository = Repository::new(options);
+        self.feed = Feed::default();
+        for (subject, number) in &self.numbers {
+            self.repository
+                .upsert_subject(SubjectId(*number), subject.clone());
+        }
+        for program in self.programs.values_mut() {
+            program.written = false;
+        }
     }
 
     fn forget(&mut self, number: u32) {

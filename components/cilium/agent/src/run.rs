@@ -21,7 +21,7 @@ use crate::kubernetes::{Kubernetes, KubernetesError, OwnPod, Readers, Watched};
 use crate::metrics::Metrics;
 use crate::store::{NodeState, Store, StoreError};
 use crate::policy::Policies;
-use crate::{api, health, metrics, range, restore, task};
+use crate::{api, health, hubble, metrics, range, restore, task};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -41,6 +41,8 @@ pub enum RunError {
     Datapath(#[source] datapath::Error),
     #[error("cannot read the node's interfaces")]
     Links(#[source] datapath::link::Error),
+    #[error(transparent)]
+    Hubble(#[from] cilium_hubble::ring::CapacityError),
     #[error("cannot lock the deletion queue")]
     Queue(#[source] std::io::Error),
     #[error("cannot wait for signals")]
@@ -149,7 +151,12 @@ async fn build(
         .map_err(RunError::Datapath)?;
     let datapath: Arc<dyn Datapath> = Arc::new(kernel);
     let pool = Pool::new(given.pod_cidrs.clone(), given.router);
-    let changed = Bells::new(&[&readers.network, &readers.publish, &readers.policy]);
+    let changed = Bells::new(&[
+        &readers.network,
+        &readers.publish,
+        &readers.policy,
+        &readers.names,
+    ]);
     let nonce = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| {
@@ -245,6 +252,10 @@ async fn operate(
     }
     tasks.spawn(task::policy::run(agent.clone(), readers.policy.clone()));
     tasks.spawn(task::flows::run(agent.clone()));
+    if let Some(settings) = &start.config.hubble {
+        hubble::start(&agent, settings, readers.names.clone(), tasks)?;
+    }
+    tasks.spawn(task::events::run(agent.clone()));
     tasks.spawn(task::network::run(agent.clone(), readers.network.clone()));
     tasks.spawn(task::services::run(agent.clone(), readers.services.clone()));
     tasks.spawn(task::publish::run(agent.clone(), readers.publish.clone()));

@@ -1,7 +1,9 @@
 //! What runs all the time: each task reads what is known, decides, and writes, when its bell rings.
 
+pub mod events;
 pub mod flows;
 pub mod foreign;
+pub mod hubble;
 pub mod network;
 pub mod node;
 pub mod policy;

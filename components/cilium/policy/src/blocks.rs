@@ -73,7 +73,12 @@ impl Blocks {
                 settled.removed.insert(prefix, number);
             }
         }
-        let new: Vec<_> = self.users.keys().copied().filter(|p| !self.numbers.contains_key(p)).collect();
+        let new: Vec<_> = self
+            .users
+            .keys()
+            .copied()
+            .filter(|p| !self.numbers.contains_key(p))
+            .collect();
         for prefix in new {
             if let Some(number) = self.remembered.remove(&prefix).or_else(|| self.fresh()) {
                 self.numbers.insert(prefix, number);
@@ -104,9 +109,13 @@ impl Blocks {
             return Vec::new();
         }
         let first = Ipv4Net::from(network.network());
-        let candidates = self.numbers.range(shortest(first.addr())..=Ipv4Net::from(network.broadcast()));
+        let candidates = self
+            .numbers
+            .range(shortest(first.addr())..=Ipv4Net::from(network.broadcast()));
         candidates
-            .filter(|(prefix, _)| network.contains(*prefix) && !except.iter().any(|e| e.contains(*prefix)))
+            .filter(|(prefix, _)| {
+                network.contains(*prefix) && !except.iter().any(|e| e.contains(*prefix))
+            })
             .map(|(_, number)| *number)
             .collect()
     }
@@ -132,7 +141,11 @@ mod tests {
 
     #[test]
     fn a_prefix_keeps_the_number_it_had_before_and_new_ones_get_others() {
-        let before = BTreeMap::from([(net("10.0.0.0/8"), 7), (net("10.1.0.0/16"), 7), (net("10.2.0.0/16"), 0)]);
+        let before = BTreeMap::from([
+            (net("10.0.0.0/8"), 7),
+            (net("10.1.0.0/16"), 7),
+            (net("10.2.0.0/16"), 0),
+        ]);
         let mut blocks = Blocks::new(before);
         let added = settled(&mut blocks, &["10.0.0.0/8", "10.1.0.0/16", "10.2.0.0/16"]);
         assert_eq!(added[&net("10.0.0.0/8")], 7);
@@ -148,13 +161,25 @@ mod tests {
         assert!(blocks.settle().removed.is_empty());
         blocks.release(net("10.0.0.0/8"));
         assert_eq!(blocks.settle().removed, [(net("10.0.0.0/8"), 1)].into());
-        assert_eq!(settled(&mut blocks, &["10.0.0.0/9"]), [(net("10.0.0.0/9"), 2)].into());
+        assert_eq!(
+            settled(&mut blocks, &["10.0.0.0/9"]),
+            [(net("10.0.0.0/9"), 2)].into()
+        );
     }
 
     #[test]
     fn a_network_chooses_the_prefixes_in_it_but_not_those_in_its_exceptions() {
         let mut blocks = Blocks::new(BTreeMap::new());
-        let numbers = settled(&mut blocks, &["0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "11.0.0.0/8"]);
+        let numbers = settled(
+            &mut blocks,
+            &[
+                "0.0.0.0/0",
+                "10.0.0.0/8",
+                "10.1.0.0/16",
+                "10.1.2.0/24",
+                "11.0.0.0/8",
+            ],
+        );
         let chosen = blocks.chosen(net("10.0.0.0/8"), &[net("10.1.0.0/16")].into());
         assert_eq!(chosen, [numbers[&net("10.0.0.0/8")]]);
         assert_eq!(blocks.chosen(net("0.0.0.0/0"), &BTreeSet::new()).len(), 5);

@@ -6,6 +6,7 @@ use cilium_api::{LabelSet, NumericIdentity};
 use ipnet::Ipv4Net;
 
 use crate::{
+    fault::{Fault, Faults},
     input::{CidrGroupName, NamedPorts, Node, Service, ServiceName},
     rule::{Addresses, Reach},
     selector::{LabelSelector, Scope},
@@ -16,6 +17,7 @@ pub(crate) struct Cluster {
     identities: BTreeMap<u32, LabelSet>,
     /// Identities by namespace, so that a selector of one namespace does not ask those of all others.
     by_namespace: BTreeMap<String, BTreeSet<u32>>,
+    pub(crate) faults: Faults,
     pub(crate) nodes: BTreeMap<String, Node>,
     pub(crate) services: BTreeMap<ServiceName, Service>,
     pub(crate) groups: BTreeMap<CidrGroupName, Group>,
@@ -60,7 +62,9 @@ impl Cluster {
             if number == NumericIdentity::HOST.0 && host_runs_apiserver {
                 names.push("kube-apiserver");
             }
-            let labels = names.iter().map(|n| (format!("reserved:{n}"), String::new()));
+            let labels = names
+                .iter()
+                .map(|n| (format!("reserved:{n}"), String::new()));
             cluster.identities.insert(number, labels.collect());
         }
         cluster
@@ -71,7 +75,11 @@ impl Cluster {
     }
 
     /// Returns the labels it had.
-    pub(crate) fn set_labels(&mut self, identity: u32, labels: Option<LabelSet>) -> Option<LabelSet> {
+    pub(crate) fn set_labels(
+        &mut self,
+        identity: u32,
+        labels: Option<LabelSet>,
+    ) -> Option<LabelSet> {
         if let Some(namespace) = labels.as_ref().and_then(LabelSet::namespace) {
             let there = self.by_namespace.entry(namespace.to_owned()).or_default();
             there.insert(identity);
@@ -96,9 +104,16 @@ impl Cluster {
         match &selector.scope {
             Scope::Namespace(name) => {
                 let there = self.by_namespace.get(name);
-                there.into_iter().flatten().copied().filter(matching).collect()
+                there
+                    .into_iter()
+                    .flatten()
+                    .copied()
+                    .filter(matching)
+                    .collect()
             }
-            Scope::Pods | Scope::Everything => self.identities.keys().copied().filter(matching).collect(),
+            Scope::Pods | Scope::Everything => {
+                self.identities.keys().copied().filter(matching).collect()
+            }
         }
     }
 
@@ -131,24 +146,52 @@ impl Cluster {
 
     /// The networks a selector of addresses stands for now. What is not known stands for none.
     pub(crate) fn cover(&self, addresses: &Addresses) -> Cover {
-        let single = |address: &std::net::Ipv4Addr, reach| (Ipv4Net::from(*address), BTreeSet::new(), reach);
+        let single =
+            |address: &std::net::Ipv4Addr, reach| (Ipv4Net::from(*address), BTreeSet::new(), reach);
         Cover(match addresses {
-            Addresses::Network { network, except, reach } => vec![(*network, within(except, *network), *reach)],
-            Addresses::Group { name, except } => self.groups.get(name).map(|g| g.without(except)).unwrap_or_default(),
+            Addresses::Network {
+                network,
+                except,
+                reach,
+            } => vec![(*network, within(except, *network), *reach)],
+            Addresses::Group { name, except } => match self.groups.get(name) {
+                Some(group) => group.without(except),
+                None if self.faults.has(Fault::UnknownGroupIsEveryone) => {
+                    vec![(Ipv4Net::default(), BTreeSet::new(), Reach::Everywhere)]
+                }
+                None => Vec::new(),
+            },
             Addresses::Groups { selector, except } => {
-                let groups = self.groups.values().filter(|g| selector.matches_object(&g.labels));
+                let groups = self
+                    .groups
+                    .values()
+                    .filter(|g| selector.matches_object(&g.labels));
                 groups.flat_map(|g| g.without(except)).collect()
             }
             Addresses::Nodes(selector) => {
-                let nodes = self.nodes.values().filter(|n| selector.matches_object(&n.labels));
-                nodes.flat_map(|n| n.addresses.iter().map(|a| single(a, Reach::Cluster))).collect()
+                let nodes = self
+                    .nodes
+                    .values()
+                    .filter(|n| selector.matches_object(&n.labels));
+                nodes
+                    .flat_map(|n| n.addresses.iter().map(|a| single(a, Reach::Cluster)))
+                    .collect()
             }
-            Addresses::Service(name) => {
-                self.services.get(name).map(Service::cover).unwrap_or_default()
-            }
-            Addresses::Services { selector, namespace } => {
-                let meant = |name: &ServiceName| namespace.as_ref().is_none_or(|n| *n == name.namespace);
-                let services = self.services.iter().filter(|(name, s)| meant(name) && selector.matches_object(&s.labels));
+            Addresses::Service(name) => self
+                .services
+                .get(name)
+                .map(Service::cover)
+                .unwrap_or_default(),
+            Addresses::Services {
+                selector,
+                namespace,
+            } => {
+                let meant =
+                    |name: &ServiceName| namespace.as_ref().is_none_or(|n| *n == name.namespace);
+                let services = self
+                    .services
+                    .iter()
+                    .filter(|(name, s)| meant(name) && selector.matches_object(&s.labels));
                 services.flat_map(|(_, s)| s.cover()).collect()
             }
         })
@@ -158,7 +201,9 @@ impl Cluster {
 impl Group {
     fn without(&self, except: &BTreeSet<Ipv4Net>) -> Vec<(Ipv4Net, BTreeSet<Ipv4Net>, Reach)> {
         let networks = self.networks.iter();
-        networks.map(|network| (*network, within(except, *network), Reach::World)).collect()
+        networks
+            .map(|network| (*network, within(except, *network), Reach::World))
+            .collect()
     }
 }
 
@@ -173,8 +218,14 @@ fn within(except: &BTreeSet<Ipv4Net>, network: Ipv4Net) -> BTreeSet<Ipv4Net> {
 
 impl Service {
     fn cover(&self) -> Vec<(Ipv4Net, BTreeSet<Ipv4Net>, Reach)> {
-        let reach = if self.has_selector { Reach::Cluster } else { Reach::Everywhere };
+        let reach = if self.has_selector {
+            Reach::Cluster
+        } else {
+            Reach::Everywhere
+        };
         let addresses = self.backends.iter();
-        addresses.map(|address| (Ipv4Net::from(*address), BTreeSet::new(), reach)).collect()
+        addresses
+            .map(|address| (Ipv4Net::from(*address), BTreeSet::new(), reach))
+            .collect()
     }
 }

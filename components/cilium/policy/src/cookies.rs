@@ -48,7 +48,10 @@ impl Cookies {
         }
         self.last_cookie = free_after(self.last_cookie, |n| self.meaning.contains_key(&Cookie(n)));
         let cookie = Cookie(self.last_cookie);
-        let policies = origins.iter().filter_map(|o| self.refs.get(o).cloned()).collect();
+        let policies = origins
+            .iter()
+            .filter_map(|o| self.refs.get(o).cloned())
+            .collect();
         self.cookies.insert(origins.clone(), cookie);
         self.meaning.insert(cookie, policies);
         cookie

@@ -33,6 +33,25 @@ pub enum Fault {
     PodLabelsAreNamespaceLabels,
 }
 
+impl Fault {
+    /// Every one of them.
+    pub const ALL: [Self; 13] = [
+        Self::SelectorLeavesNamespace,
+        Self::SubjectLeavesNamespace,
+        Self::NegativeMatchesReserved,
+        Self::NarrowAllowBeatsDeny,
+        Self::AllowBeatsDeny,
+        Self::NodesSelectPods,
+        Self::UnknownGroupIsEveryone,
+        Self::IpBlockAllowsNamespace,
+        Self::EmptyPeersAreEveryone,
+        Self::ExceptForgotten,
+        Self::UnknownFieldDropped,
+        Self::ProtocolForgotten,
+        Self::PodLabelsAreNamespaceLabels,
+    ];
+}
+
 /// The mistake that is made, if any.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Faults {
@@ -52,7 +71,10 @@ impl Faults {
     }
 
     #[cfg(not(feature = "testing"))]
-    #[expect(clippy::unused_self, reason = "the other half of this pair looks at it")]
+    #[expect(
+        clippy::unused_self,
+        reason = "the other half of this pair looks at it"
+    )]
     pub(crate) const fn has(self, _fault: Fault) -> bool {
         false
     }

@@ -8,7 +8,7 @@ mod blocks;
 mod cluster;
 mod compile;
 mod cookies;
-mod fault;
+pub mod fault;
 pub mod input;
 pub mod key;
 mod peer_cache;
@@ -21,8 +21,6 @@ pub mod testing;
 
 pub use cilium_api::policy::Refusal;
 pub use compile::{validate, validate_clusterwide};
-#[cfg(feature = "testing")]
-pub use fault::Fault;
 pub use input::{
     CidrGroupName, NamedPorts, Node, PolicyId, PolicyKind, PolicyRef, Service, ServiceName,
     Subject, SubjectId,

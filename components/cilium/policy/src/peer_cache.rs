@@ -48,11 +48,16 @@ pub(crate) enum Source {
 
 impl PeerCache {
     pub(crate) fn numbers(&self, id: PeersId) -> impl Iterator<Item = u32> + '_ {
-        self.cached.get(&id).into_iter().flat_map(|c| c.numbers.iter().copied())
+        self.cached
+            .get(&id)
+            .into_iter()
+            .flat_map(|c| c.numbers.iter().copied())
     }
 
     pub(crate) fn contains(&self, id: PeersId, number: u32) -> bool {
-        self.cached.get(&id).is_some_and(|c| c.numbers.contains(&number))
+        self.cached
+            .get(&id)
+            .is_some_and(|c| c.numbers.contains(&number))
     }
 
     /// As [`Self::numbers`], by the choice itself.
@@ -76,7 +81,10 @@ impl PeerCache {
         let numbers = match peers {
             Peers::Fixed(numbers) => numbers.clone(),
             Peers::Labels(selector) => {
-                self.by_namespace.entry(confined(selector)).or_default().insert(id);
+                self.by_namespace
+                    .entry(confined(selector))
+                    .or_default()
+                    .insert(id);
                 cluster.chosen(selector)
             }
             Peers::Addresses(_) => {
@@ -126,7 +134,11 @@ impl PeerCache {
         for labels in [old, new].into_iter().flatten() {
             keys.extend(labels.namespace().map(|n| Some(n.to_owned())));
         }
-        for id in keys.iter().filter_map(|key| self.by_namespace.get(key)).flatten() {
+        for id in keys
+            .iter()
+            .filter_map(|key| self.by_namespace.get(key))
+            .flatten()
+        {
             let Some(cached) = self.cached.get_mut(id) else {
                 continue;
             };
@@ -185,7 +197,10 @@ impl PeerCache {
                 continue;
             }
             let numbers = cached.cover.numbers(blocks);
-            let changed: BTreeSet<u32> = numbers.symmetric_difference(&cached.numbers).copied().collect();
+            let changed: BTreeSet<u32> = numbers
+                .symmetric_difference(&cached.numbers)
+                .copied()
+                .collect();
             if !changed.is_empty() {
                 self.touched.entry(*id).or_default().extend(changed);
                 cached.numbers = numbers;

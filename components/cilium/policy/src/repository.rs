@@ -84,6 +84,7 @@ impl Repository {
     pub fn with_fault(options: Options, fault: crate::fault::Fault) -> Self {
         let mut repository = Self::new(options);
         repository.host.faults = crate::fault::Faults::making(fault);
+        repository.cluster.faults = repository.host.faults;
         repository
     }
 
@@ -100,9 +101,24 @@ impl Repository {
 
     /// Policies that select the subject, since the last commit; one more than once if several of its rules do.
     pub fn policies_of(&self, subject: SubjectId) -> Vec<PolicyRef> {
-        let profile = self.subjects.get(&subject).and_then(|s| self.profiles.get(s));
+        let profile = self
+            .subjects
+            .get(&subject)
+            .and_then(|s| self.profiles.get(s));
         let rules = profile.into_iter().flat_map(|p| &p.rules);
-        rules.filter_map(|(id, rule)| Some(self.policies.get(id)?.policy.rules.get(*rule)?.origin.clone())).collect()
+        rules
+            .filter_map(|(id, rule)| {
+                Some(
+                    self.policies
+                        .get(id)?
+                        .policy
+                        .rules
+                        .get(*rule)?
+                        .origin
+                        .clone(),
+                )
+            })
+            .collect()
     }
 
     /// Policies behind a cookie; empty for 0 and for one that is no longer in use.

@@ -78,7 +78,10 @@ impl View<'_> {
         for origin in self.contributions(None).iter().filter_map(|c| c.origin) {
             *counts.entry(origin).or_default() += 1;
         }
-        counts.into_iter().max_by_key(|(_, count)| *count).map(|(origin, _)| origin)
+        counts
+            .into_iter()
+            .max_by_key(|(_, count)| *count)
+            .map(|(origin, _)| origin)
     }
 
     fn entries(&self, only: Option<&BTreeSet<u32>>) -> Vec<Resolved> {
@@ -93,7 +96,9 @@ impl View<'_> {
                 around.pop();
             }
             // A longer prefix hides a shorter one, so it may not say less; that it says the same needs no entry.
-            let hides = around.last().is_none_or(|outer| outer.verdict < here.verdict);
+            let hides = around
+                .last()
+                .is_none_or(|outer| outer.verdict < here.verdict);
             if hides || self.faults.has(Fault::NarrowAllowBeatsDeny) {
                 entries.push((here.key(), here.verdict, origins));
                 around.push(here);
@@ -148,7 +153,11 @@ impl View<'_> {
 
     /// What happens to everyone no rule speaks of.
     fn defaults(&self, direction: Direction, all: &mut Vec<Contribution>) {
-        let verdict = if self.enforced(direction) { Verdict::DefaultDeny } else { Verdict::Allow };
+        let verdict = if self.enforced(direction) {
+            Verdict::DefaultDeny
+        } else {
+            Verdict::Allow
+        };
         let base = Contribution {
             identity: ANYONE,
             direction,
@@ -157,7 +166,10 @@ impl View<'_> {
             origin: None,
         };
         all.push(base);
-        let isolating = self.rules.iter().filter(|r| r.isolates.contains(&direction));
+        let isolating = self
+            .rules
+            .iter()
+            .filter(|r| r.isolates.contains(&direction));
         all.extend(isolating.map(|r| Contribution {
             origin: Some(r.origin),
             ..base
@@ -181,7 +193,11 @@ impl View<'_> {
             });
         };
         let fixed = self.fixed_ports(grant);
-        let names = if grant.direction == Direction::Egress { grant.ports.as_slice() } else { &[] };
+        let names = if grant.direction == Direction::Egress {
+            grant.ports.as_slice()
+        } else {
+            &[]
+        };
         for id in &grant.peers {
             self.each(*id, only, |peer| {
                 fixed.iter().for_each(|prefix| add(peer, *prefix));
@@ -191,7 +207,9 @@ impl View<'_> {
             if let Ports::Named { name, protocol } = port {
                 for (peer, numbers) in self.cluster.named(name, *protocol).into_iter().flatten() {
                     if only.is_none_or(|set| set.contains(peer)) && self.speaks_of(grant, *peer) {
-                        numbers.iter().for_each(|n| add(*peer, Prefix::port(*protocol, *n)));
+                        numbers
+                            .iter()
+                            .for_each(|n| add(*peer, Prefix::port(*protocol, *n)));
                     }
                 }
             }
@@ -206,7 +224,12 @@ impl View<'_> {
                 Ports::Prefix(prefix) => prefixes.push(*prefix),
                 Ports::Named { name, protocol } if grant.direction == Direction::Ingress => {
                     let numbers = self.own_ports.get(&(name.clone(), *protocol));
-                    prefixes.extend(numbers.into_iter().flatten().map(|n| Prefix::port(*protocol, *n)));
+                    prefixes.extend(
+                        numbers
+                            .into_iter()
+                            .flatten()
+                            .map(|n| Prefix::port(*protocol, *n)),
+                    );
                 }
                 Ports::Named { .. } => {}
             }
@@ -217,17 +240,22 @@ impl View<'_> {
     fn each(&self, id: PeersId, only: Option<&BTreeSet<u32>>, mut found: impl FnMut(u32)) {
         match only {
             None => self.cache.numbers(id).for_each(found),
-            Some(set) => set.iter().copied().filter(|n| self.cache.contains(id, *n)).for_each(&mut found),
+            Some(set) => set
+                .iter()
+                .copied()
+                .filter(|n| self.cache.contains(id, *n))
+                .for_each(&mut found),
         }
     }
 
     /// Whether an identity is among the peers, by itself or because all are.
     fn speaks_of(&self, grant: &ActiveGrant, peer: u32) -> bool {
         let wide = if peer == WORLD { WORLD } else { CLUSTER };
-        grant
-            .peers
-            .iter()
-            .any(|id| [peer, wide, ANYONE].iter().any(|n| self.cache.contains(*id, *n)))
+        grant.peers.iter().any(|id| {
+            [peer, wide, ANYONE]
+                .iter()
+                .any(|n| self.cache.contains(*id, *n))
+        })
     }
 }
 
@@ -237,7 +265,8 @@ impl Contribution {
     }
 
     fn encloses(&self, other: &Self) -> bool {
-        (self.identity, self.direction) == (other.identity, other.direction) && self.prefix.covers(other.prefix)
+        (self.identity, self.direction) == (other.identity, other.direction)
+            && self.prefix.covers(other.prefix)
     }
 
     fn key(&self) -> Key {

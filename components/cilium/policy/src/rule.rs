@@ -167,7 +167,11 @@ impl Prefix {
         let mut prefixes = Vec::new();
         let (mut next, last) = (u32::from(first), u32::from(last));
         while next <= last {
-            let aligned = if next == 0 { 16 } else { next.trailing_zeros().min(16) };
+            let aligned = if next == 0 {
+                16
+            } else {
+                next.trailing_zeros().min(16)
+            };
             let fits = (last - next + 1).ilog2();
             let free = aligned.min(fits);
             prefixes.push(Self {

@@ -125,7 +125,9 @@ impl LabelSelector {
 impl Requirement {
     fn is_met(&self, labels: &BTreeMap<String, String>) -> bool {
         match &self.key {
-            LabelKey::Exact(key) => self.test.is_met(labels.get(key).map(String::as_str).into_iter()),
+            LabelKey::Exact(key) => self
+                .test
+                .is_met(labels.get(key).map(String::as_str).into_iter()),
             LabelKey::AnySource(name) => self.test.is_met(
                 labels
                     .iter()

@@ -4,13 +4,16 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use aya::maps::lpm_trie::Key;
-use aya::maps::{HashMap, LpmTrie, MapData, PerCpuArray};
+use aya::maps::{Array, HashMap, HashOfMaps, LpmTrie, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::{SchedClassifier, TestRun, TestRunOptions};
 use aya::{Ebpf, EbpfLoader, Pod};
 use datapath_abi::address::Address;
 use datapath_abi::endpoint::{Endpoint, Source};
+use datapath_abi::event::Runtime;
+use datapath_abi::flow;
 use datapath_abi::ip::{IpEntry, Owner};
-use datapath_abi::metric::{self, Metric};
+use datapath_abi::metric::{self, EGRESS, INGRESS, Metric};
+use datapath_abi::policy::{self, ALLOW};
 use datapath_abi::service::{Backend, Frontend, Member, Service, Slot};
 
 use crate::frame::{Frame, ip};
@@ -32,6 +35,12 @@ pub(crate) const REMOTE: &str = "10.244.2.30";
 pub(crate) const OTHER_NODE: &str = "172.30.0.12";
 pub(crate) const WORLD: &str = "198.51.100.7";
 
+pub(crate) const POD_IDENTITY: u32 = 1001;
+pub(crate) const NEIGHBOUR_IDENTITY: u32 = 1002;
+pub(crate) const REMOTE_IDENTITY: u32 = 1003;
+/// The policy that both pods begin with.
+pub(crate) const ALLOW_ALL: u32 = 1;
+
 /// The verdicts of a program.
 pub(crate) const PASSED: i32 = -1;
 pub(crate) const DROPPED: i32 = 2;
@@ -48,6 +57,55 @@ pub(crate) struct Outcome {
     pub(crate) frame: Vec<u8>,
     /// Reason and direction of what was counted.
     pub(crate) counted: Vec<(u8, u8)>,
+}
+
+/// An entry of a policy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rule {
+    pub(crate) identity: u32,
+    pub(crate) direction: u8,
+    pub(crate) protocol: u8,
+    pub(crate) port: u16,
+    pub(crate) port_bits: u8,
+    pub(crate) verdict: u8,
+    pub(crate) cookie: u32,
+}
+
+/// A rule for everything in one direction.
+pub(crate) fn any(direction: u8, verdict: u8) -> Rule {
+    peer(0, direction, verdict)
+}
+
+/// A rule for all that one peer does.
+pub(crate) fn peer(identity: u32, direction: u8, verdict: u8) -> Rule {
+    Rule {
+        identity,
+        direction,
+        protocol: 0,
+        port: 0,
+        port_bits: 0,
+        verdict,
+        cookie: 0,
+    }
+}
+
+impl Rule {
+    pub(crate) fn on(self, protocol: u8, port: u16) -> Self {
+        self.range(protocol, port, 16)
+    }
+
+    pub(crate) fn range(self, protocol: u8, port: u16, port_bits: u8) -> Self {
+        Self {
+            protocol,
+            port,
+            port_bits,
+            ..self
+        }
+    }
+
+    pub(crate) fn cookie(self, cookie: u32) -> Self {
+        Self { cookie, ..self }
+    }
 }
 
 impl Node {
@@ -72,7 +130,8 @@ impl Node {
         let mut node = Self { object };
         let source = Source {
             address: address(POD),
-            identity: 1001,
+            identity: POD_IDENTITY,
+            policy: ALLOW_ALL,
             id: 1,
             mac: POD_MAC,
         };
@@ -81,8 +140,9 @@ impl Node {
             .unwrap();
         node.pod(POD, LOOPBACK, POD_MAC);
         node.pod(NEIGHBOUR, LOOPBACK, OTHER_MAC);
+        node.policy(ALLOW_ALL, &[any(INGRESS, ALLOW), any(EGRESS, ALLOW)]);
         let remote = IpEntry {
-            identity: 1003,
+            identity: REMOTE_IDENTITY,
             has_tunnel: 1,
             tunnel: address(OTHER_NODE),
         };
@@ -102,10 +162,16 @@ impl Node {
     }
 
     pub(crate) fn pod(&mut self, pod: &str, ifindex: u32, mac: [u8; 6]) {
+        let (identity, id) = if pod == POD {
+            (POD_IDENTITY, 1)
+        } else {
+            (NEIGHBOUR_IDENTITY, 2)
+        };
         let endpoint = Endpoint {
             ifindex,
-            identity: 1000,
-            id: 2,
+            identity,
+            policy: ALLOW_ALL,
+            id,
             mac,
             host_mac: OTHER_HOST_MAC,
             service_client: 0,
@@ -179,17 +245,157 @@ impl Node {
         self.object.map_mut(name).unwrap().try_into().unwrap()
     }
 
+    /// Writes a policy as a whole.
+    pub(crate) fn policy(&mut self, id: u32, entries: &[Rule]) {
+        let mut trie =
+            LpmTrie::<MapData, policy::Key, policy::Entry>::create(policy::MAX_ENTRIES as u32, 1)
+                .unwrap();
+        for rule in entries {
+            let bits = match (rule.protocol, rule.port_bits) {
+                (0, _) => policy::EXACT_BITS,
+                (_, bits) => policy::PROTOCOL_BITS + u32::from(bits),
+            };
+            let key = policy::Key {
+                identity: rule.identity,
+                direction: rule.direction,
+                protocol: rule.protocol,
+                port: rule.port.to_be(),
+            };
+            let entry = policy::Entry {
+                cookie: rule.cookie,
+                verdict: rule.verdict,
+                protocol: rule.protocol,
+                port_bits: rule.port_bits,
+                pad: 0,
+            };
+            trie.insert(&Key::new(bits, key), entry, 0).unwrap();
+        }
+        let mut policies: HashOfMaps<
+            &mut MapData,
+            u32,
+            LpmTrie<MapData, policy::Key, policy::Entry>,
+        > = self
+            .object
+            .map_mut("cilium_policy")
+            .unwrap()
+            .try_into()
+            .unwrap();
+        policies.insert(id, &trie, 0).unwrap();
+    }
+
+    /// Has a pod judged by a policy.
+    pub(crate) fn judge_by(&mut self, pod: &str, policy: u32) {
+        let mut pods = self.hash::<Address, Endpoint>("cilium_lxc");
+        let endpoint = pods.get(&address(pod), 0).unwrap();
+        pods.insert(address(pod), Endpoint { policy, ..endpoint }, 0)
+            .unwrap();
+        if pod == POD {
+            let mut sources = self.hash::<u32, Source>("cilium_lxc_source");
+            let source = sources.get(&LOOPBACK, 0).unwrap();
+            sources
+                .insert(LOOPBACK, Source { policy, ..source }, 0)
+                .unwrap();
+        }
+    }
+
+    /// Lets another pod of the node be the one behind the device.
+    pub(crate) fn speak_as(&mut self, pod: &str) {
+        let pods = self.hash::<Address, Endpoint>("cilium_lxc");
+        let endpoint = pods.get(&address(pod), 0).unwrap();
+        let source = Source {
+            address: address(pod),
+            identity: endpoint.identity,
+            policy: endpoint.policy,
+            id: endpoint.id,
+            mac: POD_MAC,
+        };
+        self.hash("cilium_lxc_source")
+            .insert(LOOPBACK, source, 0)
+            .unwrap();
+    }
+
+    pub(crate) fn identity(&mut self, range: &str, bits: u32, identity: u32) {
+        let entry = IpEntry {
+            identity,
+            has_tunnel: 0,
+            tunnel: Address::default(),
+        };
+        self.trie("cilium_ipcache")
+            .insert(&Key::new(96 + bits, address(range)), entry, 0)
+            .unwrap();
+    }
+
+    pub(crate) fn runtime(&mut self, change: impl FnOnce(&mut Runtime)) {
+        let mut map: Array<&mut MapData, Runtime> = self
+            .object
+            .map_mut("cilium_runtime_config")
+            .unwrap()
+            .try_into()
+            .unwrap();
+        let mut runtime = map.get(&0, 0).unwrap();
+        change(&mut runtime);
+        map.set(0, runtime, 0).unwrap();
+    }
+
+    pub(crate) fn new_epoch(&mut self) {
+        self.runtime(|runtime| runtime.epoch += 1);
+    }
+
+    pub(crate) fn flows(&mut self) -> HashMap<&mut MapData, flow::Key, flow::State> {
+        self.hash("cilium_ct4_global")
+    }
+
+    /// The only connection.
+    pub(crate) fn flow(&mut self) -> (flow::Key, flow::State) {
+        let all: Vec<_> = self.flows().iter().collect::<Result<_, _>>().unwrap();
+        assert_eq!(all.len(), 1, "{all:?}");
+        all[0]
+    }
+
+    /// The ring; the programs put events into it from now on.
+    pub(crate) fn ring(&mut self) -> RingBuf<MapData> {
+        self.runtime(|runtime| runtime.events = 1);
+        let Some(Map::RingBuf(data)) = self.object.take_map("cilium_events") else {
+            panic!("the ring");
+        };
+        RingBuf::try_from(Map::RingBuf(data)).unwrap()
+    }
+
+    pub(crate) fn lost(&mut self) -> u64 {
+        let lost: PerCpuArray<&mut MapData, u64> = self
+            .object
+            .map_mut("cilium_events_lost")
+            .unwrap()
+            .try_into()
+            .unwrap();
+        lost.get(&0, 0).unwrap().iter().sum()
+    }
+
     /// Runs a program on a frame.
     pub(crate) fn run(&mut self, program: &str, frame: &Frame) -> Outcome {
         self.run_bytes(program, &frame.bytes())
     }
 
+    /// Runs `from_host` on a frame that came in by a device.
+    pub(crate) fn run_forwarded(&mut self, frame: &Frame) -> Outcome {
+        // `ingress_ifindex` of `struct __sk_buff` (linux/bpf.h) is its tenth word.
+        const INGRESS_IFINDEX: usize = 9 * 4;
+        let mut context = [0; 192];
+        context[INGRESS_IFINDEX..INGRESS_IFINDEX + 4].copy_from_slice(&LOOPBACK.to_ne_bytes());
+        self.run_with("from_host", &frame.bytes(), Some(&context))
+    }
+
     pub(crate) fn run_bytes(&mut self, program: &str, bytes: &[u8]) -> Outcome {
+        self.run_with(program, bytes, None)
+    }
+
+    fn run_with(&mut self, program: &str, bytes: &[u8], context: Option<&[u8]>) -> Outcome {
         let before = self.counted();
         let mut out = vec![0; bytes.len() + 256];
         let options = TestRunOptions {
             data_in: Some(bytes),
             data_out: Some(&mut out),
+            ctx_in: context,
             ..TestRunOptions::new()
         };
         let result = self.classifier(program).test_run(options).unwrap();

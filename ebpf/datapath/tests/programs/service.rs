@@ -142,15 +142,7 @@ fn an_answer_between_pods_is_restored_on_its_direct_way() {
     node.service((VIP, 53), UDP, &[(NEIGHBOUR, 53)], 0);
     node.run("from_container", &udp((POD, 40_000), (VIP, 53)));
     // The backend answers: now it is the one behind the device.
-    let source = datapath_abi::endpoint::Source {
-        address: crate::node::address(NEIGHBOUR),
-        identity: 1,
-        id: 2,
-        mac: crate::node::POD_MAC,
-    };
-    node.hash("cilium_lxc_source")
-        .insert(1_u32, source, 0)
-        .unwrap();
+    node.speak_as(NEIGHBOUR);
     let back = node.run("from_container", &udp((NEIGHBOUR, 53), (POD, 40_000)));
     assert_eq!(back.verdict, REDIRECTED);
     assert_eq!(see(&back.frame), seen((VIP, 53), (POD, 40_000), 63));

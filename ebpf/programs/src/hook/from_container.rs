@@ -2,17 +2,20 @@ use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 use datapath_abi::address::Address;
-use datapath_abi::endpoint::Source;
+use datapath_abi::endpoint::{Endpoint, Source};
+use datapath_abi::event::point;
 use datapath_abi::{metric, reason};
 
 use crate::config::{ROUTER_IP, TUNNEL_PORT, is_own_pod_range};
 use crate::maps::{cilium_ipcache, cilium_lxc, cilium_lxc_source};
+use crate::stage::admit::admit;
 use crate::stage::packet::{
     ETHERTYPE_ARP, ETHERTYPE_IPV4, Ethernet, Packet, UDP, ethernet, parse, same_mac,
 };
+use crate::stage::party::Sender;
 use crate::stage::service::LOOPBACK_IP;
 use crate::stage::verdict::{PASS, Verdict, conclude};
-use crate::stage::{arp, deliver, encapsulate, service};
+use crate::stage::{arp, deliver, encapsulate, fragment, service};
 
 /// What a pod sends: tcx ingress of the host's side of its link.
 #[classifier]
@@ -47,27 +50,68 @@ fn handle(ctx: &TcContext) -> Verdict {
         // A pod has one IPv4 address and nothing else: whatever it says in IPv6 reaches nobody.
         _ => return Err(reason::UNSUPPORTED_L3),
     }
-    let mut packet = parse(ctx)?;
+    let packet = parse(ctx)?;
     if packet.source != source.address.to_v4() {
         return Err(reason::INVALID_SOURCE_IP);
     }
+    fragment::settle(packet)?;
     if packet.destination == LOOPBACK_IP {
-        service::restore(ctx, &mut packet)?;
+        service::restore(ctx, packet)?;
     }
-    route(ctx, &mut packet, &source)
+    route(ctx, packet, &source)
 }
 
-/// Sends the packet where it belongs; the pod's egress policy belongs at its head.
+/// Where a packet goes.
+enum Way {
+    /// To a pod of this node.
+    Pod(*const Endpoint),
+    /// To a pod of another node.
+    Node(u32),
+    /// To anyone else.
+    Stack,
+}
+
+/// Sends the packet where it belongs, if both ends' policies let it.
 #[inline(always)]
 fn route(ctx: &TcContext, packet: &mut Packet, source: &Source) -> Verdict {
-    if let Some(verdict) = to_pod(ctx, packet, source) {
-        return verdict;
+    let mut way = way(packet.destination);
+    if matches!(way, Way::Stack) && service::translate(ctx, packet)? {
+        way = self::way(packet.destination);
     }
-    if service::translate(ctx, packet)? {
-        if let Some(verdict) = to_pod(ctx, packet, source) {
-            return verdict;
-        }
+    if matches!(way, Way::Stack) {
+        check_outside(packet)?;
     }
+    // A pod cannot be kept from itself, be it through a service.
+    if packet.destination != source.address.to_v4() {
+        let point = match way {
+            Way::Pod(_) => point::TO_ENDPOINT,
+            Way::Node(_) => point::TO_OVERLAY,
+            Way::Stack => point::TO_STACK,
+        };
+        admit(ctx, packet, Sender::pod(source), point)?;
+    }
+    match way {
+        Way::Pod(endpoint) => deliver::local(ctx, packet, endpoint),
+        Way::Node(node) => encapsulate::send(ctx, source.identity, node),
+        Way::Stack => Ok(PASS),
+    }
+}
+
+#[inline(always)]
+fn way(destination: u32) -> Way {
+    let destination = Address::v4(destination);
+    if let Some(endpoint) = cilium_lxc.get_ptr(&destination) {
+        return Way::Pod(endpoint);
+    }
+    match cilium_ipcache.get(&Key::new(128, destination)) {
+        Some(entry) if entry.has_tunnel != 0 => Way::Node(entry.tunnel.to_v4()),
+        _ => Way::Stack,
+    }
+}
+
+/// What no policy may open.
+#[inline(always)]
+fn check_outside(packet: &Packet) -> Result<(), u8> {
     // A pod that can send to the tunnel port speaks for other pods of its node.
     if packet.protocol == UDP && packet.destination_port == TUNNEL_PORT.load() {
         return Err(reason::ENCAPSULATION_PROHIBITED);
@@ -75,23 +119,5 @@ fn route(ctx: &TcContext, packet: &mut Packet, source: &Source) -> Verdict {
     if is_own_pod_range(packet.destination) && packet.destination != ROUTER_IP.load() {
         return Err(reason::UNKNOWN_TARGET);
     }
-    Ok(PASS)
-}
-
-/// The verdict for a pod's address, here or on another node; `None` for any other.
-#[inline(always)]
-fn to_pod(ctx: &TcContext, packet: &mut Packet, source: &Source) -> Option<Verdict> {
-    let destination = Address::v4(packet.destination);
-    if let Some(endpoint) = cilium_lxc.get_ptr(&destination) {
-        return Some(deliver::local(ctx, packet, endpoint));
-    }
-    let entry = cilium_ipcache.get(&Key::new(128, destination))?;
-    if entry.has_tunnel == 0 {
-        return None;
-    }
-    Some(encapsulate::send(
-        ctx,
-        source.identity,
-        entry.tunnel.to_v4(),
-    ))
+    Ok(())
 }

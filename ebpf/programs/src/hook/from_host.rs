@@ -2,13 +2,16 @@ use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 use datapath_abi::address::Address;
+use datapath_abi::event::point;
 use datapath_abi::ip::IDENTITY_HOST;
 use datapath_abi::{metric, reason};
 
 use crate::maps::{cilium_ipcache, cilium_lxc};
+use crate::stage::admit::admit;
 use crate::stage::packet::{ETHERTYPE_IPV4, Ethernet, ethernet, parse};
+use crate::stage::party::Sender;
 use crate::stage::verdict::{Verdict, conclude};
-use crate::stage::{deliver, encapsulate};
+use crate::stage::{deliver, encapsulate, fragment};
 
 /// What the stack sends or forwards to pods, here and on other nodes: tcx egress of `cilium_host`, where the routes to all pod
 /// ranges lead.
@@ -24,10 +27,12 @@ fn handle(ctx: &TcContext) -> Verdict {
     if ethertype != ETHERTYPE_IPV4 {
         return Err(reason::UNSUPPORTED_L3);
     }
-    let mut packet = parse(ctx)?;
+    let packet = parse(ctx)?;
     let destination = Address::v4(packet.destination);
     if let Some(endpoint) = cilium_lxc.get_ptr(&destination) {
-        return deliver::from_stack(ctx, &mut packet, endpoint);
+        fragment::settle(packet)?;
+        admit(ctx, packet, sender(ctx), point::TO_ENDPOINT)?;
+        return deliver::from_stack(ctx, packet, endpoint);
     }
     let entry = cilium_ipcache
         .get(&Key::new(128, destination))
@@ -36,4 +41,15 @@ fn handle(ctx: &TcContext) -> Verdict {
         return Err(reason::UNKNOWN_TARGET);
     }
     encapsulate::send(ctx, IDENTITY_HOST, entry.tunnel.to_v4())
+}
+
+/// Only what was made on this host speaks for it; what it forwards came in by a device.
+#[inline(always)]
+fn sender(ctx: &TcContext) -> Sender {
+    // SAFETY: a field of the context.
+    if unsafe { (*ctx.skb.skb).ingress_ifindex } == 0 {
+        Sender::HOST
+    } else {
+        Sender::FOREIGNER
+    }
 }

@@ -2,11 +2,14 @@ use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 use datapath_abi::address::Address;
+use datapath_abi::event::point;
 use datapath_abi::{metric, reason};
 
 use crate::config::{NODE_IP, TUNNEL_PORT, is_own_pod_range};
 use crate::maps::{cilium_lxc, cilium_node_cidr};
+use crate::stage::admit::admit;
 use crate::stage::packet::{ETHERNET, ETHERTYPE_IPV4, ICMP, Ipv4, Part, UDP, at, ethernet, parse};
+use crate::stage::party::Sender;
 use crate::stage::verdict::{PASS, Verdict, conclude};
 use crate::stage::{deliver, icmp_error, masquerade};
 
@@ -73,19 +76,22 @@ fn is_pod_address(address: u32) -> bool {
 #[inline(always)]
 fn answer(ctx: &TcContext, protocol: u8) -> Result<Option<i32>, u8> {
     // What we cannot read is the host's to refuse.
-    let Ok(mut packet) = parse(ctx) else {
+    let Ok(packet) = parse(ctx) else {
         return Ok(None);
     };
-    let mut ours = masquerade::come_back(ctx, &mut packet)?;
+    let mut ours = masquerade::come_back(ctx, packet)?;
     if !ours && protocol == ICMP && packet.part == Part::Whole {
-        ours = icmp_error::come_back(ctx, &mut packet)?;
+        ours = icmp_error::come_back(ctx, packet)?;
     }
     if !ours {
         return Ok(None);
     }
     // The answer to a pod that is gone is left to the stack, whose route leads to where it is dropped and counted.
     let verdict: Verdict = match cilium_lxc.get_ptr(&Address::v4(packet.destination)) {
-        Some(endpoint) => deliver::local(ctx, &mut packet, endpoint),
+        Some(endpoint) => {
+            admit(ctx, packet, Sender::FOREIGNER, point::TO_ENDPOINT)?;
+            deliver::local(ctx, packet, endpoint)
+        }
         None => Ok(PASS),
     };
     verdict.map(Some)

@@ -4,13 +4,16 @@ use aya_ebpf::helpers::bpf_skb_get_tunnel_key;
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 use datapath_abi::address::Address;
+use datapath_abi::event::point;
 use datapath_abi::{metric, reason};
 
 use crate::config::ROUTER_IP;
 use crate::maps::{cilium_lxc, cilium_node_cidr, cilium_nodes};
-use crate::stage::deliver;
+use crate::stage::admit::admit;
 use crate::stage::packet::{ETHERTYPE_IPV4, Ethernet, ethernet, parse};
+use crate::stage::party::Sender;
 use crate::stage::verdict::{PASS, Verdict, conclude};
+use crate::stage::{deliver, fragment};
 
 /// The packet is for this host (`PACKET_HOST`, linux/if_packet.h).
 const FOR_HOST: u32 = 0;
@@ -29,10 +32,12 @@ fn handle(ctx: &TcContext) -> Verdict {
     if ethertype != ETHERTYPE_IPV4 {
         return Err(reason::UNSUPPORTED_L3);
     }
-    let mut packet = parse(ctx)?;
+    let packet = parse(ctx)?;
     check_ownership(sender, packet.source)?;
     if let Some(endpoint) = cilium_lxc.get_ptr(&Address::v4(packet.destination)) {
-        return deliver::local(ctx, &mut packet, endpoint);
+        fragment::settle(packet)?;
+        admit(ctx, packet, Sender::HOLDER, point::TO_ENDPOINT)?;
+        return deliver::local(ctx, packet, endpoint);
     }
     if packet.destination != ROUTER_IP.load() {
         return Err(reason::UNKNOWN_TARGET);

@@ -36,12 +36,12 @@ fn is_from_pod(ctx: &TcContext) -> bool {
 
 #[inline(always)]
 fn handle(ctx: &TcContext) -> Verdict {
-    let mut packet = parse(ctx)?;
+    let packet = parse(ctx)?;
     if cilium_native
         .get(&Key::new(128, Address::v4(packet.destination)))
         .is_none()
     {
-        masquerade::leave(ctx, &mut packet)?;
+        masquerade::leave(ctx, packet)?;
     }
     Ok(PASS)
 }

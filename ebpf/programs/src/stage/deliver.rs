@@ -1,4 +1,4 @@
-//! Handing a packet to a pod of this node. The ingress policy of the pod belongs at the head of both ways in.
+//! Handing a packet to a pod of this node. Whoever calls has had it admitted.
 
 use aya_ebpf::helpers::{bpf_redirect, bpf_redirect_peer};
 use aya_ebpf::programs::TcContext;

@@ -4,13 +4,14 @@ use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
 use aya_ebpf::helpers::bpf_get_prandom_u32;
 use aya_ebpf::programs::TcContext;
 use datapath_abi::address::Address;
-use datapath_abi::nat::{Datagram, FIRST_PORT, FORWARD, LAST_PORT, REVERSE, Target, Tuple};
+use datapath_abi::nat::{FIRST_PORT, FORWARD, LAST_PORT, REVERSE, Target, Tuple};
 use datapath_abi::reason;
 
+use super::fragment;
 use super::packet::{ICMP, ICMP_ECHO, ICMP_ECHO_REPLY, Packet, Part, TCP, UDP};
 use super::rewrite::{End, rewrite};
 use crate::config::NODE_IP;
-use crate::maps::{cilium_frags, cilium_snat};
+use crate::maps::cilium_snat;
 
 const PORTS: u16 = LAST_PORT - FIRST_PORT + 1;
 const TRIES: u16 = 32;
@@ -117,13 +118,8 @@ fn answer(packet: &Packet, port: u16) -> Tuple {
 /// Gives an answer the pod's address and port again. `false`: it answers nothing of ours and is the host's.
 #[inline(always)]
 pub(crate) fn come_back(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
-    if packet.part == Part::Later {
-        let Some(pod) = cilium_frags.get_ptr(&datagram(packet)) else {
-            return Ok(false);
-        };
-        // SAFETY: a map value of plain numbers.
-        rewrite(ctx, packet, End::Destination, unsafe { (*pod).to_v4() }, 0)?;
-        return Ok(true);
+    if packet.part == Part::Later && !fragment::recall(packet) {
+        return Ok(false);
     }
     let may_answer = packet.protocol == TCP
         || packet.protocol == UDP
@@ -137,20 +133,8 @@ pub(crate) fn come_back(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8
     // SAFETY: a map value of plain numbers.
     let Target { address, port, .. } = unsafe { *target };
     if packet.part == Part::First {
-        // A failure leaves the later parts to the host, which will give them up: the sender sends again.
-        let _ = cilium_frags.insert(&datagram(packet), &address, u64::from(BPF_ANY));
+        fragment::remember(packet);
     }
     rewrite(ctx, packet, End::Destination, address.to_v4(), port)?;
     Ok(true)
-}
-
-#[inline(always)]
-fn datagram(packet: &Packet) -> Datagram {
-    Datagram {
-        source: Address::v4(packet.source),
-        destination: Address::v4(packet.destination),
-        id: packet.id,
-        protocol: packet.protocol,
-        pad: 0,
-    }
 }

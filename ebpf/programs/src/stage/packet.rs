@@ -1,9 +1,13 @@
 //! Reading a packet's headers, and refusing those that contradict themselves.
 
+use core::sync::atomic::{Ordering, compiler_fence};
+
 use aya_ebpf::programs::TcContext;
 use datapath_abi::address::Address;
 use datapath_abi::nat::Tuple;
 use datapath_abi::reason;
+
+use crate::maps::cilium_packet;
 
 /// Length of the Ethernet header.
 pub(crate) const ETHERNET: usize = 14;
@@ -15,6 +19,7 @@ pub(crate) const ETHERTYPE_ARP: u16 = 0x0806_u16.to_be();
 pub(crate) const ICMP: u8 = 1;
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
+pub(crate) const SCTP: u8 = 132;
 
 /// An Ethernet header.
 #[repr(C)]
@@ -42,6 +47,7 @@ pub(crate) struct Ipv4 {
 }
 
 /// Which part of a datagram a packet is.
+#[repr(u8)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     /// All of it.
@@ -53,6 +59,7 @@ pub(crate) enum Part {
 }
 
 /// What the programs decide by. Addresses and ports in network byte order.
+#[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Packet {
     pub(crate) source: u32,
@@ -67,13 +74,35 @@ pub(crate) struct Packet {
     pub(crate) id: u16,
     /// Offset of the transport header from the start of the frame.
     pub(crate) l4: usize,
-    /// First segment of a TCP connection from the client.
-    pub(crate) syn: bool,
+    /// TCP flags; 0 for anything else.
+    pub(crate) flags: u8,
     /// ICMP type; 255 for anything else.
     pub(crate) icmp_type: u8,
 }
 
+/// TCP flags.
+pub(crate) const FIN: u8 = 0x01;
+pub(crate) const SYN: u8 = 0x02;
+pub(crate) const RST: u8 = 0x04;
+pub(crate) const ACK: u8 = 0x10;
+
+/// An ICMP message about another packet, which it quotes.
+#[inline(always)]
+pub(crate) fn is_error(protocol: u8, icmp_type: u8) -> bool {
+    protocol == ICMP
+        && matches!(
+            icmp_type,
+            ICMP_UNREACHABLE | ICMP_TIME_EXCEEDED | ICMP_PARAMETER
+        )
+}
+
 impl Packet {
+    /// First segment of a TCP connection from the client.
+    #[inline(always)]
+    pub(crate) fn opens(&self) -> bool {
+        self.flags & (SYN | ACK) == SYN
+    }
+
     /// The packet's flow as a key.
     #[inline(always)]
     pub(crate) fn tuple(&self, direction: u8) -> Tuple {
@@ -101,6 +130,7 @@ const FRAGMENT_OFFSET: u16 = 0x1fff;
 const TCP_HEADER: usize = 20;
 const UDP_HEADER: usize = 8;
 const ICMP_HEADER: usize = 8;
+const SCTP_HEADER: usize = 12;
 
 /// A header in the packet, if all of it is there.
 #[inline(always)]
@@ -133,8 +163,24 @@ pub(crate) fn ethernet(ctx: &TcContext) -> Result<*mut Ethernet, u8> {
 }
 
 /// Reads and checks the IPv4 and transport headers; [`ethernet`] has been called.
+///
+/// The answer lies in the processor's own memory, of which the verifier knows nothing: on the stack it would follow each kind of
+/// packet to the end by itself.
 #[inline(always)]
-pub(crate) fn parse(ctx: &TcContext) -> Result<Packet, u8> {
+pub(crate) fn parse(ctx: &TcContext) -> Result<&'static mut Packet, u8> {
+    let place = cilium_packet.get_ptr_mut(0).ok_or(reason::INVALID_PACKET)?;
+    let packet = read(ctx)?;
+    // SAFETY: this processor's, and the programs are not interrupted by each other; every field is written before it is read.
+    unsafe {
+        place.write(packet);
+        // Without it the compiler would carry the values past the memory.
+        compiler_fence(Ordering::SeqCst);
+        Ok(&mut *place)
+    }
+}
+
+#[inline(always)]
+fn read(ctx: &TcContext) -> Result<Packet, u8> {
     let header = at::<Ipv4>(ctx, ETHERNET).ok_or(reason::INVALID_PACKET)?;
     // SAFETY: `at` has checked the bounds.
     let header = unsafe { *header };
@@ -164,11 +210,14 @@ pub(crate) fn parse(ctx: &TcContext) -> Result<Packet, u8> {
         part,
         id: header.id,
         l4: ETHERNET + words * 4,
-        syn: false,
+        flags: 0,
         icmp_type: NOT_ICMP,
     };
     if part != Part::Later {
         transport(ctx, &mut packet, total - words * 4)?;
+    } else if usize::from(fragment & FRAGMENT_OFFSET) * 8 < transport_header(header.protocol) {
+        // It would replace what the first fragment was judged by (RFC 1858).
+        return Err(reason::INVALID_PACKET);
     }
     Ok(packet)
 }
@@ -179,7 +228,18 @@ fn transport(ctx: &TcContext, packet: &mut Packet, payload: usize) -> Result<(),
         TCP => tcp(ctx, packet, payload),
         UDP => udp(ctx, packet, payload),
         ICMP => icmp(ctx, packet, payload),
+        SCTP => sctp(ctx, packet, payload),
         _ => Ok(()),
+    }
+}
+
+/// Bytes of the transport header that no later fragment may cover.
+#[inline(always)]
+fn transport_header(protocol: u8) -> usize {
+    match protocol {
+        TCP => TCP_HEADER,
+        SCTP => SCTP_HEADER,
+        _ => 0,
     }
 }
 
@@ -187,7 +247,10 @@ fn transport(ctx: &TcContext, packet: &mut Packet, payload: usize) -> Result<(),
 #[inline(always)]
 fn header<T>(ctx: &TcContext, packet: &Packet, payload: usize) -> Result<*mut T, u8> {
     if payload < size_of::<T>() {
-        return Err(reason::TRUNCATED_L4);
+        return Err(match packet.part {
+            Part::First => reason::INVALID_PACKET,
+            _ => reason::TRUNCATED_L4,
+        });
     }
     if let Some(header) = at::<T>(ctx, packet.l4) {
         return Ok(header);
@@ -198,8 +261,6 @@ fn header<T>(ctx: &TcContext, packet: &Packet, payload: usize) -> Result<*mut T,
 
 #[inline(always)]
 fn tcp(ctx: &TcContext, packet: &mut Packet, payload: usize) -> Result<(), u8> {
-    const SYN_ACK: u8 = 0x12;
-    const SYN: u8 = 0x02;
     let header = header::<[u16; TCP_HEADER / 2]>(ctx, packet, payload)?;
     // SAFETY: `header` has checked the bounds.
     let [source, destination, _, _, _, _, offset_flags, ..] = unsafe { *header };
@@ -210,7 +271,7 @@ fn tcp(ctx: &TcContext, packet: &mut Packet, payload: usize) -> Result<(), u8> {
     }
     packet.source_port = source;
     packet.destination_port = destination;
-    packet.syn = flags & SYN_ACK == SYN;
+    packet.flags = flags;
     Ok(())
 }
 
@@ -240,6 +301,16 @@ fn icmp(ctx: &TcContext, packet: &mut Packet, payload: usize) -> Result<(), u8> 
         ICMP_ECHO_REPLY => packet.destination_port = id,
         _ => {}
     }
+    Ok(())
+}
+
+#[inline(always)]
+fn sctp(ctx: &TcContext, packet: &mut Packet, payload: usize) -> Result<(), u8> {
+    let header = header::<[u16; SCTP_HEADER / 2]>(ctx, packet, payload)?;
+    // SAFETY: `header` has checked the bounds.
+    let [source, destination, ..] = unsafe { *header };
+    packet.source_port = source;
+    packet.destination_port = destination;
     Ok(())
 }
 

@@ -18,6 +18,29 @@ pub(crate) const LOOPBACK_IP: u32 = u32::from_ne_bytes(LOOPBACK);
 /// Sends a packet for a service to a backend. `false`: the destination is no service.
 #[inline(always)]
 pub(crate) fn translate(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
+    match translate_call(ctx, packet) {
+        NO_SERVICE => Ok(false),
+        TRANSLATED => Ok(true),
+        reason => Err(reason as u8),
+    }
+}
+
+/// Answers of [`translate_call`]; reasons are greater.
+const NO_SERVICE: u32 = 0;
+const TRANSLATED: u32 = 1;
+
+/// A call of its own: the stack it needs is then not that of the judgement that follows.
+#[inline(never)]
+fn translate_call(ctx: &TcContext, packet: &mut Packet) -> u32 {
+    match translate_in_place(ctx, packet) {
+        Ok(false) => NO_SERVICE,
+        Ok(true) => TRANSLATED,
+        Err(reason) => u32::from(reason),
+    }
+}
+
+#[inline(always)]
+fn translate_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
     let address = Address::v4(packet.destination);
     let any = Frontend {
         address,
@@ -80,7 +103,7 @@ fn backend_of(packet: &Packet, frontend: &Frontend) -> Result<Backend, u8> {
     });
     // An open TCP connection stays where it is; a UDP flow only while the service still has that backend.
     if let Some(backend) = known {
-        if packet.protocol == TCP && !packet.syn {
+        if packet.protocol == TCP && !packet.opens() {
             return Ok(backend);
         }
         if packet.protocol == UDP && still_serves(frontend, backend) {
@@ -141,7 +164,24 @@ fn remember(packet: &Packet, flow: &Tuple, backend: Backend) -> Result<(), u8> {
 /// Gives an answer from a backend the service's address again. Packets of other flows stay as they are.
 #[inline(always)]
 pub(crate) fn restore(ctx: &TcContext, packet: &mut Packet) -> Result<(), u8> {
-    if packet.part == Part::Later || (packet.protocol != TCP && packet.protocol != UDP) {
+    match restore_call(ctx, packet) {
+        0 => Ok(()),
+        reason => Err(reason as u8),
+    }
+}
+
+/// As [`translate_call`].
+#[inline(never)]
+fn restore_call(ctx: &TcContext, packet: &mut Packet) -> u32 {
+    match restore_in_place(ctx, packet) {
+        Ok(()) => 0,
+        Err(reason) => u32::from(reason),
+    }
+}
+
+#[inline(always)]
+fn restore_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<(), u8> {
+    if packet.protocol != TCP && packet.protocol != UDP {
         return Ok(());
     }
     let Some(service) = cilium_ct_service.get_ptr(&packet.tuple(REVERSE)) else {

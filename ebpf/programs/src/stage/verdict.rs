@@ -2,9 +2,11 @@
 
 use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC};
 use aya_ebpf::programs::TcContext;
+use datapath_abi::event::DROP;
 use datapath_abi::{metric, reason};
 
-use crate::maps::cilium_metrics;
+use super::event::{self, Report};
+use crate::maps::{cilium_lxc_source, cilium_metrics};
 
 /// What the kernel shall do with the packet, or why it is dropped.
 pub(crate) type Verdict = Result<i32, u8>;
@@ -22,9 +24,44 @@ pub(crate) fn conclude(ctx: &TcContext, direction: u8, verdict: Verdict) -> i32 
         }
         Err(reason) => {
             count(ctx, reason, direction);
+            if !by_policy(reason) && event::wanted() {
+                tell_drop(ctx, reason, direction);
+            }
             TC_ACT_SHOT as i32
         }
     }
+}
+
+/// Policies tell of their drops themselves: they know who was judged, and by what.
+#[inline(always)]
+fn by_policy(reason: u8) -> bool {
+    matches!(
+        reason,
+        reason::POLICY_DENIED | reason::POLICY_DENY | reason::NO_POLICY
+    )
+}
+
+#[inline(never)]
+fn tell_drop(ctx: &TcContext, reason: u8, direction: u8) {
+    // SAFETY: a field of the context, and a map value of plain numbers.
+    let (source, endpoint) = unsafe {
+        let ifindex = (*ctx.skb.skb).ifindex;
+        cilium_lxc_source
+            .get_ptr(&ifindex)
+            .map_or((0, 0), |source| ((*source).identity, (*source).id))
+    };
+    let report = Report {
+        source,
+        destination: 0,
+        cookie: 0,
+        endpoint,
+        kind: DROP,
+        code: reason,
+        direction,
+        match_type: 0,
+        bits: 0,
+    };
+    event::tell(ctx, &report);
 }
 
 #[inline(always)]

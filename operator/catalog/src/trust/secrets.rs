@@ -36,7 +36,7 @@ pub(super) fn all(input: &Input) -> Vec<SecretSpec> {
         ));
     }
     if input.hubble() {
-        secrets.push(hubble(input));
+        secrets.extend(hubble(input));
     }
     if input.gateway() {
         secrets.push(secret(
@@ -82,17 +82,26 @@ pub(super) fn all(input: &Input) -> Vec<SecretSpec> {
 }
 
 /// One certificate for the agents of a cluster, as upstream's: a client verifies `<node>.<cluster>.hubble-grpc.cilium.io`.
-fn hubble(input: &Input) -> SecretSpec {
+/// And one for whoever may read their flows.
+fn hubble(input: &Input) -> [SecretSpec; 2] {
     let name = format!(
         "*.{}.{}",
         input.cluster_name(),
         cilium_api::names::HUBBLE_DOMAIN
     );
-    secret(
-        cilium_api::names::NAMESPACE,
-        cilium_api::names::HUBBLE_SERVER_CERTS,
-        leaf(&name, vec![name.clone()], KeyUsage::ServerAuth),
-    )
+    let client = cilium_api::names::HUBBLE_CLIENT;
+    [
+        secret(
+            cilium_api::names::NAMESPACE,
+            cilium_api::names::HUBBLE_SERVER_CERTS,
+            leaf(&name, vec![name.clone()], KeyUsage::ServerAuth),
+        ),
+        secret(
+            cilium_api::names::NAMESPACE,
+            cilium_api::names::HUBBLE_CLIENT_CERTS,
+            leaf(client, vec![client.to_owned()], KeyUsage::ClientAuth),
+        ),
+    ]
 }
 
 fn secret(namespace: &str, name: &str, kind: SecretKind) -> SecretSpec {

@@ -5,7 +5,7 @@ use crate::component::tests::{input, input_of};
 use crate::{KeyUsage, SecretKind, State};
 
 #[test]
-fn by_default_there_is_one_authority_two_certificates_and_two_passwords() {
+fn by_default_there_is_one_authority_four_certificates_and_two_passwords() {
     let names: Vec<String> = Trust
         .secrets(&input())
         .into_iter()
@@ -15,6 +15,8 @@ fn by_default_there_is_one_authority_two_certificates_and_two_passwords() {
         names,
         [
             "gloonet-ca",
+            "hubble-server-certs",
+            "hubble-relay-client-certs",
             GATEWAY_TLS,
             COLLECTOR_TLS,
             REDIS_AUTH,
@@ -60,6 +62,7 @@ fn what_is_not_installed_gets_no_secret() {
     let input = input_of(|spec| {
         spec.telemetry.gateway.state = ManagementState::Removed;
         spec.telemetry.collectors.state = ManagementState::Removed;
+        spec.cilium.hubble.state = gloonet_api::Switch::Disabled;
     });
     let names: Vec<String> = Trust
         .secrets(&input)
@@ -80,7 +83,7 @@ fn a_missing_secret_is_named_in_the_health() {
     let health = Trust.health(&input(), &observed);
     assert_eq!(
         (health.state, health.ready, health.desired),
-        (State::Progressing, 1, 5)
+        (State::Progressing, 1, 7)
     );
     assert!(
         health.message.contains("gloo-mesh/gloo-mesh-redis-auth"),

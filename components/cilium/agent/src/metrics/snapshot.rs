@@ -210,6 +210,12 @@ fn cluster(agent: &Agent) -> Vec<Metric> {
         ("CiliumEndpoint", &watched.endpoints.seen),
         ("CiliumIdentity", &watched.identities.seen),
         ("NetworkPolicy", &watched.network_policies.seen),
+        ("CiliumNetworkPolicy", &watched.policies.seen),
+        (
+            "CiliumClusterwideNetworkPolicy",
+            &watched.clusterwide_policies.seen,
+        ),
+        ("CiliumCIDRGroup", &watched.cidr_groups.seen),
     ];
     let mut events = Vec::new();
     for (scope, seen) in kinds {

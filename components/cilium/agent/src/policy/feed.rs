@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cilium_api::{CiliumEndpoint, CiliumIdentity, CiliumNode};
+use cilium_api::{
+    CiliumCIDRGroup, CiliumClusterwideNetworkPolicy, CiliumEndpoint, CiliumIdentity,
+    CiliumNetworkPolicy, CiliumNode,
+};
 use cilium_policy::{
-    NamedPorts, Node, PolicyId, PolicyKind, Repository, Service as Balanced, ServiceName,
+    NamedPorts, Node, PolicyId, PolicyKind, Refusal, Repository, Service as Balanced, ServiceName,
 };
 use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -21,6 +24,9 @@ use crate::watch::Key;
 #[derive(Debug, Default)]
 pub(super) struct Feed {
     network_policies: Seen<NetworkPolicy>,
+    policies: Seen<CiliumNetworkPolicy>,
+    clusterwide: Seen<CiliumClusterwideNetworkPolicy>,
+    groups: Seen<CiliumCIDRGroup>,
     identities: Seen<CiliumIdentity>,
     endpoints: Seen<CiliumEndpoint>,
     pods: Seen<Pod>,
@@ -42,6 +48,7 @@ impl Feed {
         self.ports(repository, watched, local);
         self.nodes(repository, watched);
         self.services(repository, watched);
+        self.groups(repository, watched);
         let ending = Ending::new(watched, local);
         self.policies(repository, watched, &ending);
     }
@@ -140,10 +147,40 @@ impl Feed {
             .network_policies
             .look(watched.network_policies.entries(), |key| ending.holds(key));
         for (_, object) in &changed.put {
-            repository.upsert_network_policy(object);
+            tell(repository.upsert_network_policy(object));
         }
         for key in changed.gone {
             repository.remove_policy(&policy_id(PolicyKind::NetworkPolicy, key));
+        }
+        let changed = self
+            .policies
+            .look(watched.policies.entries(), |key| ending.holds(key));
+        for (_, object) in &changed.put {
+            tell(repository.upsert_cilium_policy(object));
+        }
+        for key in changed.gone {
+            repository.remove_policy(&policy_id(PolicyKind::CiliumNetworkPolicy, key));
+        }
+        let changed = self
+            .clusterwide
+            .look(watched.clusterwide_policies.entries(), |_| false);
+        for (_, object) in &changed.put {
+            tell(repository.upsert_clusterwide_policy(object));
+        }
+        for key in changed.gone {
+            repository.remove_policy(&policy_id(PolicyKind::CiliumClusterwideNetworkPolicy, key));
+        }
+    }
+
+    fn groups(&mut self, repository: &mut Repository, watched: &Watched) {
+        let changed = self.groups.look(watched.cidr_groups.entries(), |_| false);
+        for ((_, name), object) in &changed.put {
+            if let Some(refusal) = repository.upsert_cidr_group(object) {
+                tracing::warn!(group = name, "CiliumCIDRGroup counts as unknown: {refusal}");
+            }
+        }
+        for (_, name) in &changed.gone {
+            repository.remove_cidr_group(name);
         }
     }
 }
@@ -176,6 +213,13 @@ impl<'a> Ending<'a> {
 
 fn is_ending(namespace: &Namespace) -> bool {
     namespace.metadata.deletion_timestamp.is_some()
+}
+
+/// The parts of a policy that are not followed; the policy's condition says them, too.
+fn tell((policy, refusals): (PolicyId, Vec<Refusal>)) {
+    for refusal in refusals {
+        tracing::warn!(%policy, "Part of a policy is not followed: {refusal}");
+    }
 }
 
 fn policy_id(kind: PolicyKind, (namespace, name): Key) -> PolicyId {

@@ -62,7 +62,7 @@ impl Node {
     }
 
     fn pass(&self) -> Pass {
-        self.policies.pass(&self.watched, &[], &[])
+        self.policies.pass(&self.watched, &Surroundings::default())
     }
 
     fn judges(&self, number: u32, identity: u32) -> Verdict {
@@ -123,7 +123,7 @@ fn a_prefix_keeps_its_number_over_a_restart() {
     assert!(!before.is_empty());
     let again = start(&node.folder, &node.datapath);
     node.isolate("192.0.2.0/24");
-    again.pass(&node.watched, &[], &[]);
+    again.pass(&node.watched, &Surroundings::default());
     again.admit(&web()).unwrap();
     assert_eq!(node.datapath.blocks().unwrap(), before);
 }
@@ -134,7 +134,7 @@ fn policies_of_an_earlier_process_stay_while_pods_use_them_and_numbers_do_not_co
     node.pass();
     let old = node.policies.admit(&web()).unwrap();
     let again = start(&node.folder, &node.datapath);
-    again.pass(&node.watched, &[], &[]);
+    again.pass(&node.watched, &Surroundings::default());
     let new = again.admit(&web()).unwrap();
     assert_ne!(old, new);
     let now = Instant::now();

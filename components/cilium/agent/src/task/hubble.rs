@@ -1,31 +1,100 @@
 //! Events become flows that clients of Hubble read.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cilium_hubble::event::{Direction, Kind, Lost, LostAt, Packet, PacketEvent};
+use cilium_hubble::names::Node;
 use cilium_hubble::observer::Writer;
+use cilium_hubble::server::Server;
+use cilium_hubble::server::tls::TlsFiles;
 use datapath::EventKind;
 use jiff::Timestamp;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch::Sender;
 
 use crate::agent::{Agent, blocking};
 use crate::bell::Bell;
 use crate::directory::Directory;
 use crate::events::Clock;
-use crate::task::REPAIR;
+use crate::task::{REPAIR, RETRY};
 
 /// How often it is asked what the kernel had no room for.
 const LOSSES: Duration = Duration::from_secs(1);
 
-/// Names follow the cluster.
-pub async fn names(directory: Arc<Directory>, bell: Bell) {
+/// Names are made anew as a whole, so not with every change of a busy cluster.
+const REST: Duration = Duration::from_millis(100);
+
+/// Names and nodes follow the cluster.
+pub async fn names(agent: Arc<Agent>, directory: Arc<Directory>, peers: Sender<Vec<Node>>, bell: Bell) {
     loop {
         let worker = directory.clone();
         blocking(move || worker.refresh()).await;
+        peers.send_if_modified(|known| {
+            let now = nodes(&agent);
+            let changed = *known != now;
+            *known = now;
+            changed
+        });
+        tokio::time::sleep(REST).await;
         bell.wait(REPAIR).await;
     }
+}
+
+/// This node and the others, as clients find them.
+fn nodes(agent: &Agent) -> Vec<Node> {
+    let listed = agent.watched.nodes.list();
+    let nodes = listed.iter().map(|node| Node {
+        cluster: agent.own.cluster.clone(),
+        name: node.metadata.name.clone().unwrap_or_default(),
+        address: node.internal_ipv4().map(Into::into),
+    });
+    nodes.collect()
+}
+
+/// Serves on one of the two ways for ever; what keeps it from it is tried again.
+pub async fn serve(agent: Arc<Agent>, server: Server, on: Listen) {
+    let part = match &on {
+        Listen::Socket(_) => "hubble-socket",
+        Listen::Port(..) => "hubble-port",
+    };
+    loop {
+        let work = async {
+            match &on {
+                Listen::Socket(path) => server.serve_unix(path).await,
+                Listen::Port(address, files) => {
+                    server.serve_tcp(*address, Some(files.clone())).await
+                }
+            }
+        };
+        let settle = async {
+            tokio::time::sleep(RETRY).await;
+            agent.report(part, None);
+            std::future::pending::<()>().await;
+        };
+        let ended = tokio::select! {
+            ended = work => ended,
+            () = settle => continue,
+        };
+        let failure = ended.map_or_else(
+            |error| cilium_cni::error::chain(&error),
+            |()| "the Hubble server ended".to_owned(),
+        );
+        agent.report(part, Some(failure));
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// Where flows are served.
+#[derive(Clone, Debug)]
+pub enum Listen {
+    /// For root of the node.
+    Socket(PathBuf),
+    /// For clients with a certificate.
+    Port(SocketAddr, TlsFiles),
 }
 
 /// Every event is recorded; what could not be is told of.

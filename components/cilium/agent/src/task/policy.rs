@@ -8,6 +8,8 @@ use std::time::Instant;
 use crate::agent::{Agent, blocking};
 use crate::bell::Bell;
 use crate::nodes;
+use crate::policy::Surroundings;
+use crate::services::addresses_of;
 use crate::status::too_large;
 use crate::task::{REPAIR, RETRY};
 
@@ -45,9 +47,16 @@ fn pass(agent: &Agent) -> Vec<String> {
     let began = Instant::now();
     let waited = waiting(agent);
     let endpoints = agent.endpoints.list();
-    let pass = agent
-        .policies
-        .pass(&agent.watched, &endpoints, &routers(agent));
+    let slices = agent.watched.slices.list();
+    let api_servers = addresses_of(slices.iter().map(AsRef::as_ref), "default", "kubernetes");
+    let pass = agent.policies.pass(
+        &agent.watched,
+        &Surroundings {
+            local: &endpoints,
+            routers: routers(agent),
+            runs_api_server: api_servers.contains(&agent.own.ip),
+        },
+    );
     let mut failures = pass.failures;
     let identities = agent.identities();
     let mut moved = false;
@@ -85,7 +94,14 @@ fn pass(agent: &Agent) -> Vec<String> {
 /// Since when changes of policies have waited, by kind.
 fn waiting(agent: &Agent) -> Vec<(&'static str, Instant)> {
     let watched = &agent.watched;
-    [("k8s-network-policy", watched.network_policies.taken())]
+    [
+        ("k8s-network-policy", watched.network_policies.taken()),
+        ("cilium-network-policy", watched.policies.taken()),
+        (
+            "cilium-clusterwide-network-policy",
+            watched.clusterwide_policies.taken(),
+        ),
+    ]
         .into_iter()
         .filter_map(|(source, since)| Some((source, since?)))
         .collect()

@@ -142,7 +142,12 @@ fn sections(
             Verdict::Allow,
         ),
         (
-            compiled(&format!("{path}.ingressDeny"), &read.ingress_deny, context, refusals),
+            compiled(
+                &format!("{path}.ingressDeny"),
+                &read.ingress_deny,
+                context,
+                refusals,
+            ),
             Direction::Ingress,
             Verdict::Deny,
         ),
@@ -152,7 +157,12 @@ fn sections(
             Verdict::Allow,
         ),
         (
-            compiled(&format!("{path}.egressDeny"), &read.egress_deny, context, refusals),
+            compiled(
+                &format!("{path}.egressDeny"),
+                &read.egress_deny,
+                context,
+                refusals,
+            ),
             Direction::Egress,
             Verdict::Deny,
         ),
@@ -170,8 +180,14 @@ where
 {
     let one = |(i, part): (usize, &'a Part<T>)| match part {
         Ok(element) => grant(&format!("{path}[{i}]"), &element.into(), context),
-        Err(refusal) if context.faults.has(Fault::UnknownFieldDropped) && refusal.reason.contains("unknown field") => {
-            Ok(Some((vec![Peers::Fixed([ANYONE].into())], vec![Ports::ALL])))
+        Err(refusal)
+            if context.faults.has(Fault::UnknownFieldDropped)
+                && refusal.reason.contains("unknown field") =>
+        {
+            Ok(Some((
+                vec![Peers::Fixed([ANYONE].into())],
+                vec![Ports::ALL],
+            )))
         }
         Err(refusal) => Err(vec![refusal.clone()]),
     };
@@ -202,10 +218,11 @@ fn grant(
         refusals.extend(found);
         None
     });
-    let ports = ports::of_cilium(path, element.ports, element.icmps, context).unwrap_or_else(|found| {
-        refusals.extend(found);
-        None
-    });
+    let ports =
+        ports::of_cilium(path, element.ports, element.icmps, context).unwrap_or_else(|found| {
+            refusals.extend(found);
+            None
+        });
     if !refusals.is_empty() {
         return Err(refusals);
     }

@@ -81,12 +81,20 @@ fn grants(
     refusals: &mut Vec<Refusal>,
 ) -> Vec<Grant> {
     let mut grants = Vec::new();
-    let mut add = |path: String, direction, peers: Option<&[NetworkPolicyPeer]>, ports: Option<&[NetworkPolicyPort]>| {
+    let mut add = |path: String,
+                   direction,
+                   peers: Option<&[NetworkPolicyPeer]>,
+                   ports: Option<&[NetworkPolicyPort]>| {
         let verb = match direction {
             Direction::Ingress => "from",
             Direction::Egress => "to",
         };
-        let grant = self::peers(&format!("{path}.{verb}"), peers.unwrap_or_default(), context).and_then(|peers| {
+        let grant = self::peers(
+            &format!("{path}.{verb}"),
+            peers.unwrap_or_default(),
+            context,
+        )
+        .and_then(|peers| {
             Ok(Grant {
                 direction,
                 verdict: Verdict::Allow,
@@ -101,16 +109,30 @@ fn grants(
     };
     for (i, rule) in spec.ingress.iter().flatten().enumerate() {
         let path = format!("spec.ingress[{i}]");
-        add(path, Direction::Ingress, rule.from.as_deref(), rule.ports.as_deref());
+        add(
+            path,
+            Direction::Ingress,
+            rule.from.as_deref(),
+            rule.ports.as_deref(),
+        );
     }
     for (i, rule) in spec.egress.iter().flatten().enumerate() {
         let path = format!("spec.egress[{i}]");
-        add(path, Direction::Egress, rule.to.as_deref(), rule.ports.as_deref());
+        add(
+            path,
+            Direction::Egress,
+            rule.to.as_deref(),
+            rule.ports.as_deref(),
+        );
     }
     grants
 }
 
-fn peers(path: &str, peers: &[NetworkPolicyPeer], context: Context<'_>) -> Result<Vec<Peers>, Refusal> {
+fn peers(
+    path: &str,
+    peers: &[NetworkPolicyPeer],
+    context: Context<'_>,
+) -> Result<Vec<Peers>, Refusal> {
     if peers.is_empty() {
         return Ok(vec![Peers::Fixed([ANYONE].into())]);
     }
@@ -127,16 +149,33 @@ fn one(path: &str, peer: &NetworkPolicyPeer, context: Context<'_>) -> Result<Vec
         Some(selector) => selectors::pod_labels(&format!("{path}.podSelector"), selector),
         None => Ok(BTreeSet::new()),
     };
-    let (scope, mut requirements) = match (&peer.ip_block, &peer.namespace_selector, &peer.pod_selector) {
-        (Some(block), None, None) => return ip_block(&format!("{path}.ipBlock"), block, context),
-        (None, Some(selector), _) => (
-            Scope::Pods,
-            selectors::namespace_labels(&format!("{path}.namespaceSelector"), selector, context)?,
-        ),
-        (None, None, Some(_)) => (Scope::Namespace(namespace.to_owned()), BTreeSet::new()),
-        (None, None, None) => return Err(Refusal::new(path, "names no peer; use podSelector, namespaceSelector or ipBlock")),
-        (Some(_), _, _) => return Err(Refusal::new(path, "has ipBlock beside a selector; write two peers")),
-    };
+    let (scope, mut requirements) =
+        match (&peer.ip_block, &peer.namespace_selector, &peer.pod_selector) {
+            (Some(block), None, None) => {
+                return ip_block(&format!("{path}.ipBlock"), block, context);
+            }
+            (None, Some(selector), _) => (
+                Scope::Pods,
+                selectors::namespace_labels(
+                    &format!("{path}.namespaceSelector"),
+                    selector,
+                    context,
+                )?,
+            ),
+            (None, None, Some(_)) => (Scope::Namespace(namespace.to_owned()), BTreeSet::new()),
+            (None, None, None) => {
+                return Err(Refusal::new(
+                    path,
+                    "names no peer; use podSelector, namespaceSelector or ipBlock",
+                ));
+            }
+            (Some(_), _, _) => {
+                return Err(Refusal::new(
+                    path,
+                    "has ipBlock beside a selector; write two peers",
+                ));
+            }
+        };
     requirements.extend(pods(path)?);
     Ok(vec![Peers::Labels(LabelSelector {
         scope,
@@ -164,7 +203,9 @@ fn ip_block(path: &str, block: &IPBlock, context: Context<'_>) -> Result<Vec<Pee
         .into_iter()
         .collect();
     if context.faults.has(Fault::IpBlockAllowsNamespace) {
-        peers.push(Peers::Labels(LabelSelector::namespace(context.namespace.unwrap_or_default())));
+        peers.push(Peers::Labels(LabelSelector::namespace(
+            context.namespace.unwrap_or_default(),
+        )));
     }
     Ok(peers)
 }

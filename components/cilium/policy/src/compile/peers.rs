@@ -7,7 +7,9 @@ use cilium_api::{
     policy::{
         Refusal,
         read::read_cidr,
-        rule::{CidrRule, EgressRule, Entity, IcmpRule, IngressRule, PortRule, Selector, ServiceRule},
+        rule::{
+            CidrRule, EgressRule, Entity, IcmpRule, IngressRule, PortRule, Selector, ServiceRule,
+        },
     },
 };
 use ipnet::Ipv4Net;
@@ -92,7 +94,11 @@ impl Element<'_> {
         context: Context<'_>,
     ) -> Result<Option<Vec<Peers>>, Vec<Refusal>> {
         let kinds = self.kinds();
-        let filled: Vec<&str> = kinds.iter().filter(|(_, len)| *len > Some(0)).map(|(name, _)| *name).collect();
+        let filled: Vec<&str> = kinds
+            .iter()
+            .filter(|(_, len)| *len > Some(0))
+            .map(|(name, _)| *name)
+            .collect();
         if let [first, second, ..] = filled[..] {
             let p = self.preposition;
             return Err(vec![Refusal::new(
@@ -122,7 +128,11 @@ impl Element<'_> {
         let at = |kind: &str, i: usize| format!("{path}.{}{kind}[{i}]", self.preposition);
         let mut peers = Vec::new();
         for (i, selector) in self.endpoints.into_iter().flatten().enumerate() {
-            peers.push(Peers::Labels(selectors::peers(&at("Endpoints", i), selector, context)?));
+            peers.push(Peers::Labels(selectors::peers(
+                &at("Endpoints", i),
+                selector,
+                context,
+            )?));
         }
         for (i, text) in self.cidr.into_iter().flatten().enumerate() {
             let network = read_cidr(&at("CIDR", i), text)?;
@@ -144,7 +154,11 @@ impl Element<'_> {
             peers.push(Peers::Addresses(Addresses::Nodes(nodes)));
         }
         for (i, rule) in self.services.into_iter().flatten().enumerate() {
-            peers.push(Peers::Addresses(service(&at("Services", i), rule, context)?));
+            peers.push(Peers::Addresses(service(
+                &at("Services", i),
+                rule,
+                context,
+            )?));
         }
         Ok(peers)
     }
@@ -158,11 +172,7 @@ fn world(network: Ipv4Net, except: BTreeSet<Ipv4Net>) -> Peers {
     })
 }
 
-fn cidr_rule(
-    path: &str,
-    rule: &CidrRule,
-    context: Context<'_>,
-) -> Result<Option<Peers>, Refusal> {
+fn cidr_rule(path: &str, rule: &CidrRule, context: Context<'_>) -> Result<Option<Peers>, Refusal> {
     let mut except = BTreeSet::new();
     for (i, text) in rule.except.iter().flatten().enumerate() {
         except.extend(read_cidr(&format!("{path}.except[{i}]"), text)?);
@@ -200,7 +210,11 @@ fn entity(entity: Entity, context: Context<'_>) -> BTreeSet<u32> {
         Entity::Init => reserved(NumericIdentity::INIT),
         Entity::Ingress => reserved(NumericIdentity::INGRESS),
         Entity::Unmanaged => reserved(NumericIdentity::UNMANAGED),
-        Entity::RemoteNode => [NumericIdentity::REMOTE_NODE.0, NumericIdentity::KUBE_APISERVER.0].into(),
+        Entity::RemoteNode => [
+            NumericIdentity::REMOTE_NODE.0,
+            NumericIdentity::KUBE_APISERVER.0,
+        ]
+        .into(),
         Entity::Health => reserved(NumericIdentity::HEALTH),
         Entity::KubeApiserver if context.host_runs_apiserver => {
             [NumericIdentity::KUBE_APISERVER.0, NumericIdentity::HOST.0].into()
@@ -217,7 +231,9 @@ fn service(path: &str, rule: &ServiceRule, context: Context<'_>) -> Result<Addre
     };
     match (&rule.k8s_service, &rule.k8s_service_selector) {
         (Some(service), None) => {
-            let (Some(namespace), Some(name)) = (namespace(&service.namespace), service.service_name.clone()) else {
+            let (Some(namespace), Some(name)) =
+                (namespace(&service.namespace), service.service_name.clone())
+            else {
                 return Err(Refusal::new(
                     format!("{path}.k8sService"),
                     "needs serviceName and, in a clusterwide policy, namespace",
@@ -226,7 +242,10 @@ fn service(path: &str, rule: &ServiceRule, context: Context<'_>) -> Result<Addre
             Ok(Addresses::Service(ServiceName { namespace, name }))
         }
         (None, Some(services)) => Ok(Addresses::Services {
-            selector: selectors::objects(&format!("{path}.k8sServiceSelector.selector"), &services.selector)?,
+            selector: selectors::objects(
+                &format!("{path}.k8sServiceSelector.selector"),
+                &services.selector,
+            )?,
             namespace: namespace(&services.namespace),
         }),
         _ => Err(Refusal::new(

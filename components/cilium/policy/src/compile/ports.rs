@@ -151,7 +151,12 @@ fn ports_of(
         };
         let end = port.end_port.filter(|end| *end != 0);
         match port.port.as_deref() {
-            None | Some("") => return Err(Refusal::new(format!("{at}.port"), "is absent; name a port, or 0 for all")),
+            None | Some("") => {
+                return Err(Refusal::new(
+                    format!("{at}.port"),
+                    "is absent; name a port, or 0 for all",
+                ));
+            }
             Some("0") if end.is_none() => all.extend(one(&at, None, None, &protocols)?),
             text => all.extend(one(&at, text, end, &protocols)?),
         }
@@ -166,11 +171,15 @@ fn one(
     end: Option<i32>,
     protocols: &[u8],
 ) -> Result<Vec<Ports>, Refusal> {
-    let each = |prefixes: &dyn Fn(u8) -> Vec<Ports>| protocols.iter().flat_map(|p| prefixes(*p)).collect();
+    let each =
+        |prefixes: &dyn Fn(u8) -> Vec<Ports>| protocols.iter().flat_map(|p| prefixes(*p)).collect();
     let Some(text) = text else {
         return match end {
             None => Ok(each(&|p| vec![Ports::Prefix(Prefix::protocol(p))])),
-            Some(_) => Err(Refusal::new(format!("{path}.endPort"), "ends a range without a beginning; give port")),
+            Some(_) => Err(Refusal::new(
+                format!("{path}.endPort"),
+                "ends a range without a beginning; give port",
+            )),
         };
     };
     let Ok(number) = text.parse::<i64>() else {
@@ -198,7 +207,12 @@ fn one(
             format!("{last} is below the first port {first}; swap them"),
         ));
     }
-    Ok(each(&|p| Prefix::range(p, first, last).into_iter().map(Ports::Prefix).collect()))
+    Ok(each(&|p| {
+        Prefix::range(p, first, last)
+            .into_iter()
+            .map(Ports::Prefix)
+            .collect()
+    }))
 }
 
 fn port_number(path: &str, number: i64) -> Result<u16, Refusal> {
@@ -226,7 +240,10 @@ fn types_of(path: &str, fields: &[IcmpField]) -> Result<Vec<Ports>, Refusal> {
             // No packet of ours is IPv6, so that every type of it is met by none.
             Some("IPv6") => {}
             Some(other) => {
-                return Err(Refusal::new(format!("{at}.family"), format!("{other:?} is no family; use IPv4 or IPv6")));
+                return Err(Refusal::new(
+                    format!("{at}.family"),
+                    format!("{other:?} is no family; use IPv4 or IPv6"),
+                ));
             }
         }
     }
@@ -242,7 +259,12 @@ fn icmp_type(path: &str, type_: &IntOrString) -> Result<u16, Refusal> {
             .map(|(_, number)| *number)
             .or_else(|| text.parse::<u8>().ok().map(u16::from)),
     };
-    number.ok_or_else(|| Refusal::new(format!("{path}.type"), "is no ICMP type; use 0 to 255 or a name such as EchoRequest"))
+    number.ok_or_else(|| {
+        Refusal::new(
+            format!("{path}.type"),
+            "is no ICMP type; use 0 to 255 or a name such as EchoRequest",
+        )
+    })
 }
 
 fn unknown_protocol(path: &str, protocol: &str) -> Refusal {

@@ -121,7 +121,9 @@ fn of_pods(path: &str, selector: &Selector) -> Result<BTreeSet<Requirement>, Ref
 fn unanswerable(path: &str, key: &str) -> Refusal {
     Refusal::new(
         path,
-        format!("label {key:?} is not part of identities, so nobody can be chosen by it; use another label"),
+        format!(
+            "label {key:?} is not part of identities, so nobody can be chosen by it; use another label"
+        ),
     )
 }
 
@@ -131,7 +133,15 @@ fn cilium(path: &str, selector: &Selector) -> Result<BTreeSet<Requirement>, Refu
         .map(|(key, value)| equal(LabelKey::parse(key), value))
         .collect();
     let expressions = selector.match_expressions.iter().flatten();
-    for (i, rule::Requirement { key, operator, values }) in expressions.enumerate() {
+    for (
+        i,
+        rule::Requirement {
+            key,
+            operator,
+            values,
+        },
+    ) in expressions.enumerate()
+    {
         let at = format!("{path}.matchExpressions[{i}]");
         let test = test(&at, operator, values.as_deref().unwrap_or_default())?;
         requirements.insert(Requirement {
@@ -161,9 +171,15 @@ fn kubernetes(
     named(path, requirements)
 }
 
-fn named(path: &str, requirements: BTreeSet<Requirement>) -> Result<BTreeSet<Requirement>, Refusal> {
+fn named(
+    path: &str,
+    requirements: BTreeSet<Requirement>,
+) -> Result<BTreeSet<Requirement>, Refusal> {
     if requirements.iter().any(|r| r.key.name().is_empty()) {
-        return Err(Refusal::new(path, "has a requirement without a key; name a label"));
+        return Err(Refusal::new(
+            path,
+            "has a requirement without a key; name a label",
+        ));
     }
     Ok(requirements)
 }
@@ -182,10 +198,14 @@ fn test(path: &str, operator: &str, values: &[String]) -> Result<Test, Refusal> 
         ("NotIn", false) => Ok(Test::NotIn(set())),
         ("Exists", true) => Ok(Test::Exists),
         ("DoesNotExist", true) => Ok(Test::DoesNotExist),
-        ("In" | "NotIn", true) => Err(Refusal::new(path, format!("{operator} needs values; give at least one"))),
-        ("Exists" | "DoesNotExist", false) => {
-            Err(Refusal::new(path, format!("{operator} takes no values; remove them")))
-        }
+        ("In" | "NotIn", true) => Err(Refusal::new(
+            path,
+            format!("{operator} needs values; give at least one"),
+        )),
+        ("Exists" | "DoesNotExist", false) => Err(Refusal::new(
+            path,
+            format!("{operator} takes no values; remove them"),
+        )),
         _ => Err(Refusal::new(
             path,
             format!("operator {operator:?} is not known; use In, NotIn, Exists or DoesNotExist"),
@@ -198,7 +218,9 @@ impl LabelSelector {
     fn narrowed(mut self) -> Self {
         if self.scope == Scope::Pods {
             let one = self.requirements.iter().find_map(|r| match &r.test {
-                Test::In(names) if r.key.is_namespace() && names.len() == 1 => names.first().cloned(),
+                Test::In(names) if r.key.is_namespace() && names.len() == 1 => {
+                    names.first().cloned()
+                }
                 _ => None,
             });
             if let Some(name) = one {

@@ -62,7 +62,11 @@ impl SubjectChanges {
     pub(crate) fn between(old: &MapState, new: &MapState, enforced: [bool; 2]) -> Self {
         let differs = |(key, entry): &(&Key, &Entry)| old.get(key) != Some(*entry);
         let upserts = new.iter().filter(differs).map(|(k, e)| (*k, *e)).collect();
-        let removes = old.keys().filter(|k| !new.contains_key(k)).copied().collect();
+        let removes = old
+            .keys()
+            .filter(|k| !new.contains_key(k))
+            .copied()
+            .collect();
         Self {
             upserts,
             removes,
@@ -85,10 +89,20 @@ pub struct Refused {
 
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { entries, max_entries, policy } = self;
-        write!(f, "{entries} entries do not fit into a policy map of {max_entries}; the old ones stay")?;
+        let Self {
+            entries,
+            max_entries,
+            policy,
+        } = self;
+        write!(
+            f,
+            "{entries} entries do not fit into a policy map of {max_entries}; the old ones stay"
+        )?;
         match policy {
-            Some(policy) => write!(f, "; most come from {policy}: choose fewer peers or ports there"),
+            Some(policy) => write!(
+                f,
+                "; most come from {policy}: choose fewer peers or ports there"
+            ),
             None => Ok(()),
         }
     }

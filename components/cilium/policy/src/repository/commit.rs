@@ -60,7 +60,11 @@ impl Repository {
         if dirty == Dirty::Everything {
             profile.rules = self.rules_for(subject);
         }
-        let rules: Vec<_> = profile.rules.iter().filter_map(|(id, i)| self.policies.get(id)?.rules.get(*i)).collect();
+        let rules: Vec<_> = profile
+            .rules
+            .iter()
+            .filter_map(|(id, i)| self.policies.get(id)?.rules.get(*i))
+            .collect();
         let unknown = self.cluster.labels(subject.identity).is_none();
         let view = View {
             cluster: &self.cluster,
@@ -80,7 +84,11 @@ impl Repository {
                 SubjectChanges::between(&profile.state, &resolved, profile.enforced)
             }
         };
-        let added = change.upserts.keys().filter(|k| !profile.state.contains_key(k)).count();
+        let added = change
+            .upserts
+            .keys()
+            .filter(|k| !profile.state.contains_key(k))
+            .count();
         let entries = profile.state.len() + added - change.removes.len();
         if entries > self.max_entries {
             let policy = view.greatest().and_then(|o| self.cookies.policy(o));
@@ -89,7 +97,9 @@ impl Repository {
                 max_entries: self.max_entries,
                 policy: policy.map(|p| p.id.clone()),
             };
-            changes.refused.extend(profile.subjects.iter().map(|s| (*s, refused.clone())));
+            changes
+                .refused
+                .extend(profile.subjects.iter().map(|s| (*s, refused.clone())));
             profile.outdated = true;
             if profile.resolved {
                 return;
@@ -105,7 +115,9 @@ impl Repository {
         profile.state.retain(|key, _| !change.removes.contains(key));
         profile.state.extend(&change.upserts);
         if !change.upserts.is_empty() || !change.removes.is_empty() {
-            changes.subjects.extend(profile.subjects.iter().map(|s| (*s, change.clone())));
+            changes
+                .subjects
+                .extend(profile.subjects.iter().map(|s| (*s, change.clone())));
         }
     }
 
@@ -114,7 +126,11 @@ impl Repository {
             return;
         }
         let mut peers = BTreeSet::new();
-        for rule in profile.rules.iter().filter_map(|(id, i)| self.policies.get(id)?.rules.get(*i)) {
+        for rule in profile
+            .rules
+            .iter()
+            .filter_map(|(id, i)| self.policies.get(id)?.rules.get(*i))
+        {
             for id in rule.grants.iter().flat_map(|g| &g.peers) {
                 peers.extend(touched.get(id).into_iter().flatten());
             }
@@ -127,7 +143,11 @@ impl Repository {
             return Vec::new();
         };
         let selected = self.policies.iter().flat_map(|(id, held)| {
-            let rules = held.rules.iter().enumerate().filter(|(_, r)| r.subject.matches(labels));
+            let rules = held
+                .rules
+                .iter()
+                .enumerate()
+                .filter(|(_, r)| r.subject.matches(labels));
             rules.map(|(i, _)| (id.clone(), i))
         });
         selected.collect()
@@ -138,7 +158,10 @@ impl Repository {
         for (id, holds) in std::mem::take(&mut self.moved) {
             let profile = self.subjects.get(&id).and_then(|s| self.profiles.get(s));
             if let Some(profile) = profile {
-                changes.subjects.insert(id, SubjectChanges::between(&holds, &profile.state, profile.enforced));
+                changes.subjects.insert(
+                    id,
+                    SubjectChanges::between(&holds, &profile.state, profile.enforced),
+                );
             }
         }
     }
@@ -147,7 +170,11 @@ impl Repository {
         if self.cookies.crowded() {
             let entries = self.profiles.values().flat_map(|p| p.state.values());
             let cookies = entries.map(|e| e.cookie).collect();
-            let origins = self.policies.values().flat_map(|h| h.rules.iter().map(|r| r.origin)).collect();
+            let origins = self
+                .policies
+                .values()
+                .flat_map(|h| h.rules.iter().map(|r| r.origin))
+                .collect();
             self.cookies.keep(&cookies, origins);
         }
     }
@@ -166,9 +193,16 @@ fn of_peers(state: &MapState, peers: &BTreeSet<u32>, new: MapState) -> SubjectCh
     let mut removes = BTreeSet::new();
     for peer in peers {
         let there = state.range(first(*peer)..=last(*peer));
-        removes.extend(there.map(|(key, _)| *key).filter(|key| !new.contains_key(key)));
+        removes.extend(
+            there
+                .map(|(key, _)| *key)
+                .filter(|key| !new.contains_key(key)),
+        );
     }
-    let upserts: BTreeMap<Key, Entry> = new.into_iter().filter(|(key, entry)| state.get(key) != Some(entry)).collect();
+    let upserts: BTreeMap<Key, Entry> = new
+        .into_iter()
+        .filter(|(key, entry)| state.get(key) != Some(entry))
+        .collect();
     SubjectChanges {
         upserts,
         removes,
@@ -198,7 +232,15 @@ fn last(identity: u32) -> Key {
 
 /// The map of a subject whose first one does not fit: nothing passes but its own node's probes.
 fn closed() -> MapState {
-    let denied = |direction| (Key { direction, ..first(ANYONE) }, entry(Verdict::DefaultDeny));
+    let denied = |direction| {
+        (
+            Key {
+                direction,
+                ..first(ANYONE)
+            },
+            entry(Verdict::DefaultDeny),
+        )
+    };
     let mut state: MapState = Direction::BOTH.map(denied).into();
     state.insert(first(NumericIdentity::HOST.0), entry(Verdict::Allow));
     state

@@ -8,7 +8,10 @@ use cilium_api::{
 };
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 
-use super::{Held, Repository, profile::{Dirty, Profile}};
+use super::{
+    Held, Repository,
+    profile::{Dirty, Profile},
+};
 use crate::{
     cluster::Group,
     compile,
@@ -26,7 +29,10 @@ impl Repository {
     }
 
     /// Adds or replaces a CiliumNetworkPolicy.
-    pub fn upsert_cilium_policy(&mut self, policy: &CiliumNetworkPolicy) -> (PolicyId, Vec<Refusal>) {
+    pub fn upsert_cilium_policy(
+        &mut self,
+        policy: &CiliumNetworkPolicy,
+    ) -> (PolicyId, Vec<Refusal>) {
         self.upsert(compile::cilium_policy(policy, self.host))
     }
 
@@ -47,8 +53,16 @@ impl Repository {
 
     fn upsert(&mut self, policy: Policy) -> (PolicyId, Vec<Refusal>) {
         let id = policy.id.clone();
-        if self.policies.get(&id).is_none_or(|held| held.policy != policy) {
-            let rules: Vec<_> = policy.rules.iter().map(|rule| self.activate(rule)).collect();
+        if self
+            .policies
+            .get(&id)
+            .is_none_or(|held| held.policy != policy)
+        {
+            let rules: Vec<_> = policy
+                .rules
+                .iter()
+                .map(|rule| self.activate(rule))
+                .collect();
             self.mark(&rules);
             if let Some(old) = self.policies.insert(id.clone(), Held { policy, rules }) {
                 self.retire(old);
@@ -63,7 +77,11 @@ impl Repository {
         let mut grant = |grant: &Grant| ActiveGrant {
             direction: grant.direction,
             verdict: grant.verdict,
-            peers: grant.peers.iter().map(|p| self.cache.acquire(p, &self.cluster)).collect(),
+            peers: grant
+                .peers
+                .iter()
+                .map(|p| self.cache.acquire(p, &self.cluster))
+                .collect(),
             ports: grant.ports.clone(),
         };
         ActiveRule {
@@ -76,7 +94,12 @@ impl Repository {
 
     fn retire(&mut self, held: Held) {
         self.mark(&held.rules);
-        for id in held.rules.iter().flat_map(|r| &r.grants).flat_map(|g| &g.peers) {
+        for id in held
+            .rules
+            .iter()
+            .flat_map(|r| &r.grants)
+            .flat_map(|g| &g.peers)
+        {
             self.cache.release(*id, &mut self.blocks);
         }
         self.changed = true;
@@ -150,7 +173,9 @@ impl Repository {
     /// Named ports of the pods that have an identity, all of them.
     pub fn set_named_ports(&mut self, identity: u32, ports: NamedPorts) {
         if identity != ANYONE && self.cluster.set_named_ports(identity, ports) {
-            self.profiles.values_mut().for_each(|p| p.dirty.add([identity]));
+            self.profiles
+                .values_mut()
+                .for_each(|p| p.dirty.add([identity]));
             self.changed = true;
         }
     }

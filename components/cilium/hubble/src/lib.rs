@@ -1,0 +1,21 @@
+//! The Hubble API of one node.
+//!
+//! The datapath's reader hands [`event::PacketEvent`]s to an [`observer::Writer`]; clients read them as flows through the
+//! services of [`server::Server`]. What an address, an identity or a cookie is called is asked of [`names::Names`].
+//!
+//! An event is kept as it came, with the two endpoints its addresses had at that moment. The flow is made for the first
+//! client that reads it and shared with the others, so a node nobody looks at pays for neither labels nor Protobuf.
+#![forbid(unsafe_code)]
+
+pub mod event;
+pub mod filter;
+#[cfg(test)]
+mod fixture;
+pub mod flow;
+pub mod mask;
+pub mod names;
+pub mod observer;
+pub mod packet;
+pub mod proto;
+pub mod ring;
+pub mod server;

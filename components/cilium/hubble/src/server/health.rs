@@ -1,0 +1,36 @@
+//! What tools ask before they ask for flows: whether the server is well, and what it speaks.
+
+use tonic::service::Routes;
+use tonic_health::{ServingStatus, pb::health_server::HealthServer, server::HealthService};
+
+use crate::proto::DESCRIPTORS;
+
+/// The names `hubble status` and a relay ask for: the whole server, and the observer.
+const SERVICES: [&str; 3] = ["", "observer.Observer", "peer.Peer"];
+
+/// Adds health and reflection. A server that answers at all is well: it has nothing behind it that could fail.
+pub(super) fn add(routes: Routes) -> Routes {
+    let (reporter, _) = tonic_health::server::health_reporter();
+    let health = HealthService::from_health_reporter(reporter.clone());
+    for service in SERVICES {
+        let reporter = reporter.clone();
+        tokio::spawn(async move {
+            reporter
+                .set_service_status(service, ServingStatus::Serving)
+                .await
+        });
+    }
+    let routes = routes.add_service(HealthServer::new(health));
+    let build = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    match (build().build_v1(), build().build_v1alpha()) {
+        (Ok(v1), Ok(v1alpha)) => routes.add_service(v1).add_service(v1alpha),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(%error, "cannot offer reflection: the descriptors built in are not readable");
+            routes
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Who a packet is from or for.
+
+use aya_ebpf::btf_maps::lpm_trie::Key;
+use datapath_abi::address::Address;
+use datapath_abi::endpoint::{Endpoint, Source};
+use datapath_abi::ip::{IDENTITY_API_SERVER, IDENTITY_HOST, IDENTITY_REMOTE_NODE, IDENTITY_WORLD};
+
+use super::scratch::{look, put};
+use crate::config::{NODE_IP, ROUTER_IP};
+use crate::maps::{cilium_ipcache, cilium_lxc};
+
+/// One end of a connection.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Party {
+    pub(crate) address: u32,
+    pub(crate) identity: u32,
+    /// Number of the policy that judges it; only of a pod of this node.
+    pub(crate) policy: u32,
+    /// Number of its endpoint; only of a pod of this node.
+    pub(crate) endpoint: u16,
+    /// 1: a pod of this node.
+    pub(crate) local: u16,
+}
+
+/// What a hook knows of a packet's sender.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Sender {
+    kind: u32,
+    identity: u32,
+    policy: u32,
+    endpoint: u32,
+}
+
+const POD: u32 = 0;
+const HOST: u32 = 1;
+const HOLDER: u32 = 2;
+const FOREIGNER: u32 = 3;
+
+impl Sender {
+    /// This host itself.
+    pub(crate) const HOST: Self = Self::kind(HOST);
+    /// Whoever holds the source address.
+    pub(crate) const HOLDER: Self = Self::kind(HOLDER);
+    /// Whoever holds the source address, and that is not this host.
+    pub(crate) const FOREIGNER: Self = Self::kind(FOREIGNER);
+
+    const fn kind(kind: u32) -> Self {
+        Self {
+            kind,
+            identity: 0,
+            policy: 0,
+            endpoint: 0,
+        }
+    }
+
+    /// The pod behind the device.
+    #[inline(always)]
+    pub(crate) fn pod(source: &Source) -> Self {
+        Self {
+            kind: POD,
+            identity: source.identity,
+            policy: source.policy,
+            endpoint: u32::from(source.id),
+        }
+    }
+
+    /// The endpoint of the pod behind the device.
+    #[inline(always)]
+    pub(crate) fn endpoint(&self) -> Option<u16> {
+        (self.kind == POD).then_some(self.endpoint as u16)
+    }
+
+    /// Writes down who that is.
+    #[inline(always)]
+    pub(crate) fn resolve(&self, address: u32, party: &mut Party) {
+        match self.kind {
+            POD => {
+                party.set(address, self.identity, self.policy);
+                party.endpoint = self.endpoint as u16;
+                put(&mut party.local, 1);
+            }
+            HOST => party.set(address, IDENTITY_HOST, 0),
+            kind => {
+                resolve(address, party);
+                if kind == FOREIGNER && look(&party.identity) == IDENTITY_HOST {
+                    put(&mut party.identity, IDENTITY_WORLD);
+                }
+            }
+        }
+    }
+}
+
+impl Party {
+    #[inline(always)]
+    fn set(&mut self, address: u32, identity: u32, policy: u32) {
+        self.address = address;
+        put(&mut self.identity, identity);
+        put(&mut self.policy, policy);
+        put(&mut self.endpoint, 0);
+        put(&mut self.local, 0);
+    }
+
+    /// Whether it only speaks for itself: hosts and the world hold routers, which report on packets of others.
+    #[inline(always)]
+    pub(crate) fn is_pod(&self) -> bool {
+        !matches!(
+            look(&self.identity),
+            IDENTITY_HOST | IDENTITY_WORLD | IDENTITY_REMOTE_NODE | IDENTITY_API_SERVER
+        )
+    }
+}
+
+/// Writes down the holder of an address.
+#[inline(never)]
+pub(crate) fn resolve(address: u32, party: &mut Party) {
+    if let Some(endpoint) = cilium_lxc.get_ptr(&Address::v4(address)) {
+        // SAFETY: a map value of plain numbers.
+        let Endpoint {
+            identity,
+            policy,
+            id,
+            ..
+        } = unsafe { *endpoint };
+        party.set(address, identity, policy);
+        party.endpoint = id;
+        put(&mut party.local, 1);
+        return;
+    }
+    let identity = if address == NODE_IP.load() || address == ROUTER_IP.load() {
+        IDENTITY_HOST
+    } else {
+        cilium_ipcache
+            .get(&Key::new(128, Address::v4(address)))
+            .map_or(IDENTITY_WORLD, |entry| entry.identity)
+    };
+    party.set(address, identity, 0);
+}

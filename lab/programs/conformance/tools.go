@@ -1,0 +1,9 @@
+//go:build tools
+
+// Package programs names what the lab builds from this module, so that go.mod and go.sum pin all of it.
+package programs
+
+import (
+	_ "github.com/onsi/ginkgo/v2/ginkgo"
+	_ "k8s.io/kubernetes/test/e2e"
+)

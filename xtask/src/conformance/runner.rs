@@ -1,0 +1,171 @@
+//! Running the specs: upstream's runner, its whole output in a file, one line per spec on screen.
+//!
+//! Everything goes through the API server: specs probe from pods by exec. So the suite runs on the machine and needs only the
+//! lab's door.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::MissedTickBehavior;
+
+use super::live::Reader;
+use super::plan::Plan;
+use super::suite::Suite;
+use super::{Pace, report};
+use crate::home;
+use crate::lab::Lab;
+use crate::progress::human;
+
+/// File name of the runner's whole output.
+pub const LOG: &str = "output.log";
+
+/// The screen is not left silent longer than this.
+const HEARTBEAT: Duration = Duration::from_mins(1);
+
+/// An empty folder for the reports of a run. Beside the other logs, so that it outlives the cluster.
+pub fn fresh_folder(lab: &Lab, suite: &Suite) -> Result<PathBuf> {
+    let folder = home::cache_folder("logs")?
+        .join("conformance")
+        .join(lab.name())
+        .join(suite.name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("empty {}", folder.display()))?;
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Runs the plan to its end. Whether specs failed is in the report, not in the result.
+pub fn run(lab: &Lab, plan: &Plan, pace: Pace, folder: &Path) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start a runtime")?;
+    runtime.block_on(follow(lab, plan, pace, folder))
+}
+
+async fn follow(lab: &Lab, plan: &Plan, pace: Pace, folder: &Path) -> Result<()> {
+    // Registered before the child starts: from here on an interrupt is the runner's to handle, and the table is printed.
+    let mut interrupts = signal(SignalKind::interrupt()).context("listen for interrupts")?;
+    let mut terminations = signal(SignalKind::terminate()).context("listen for the end")?;
+    let log = File::create(folder.join(LOG)).context("create the log")?;
+    let mut screen = Screen::new(plan.specs.len(), log);
+    let mut child = command(lab, plan, pace, folder)?
+        .spawn()
+        .context("start ginkgo; ./dev programs conformance builds it")?;
+    let output = child.stdout.take().context("the runner's output")?;
+    let mut lines = BufReader::new(output).split(b'\n');
+    let mut heartbeat = tokio::time::interval(HEARTBEAT);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            line = lines.next_segment() => match line.context("read the runner's output")? {
+                Some(line) => screen.line(&String::from_utf8_lossy(&line))?,
+                None => break,
+            },
+            () = asked_to_stop(&mut interrupts, &mut terminations, &child) => screen.say(
+                "interrupted: the specs that run are ended and cleaned up, which takes up to a minute",
+            ),
+            _ = heartbeat.tick() => screen.still(),
+        }
+    }
+    // Its code says the same as the report, and less.
+    let _status = child.wait().await.context("wait for the runner")?;
+    Ok(())
+}
+
+/// A terminal sends an interrupt to the runner as well; whoever ends us by a signal knows only us.
+async fn asked_to_stop(interrupts: &mut Signal, terminations: &mut Signal, child: &Child) {
+    tokio::select! {
+        _ = interrupts.recv() => {}
+        _ = terminations.recv() => {
+            if let Some(pid) = child.id() {
+                let _gone = std::process::Command::new("kill").args(["-INT", &pid.to_string()]).status();
+            }
+        }
+    }
+}
+
+fn command(lab: &Lab, plan: &Plan, pace: Pace, folder: &Path) -> Result<Command> {
+    let bin = home::cache_folder("bin")?;
+    let mut command = Command::new(bin.join("ginkgo"));
+    command
+        .current_dir(folder)
+        .args(["run", "-v", "--no-color", "--silence-skips"])
+        .arg(format!("--procs={}", pace.parallel))
+        .arg(format!("--timeout={}s", pace.limit.as_secs()))
+        .arg(format!("--focus={}", plan.focus()))
+        .arg(format!("--output-dir={}", folder.display()))
+        .arg(format!("--json-report={}", report::FILE))
+        .arg(bin.join("e2e.test"))
+        .args(["--", "--provider=skeleton"])
+        .arg(format!("--kubeconfig={}", lab.kubeconfig().display()))
+        .arg(format!("--report-dir={}", folder.display()))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(File::create(folder.join("errors.log")).context("create the log of errors")?);
+    Ok(command)
+}
+
+/// What is shown.
+struct Screen {
+    started: Instant,
+    said: Instant,
+    total: usize,
+    done: usize,
+    reader: Reader,
+    log: File,
+}
+
+impl Screen {
+    fn new(total: usize, log: File) -> Self {
+        eprintln!("… {total} specs; the cluster is looked at first");
+        let now = Instant::now();
+        Self {
+            started: now,
+            said: now,
+            total,
+            done: 0,
+            reader: Reader::default(),
+            log,
+        }
+    }
+
+    fn line(&mut self, line: &str) -> Result<()> {
+        writeln!(self.log, "{line}").context("write the log")?;
+        if let Some(ended) = self.reader.line(line) {
+            self.done += 1;
+            self.said = Instant::now();
+            eprintln!(
+                "{} {:>2}/{} {:>6} s  {}  ({})",
+                ended.outcome.mark(),
+                self.done,
+                self.total,
+                ended.seconds.split('.').next().unwrap_or_default(),
+                ended.name,
+                human(self.started.elapsed())
+            );
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, what: &str) {
+        self.said = Instant::now();
+        eprintln!("… {what}");
+    }
+
+    fn still(&mut self) {
+        if self.said.elapsed() >= HEARTBEAT / 2 {
+            let (done, total) = (self.done, self.total);
+            let time = human(self.started.elapsed());
+            self.say(&format!("{done} of {total} done after {time}"));
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What a suite is: which of upstream's specs, and which of those not, with the reason.
+
+use super::netpol;
+
+/// One suite. Each is one file beside this one, and one variant of [`Name`].
+#[derive(Debug)]
+pub struct Suite {
+    /// As on the command line.
+    pub name: &'static str,
+    /// Regular expression over full names, in Go's syntax.
+    pub focus: &'static str,
+    /// What the focus finds and this platform or machine cannot run.
+    pub left_out: &'static [LeftOut],
+}
+
+/// Specs that are not run.
+#[derive(Debug)]
+pub struct LeftOut {
+    /// Text in the full name.
+    pub text: &'static str,
+    /// Why not; printed with the result.
+    pub reason: &'static str,
+}
+
+/// The suites there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Name {
+    /// NetworkPolicy, as sig-network tests it.
+    Netpol,
+}
+
+impl Name {
+    /// The suite of that name.
+    pub fn suite(self) -> &'static Suite {
+        match self {
+            Self::Netpol => &netpol::SUITE,
+        }
+    }
+}
+
+impl Suite {
+    /// Why a spec is left out, if it is.
+    pub fn reason_against(&self, spec: &str) -> Option<&'static str> {
+        self.left_out
+            .iter()
+            .find(|rule| spec.contains(rule.text))
+            .map(|rule| rule.reason)
+    }
+}
