@@ -142,7 +142,8 @@ impl Verdict {
     fn of_unreadable(key: &Key, unreadable: &Unreadable) -> Self {
         let raw = &unreadable.raw;
         let metadata = ObjectMeta::deserialize(&raw["metadata"]).unwrap_or_default();
-        let conditions = Vec::deserialize(&raw["status"]["conditions"]).unwrap_or_default();
+        let conditions = Vec::<PolicyCondition>::deserialize(&raw["status"]["conditions"]);
+        let conditions = conditions.unwrap_or_default();
         Self {
             policy: Target {
                 key: key.clone(),
@@ -233,7 +234,7 @@ fn references(rules: Option<&Value>, path: &str) -> Vec<(String, String)> {
         found
     };
     match rules {
-        Some(Value::Array(_)) => elements(rules.unwrap_or(&Value::Null), path)
+        Some(list @ Value::Array(_)) => elements(list, path)
             .flat_map(|(at, rule)| one(rule, &at))
             .collect(),
         Some(rule) => one(rule, path),

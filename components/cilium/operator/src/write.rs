@@ -287,12 +287,8 @@ impl Writer {
     async fn send(&self, write: &Write) -> kube::Result<()> {
         match write {
             Write::PodCidrs { node, cidrs } => {
-                let (name, body) = (&node.key.name, Patch::Apply(pod_cidrs(node, cidrs)));
-                let manager = PatchParams::apply(names::OPERATOR).force();
-                self.all::<CiliumNode>()
-                    .patch(name, &manager, &body)
+                self.apply_node(node, names::OPERATOR, pod_cidrs(node, cidrs))
                     .await
-                    .map(drop)
             }
             Write::IpamError { node, error } => {
                 let body = json!({"status": {"ipam": {"operator-status": {"error": error}}}});
@@ -329,22 +325,20 @@ impl Writer {
                     .await
             }
             Write::NodeLabels { node, labels } => {
-                let (name, body) = (&node.key.name, Patch::Apply(node_labels(node, labels)));
-                let manager = PatchParams::apply(NODE_LABELS_MANAGER).force();
-                self.all::<CiliumNode>()
-                    .patch(name, &manager, &body)
+                self.apply_node(node, NODE_LABELS_MANAGER, node_labels(node, labels))
                     .await
-                    .map(drop)
             }
-            Write::PolicyValid { policy, .. } if policy.key.namespace.is_empty() => {
-                let api = self.all::<CiliumClusterwideNetworkPolicy>();
-                self.policy_valid(api, &policy.key.name, write).await
-            }
-            Write::PolicyValid { policy, .. } => {
-                let api: Api<CiliumNetworkPolicy> =
-                    Api::namespaced(self.client.clone(), &policy.key.namespace);
-                self.policy_valid(api, &policy.key.name, write).await
-            }
+            Write::PolicyValid { policy, .. } => match policy.key.namespace.as_str() {
+                "" => {
+                    let api = self.all::<CiliumClusterwideNetworkPolicy>();
+                    policy_status(api, &policy.key.name, write).await
+                }
+                namespace => {
+                    let api: Api<CiliumNetworkPolicy> =
+                        Api::namespaced(self.client.clone(), namespace);
+                    policy_status(api, &policy.key.name, write).await
+                }
+            },
             Write::Event {
                 about,
                 reason,
@@ -353,13 +347,10 @@ impl Writer {
         }
     }
 
-    async fn policy_valid<K>(&self, api: Api<K>, name: &str, write: &Write) -> kube::Result<()>
-    where
-        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + fmt::Debug,
-    {
-        let body = policy_valid(&K::kind(&()), write, Timestamp::now());
-        let manager = PatchParams::apply(names::OPERATOR).force();
-        api.patch_status(name, &manager, &Patch::Apply(body))
+    async fn apply_node(&self, node: &Target, manager: &str, body: Value) -> kube::Result<()> {
+        let params = PatchParams::apply(manager).force();
+        self.all::<CiliumNode>()
+            .patch(&node.key.name, &params, &Patch::Apply(body))
             .await
             .map(drop)
     }
@@ -393,6 +384,17 @@ impl Writer {
         };
         api.delete(&target.key.name, &params).await.map(drop)
     }
+}
+
+async fn policy_status<K>(api: Api<K>, name: &str, write: &Write) -> kube::Result<()>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + fmt::Debug,
+{
+    let body = policy_valid(&K::kind(&()), write, Timestamp::now());
+    let params = PatchParams::apply(names::OPERATOR).force();
+    api.patch_status(name, &params, &Patch::Apply(body))
+        .await
+        .map(drop)
 }
 
 fn warning(reason: &str, note: &str) -> Event {
