@@ -8,7 +8,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use cilium_cni::model::policy::{Label, Policy, SelectorMapping};
 use cilium_policy::{Choice, PolicyId};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::Resource;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -65,10 +64,23 @@ fn labels(policy: &PolicyId) -> Vec<Label> {
 fn read(agent: &Agent) -> Policy {
     // Before the policies: what is listed may be newer than the revision, never older.
     let revision = agent.policies.revision();
-    let objects = agent.watched.network_policies.list();
-    let policies: Vec<Value> = objects
+    let watched = &agent.watched;
+    let network = watched.network_policies.list();
+    let namespaced = watched.policies.list();
+    let clusterwide = watched.clusterwide_policies.list();
+    let policies: Vec<Value> = network
         .iter()
-        .map(|policy: &Arc<NetworkPolicy>| describe(&**policy, &policy.spec))
+        .map(|policy| describe(&**policy, &policy.spec, None))
+        .chain(
+            namespaced
+                .iter()
+                .map(|policy| describe(&**policy, &policy.spec, policy.specs.as_ref())),
+        )
+        .chain(
+            clusterwide
+                .iter()
+                .map(|policy| describe(&**policy, &policy.spec, policy.specs.as_ref())),
+        )
         .collect();
     Policy {
         policy: serde_json::to_string_pretty(&policies).unwrap_or_default(),
@@ -76,13 +88,21 @@ fn read(agent: &Agent) -> Policy {
     }
 }
 
-fn describe<K: Resource<DynamicType = ()>>(object: &K, spec: &impl Serialize) -> Value {
+fn describe<K: Resource<DynamicType = ()>>(
+    object: &K,
+    spec: &impl Serialize,
+    specs: Option<&Value>,
+) -> Value {
     let metadata = object.meta();
-    json!({
+    let mut described = json!({
         "kind": K::kind(&()),
         "namespace": metadata.namespace,
         "name": metadata.name,
         "uid": metadata.uid,
         "spec": spec,
-    })
+    });
+    if let Some(specs) = specs {
+        described["specs"] = specs.clone();
+    }
+    described
 }

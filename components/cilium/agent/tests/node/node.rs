@@ -15,6 +15,7 @@ use cilium_agent::health::Progress;
 use cilium_agent::ipam::Pool;
 use cilium_agent::kubernetes::{Kubernetes, Readers, Watched};
 use cilium_agent::metrics::Metrics;
+use cilium_agent::policy::Policies;
 use cilium_agent::store::Store;
 use cilium_cni::agent::Agent as Client;
 use cilium_cni::environment::Verb;
@@ -56,11 +57,20 @@ pub(crate) async fn node(cidr: &str) -> Node {
     };
     let store = Store::open(&folder.path().join("state")).unwrap();
     let pool = Pool::new(own.pod_cidrs.clone(), own.router);
+    let policies = Policies::new(
+        datapath.clone(),
+        store.clone(),
+        datapath::MAX_POLICY_ENTRIES,
+    )
+    .unwrap();
     let endpoints = Endpoints::new(pool, datapath.clone(), store, Bells::default(), 1);
     let watched = Arc::new(Watched::new(&Readers::default()));
+    // As after the first listing, of a cluster without policies.
+    policies.pass(&watched, &[], &[]);
     let agent = Arc::new(Agent::new(
         own,
         endpoints,
+        policies,
         watched,
         kubernetes,
         datapath.clone(),
