@@ -67,16 +67,14 @@ pub fn router(agent: Arc<Agent>, metrics: Arc<Metrics>) -> Router {
         .route("/endpoint/{id}/healthz", get(endpoint::healthz))
         .route("/debuginfo", get(debuginfo::get))
         .route("/policy", get(policy::get))
+        .route("/policy/selectors", get(policy::selectors))
         .route("/identity", get(identity::list))
         .route("/identity/{id}", get(identity::get))
         .route("/ip", get(ip::list))
         .route("/cluster/nodes", get(cluster_nodes::list))
         .nest("/gloonet", gloonet::router())
         .with_state(agent)
-        .route(
-            "/metrics",
-            get(metrics::list).with_state(metrics.clone()),
-        );
+        .route("/metrics", get(metrics::list).with_state(metrics.clone()));
     Router::new()
         .nest(BASE, v1)
         .layer(axum::extract::DefaultBodyLimit::max(BODY_MAX))

@@ -12,7 +12,7 @@ use crate::Error;
 #[derive(Clone, Debug, Default, Args)]
 pub struct Output {
     /// json, or jsonpath='{.field.field[0]}'
-    #[arg(short, long = "output", value_name = "FORMAT")]
+    #[arg(short = 'o', long = "output", value_name = "FORMAT")]
     format: Option<Format>,
 }
 

@@ -16,6 +16,7 @@ pub mod logfmt;
 pub mod metrics;
 pub mod node_gc;
 pub mod node_labels;
+pub mod policy_validity;
 pub mod pool;
 pub mod readiness;
 pub mod run;

@@ -23,6 +23,7 @@ pub struct Metrics {
     identities_removed: Counter,
     endpoints_removed: Family<Labels<1>, Counter>,
     unmanaged_pods: Gauge,
+    policies: Family<Labels<1>, Gauge>,
     controller_runs: Family<RunLabels, Counter>,
     controller_panics: Family<Labels<1>, Counter>,
     writes: Family<Labels<2>, Counter>,
@@ -69,6 +70,7 @@ impl Default for Metrics {
             identities_removed: Counter::default(),
             endpoints_removed: Family::default(),
             unmanaged_pods: Gauge::default(),
+            policies: Family::default(),
             controller_runs: Family::default(),
             controller_panics: Family::default(),
             writes: Family::default(),
@@ -99,6 +101,11 @@ impl Metrics {
                 "identity_gc_entries",
                 "Identities by status",
                 &self.identities,
+            ),
+            (
+                "policies",
+                "Cilium policies by whether they are followed in full",
+                &self.policies,
             ),
             (
                 "unreadable_objects",
@@ -226,6 +233,15 @@ impl Metrics {
         self.unmanaged_pods.set(signed(pods as u64));
     }
 
+    /// A look at all Cilium policies.
+    pub fn policies(&self, valid: usize, invalid: usize) {
+        for (label, number) in [("true", valid), ("false", invalid)] {
+            self.policies
+                .get_or_create(&[("valid", label)])
+                .set(signed(number as u64));
+        }
+    }
+
     /// A controller has looked and written.
     pub fn ran(&self, name: &'static str, success: bool) {
         let status = if success { "success" } else { "failure" };
@@ -283,6 +299,7 @@ mod tests {
         metrics.identities(4, 0);
         metrics.endpoint_removed();
         metrics.unmanaged(2);
+        metrics.policies(5, 1);
         let text = metrics.text().unwrap();
         for line in [
             r#"cilium_operator_ipam_nodes{category="total"} 3"#,
@@ -293,6 +310,7 @@ mod tests {
             r#"cilium_operator_identity_gc_entries{status="alive"} 4"#,
             r#"cilium_operator_endpoint_gc_objects_total{outcome="success"} 1"#,
             "cilium_operator_unmanaged_pods 2",
+            r#"cilium_operator_policies{valid="false"} 1"#,
         ] {
             assert!(
                 text.lines().any(|l| l == line),

@@ -69,18 +69,29 @@ impl Controller for PolicyValidity {
         if !groups.synced {
             return Decision::default();
         }
-        let namespaced = verdicts(&policies, |policy: &CiliumNetworkPolicy| Said {
-            status: policy.status.as_ref(),
-            rules: [(&policy.spec, "spec"), (&policy.specs, "specs")],
-            refusals: cilium_policy::validate(policy),
-        }, &groups);
-        let clusterwide = verdicts(&clusterwide, |policy: &CiliumClusterwideNetworkPolicy| Said {
-            status: policy.status.as_ref(),
-            rules: [(&policy.spec, "spec"), (&policy.specs, "specs")],
-            refusals: cilium_policy::validate_clusterwide(policy),
-        }, &groups);
+        let namespaced = verdicts(
+            &policies,
+            |policy: &CiliumNetworkPolicy| Said {
+                status: policy.status.as_ref(),
+                rules: [(&policy.spec, "spec"), (&policy.specs, "specs")],
+                refusals: cilium_policy::validate(policy),
+            },
+            &groups,
+        );
+        let clusterwide = verdicts(
+            &clusterwide,
+            |policy: &CiliumClusterwideNetworkPolicy| Said {
+                status: policy.status.as_ref(),
+                rules: [(&policy.spec, "spec"), (&policy.specs, "specs")],
+                refusals: cilium_policy::validate_clusterwide(policy),
+            },
+            &groups,
+        );
         let all: Vec<Verdict> = namespaced.into_iter().chain(clusterwide).collect();
-        let invalid = all.iter().filter(|verdict| !verdict.refusals.is_empty()).count();
+        let invalid = all
+            .iter()
+            .filter(|verdict| !verdict.refusals.is_empty())
+            .count();
         self.metrics.policies(all.len() - invalid, invalid);
         Decision {
             writes: all.into_iter().filter_map(Verdict::write).collect(),
@@ -131,7 +142,8 @@ impl Verdict {
     fn of_unreadable(key: &Key, unreadable: &Unreadable) -> Self {
         let raw = &unreadable.raw;
         let metadata = ObjectMeta::deserialize(&raw["metadata"]).unwrap_or_default();
-        let conditions = Vec::deserialize(&raw["status"]["conditions"]).unwrap_or_default();
+        let conditions = Vec::<PolicyCondition>::deserialize(&raw["status"]["conditions"]);
+        let conditions = conditions.unwrap_or_default();
         Self {
             policy: Target {
                 key: key.clone(),
@@ -222,7 +234,7 @@ fn references(rules: Option<&Value>, path: &str) -> Vec<(String, String)> {
         found
     };
     match rules {
-        Some(Value::Array(_)) => elements(rules.unwrap_or(&Value::Null), path)
+        Some(list @ Value::Array(_)) => elements(list, path)
             .flat_map(|(at, rule)| one(rule, &at))
             .collect(),
         Some(rule) => one(rule, path),

@@ -20,6 +20,7 @@ use crate::{
     metrics::Metrics,
     node_gc::NodeGc,
     node_labels::NodeLabels,
+    policy_validity::PolicyValidity,
     pool::{Pool, PoolError},
     readiness::Readiness,
     serve::{self, ServeError},
@@ -133,6 +134,8 @@ fn duties(
     let gauges = metrics.clone();
     duty!(move || Unmanaged::new(gauges.clone()));
     duty!(|| NodeLabels);
+    let gauges = metrics.clone();
+    duty!(move || PolicyValidity::new(gauges.clone()));
     tasks
 }
 

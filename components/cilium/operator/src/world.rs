@@ -2,7 +2,10 @@
 
 use std::{fmt::Debug, sync::Arc};
 
-use cilium_api::{CiliumEndpoint, CiliumIdentity, CiliumNode};
+use cilium_api::{
+    CiliumEndpoint, CiliumIdentity, CiliumNode,
+    policy::{CiliumCIDRGroup, CiliumClusterwideNetworkPolicy, CiliumNetworkPolicy},
+};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, PodSpec, PodStatus};
 use kube::{
@@ -31,6 +34,12 @@ pub struct World {
     pub identities: Cache<CiliumIdentity>,
     /// CiliumEndpoints.
     pub endpoints: Cache<CiliumEndpoint>,
+    /// CiliumNetworkPolicies.
+    pub policies: Cache<CiliumNetworkPolicy>,
+    /// CiliumClusterwideNetworkPolicies.
+    pub clusterwide_policies: Cache<CiliumClusterwideNetworkPolicy>,
+    /// CiliumCIDRGroups, by name only.
+    pub cidr_groups: Cache<CiliumCIDRGroup>,
 }
 
 impl Default for World {
@@ -47,6 +56,12 @@ impl Default for World {
             cilium_nodes: Cache::new(|_| {}),
             identities: Cache::new(forget),
             endpoints: Cache::new(forget),
+            policies: Cache::new(forget),
+            clusterwide_policies: Cache::new(forget),
+            cidr_groups: Cache::new(|group| {
+                forget(group);
+                group.spec = None;
+            }),
         }
     }
 }
@@ -72,6 +87,11 @@ impl World {
         watches.spawn(tasks, "ciliumnodes", |w| &w.cilium_nodes);
         watches.spawn(tasks, "ciliumidentities", |w| &w.identities);
         watches.spawn(tasks, "ciliumendpoints", |w| &w.endpoints);
+        watches.spawn(tasks, "ciliumnetworkpolicies", |w| &w.policies);
+        watches.spawn(tasks, "ciliumclusterwidenetworkpolicies", |w| {
+            &w.clusterwide_policies
+        });
+        watches.spawn(tasks, "ciliumcidrgroups", |w| &w.cidr_groups);
         world
     }
 }

@@ -4,7 +4,10 @@ mod body;
 
 use std::{collections::BTreeMap, fmt, time::Instant};
 
-use cilium_api::{CiliumEndpoint, CiliumIdentity, CiliumNode, LabelSet, NumericIdentity, names};
+use cilium_api::{
+    CiliumEndpoint, CiliumIdentity, CiliumNode, LabelSet, NumericIdentity, names,
+    policy::{CiliumClusterwideNetworkPolicy, CiliumNetworkPolicy},
+};
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, ObjectReference, Taint};
@@ -17,7 +20,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use self::body::{network_available, node_labels, pod_cidrs};
+use self::body::{network_available, node_labels, pod_cidrs, policy_valid};
 use crate::{cache::Key, node_labels::MANAGER as NODE_LABELS_MANAGER};
 
 /// An object exactly as it was seen: a write to it fails when it has changed since.
@@ -96,6 +99,19 @@ pub enum Write {
         /// All of this duty's.
         labels: BTreeMap<String, String>,
     },
+    /// Sets the condition `Valid` of a policy.
+    PolicyValid {
+        /// The policy; without namespace a clusterwide one.
+        policy: Target,
+        /// `True` or `False`.
+        status: &'static str,
+        /// One word for programs.
+        reason: &'static str,
+        /// Sentences for people.
+        message: String,
+        /// Since when the status is so; `None`: from now on.
+        since: Option<String>,
+    },
     /// Tells people something about an object.
     Event {
         /// The object.
@@ -120,6 +136,7 @@ impl Write {
             Self::SetTaints { .. } => "set_taints",
             Self::NetworkAvailable { .. } => "network_available",
             Self::NodeLabels { .. } => "node_labels",
+            Self::PolicyValid { .. } => "policy_valid",
             Self::Event { .. } => "event",
         }
     }
@@ -130,6 +147,7 @@ impl Write {
             Self::PodCidrs { node, .. }
             | Self::SetTaints { node, .. }
             | Self::NodeLabels { node, .. } => node.key.to_string(),
+            Self::PolicyValid { policy, .. } => policy.key.to_string(),
             Self::IpamError { node, .. } | Self::NetworkAvailable { node } => node.clone(),
             Self::CreateIdentity { number, .. } => number.to_string(),
             Self::DeleteIdentity(t) | Self::DeleteEndpoint(t) | Self::DeleteCiliumNode(t) => {
@@ -161,6 +179,9 @@ impl Write {
             Self::DeleteCiliumNode(_) => "CiliumNode without its Node removed".to_owned(),
             Self::SetTaints { .. } => format!("taint {} removed", names::AGENT_NOT_READY_TAINT),
             Self::NetworkAvailable { .. } => "condition NetworkUnavailable=False set".to_owned(),
+            Self::PolicyValid {
+                status, message, ..
+            } => format!("condition Valid={status} set: {message}"),
             Self::NodeLabels { labels, .. } => {
                 format!(
                     "{} labels of the Node given to its CiliumNode",
@@ -266,12 +287,8 @@ impl Writer {
     async fn send(&self, write: &Write) -> kube::Result<()> {
         match write {
             Write::PodCidrs { node, cidrs } => {
-                let (name, body) = (&node.key.name, Patch::Apply(pod_cidrs(node, cidrs)));
-                let manager = PatchParams::apply(names::OPERATOR).force();
-                self.all::<CiliumNode>()
-                    .patch(name, &manager, &body)
+                self.apply_node(node, names::OPERATOR, pod_cidrs(node, cidrs))
                     .await
-                    .map(drop)
             }
             Write::IpamError { node, error } => {
                 let body = json!({"status": {"ipam": {"operator-status": {"error": error}}}});
@@ -308,19 +325,34 @@ impl Writer {
                     .await
             }
             Write::NodeLabels { node, labels } => {
-                let (name, body) = (&node.key.name, Patch::Apply(node_labels(node, labels)));
-                let manager = PatchParams::apply(NODE_LABELS_MANAGER).force();
-                self.all::<CiliumNode>()
-                    .patch(name, &manager, &body)
+                self.apply_node(node, NODE_LABELS_MANAGER, node_labels(node, labels))
                     .await
-                    .map(drop)
             }
+            Write::PolicyValid { policy, .. } => match policy.key.namespace.as_str() {
+                "" => {
+                    let api = self.all::<CiliumClusterwideNetworkPolicy>();
+                    policy_status(api, &policy.key.name, write).await
+                }
+                namespace => {
+                    let api: Api<CiliumNetworkPolicy> =
+                        Api::namespaced(self.client.clone(), namespace);
+                    policy_status(api, &policy.key.name, write).await
+                }
+            },
             Write::Event {
                 about,
                 reason,
                 note,
             } => self.recorder.publish(&warning(reason, note), about).await,
         }
+    }
+
+    async fn apply_node(&self, node: &Target, manager: &str, body: Value) -> kube::Result<()> {
+        let params = PatchParams::apply(manager).force();
+        self.all::<CiliumNode>()
+            .patch(&node.key.name, &params, &Patch::Apply(body))
+            .await
+            .map(drop)
     }
 
     async fn status<K>(&self, name: &str, patch: Patch<Value>) -> kube::Result<()>
@@ -352,6 +384,17 @@ impl Writer {
         };
         api.delete(&target.key.name, &params).await.map(drop)
     }
+}
+
+async fn policy_status<K>(api: Api<K>, name: &str, write: &Write) -> kube::Result<()>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + fmt::Debug,
+{
+    let body = policy_valid(&K::kind(&()), write, Timestamp::now());
+    let params = PatchParams::apply(names::OPERATOR).force();
+    api.patch_status(name, &params, &Patch::Apply(body))
+        .await
+        .map(drop)
 }
 
 fn warning(reason: &str, note: &str) -> Event {

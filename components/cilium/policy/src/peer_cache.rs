@@ -60,6 +60,11 @@ impl PeerCache {
             .is_some_and(|c| c.numbers.contains(&number))
     }
 
+    /// As [`Self::numbers`], by the choice itself.
+    pub(crate) fn chosen(&self, peers: &Peers) -> impl Iterator<Item = u32> + '_ {
+        self.ids.get(peers).into_iter().flat_map(|id| self.numbers(*id))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.cached.len()
     }

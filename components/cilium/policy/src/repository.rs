@@ -1,6 +1,7 @@
 //! The policies of a cluster and what they mean for the endpoints of one node.
 
 mod changes;
+mod choices;
 mod commit;
 mod feed;
 mod profile;
@@ -11,6 +12,7 @@ use cilium_api::policy::Refusal;
 use ipnet::Ipv4Net;
 
 pub use changes::{Changes, Options, Refused, SubjectChanges};
+pub use choices::Choice;
 
 use crate::{
     blocks::Blocks,

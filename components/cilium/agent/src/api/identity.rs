@@ -9,30 +9,74 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use cilium_api::{CiliumIdentity, NumericIdentity};
 use cilium_cni::model::identity::Identity;
+use cilium_policy::key::{cluster_block, world_block};
+use ipnet::Ipv4Net;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, blocking};
 use crate::api::refuse;
 
-pub async fn list(State(agent): State<Arc<Agent>>) -> Json<Vec<Identity>> {
-    Json(all(&agent).into_values().collect())
-}
+type All = BTreeMap<u32, Identity>;
 
-pub async fn get(State(agent): State<Arc<Agent>>, Path(id): Path<u32>) -> Response {
-    match all(&agent).remove(&id) {
-        Some(identity) => Json(identity).into_response(),
-        None => refuse(
-            StatusCode::NOT_FOUND,
-            format!("no identity {id} is known on this node"),
-        ),
+pub async fn list(State(agent): State<Arc<Agent>>) -> Response {
+    match all(agent).await {
+        Some(all) => Json(Vec::from_iter(all.into_values())).into_response(),
+        None => panicked(),
     }
 }
 
-fn all(agent: &Agent) -> BTreeMap<u32, Identity> {
-    let objects = agent.watched.identities.list();
-    reserved()
-        .chain(objects.iter().filter_map(|object| of_pods(object)))
-        .map(|identity| (identity.id, identity))
-        .collect()
+pub async fn get(State(agent): State<Arc<Agent>>, Path(id): Path<u32>) -> Response {
+    match all(agent).await.map(|mut all| all.remove(&id)) {
+        Some(Some(identity)) => Json(identity).into_response(),
+        Some(None) => refuse(
+            StatusCode::NOT_FOUND,
+            format!("no identity {id} is known on this node"),
+        ),
+        None => panicked(),
+    }
+}
+
+fn panicked() -> Response {
+    refuse(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "the agent panicked on its identities; see its log",
+    )
+}
+
+/// Blocks of addresses are behind a lock that a pass over all policies may hold for a while.
+async fn all(agent: Arc<Agent>) -> Option<All> {
+    let read = move || {
+        let prefixes = agent
+            .policies
+            .with(|repository| repository.prefixes().clone());
+        let objects = agent.watched.identities.list();
+        reserved()
+            .chain(objects.iter().filter_map(|object| of_pods(object)))
+            .chain(prefixes.iter().flat_map(of_block))
+            .map(|identity| (identity.id, identity))
+            .collect()
+    };
+    blocking(read).await
+}
+
+/// A block of addresses that policies name stands for those outside the cluster under one number, for those inside
+/// under another.
+fn of_block((prefix, number): (&Ipv4Net, &u32)) -> [Identity; 2] {
+    let cidr = format!("cidr:{prefix}");
+    [
+        (
+            world_block(*number),
+            vec![cidr.clone(), "reserved:world".to_owned()],
+        ),
+        (
+            cluster_block(*number),
+            vec![cidr, "reserved:cluster".to_owned()],
+        ),
+    ]
+    .map(|(id, labels)| Identity {
+        id,
+        labels,
+        labels_sha256: String::new(),
+    })
 }
 
 /// The numbers that mean the same in every cluster.
@@ -75,5 +119,15 @@ mod tests {
             (7, "reserved:kube-apiserver reserved:remote-node".to_owned())
         );
         assert_eq!(names.len(), 8);
+    }
+
+    #[test]
+    fn a_block_of_addresses_is_named_by_its_prefix_under_both_numbers() {
+        let blocks = of_block((&"10.0.0.0/8".parse().unwrap(), &5));
+        assert_eq!(
+            blocks.clone().map(|block| block.id),
+            [1 << 24 | 5, 3 << 24 | 5]
+        );
+        assert_eq!(blocks[0].labels, ["cidr:10.0.0.0/8", "reserved:world"]);
     }
 }

@@ -3,4 +3,5 @@
 
 mod node;
 mod plugin;
+mod questions;
 mod socket;

@@ -15,6 +15,7 @@ use cilium_agent::health::Progress;
 use cilium_agent::ipam::Pool;
 use cilium_agent::kubernetes::{Kubernetes, Readers, Watched};
 use cilium_agent::metrics::Metrics;
+use cilium_agent::policy::Policies;
 use cilium_agent::store::Store;
 use cilium_cni::agent::Agent as Client;
 use cilium_cni::environment::Verb;
@@ -26,6 +27,7 @@ use datapath::{
 use ipnet::Ipv4Net;
 
 pub(crate) struct Node {
+    pub(crate) agent: Arc<Agent>,
     pub(crate) datapath: Arc<Moody>,
     pub(crate) socket: PathBuf,
     pub(crate) folder: tempfile::TempDir,
@@ -55,20 +57,30 @@ pub(crate) async fn node(cidr: &str) -> Node {
     };
     let store = Store::open(&folder.path().join("state")).unwrap();
     let pool = Pool::new(own.pod_cidrs.clone(), own.router);
+    let policies = Policies::new(
+        datapath.clone(),
+        store.clone(),
+        datapath::MAX_POLICY_ENTRIES,
+    )
+    .unwrap();
     let endpoints = Endpoints::new(pool, datapath.clone(), store, Bells::default(), 1);
     let watched = Arc::new(Watched::new(&Readers::default()));
+    // As after the first listing, of a cluster without policies.
+    policies.pass(&watched, &[], &[]);
     let agent = Arc::new(Agent::new(
         own,
         endpoints,
+        policies,
         watched,
         kubernetes,
         datapath.clone(),
     ));
     let socket = folder.path().join("cilium.sock");
     let listener = api::listen(&socket).unwrap();
-    let router = api::router(agent, Metrics::new(Progress::default()));
+    let router = api::router(agent.clone(), Metrics::new(Progress::default()));
     tokio::spawn(async move { axum::serve(listener, router).await });
     Node {
+        agent,
         datapath,
         socket,
         folder,
@@ -105,7 +117,7 @@ impl Node {
 /// [`Fake`], or a datapath that takes no endpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Moody {
-    fake: Fake,
+    pub(crate) fake: Fake,
     refuse: AtomicBool,
 }
 

@@ -158,7 +158,10 @@ async fn the_policy_of_an_endpoint_is_the_one_the_datapath_has() {
     assert_eq!((known[0].endpoint, known[0].policy), (9, 0));
     let entries: Vec<PolicyEntry> = node.get("/gloonet/bpf/policy/12").await;
     assert_eq!(entries.len(), 1);
-    assert_eq!((entries[0].verdict.as_str(), entries[0].key.prefixlen), ("deny", 64));
+    assert_eq!(
+        (entries[0].verdict.as_str(), entries[0].key.prefixlen),
+        ("deny", 64)
+    );
     let none: Vec<PolicyEntry> = node.get("/gloonet/bpf/policy/9").await;
     assert!(none.is_empty());
     let gone = node
@@ -178,16 +181,19 @@ async fn connections_come_in_order_however_many_they_are_and_can_be_forgotten() 
     let mut lines = node.lines("/gloonet/bpf/ct").await;
     let mut ports = Vec::new();
     while let Some(record) = next::<CtRecord>(&mut lines).await {
-        assert_eq!((record.value.lifetime, record.key.direction.as_str()), (53, "IN"));
+        assert_eq!(
+            (record.value.lifetime, record.key.direction.as_str()),
+            (53, "IN")
+        );
         ports.push(record.key.source_port);
     }
     assert_eq!(ports, (1000..4000).collect::<Vec<u16>>());
-    let flushed: Flushed = node
-        .ask(Method::DELETE, "/gloonet/bpf/ct")
-        .await
-        .unwrap();
+    let flushed: Flushed = node.ask(Method::DELETE, "/gloonet/bpf/ct").await.unwrap();
     assert_eq!(flushed.deleted, 3000);
-    assert_eq!(next::<CtRecord>(&mut node.lines("/gloonet/bpf/ct").await).await, None);
+    assert_eq!(
+        next::<CtRecord>(&mut node.lines("/gloonet/bpf/ct").await).await,
+        None
+    );
 }
 
 #[tokio::test]
@@ -204,7 +210,10 @@ async fn a_monitor_sees_what_comes_after_it_began_and_every_monitor_sees_all() {
             panic!("no event");
         };
         assert_eq!((event.kind, event.endpoint), (Kind::Drop, 2));
-        assert_eq!((event.text.as_str(), event.packet.as_str()), ("Policy denied", "0102"));
+        assert_eq!(
+            (event.text.as_str(), event.packet.as_str()),
+            ("Policy denied", "0102")
+        );
     }
 }
 
@@ -244,7 +253,10 @@ async fn metrics_are_listed_without_buckets() {
 #[tokio::test]
 async fn an_endpoint_is_found_by_the_name_of_its_pod() {
     let node = node("10.244.1.0/24").await;
-    for path in ["/endpoint/cep-name:shop%2Fweb", "/endpoint/pod-name:shop:web"] {
+    for path in [
+        "/endpoint/cep-name:shop%2Fweb",
+        "/endpoint/pod-name:shop:web",
+    ] {
         let missing = node.ask::<Value>(Method::GET, path).await;
         assert_eq!(missing, Err(StatusCode::NOT_FOUND), "{path}");
     }

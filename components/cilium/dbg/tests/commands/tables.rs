@@ -89,7 +89,7 @@ async fn status_is_ciliums_and_its_end_says_whether_the_agent_is_well() {
         "Cilium:                 Ok   OK",
         "IPAM:                   2/254 addresses in use",
         "  10.244.1.5 (shop/web)",
-        "Encryption:             Disabled   ",
+        "Encryption:   Disabled   ",
     ] {
         assert!(out.lines().any(|l| l == line), "{line:?} is not in\n{out}");
     }

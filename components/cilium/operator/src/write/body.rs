@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use cilium_api::names;
+use cilium_api::{names, policy::VALID};
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Target;
+use super::{Target, Write};
 
 /// Server-side apply creates what is missing; uid and version make it refuse instead.
 pub(super) fn pod_cidrs(node: &Target, cidrs: &[Ipv4Net]) -> Value {
@@ -36,6 +36,36 @@ pub(super) fn node_labels(node: &Target, labels: &BTreeMap<String, String>) -> V
         "metadata": {
             "name": node.key.name, "uid": node.uid, "resourceVersion": node.resource_version, "labels": labels,
         },
+    })
+}
+
+/// The condition of a [`Write::PolicyValid`]; nothing for other writes. Refused like [`pod_cidrs`].
+pub(super) fn policy_valid(kind: &str, write: &Write, now: Timestamp) -> Value {
+    let Write::PolicyValid {
+        policy,
+        status,
+        reason,
+        message,
+        since,
+    } = write
+    else {
+        return Value::Null;
+    };
+    let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let mut metadata = json!({
+        "name": policy.key.name, "uid": policy.uid, "resourceVersion": policy.resource_version,
+    });
+    if !policy.key.namespace.is_empty() {
+        metadata["namespace"] = json!(policy.key.namespace);
+    }
+    json!({
+        "apiVersion": format!("{}/{}", names::GROUP, names::VERSION),
+        "kind": kind,
+        "metadata": metadata,
+        "status": {"conditions": [{
+            "type": VALID, "status": status, "reason": reason, "message": message,
+            "lastTransitionTime": since.as_ref().unwrap_or(&now),
+        }]},
     })
 }
 
@@ -87,5 +117,39 @@ mod tests {
             json!({"name": "a", "uid": "u", "resourceVersion": "7", "labels": {"zone": "b"}})
         );
         assert_eq!(body["spec"], Value::Null);
+    }
+
+    #[test]
+    fn a_condition_keeps_its_time_or_gets_the_present() {
+        let write = |since: Option<&str>| Write::PolicyValid {
+            policy: Target {
+                key: Key {
+                    namespace: "shop".into(),
+                    name: "p".into(),
+                },
+                uid: Some("u".into()),
+                resource_version: Some("7".into()),
+            },
+            status: "False",
+            reason: "NotFollowed",
+            message: "spec.x: no".into(),
+            since: since.map(str::to_owned),
+        };
+        let now: Timestamp = "2026-01-02T03:04:05.678Z".parse().unwrap();
+        let body = policy_valid("CiliumNetworkPolicy", &write(None), now);
+        assert_eq!(body["metadata"]["namespace"], "shop");
+        assert_eq!(
+            body["status"]["conditions"][0],
+            json!({"type": "Valid", "status": "False", "reason": "NotFollowed", "message": "spec.x: no", "lastTransitionTime": "2026-01-02T03:04:05Z"})
+        );
+        let kept = policy_valid(
+            "CiliumNetworkPolicy",
+            &write(Some("2026-01-01T00:00:00Z")),
+            now,
+        );
+        assert_eq!(
+            kept["status"]["conditions"][0]["lastTransitionTime"],
+            "2026-01-01T00:00:00Z"
+        );
     }
 }

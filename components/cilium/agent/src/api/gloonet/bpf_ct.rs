@@ -44,7 +44,10 @@ pub async fn list(State(agent): State<Arc<Agent>>) -> Response {
 pub async fn flush(State(agent): State<Arc<Agent>>) -> Response {
     match blocking(move || agent.datapath.flush_flows()).await {
         Some(Ok(deleted)) => {
-            tracing::info!(deleted, "Connections forgotten, as asked for over the socket");
+            tracing::info!(
+                deleted,
+                "Connections forgotten, as asked for over the socket"
+            );
             Json(Flushed { deleted }).into_response()
         }
         other => map_unreadable(other),

@@ -75,7 +75,14 @@ fn describe(policy: &BTreeMap<datapath::PolicyKey, datapath::PolicyEntry>) -> Ve
         .collect();
     entries.sort_by_cached_key(|(rank, entry)| {
         let key = entry.key.clone();
-        (*rank, key.traffic_direction, key.identity, key.nexthdr, key.dest_port, key.prefixlen)
+        (
+            *rank,
+            key.traffic_direction,
+            key.identity,
+            key.nexthdr,
+            key.dest_port,
+            key.prefixlen,
+        )
     });
     entries.into_iter().map(|(_, entry)| entry).collect()
 }

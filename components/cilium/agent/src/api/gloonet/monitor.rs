@@ -122,8 +122,7 @@ impl Naming {
             return name.clone();
         }
         for endpoint in self.agent.endpoints.list() {
-            self.interfaces
-                .insert(endpoint.ifindex, endpoint.interface);
+            self.interfaces.insert(endpoint.ifindex, endpoint.interface);
         }
         self.interfaces.get(&ifindex).cloned().unwrap_or_default()
     }
