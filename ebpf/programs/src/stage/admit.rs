@@ -1,5 +1,6 @@
 //! May a packet pass? A connection that the node's policies allow passes with one lookup; everything else is judged.
 
+use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::programs::TcContext;
 use datapath_abi::event::{IS_REPLY, NEW, TRACE};
 use datapath_abi::flow::{ECHO_OF_FIRST, ECHO_OF_SECOND, Key, ONE_WAY, State};
@@ -58,16 +59,22 @@ pub(crate) fn admit(ctx: &TcContext, packet: &Packet, sender: Sender, point: u8)
     scratch.place = place;
     scratch.point = point;
     put(&mut scratch.new, u8::from(report));
-    match consider(ctx, scratch) {
+    match judge_packet(ctx.skb.skb, scratch) {
         0 => Ok(()),
         reason => Err(reason as u8),
     }
 }
 
 /// Judges a packet whose connection is not known, or was allowed under other policies; only tells of a known one if `new` says
-/// so. 0: it may pass. A call of its own, so that the packets of known connections do not carry its code with them.
+/// so. 0: it may pass. Global, so that the verifier goes through it once in each program, for all ways that lead to it.
 #[inline(never)]
-fn consider(ctx: &TcContext, scratch: &mut Scratch) -> u32 {
+#[unsafe(no_mangle)]
+extern "C" fn judge_packet(skb: *mut __sk_buff, scratch: *mut Scratch) -> u32 {
+    // SAFETY: the caller's memory, which nobody else holds meanwhile.
+    let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+        return u32::from(reason::NO_POLICY);
+    };
+    let ctx = &TcContext::new(skb);
     if look(&scratch.new) != 0 {
         trace_known(ctx, scratch);
         return 0;

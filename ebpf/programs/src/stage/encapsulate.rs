@@ -32,5 +32,5 @@ pub(crate) fn send(ctx: &TcContext, identity: u32, node: u32) -> Verdict {
         return Err(reason::WRITE_ERROR);
     }
     // SAFETY: a plain helper call.
-    Ok(unsafe { bpf_redirect(TUNNEL_IFINDEX.load(), 0) } as i32)
+    Ok(unsafe { bpf_redirect(TUNNEL_IFINDEX.load(), 0) } as i8)
 }

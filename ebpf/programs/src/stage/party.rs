@@ -113,8 +113,19 @@ impl Party {
 }
 
 /// Writes down the holder of an address.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn resolve(address: u32, party: &mut Party) {
+    resolve_party(address, party);
+}
+
+/// Global like `judge_packet`. The answer means nothing; the kernel demands one.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn resolve_party(address: u32, party: *mut Party) -> u32 {
+    // SAFETY: the caller's memory, which nobody else holds meanwhile.
+    let Some(party) = (unsafe { party.as_mut() }) else {
+        return 0;
+    };
     if let Some(endpoint) = cilium_lxc.get_ptr(&Address::v4(address)) {
         // SAFETY: a map value of plain numbers.
         let Endpoint {
@@ -126,7 +137,7 @@ pub(crate) fn resolve(address: u32, party: &mut Party) {
         party.set(address, identity, policy);
         party.endpoint = id;
         put(&mut party.local, 1);
-        return;
+        return 0;
     }
     let identity = if address == NODE_IP.load() || address == ROUTER_IP.load() {
         IDENTITY_HOST
@@ -136,4 +147,5 @@ pub(crate) fn resolve(address: u32, party: &mut Party) {
             .map_or(IDENTITY_WORLD, |entry| entry.identity)
     };
     party.set(address, identity, 0);
+    0
 }
