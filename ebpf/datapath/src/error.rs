@@ -130,6 +130,9 @@ pub enum Error {
     /// The events are being read already.
     #[error("the events have a reader already; drop it first")]
     EventsTaken,
+    /// The clock that connections are measured by cannot be read.
+    #[error("cannot read the monotonic clock")]
+    Clock(#[source] io::Error),
     /// Waiting for events failed.
     #[error("cannot wait for events")]
     Events(#[source] io::Error),

@@ -8,6 +8,7 @@
 mod cluster;
 mod cost;
 mod masquerade;
+mod mtu;
 mod namespace;
 mod ownership;
 mod paths;

@@ -19,3 +19,4 @@ mod overlay;
 mod policy;
 mod rules;
 mod service;
+mod shared;

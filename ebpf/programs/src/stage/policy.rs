@@ -5,7 +5,7 @@ use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::programs::TcContext;
 use datapath_abi::address::Address;
 use datapath_abi::event::{DROP, IS_REPLY, NEW, VERDICT};
-use datapath_abi::ip::IDENTITY_WORLD;
+use datapath_abi::ip::{IDENTITY_HOST, IDENTITY_WORLD};
 use datapath_abi::policy::{
     ALL_BITS, ALLOW, CLUSTER, DENY, Key as PolicyKey, block_of_cluster, block_of_world, match_type,
 };
@@ -55,8 +55,12 @@ extern "C" fn ask_policy(skb: *mut __sk_buff, scratch: *mut Scratch, direction: 
     put(&mut scratch.rank, 0);
     put(&mut scratch.cookie, 0);
     put(&mut scratch.match_type, 0);
+    // The host may always reach its pods: kubelet's probes come from there.
+    if number != 0 && own == RESPONDER && look(&scratch.party[ORIGINATOR].identity) == IDENTITY_HOST
+    {
+        put(&mut scratch.rank, RANK_ALLOW);
     // SAFETY: the kernel keeps the inner map while the program runs.
-    if let Some(policy) = unsafe { cilium_policy.get(&number) } {
+    } else if let Some(policy) = unsafe { cilium_policy.get(&number) } {
         weigh_all(policy, scratch, 1 - own);
     }
     let reason = match look(&scratch.rank) {

@@ -28,6 +28,10 @@ pub(crate) fn conclude(ctx: &TcContext, direction: u8, verdict: Verdict) -> i32 
             if !by_policy(reason) && event::wanted() {
                 tell_drop(ctx.skb.skb, u32::from(reason), u32::from(direction));
             }
+            if reason == reason::FRAGMENTATION_NEEDED {
+                // The stack comes to the same end, and tells the sender what fits.
+                return i32::from(PASS);
+            }
             TC_ACT_SHOT as i32
         }
     }
