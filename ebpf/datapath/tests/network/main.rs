@@ -15,4 +15,5 @@ mod paths;
 mod policy;
 mod restart;
 mod services;
+mod tables;
 mod traffic;
