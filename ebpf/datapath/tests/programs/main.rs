@@ -14,6 +14,7 @@ mod from_container;
 mod from_host;
 mod malformed;
 mod masquerade;
+mod mutation;
 mod node;
 mod overlay;
 mod policy;

@@ -62,6 +62,8 @@ pub(crate) struct Outcome {
     pub(crate) frame: Vec<u8>,
     /// Reason and direction of what was counted.
     pub(crate) counted: Vec<(u8, u8)>,
+    /// How many were counted.
+    pub(crate) packets: u64,
 }
 
 impl Node {
@@ -255,11 +257,15 @@ impl Node {
 
     /// Runs `from_host` on a frame that came in by a device.
     pub(crate) fn run_forwarded(&mut self, frame: &Frame) -> Outcome {
+        self.run_bytes_forwarded(&frame.bytes())
+    }
+
+    pub(crate) fn run_bytes_forwarded(&mut self, bytes: &[u8]) -> Outcome {
         // `ingress_ifindex` of `struct __sk_buff` (linux/bpf.h) is its tenth word.
         const INGRESS_IFINDEX: usize = 9 * 4;
         let mut context = [0; 192];
         context[INGRESS_IFINDEX..INGRESS_IFINDEX + 4].copy_from_slice(&LOOPBACK.to_ne_bytes());
-        self.run_with("from_host", &frame.bytes(), Some(&context))
+        self.run_with("from_host", bytes, Some(&context))
     }
 
     pub(crate) fn run_bytes(&mut self, program: &str, bytes: &[u8]) -> Outcome {
@@ -278,6 +284,9 @@ impl Node {
         let result = self.classifier(program).test_run(options).unwrap();
         out.truncate(result.data_size_out as usize);
         let counted = self.counted();
+        let sum =
+            |counted: &[((u8, u8), u64)]| counted.iter().map(|(_, packets)| packets).sum::<u64>();
+        let packets = sum(&counted) - sum(&before);
         let counted = counted.into_iter().filter(|(key, packets)| {
             before
                 .iter()
@@ -288,6 +297,7 @@ impl Node {
             verdict: result.return_value.cast_signed(),
             frame: out,
             counted: counted.map(|(key, _)| key).collect(),
+            packets,
         }
     }
 
