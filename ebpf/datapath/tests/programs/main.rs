@@ -12,6 +12,7 @@ mod fragments;
 mod frame;
 mod from_container;
 mod from_host;
+mod full;
 mod malformed;
 mod masquerade;
 mod mutation;
