@@ -14,6 +14,7 @@ mod ownership;
 mod paths;
 mod policy;
 mod restart;
+mod reuse;
 mod services;
 mod tables;
 mod traffic;
