@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::frame::{Frame, tcp_flags};
-use crate::node::{NEIGHBOUR, NODE, Node, POD, REMOTE, ROUTER, WORLD};
+use crate::node::{DROPPED, NEIGHBOUR, NODE, Node, POD, REMOTE, ROUTER, WORLD};
 
 #[test]
 #[ignore = "a measurement"]
@@ -11,6 +11,7 @@ fn a_packet() {
     // Delivery counts down the TTL of the one packet that is run again and again.
     const HOPS: u32 = 200;
     let mut node = Node::new();
+    node.address_back(NEIGHBOUR);
     for (name, program, source, destination) in [
         ("to a neighbour", "from_container", POD, NEIGHBOUR),
         ("to another node", "from_container", POD, REMOTE),
@@ -26,6 +27,13 @@ fn a_packet() {
         let mut runs: Vec<Duration> = (0..200).map(|_| node.cost(program, &frame, HOPS)).collect();
         runs.sort_unstable();
         println!("{program:16} {name:24} {:?}", runs[runs.len() / 2]);
+        let outcome = node.run(program, &frame);
+        assert_ne!(outcome.verdict, DROPPED, "{name}: {outcome:?}");
+        assert_eq!(
+            node.dropped(),
+            0,
+            "{name}: not each run was a packet on its way"
+        );
     }
 }
 

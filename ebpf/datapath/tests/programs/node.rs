@@ -53,6 +53,7 @@ pub(crate) const REDIRECTED: i32 = 7;
 pub(crate) struct Node {
     pub(crate) object: MutexGuard<'static, Ebpf>,
     lost: u64,
+    dropped: u64,
 }
 
 /// What became of a frame.
@@ -74,8 +75,13 @@ impl Node {
 
     /// As [`Node::new`], on an object of its own.
     pub(crate) fn on(object: MutexGuard<'static, Ebpf>) -> Self {
-        let mut node = Self { object, lost: 0 };
+        let mut node = Self {
+            object,
+            lost: 0,
+            dropped: 0,
+        };
         node.lost = node.all_lost();
+        node.dropped = node.all_dropped();
         node.runtime(|runtime| *runtime = Runtime::default());
         let source = Source {
             address: address(POD),
@@ -130,6 +136,17 @@ impl Node {
         self.hash("cilium_lxc")
             .insert(address(pod), endpoint, 0)
             .unwrap();
+    }
+
+    /// Has packets to a pod leave with the Ethernet source they came with: so a frame can be run again as it came out.
+    pub(crate) fn address_back(&mut self, pod: &str) {
+        let mut pods = self.hash::<Address, Endpoint>("cilium_lxc");
+        let endpoint = pods.get(&address(pod), 0).unwrap();
+        let changed = Endpoint {
+            host_mac: POD_MAC,
+            ..endpoint
+        };
+        pods.insert(address(pod), changed, 0).unwrap();
     }
 
     pub(crate) fn service(
@@ -325,6 +342,17 @@ impl Node {
             program.load().unwrap();
         }
         program
+    }
+
+    /// Packets dropped in this test.
+    pub(crate) fn dropped(&mut self) -> u64 {
+        self.all_dropped() - self.dropped
+    }
+
+    fn all_dropped(&mut self) -> u64 {
+        let counted = self.counted();
+        let drops = counted.iter().filter(|((reason, _), _)| *reason != 0);
+        drops.map(|(_, packets)| packets).sum()
     }
 
     fn counted(&mut self) -> Vec<((u8, u8), u64)> {
