@@ -26,7 +26,11 @@ fn a_packet() {
         };
         let mut runs: Vec<Duration> = (0..200).map(|_| node.cost(program, &frame, HOPS)).collect();
         runs.sort_unstable();
-        println!("{program:16} {name:24} {:?}", runs[runs.len() / 2]);
+        println!(
+            "{program:16} {name:24} half {:?}, fastest {:?}",
+            runs[runs.len() / 2],
+            runs[0]
+        );
         let outcome = node.run(program, &frame);
         assert_ne!(outcome.verdict, DROPPED, "{name}: {outcome:?}");
         assert_eq!(

@@ -99,16 +99,32 @@ fn route(ctx: &TcContext, packet: &mut Packet, source: &Source) -> Verdict {
     }
 }
 
+/// One lookup for a pod of another node: no pod of ours has an address outside our range that another node holds.
 #[inline(always)]
 fn way(destination: u32) -> Way {
-    let destination = Address::v4(destination);
-    if let Some(endpoint) = cilium_lxc.get_ptr(&destination) {
+    let own = is_own_pod_range(destination);
+    let address = Address::v4(destination);
+    if !own {
+        if let Some(node) = node_of(address) {
+            return Way::Node(node);
+        }
+    }
+    if let Some(endpoint) = cilium_lxc.get_ptr(&address) {
         return Way::Pod(endpoint);
     }
-    match cilium_ipcache.get(&Key::new(128, destination)) {
-        Some(entry) if entry.has_tunnel != 0 => Way::Node(entry.tunnel.to_v4()),
-        _ => Way::Stack,
+    if own {
+        if let Some(node) = node_of(address) {
+            return Way::Node(node);
+        }
     }
+    Way::Stack
+}
+
+#[inline(always)]
+fn node_of(address: Address) -> Option<u32> {
+    cilium_ipcache
+        .get(&Key::new(128, address))
+        .and_then(|entry| (entry.has_tunnel != 0).then(|| entry.tunnel.to_v4()))
 }
 
 /// What no policy may open.
