@@ -43,10 +43,12 @@ fn every_verdict_is_told_apart_in_both_directions_and_for_every_protocol() {
                 entry(0, direction, 17, 0, Verdict::DefaultDeny),
                 entry(1 << 24 | 5, direction, 6, 80, Verdict::Deny),
                 entry(3 << 24 | 5, direction, 132, 9, Verdict::Allow),
-                entry(1, direction, 1, 8, Verdict::Allow),
+                entry(1, direction, 1, 8, Verdict::Deny),
                 entry(11, direction, 47, 0, Verdict::Allow),
             ]))
             .unwrap();
+        // Nothing keeps the host from its pods.
+        let host = (direction == Direction::Ingress).then_some(Verdict::Allow);
         for (peer, block, protocol, port, verdict) in [
             (2, 0, 6, 80, Some(Verdict::Allow)),
             (2, 5, 6, 80, Some(Verdict::Deny)),
@@ -54,8 +56,8 @@ fn every_verdict_is_told_apart_in_both_directions_and_for_every_protocol() {
             (300, 5, 132, 9, Some(Verdict::Allow)),
             (300, 0, 132, 9, None),
             (2, 0, 17, 53, Some(Verdict::DefaultDeny)),
-            (1, 0, 1, 8, Some(Verdict::Allow)),
-            (1, 0, 1, 0, None),
+            (1, 0, 1, 8, host.or(Some(Verdict::Deny))),
+            (1, 0, 1, 0, host),
             (300, 0, 1, 8, None),
             (300, 0, 47, 0, Some(Verdict::Allow)),
             (2, 0, 47, 0, None),
