@@ -237,6 +237,18 @@ impl Datapath for Kernel {
     }
 }
 
+#[cfg(feature = "testing")]
+pub(crate) use self::object::OBJECT;
+
+/// A policy as the kernel has it, not yet known to it under a number.
+#[cfg(feature = "testing")]
+pub(crate) fn policy_trie(
+    id: u32,
+    entries: &BTreeMap<PolicyKey, PolicyEntry>,
+) -> Result<policies::Trie, Error> {
+    policies::make(id, entries)
+}
+
 /// Takes everything of ours off the node: programs, maps, devices, routes. Pods keep their links and lose their network.
 pub fn cleanup(bpffs: &Path) -> Result<(), Error> {
     pins::remove_all(bpffs)?;

@@ -11,6 +11,8 @@ mod kernel;
 pub mod link;
 mod mac;
 mod model;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use contract::Datapath;
 /// Cilium's words for the number of a drop reason.

@@ -34,7 +34,7 @@ use crate::{
 };
 use observe::ObserverService;
 use peers::PeerService;
-use tls::{TlsError, TlsFiles};
+use tls::{TlsError, TlsFiles, Watched};
 
 /// Streams that may be open at once, over all connections.
 const STREAMS: usize = 256;
@@ -130,8 +130,9 @@ impl Server {
                     .await
             }
             Some(files) => {
-                let current = tls::watch(files, self.closing.clone())
-                    .map_err(|source| ServeError::Tls { source })?;
+                let watched = Watched::new(files).map_err(|source| ServeError::Tls { source })?;
+                let current = watched.current();
+                tokio::spawn(watched.run(self.closing.clone()));
                 self.serve(listen::tls(listener, current, self.closing.clone()), true)
                     .await
             }
@@ -148,6 +149,7 @@ impl Server {
     {
         let serving = self
             .router(tls)
+            .await
             .serve_with_incoming_shutdown(incoming, self.closing.cancelled());
         let grace = async {
             self.closing.cancelled().await;
@@ -159,13 +161,13 @@ impl Server {
         }
     }
 
-    fn router(&self, tls: bool) -> Router {
+    async fn router(&self, tls: bool) -> Router {
         let observer = ObserverServer::new(ObserverService::new(self, tls))
             .max_decoding_message_size(REQUEST_BYTES)
             .max_encoding_message_size(RESPONSE_BYTES);
         let peer =
             PeerServer::new(PeerService::new(self, tls)).max_decoding_message_size(REQUEST_BYTES);
-        let routes = health::add(Routes::new(observer).add_service(peer));
+        let routes = health::add(Routes::new(observer).add_service(peer)).await;
         tonic::transport::Server::builder()
             .max_concurrent_streams(STREAMS_PER_CONNECTION)
             .http2_keepalive_interval(Some(KEEPALIVE))

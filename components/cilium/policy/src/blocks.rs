@@ -135,7 +135,9 @@ mod tests {
     }
 
     fn settled(blocks: &mut Blocks, prefixes: &[&str]) -> BTreeMap<Ipv4Net, u32> {
-        prefixes.iter().for_each(|p| blocks.acquire(net(p)));
+        for prefix in prefixes {
+            blocks.acquire(net(prefix));
+        }
         blocks.settle().added
     }
 

@@ -15,7 +15,7 @@ pub(crate) type Origins = Vec<Origin>;
 pub(crate) struct Cookies {
     origins: BTreeMap<PolicyRef, Origin>,
     refs: BTreeMap<Origin, PolicyRef>,
-    cookies: BTreeMap<Origins, Cookie>,
+    by_origins: BTreeMap<Origins, Cookie>,
     meaning: BTreeMap<Cookie, Vec<PolicyRef>>,
     last_origin: Origin,
     last_cookie: u32,
@@ -43,7 +43,7 @@ impl Cookies {
         if origins.is_empty() {
             return Cookie::default();
         }
-        if let Some(cookie) = self.cookies.get(origins) {
+        if let Some(cookie) = self.by_origins.get(origins) {
             return *cookie;
         }
         self.last_cookie = free_after(self.last_cookie, |n| self.meaning.contains_key(&Cookie(n)));
@@ -52,7 +52,7 @@ impl Cookies {
             .iter()
             .filter_map(|o| self.refs.get(o).cloned())
             .collect();
-        self.cookies.insert(origins.clone(), cookie);
+        self.by_origins.insert(origins.clone(), cookie);
         self.meaning.insert(cookie, policies);
         cookie
     }
@@ -63,17 +63,17 @@ impl Cookies {
 
     /// Whether so many came since the last [`Self::keep`] that it is worth looking which are in use.
     pub(crate) fn crowded(&self) -> bool {
-        self.cookies.len() > 2 * self.in_use + 4096
+        self.by_origins.len() > 2 * self.in_use + 4096
     }
 
     /// Forgets what is not in use.
     pub(crate) fn keep(&mut self, cookies: &BTreeSet<Cookie>, mut origins: BTreeSet<Origin>) {
-        self.cookies.retain(|_, cookie| cookies.contains(cookie));
+        self.by_origins.retain(|_, cookie| cookies.contains(cookie));
         self.meaning.retain(|cookie, _| cookies.contains(cookie));
-        origins.extend(self.cookies.keys().flatten());
+        origins.extend(self.by_origins.keys().flatten());
         self.refs.retain(|origin, _| origins.contains(origin));
         self.origins.retain(|_, origin| origins.contains(origin));
-        self.in_use = self.cookies.len();
+        self.in_use = self.by_origins.len();
     }
 }
 

@@ -36,6 +36,16 @@ pub struct Key {
     pub port_bits: u8,
 }
 
+impl Key {
+    /// Number of the block the key speaks of, if it speaks of one.
+    pub const fn block(&self) -> Option<u32> {
+        match self.identity >> 24 {
+            1 | 3 => Some(self.identity & 0x00ff_ffff),
+            _ => None,
+        }
+    }
+}
+
 /// What happens to a packet; of several answers the highest wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verdict {

@@ -200,16 +200,18 @@ impl View<'_> {
         };
         for id in &grant.peers {
             self.each(*id, only, |peer| {
-                fixed.iter().for_each(|prefix| add(peer, *prefix));
+                for prefix in &fixed {
+                    add(peer, *prefix);
+                }
             });
         }
         for port in names {
             if let Ports::Named { name, protocol } = port {
                 for (peer, numbers) in self.cluster.named(name, *protocol).into_iter().flatten() {
                     if only.is_none_or(|set| set.contains(peer)) && self.speaks_of(grant, *peer) {
-                        numbers
-                            .iter()
-                            .for_each(|n| add(*peer, Prefix::port(*protocol, *n)));
+                        for n in numbers {
+                            add(*peer, Prefix::port(*protocol, *n));
+                        }
                     }
                 }
             }

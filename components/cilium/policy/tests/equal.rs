@@ -1,4 +1,5 @@
-//! T29: the maps answer every packet as the policies mean it, however they came about.
+//! T29, T30: the maps answer every packet as the policies mean it, however they came about; and known mistakes are noticed.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use cilium_policy::{
     Options, Repository, SubjectId, Verdict,
@@ -43,11 +44,11 @@ fn disagreement(scene: &Scene, repository: &Repository) -> Option<(Packet, bool)
 }
 
 fn described(scene: &Scene, packet: &Packet, passes: bool) -> String {
-    let policies: String = scene
-        .policies
-        .values()
-        .map(|p| format!("---\n{}", serde_norway::to_string(p).unwrap()))
-        .collect();
+    let mut policies = String::new();
+    for policy in scene.policies.values() {
+        policies.push_str("---\n");
+        policies.push_str(&serde_norway::to_string(policy).unwrap());
+    }
     let pods: Vec<_> = scene
         .pods
         .iter()

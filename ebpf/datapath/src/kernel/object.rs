@@ -9,7 +9,7 @@ use super::pins::Pins;
 use crate::{Config, Error};
 
 /// The programs as built by `cargo xtask ebpf` from `ebpf/programs`.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(
+pub(crate) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/object/datapath.bpf.o"
 ));

@@ -9,7 +9,7 @@ use super::State;
 use super::maps::{Maps, absent_is_none};
 use crate::{Direction, Error, PolicyEntry, PolicyKey, Verdict};
 
-type Trie = LpmTrie<MapData, abi::Key, abi::Entry>;
+pub(super) type Trie = LpmTrie<MapData, abi::Key, abi::Entry>;
 
 /// A new trie takes the place of the old one in one step. The kernel waits there until no packet is being judged by the old one
 /// (5 to 15 ms); [`update`] does not.
@@ -18,16 +18,22 @@ pub(super) fn set(
     id: u32,
     entries: &BTreeMap<PolicyKey, PolicyEntry>,
 ) -> Result<(), Error> {
+    let trie = make(id, entries)?;
+    let outer = &mut state.maps.cilium_policy.map;
+    outer.insert(id, &trie, 0).map_err(failed("write"))?;
+    state.policy_sizes.insert(id, entries.len());
+    Ok(())
+}
+
+/// A trie of its own with these entries.
+pub(super) fn make(id: u32, entries: &BTreeMap<PolicyKey, PolicyEntry>) -> Result<Trie, Error> {
     check(id, entries.keys())?;
     fits(id, entries.len())?;
     let mut trie = Trie::create(max_entries(), NO_PREALLOC as u32).map_err(failed("make"))?;
     for (key, entry) in entries {
         write(&mut trie, key, entry)?;
     }
-    let outer = &mut state.maps.cilium_policy.map;
-    outer.insert(id, &trie, 0).map_err(failed("write"))?;
-    state.policy_sizes.insert(id, entries.len());
-    Ok(())
+    Ok(trie)
 }
 
 /// Adds before it removes, so that a packet in between never finds less than both the old and the new state allow.

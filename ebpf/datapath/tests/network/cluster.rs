@@ -1,5 +1,6 @@
 //! Two nodes, a host outside, and pods.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use datapath::link::{PodLinkSpec, create_pod_link, settle_pod_link};
 use datapath::{
     Config, Counter, Datapath, Direction, Endpoint, IpEntry, Kernel, Node as NodeEntry,
+    PolicyEntry, PolicyKey, Verdict,
 };
 use nix::mount::{MsFlags, mount};
 
@@ -42,6 +44,25 @@ pub(crate) struct Pod {
     pub(crate) namespace: Namespace,
     pub(crate) ip: Ipv4Addr,
     pub(crate) endpoint: Endpoint,
+}
+
+/// The policy that pods begin with.
+pub(crate) const ALLOW_ALL: u32 = 1;
+
+/// One verdict for everything.
+pub(crate) fn rules(verdict: Verdict) -> BTreeMap<PolicyKey, PolicyEntry> {
+    [Direction::Ingress, Direction::Egress]
+        .map(|direction| {
+            let key = PolicyKey {
+                identity: 0,
+                direction,
+                protocol: 0,
+                port: 0,
+                port_bits: 0,
+            };
+            (key, PolicyEntry { verdict, cookie: 1 })
+        })
+        .into()
 }
 
 /// Whether the pods' sockets are in the cgroup that the nodes attach to.
@@ -174,6 +195,11 @@ impl Node {
             self.namespace
                 .run(move || Arc::new(Kernel::open(config).unwrap())),
         );
+        self.datapath(|datapath| {
+            datapath
+                .set_policy(ALLOW_ALL, &rules(Verdict::Allow))
+                .unwrap();
+        });
     }
 
     pub(crate) fn pod(&self, last: u8) -> Pod {
@@ -199,6 +225,7 @@ impl Node {
                 host_mac: link.host_mac,
                 ifindex: link.host_ifindex,
                 identity: 1000 + u32::from(last),
+                policy: ALLOW_ALL,
             };
             datapath.upsert_endpoint(&endpoint).unwrap();
             settle_pod_link(&netns, "eth0").unwrap();

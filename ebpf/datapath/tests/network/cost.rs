@@ -63,6 +63,7 @@ fn live_and_die(datapath: &Kernel, spec: &PodLinkSpec<'_>, id: u16) -> [Duration
         host_mac: link.host_mac,
         ifindex: link.host_ifindex,
         identity: 1,
+        policy: crate::cluster::ALLOW_ALL,
     };
     [
         create,

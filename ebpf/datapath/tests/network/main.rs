@@ -11,6 +11,7 @@ mod masquerade;
 mod namespace;
 mod ownership;
 mod paths;
+mod policy;
 mod restart;
 mod services;
 mod traffic;

@@ -1,6 +1,6 @@
 //! What a packet costs in each program; printed, not judged: run with `--ignored --nocapture`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::frame::{Frame, tcp_flags};
 use crate::node::{NEIGHBOUR, NODE, Node, POD, REMOTE, ROUTER, WORLD};
@@ -26,5 +26,25 @@ fn a_packet() {
         let mut runs: Vec<Duration> = (0..200).map(|_| node.cost(program, &frame, HOPS)).collect();
         runs.sort_unstable();
         println!("{program:16} {name:24} {:?}", runs[runs.len() / 2]);
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn the_verifiers_work() {
+    let mut node = Node::new();
+    for program in [
+        "from_container",
+        "from_host",
+        "from_overlay",
+        "from_netdev",
+        "to_netdev",
+    ] {
+        let start = Instant::now();
+        let instructions = node.verified(program);
+        println!(
+            "{program:16} {instructions:>8} instructions, {:?}",
+            start.elapsed()
+        );
     }
 }

@@ -5,7 +5,10 @@
     reason = "a test's support fails by panicking"
 )]
 
+mod conntrack;
 mod cost;
+mod events;
+mod fragments;
 mod frame;
 mod from_container;
 mod from_host;
@@ -13,4 +16,5 @@ mod malformed;
 mod masquerade;
 mod node;
 mod overlay;
+mod policy;
 mod service;

@@ -425,6 +425,12 @@ impl Node {
         self.classifier(program).test_run(options).unwrap().duration
     }
 
+    /// Instructions the verifier went through.
+    pub(crate) fn verified(&mut self, program: &str) -> u32 {
+        let info = self.classifier(program).info().unwrap();
+        info.verified_instruction_count().unwrap()
+    }
+
     fn classifier(&mut self, name: &str) -> &mut SchedClassifier {
         let program: &mut SchedClassifier =
             self.object.program_mut(name).unwrap().try_into().unwrap();

@@ -139,7 +139,9 @@ fn keeping_unknown(mut schema: JSONSchemaProps) -> JSONSchemaProps {
         JSONSchemaPropsOrArray::Schema(item) => {
             JSONSchemaPropsOrArray::Schema(Box::new(keeping_unknown(*item)))
         }
-        other => other,
+        JSONSchemaPropsOrArray::Schemas(items) => {
+            JSONSchemaPropsOrArray::Schemas(items.into_iter().map(keeping_unknown).collect())
+        }
     });
     schema
 }

@@ -1,7 +1,11 @@
 //! What tools ask before they ask for flows: whether the server is well, and what it speaks.
 
 use tonic::service::Routes;
-use tonic_health::{ServingStatus, pb::health_server::HealthServer, server::HealthService};
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::HealthServer,
+    server::{HealthReporter, HealthService},
+};
 
 use crate::proto::DESCRIPTORS;
 
@@ -9,17 +13,14 @@ use crate::proto::DESCRIPTORS;
 const SERVICES: [&str; 3] = ["", "observer.Observer", "peer.Peer"];
 
 /// Adds health and reflection. A server that answers at all is well: it has nothing behind it that could fail.
-pub(super) fn add(routes: Routes) -> Routes {
-    let (reporter, _) = tonic_health::server::health_reporter();
-    let health = HealthService::from_health_reporter(reporter.clone());
+pub(super) async fn add(routes: Routes) -> Routes {
+    let reporter = HealthReporter::new();
     for service in SERVICES {
-        let reporter = reporter.clone();
-        tokio::spawn(async move {
-            reporter
-                .set_service_status(service, ServingStatus::Serving)
-                .await
-        });
+        reporter
+            .set_service_status(service, ServingStatus::Serving)
+            .await;
     }
+    let health = HealthService::from_health_reporter(reporter);
     let routes = routes.add_service(HealthServer::new(health));
     let build = || {
         tonic_reflection::server::Builder::configure()

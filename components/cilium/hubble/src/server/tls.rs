@@ -91,48 +91,64 @@ struct Contents {
     authorities: Vec<u8>,
 }
 
-/// Reads the files, and again when they change, until `closing`. What cannot be used is logged and not used.
-pub fn watch(files: TlsFiles, closing: CancellationToken) -> Result<Arc<Current>, TlsError> {
-    let name = |name: &String| {
-        ServerName::try_from(name.clone()).map_err(|_| TlsError::Name { name: name.clone() })
-    };
-    let names = files
-        .client_names
-        .iter()
-        .map(name)
-        .collect::<Result<_, _>>()?;
-    let mut contents = read(&files)?;
-    let current = Arc::new(Current {
-        config: ArcSwap::from_pointee(configure(&files, &contents)?),
-        names,
-    });
-    let watched = Arc::clone(&current);
-    tokio::spawn(async move {
+/// The files, and what was made of them last.
+pub(super) struct Watched {
+    files: TlsFiles,
+    contents: Contents,
+    current: Arc<Current>,
+}
+
+impl Watched {
+    /// Reads the files. At the start they must be good.
+    pub(super) fn new(files: TlsFiles) -> Result<Self, TlsError> {
+        let name = |name: &String| {
+            ServerName::try_from(name.clone()).map_err(|_| TlsError::Name { name: name.clone() })
+        };
+        let names = files
+            .client_names
+            .iter()
+            .map(name)
+            .collect::<Result<_, _>>()?;
+        let contents = read(&files)?;
+        let config = ArcSwap::from_pointee(configure(&files, &contents)?);
+        let current = Arc::new(Current { config, names });
+        Ok(Self {
+            files,
+            contents,
+            current,
+        })
+    }
+
+    pub(super) fn current(&self) -> Arc<Current> {
+        Arc::clone(&self.current)
+    }
+
+    /// Looks at the files from time to time, until `closing`.
+    pub(super) async fn run(mut self, closing: CancellationToken) {
         while closing
             .run_until_cancelled(tokio::time::sleep(LOOK))
             .await
             .is_some()
         {
-            reload(&files, &mut contents, &watched);
+            self.look();
         }
-    });
-    Ok(current)
-}
+    }
 
-fn reload(files: &TlsFiles, contents: &mut Contents, current: &Current) {
-    let read = match read(files) {
-        Ok(read) if read == *contents => return,
-        Ok(read) => read,
-        Err(error) => return warn(&error),
-    };
-    match configure(files, &read) {
-        Ok(config) => {
-            current.config.store(Arc::new(config));
-            *contents = read;
-            tracing::info!(certificate = %files.certificate.display(), "Hubble uses its new certificate");
+    /// Uses the files when they changed and are good. Half of a change is none: the next look sees the rest.
+    pub(super) fn look(&mut self) {
+        let contents = match read(&self.files) {
+            Ok(contents) if contents == self.contents => return,
+            Ok(contents) => contents,
+            Err(error) => return warn(&error),
+        };
+        match configure(&self.files, &contents) {
+            Ok(config) => {
+                self.current.config.store(Arc::new(config));
+                self.contents = contents;
+                tracing::info!(certificate = %self.files.certificate.display(), "Hubble uses its new certificate");
+            }
+            Err(error) => warn(&error),
         }
-        // Also half of a change: the next look sees the rest.
-        Err(error) => warn(&error),
     }
 }
 

@@ -58,7 +58,7 @@ fn rule(
     };
     let mut grants = Vec::new();
     for (section, direction, verdict) in sections(&read, context, refusals) {
-        grants.extend(section.into_iter().flat_map(|part| match part {
+        grants.extend(section.into_iter().filter_map(|part| match part {
             Ok(grant) => grant.map(|(peers, ports)| Grant {
                 direction,
                 verdict,
@@ -127,7 +127,10 @@ fn isolates(read: &ReadRule, followed: bool) -> BTreeSet<Direction> {
 }
 
 /// What an element grants: to nobody when it says nothing at all, nothing that is known when it cannot be followed.
-type Compiled = Result<Option<(Vec<Peers>, Vec<Ports>)>, ()>;
+type Compiled = Result<Option<Granted>, ()>;
+
+/// To or from whom, and which ports.
+type Granted = (Vec<Peers>, Vec<Ports>);
 
 fn sections(
     read: &ReadRule,
@@ -203,7 +206,7 @@ fn grant(
     path: &str,
     element: &Element<'_>,
     context: Context<'_>,
-) -> Result<Option<(Vec<Peers>, Vec<Ports>)>, Vec<Refusal>> {
+) -> Result<Option<Granted>, Vec<Refusal>> {
     let mut refusals: Vec<Refusal> = element
         .unsupported
         .iter()

@@ -31,14 +31,18 @@ impl Default for Options {
 }
 
 /// What a [`crate::Repository::commit`] changed.
+///
+/// The kernel's table of prefixes and its maps change one after the other. So that no packet meets a map that does not know
+/// the number of its prefix: first the upserts whose [`Key::block`] is an added prefix's number, which nobody asks for yet;
+/// then the added prefixes; then all other upserts and removes; then the removed prefixes leave; last go the removes whose
+/// block is the number of one of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Per subject whose map or enforcement changed. A subject that was removed is not here.
     pub subjects: BTreeMap<SubjectId, SubjectChanges>,
-    /// Prefixes now in use with their numbers. To be in the kernel after the maps that name them: before, addresses in them
-    /// fall out of the wider prefix the maps know.
+    /// Prefixes that came into use, with their numbers.
     pub prefixes_added: BTreeMap<Ipv4Net, u32>,
-    /// Prefixes no longer in use. To leave the kernel before the maps change.
+    /// Prefixes that are no longer in use.
     pub prefixes_removed: BTreeMap<Ipv4Net, u32>,
     /// Subjects whose new map would not fit; their old one stays.
     pub refused: BTreeMap<SubjectId, Refused>,
@@ -58,6 +62,11 @@ pub struct SubjectChanges {
 }
 
 impl SubjectChanges {
+    /// Whether no entry changed; enforcement may have.
+    pub fn is_empty(&self) -> bool {
+        self.upserts.is_empty() && self.removes.is_empty()
+    }
+
     /// From one map to another.
     pub(crate) fn between(old: &MapState, new: &MapState, enforced: [bool; 2]) -> Self {
         let differs = |(key, entry): &(&Key, &Entry)| old.get(key) != Some(*entry);

@@ -74,50 +74,37 @@ impl Repository {
             always: unknown || subject.identity == NumericIdentity::INIT.0,
             faults: self.host.faults,
         };
-        let mut change = match &dirty {
-            Dirty::Peers(peers) => {
-                let resolved = numbered(view.of(peers), &mut self.cookies);
-                of_peers(&profile.state, peers, resolved)
-            }
-            Dirty::Nothing | Dirty::Everything => {
-                let resolved = numbered(view.everything(), &mut self.cookies);
-                SubjectChanges::between(&profile.state, &resolved, profile.enforced)
-            }
-        };
+        let change = change(profile, &view, &dirty, &mut self.cookies);
+        let enforced = Direction::BOTH.map(|d| view.enforced(d));
         let added = change
             .upserts
             .keys()
             .filter(|k| !profile.state.contains_key(k))
             .count();
         let entries = profile.state.len() + added - change.removes.len();
-        if entries > self.max_entries {
-            let policy = view.greatest().and_then(|o| self.cookies.policy(o));
-            let refused = Refused {
-                entries,
-                max_entries: self.max_entries,
-                policy: policy.map(|p| p.id.clone()),
-            };
-            changes
-                .refused
-                .extend(profile.subjects.iter().map(|s| (*s, refused.clone())));
-            profile.outdated = true;
-            if profile.resolved {
-                return;
-            }
-            change = SubjectChanges::between(&profile.state, &closed(), [true, true]);
-            profile.enforced = [true, true];
-        } else {
-            profile.outdated = false;
-            profile.enforced = Direction::BOTH.map(|d| view.enforced(d));
+        profile.outdated = entries > self.max_entries;
+        if !profile.outdated {
+            profile.turn_into(change, enforced, changes);
+            return;
         }
-        profile.resolved = true;
-        [change.ingress_enforced, change.egress_enforced] = profile.enforced;
-        profile.state.retain(|key, _| !change.removes.contains(key));
-        profile.state.extend(&change.upserts);
-        if !change.upserts.is_empty() || !change.removes.is_empty() {
-            changes
-                .subjects
-                .extend(profile.subjects.iter().map(|s| (*s, change.clone())));
+        let policy = view.greatest().and_then(|o| self.cookies.policy(o));
+        let refused = Refused {
+            entries,
+            max_entries: self.max_entries,
+            policy: policy.map(|p| p.id.clone()),
+        };
+        changes
+            .refused
+            .extend(profile.subjects.iter().map(|s| (*s, refused.clone())));
+        // A new prefix takes its addresses out of a wider one that an old map denies; that map no longer holds them back.
+        let exposed = !changes.prefixes_added.is_empty()
+            && profile
+                .state
+                .iter()
+                .any(|(key, entry)| key.block().is_some() && entry.verdict == Verdict::Deny);
+        if !profile.resolved || exposed {
+            let isolated = SubjectChanges::between(&profile.state, &closed(), [true, true]);
+            profile.turn_into(isolated, [true, true], changes);
         }
     }
 
@@ -176,6 +163,42 @@ impl Repository {
                 .flat_map(|h| h.rules.iter().map(|r| r.origin))
                 .collect();
             self.cookies.keep(&cookies, origins);
+        }
+    }
+}
+
+impl Profile {
+    fn turn_into(
+        &mut self,
+        mut change: SubjectChanges,
+        enforced: [bool; 2],
+        changes: &mut Changes,
+    ) {
+        let same = self.resolved && self.enforced == enforced && change.is_empty();
+        self.resolved = true;
+        self.enforced = enforced;
+        [change.ingress_enforced, change.egress_enforced] = enforced;
+        self.state.retain(|key, _| !change.removes.contains(key));
+        self.state.extend(&change.upserts);
+        if !same {
+            changes
+                .subjects
+                .extend(self.subjects.iter().map(|s| (*s, change.clone())));
+        }
+    }
+}
+
+fn change(
+    profile: &Profile,
+    view: &View<'_>,
+    dirty: &Dirty,
+    cookies: &mut Cookies,
+) -> SubjectChanges {
+    match dirty {
+        Dirty::Peers(peers) => of_peers(&profile.state, peers, numbered(view.of(peers), cookies)),
+        Dirty::Nothing | Dirty::Everything => {
+            let state = numbered(view.everything(), cookies);
+            SubjectChanges::between(&profile.state, &state, profile.enforced)
         }
     }
 }

@@ -157,7 +157,7 @@ impl Repository {
 
     fn set_identity(&mut self, number: u32, labels: Option<LabelSet>) {
         // Reserved identities are what they are; 0 is everyone in a map.
-        if number <= u32::from(u8::MAX) || self.cluster.labels(number) == labels.as_ref() {
+        if u8::try_from(number).is_ok() || self.cluster.labels(number) == labels.as_ref() {
             return;
         }
         let old = self.cluster.set_labels(number, labels.clone());

@@ -56,7 +56,7 @@ pub fn policy(choose: &mut Choose, name: &str) -> (PolicyId, Value) {
     match kind {
         PolicyKind::NetworkPolicy => object["spec"] = network_policy(choose),
         _ if choose.once_in(5) => {
-            object["specs"] = json!([cilium_rule(choose), cilium_rule(choose)])
+            object["specs"] = json!([cilium_rule(choose), cilium_rule(choose)]);
         }
         _ => object["spec"] = cilium_rule(choose),
     }

@@ -92,7 +92,7 @@ impl<'a> Case<'a> {
     }
 
     /// Whether the peer's address is outside the cluster.
-    fn from_world(&self) -> bool {
+    fn peer_is_outside(&self) -> bool {
         self.packet.identity == 2
     }
 

@@ -159,10 +159,10 @@ fn speaks(case: &Case<'_>, namespace: Option<&str>, element: &Value, preposition
             .any(|e| entity(case.packet.identity, e.as_str().unwrap_or_default()));
     let by_address = list(field("CIDR"))
         .iter()
-        .any(|n| case.from_world() && in_network(case.packet.address, n))
+        .any(|n| case.peer_is_outside() && in_network(case.packet.address, n))
         || list(field("CIDRSet"))
             .iter()
-            .any(|r| case.from_world() && cidr_rule(case, r))
+            .any(|r| case.peer_is_outside() && cidr_rule(case, r))
         || list(field("Nodes")).iter().any(|s| node(case, s))
         || list(field("Services"))
             .iter()
@@ -223,7 +223,7 @@ fn node(case: &Case<'_>, selector: &Value) -> bool {
     let holds = |node: &Node| {
         labels::object(selector, &node.labels) && node.addresses.contains(&case.packet.address)
     };
-    !case.from_world() && case.scene.nodes.values().any(|(_, node)| holds(node))
+    !case.peer_is_outside() && case.scene.nodes.values().any(|(_, node)| holds(node))
 }
 
 fn service(case: &Case<'_>, own: Option<&str>, rule: &Value) -> bool {
@@ -241,7 +241,7 @@ fn service(case: &Case<'_>, own: Option<&str>, rule: &Value) -> bool {
         };
         meant
             && service.backends.contains(&case.packet.address)
-            && !(service.has_selector && case.from_world())
+            && !(service.has_selector && case.peer_is_outside())
     })
 }
 
