@@ -43,6 +43,7 @@ pub struct Packet {
 }
 
 /// A node with one pod and one policy, in the kernel.
+#[derive(Debug)]
 pub struct Judge {
     object: Ebpf,
     asked: u32,

@@ -1,5 +1,4 @@
 //! The way to ask the kernel for verdicts says what the kernel says. Needs root.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -69,7 +69,8 @@ impl Agent {
     ) -> Option<Result<Admitted, String>> {
         // A pod object that is gone while its sandbox still stands keeps what it had.
         let pod = endpoint.pod.as_ref();
-        let gone = pod.is_some_and(|pod| self.watched.pods.get(&pod.namespace, &pod.name).is_none());
+        let gone =
+            pod.is_some_and(|pod| self.watched.pods.get(&pod.namespace, &pod.name).is_none());
         if gone {
             return None;
         }

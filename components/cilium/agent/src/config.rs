@@ -341,10 +341,7 @@ mod tests {
         assert_eq!(parse(&[]).unwrap().hubble, None);
         let on = ("enable-hubble", "true");
         let socket_only = parse(&[on]).unwrap().hubble.unwrap();
-        assert_eq!(
-            (socket_only.listen, socket_only.capacity),
-            (None, 4095)
-        );
+        assert_eq!((socket_only.listen, socket_only.capacity), (None, 4095));
         let open = parse(&[on, ("hubble-listen-address", ":4244")]).unwrap_err();
         assert!(open.to_string().contains("hubble-tls-cert-file"), "{open}");
         let plain = parse(&[on, ("hubble-disable-tls", "true")]).unwrap_err();

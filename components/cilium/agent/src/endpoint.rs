@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::Enforcement;
 
-
 /// What a runtime calls an attachment.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -90,17 +90,9 @@ impl Watched {
     pub fn new(readers: &Readers) -> Self {
         let bells = |bells: &[&Bell]| Bells::new(bells);
         Self {
-            pods: Cache::new(bells(&[
-                &readers.policy,
-                &readers.publish,
-                &readers.names,
-            ])),
+            pods: Cache::new(bells(&[&readers.policy, &readers.publish, &readers.names])),
             namespaces: Cache::new(bells(&[&readers.policy])),
-            services: Cache::new(bells(&[
-                &readers.services,
-                &readers.policy,
-                &readers.names,
-            ])),
+            services: Cache::new(bells(&[&readers.services, &readers.policy, &readers.names])),
             slices: Cache::new(bells(&[
                 &readers.services,
                 &readers.network,

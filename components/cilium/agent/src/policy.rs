@@ -1,22 +1,20 @@
 //! The cluster's policies, resolved for the pods of this node and kept in the datapath.
 //!
-//! Pods with the same identity and the same named ports share one policy, which has a number. Order matters: what a new
-//! prefix allows is in every map before the datapath knows the prefix, and it leaves the maps after the datapath forgot
-//! it; a map gains before it loses. So no packet meets a half-written policy, only the old one or the new one.
+//! Pods with the same identity and the same named ports share one policy, which has a number.
 
 mod blocks;
+mod entries;
 mod feed;
 mod seen;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use cilium_policy::{
-    Changes, Cookie, Direction, Options, PolicyRef, Refused, Repository, Subject, SubjectId,
-};
-use datapath::{Datapath, PolicyEntry, PolicyKey};
+use cilium_policy::{Cookie, Options, PolicyRef, Refused, Repository, Subject, SubjectId};
+use datapath::Datapath;
 
 use self::blocks::Blocks;
 use self::feed::Feed;
@@ -165,7 +163,11 @@ impl Policies {
     pub fn admit(&self, subject: &Subject) -> Result<u32, String> {
         let mut state = self.lock();
         if let Some(number) = state.numbers.get(subject).copied() {
-            if state.programs.get(&number).is_some_and(|program| program.written) {
+            if state
+                .programs
+                .get(&number)
+                .is_some_and(|program| program.written)
+            {
                 return Ok(number);
             }
         }
@@ -241,100 +243,6 @@ impl Policies {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn write(&self, state: &mut State) -> Pass {
-        let mut changes = state.repository.commit();
-        let mut pass = Pass {
-            changed: changes.subjects.len(),
-            failures: Vec::new(),
-        };
-        state.refused.retain(|id, _| !changes.subjects.contains_key(id));
-        state.refused.append(&mut changes.refused);
-        let moved = !changes.prefixes_added.is_empty() || !changes.prefixes_removed.is_empty();
-        if moved {
-            self.remember(state, &mut pass);
-        }
-        let mut touched = self.gain(state, &changes, &mut pass);
-        touched |= state.blocks.write(
-            &*self.datapath,
-            state.repository.prefixes(),
-            &mut pass.failures,
-        );
-        touched |= self.lose(state, &changes, &mut pass);
-        if touched {
-            self.datapath.new_epoch().unwrap_or_else(|error| {
-                pass.failures.push(cilium_cni::error::chain(&error));
-            });
-        }
-        pass
-    }
-
-    /// Numbers of prefixes are in maps and must mean the same after a restart.
-    fn remember(&self, state: &State, pass: &mut Pass) {
-        if let Err(error) = self.store.write_prefixes(state.repository.prefixes()) {
-            pass.failures.push(cilium_cni::error::chain(&error));
-        }
-    }
-
-    fn gain(&self, state: &mut State, changes: &Changes, pass: &mut Pass) -> bool {
-        let mut touched = false;
-        for (id, change) in &changes.subjects {
-            let Some(program) = state.programs.get_mut(&id.0) else {
-                continue;
-            };
-            program.enforcement = Enforcement {
-                ingress: change.ingress_enforced,
-                egress: change.egress_enforced,
-            };
-            if !program.written || change.upserts.is_empty() {
-                continue;
-            }
-            let upserts: Vec<_> = change.upserts.iter().map(entry).collect();
-            touched = true;
-            let written = self.datapath.update_policy(id.0, &upserts, &[]);
-            program.written = note(written, pass);
-        }
-        let unwritten: Vec<u32> = state
-            .programs
-            .iter()
-            .filter(|(_, program)| !program.written)
-            .map(|(number, _)| *number)
-            .collect();
-        for number in unwritten {
-            touched = true;
-            self.write_whole(state, number, pass);
-        }
-        touched
-    }
-
-    fn write_whole(&self, state: &mut State, number: u32, pass: &mut Pass) {
-        let entries = match state.repository.state(SubjectId(number)) {
-            Some(wanted) => wanted.iter().map(entry).collect(),
-            // A policy too large for a first map has no old state to stay with: nothing passes until it fits.
-            None => closed(),
-        };
-        let written = self.datapath.set_policy(number, &entries);
-        if let Some(program) = state.programs.get_mut(&number) {
-            program.written = note(written, pass);
-        }
-    }
-
-    fn lose(&self, state: &mut State, changes: &Changes, pass: &mut Pass) -> bool {
-        let mut touched = false;
-        for (id, change) in &changes.subjects {
-            let Some(program) = state.programs.get_mut(&id.0) else {
-                continue;
-            };
-            if !program.written || change.removes.is_empty() {
-                continue;
-            }
-            let removes: Vec<_> = change.removes.iter().map(key).collect();
-            touched = true;
-            let written = self.datapath.update_policy(id.0, &[], &removes);
-            program.written = note(written, pass);
-        }
-        touched
-    }
 }
 
 impl State {
@@ -369,59 +277,6 @@ impl State {
         self.idle.remove(&number);
         self.repository.remove_subject(SubjectId(number));
     }
-}
-
-fn note(written: Result<(), datapath::Error>, pass: &mut Pass) -> bool {
-    match written {
-        Ok(()) => true,
-        Err(error) => {
-            pass.failures.push(cilium_cni::error::chain(&error));
-            false
-        }
-    }
-}
-
-fn key(key: &cilium_policy::Key) -> PolicyKey {
-    PolicyKey {
-        identity: key.identity,
-        direction: match key.direction {
-            Direction::Ingress => datapath::Direction::Ingress,
-            Direction::Egress => datapath::Direction::Egress,
-        },
-        protocol: key.protocol,
-        port: key.port,
-        port_bits: key.port_bits,
-    }
-}
-
-fn entry((from, value): (&cilium_policy::Key, &cilium_policy::Entry)) -> (PolicyKey, PolicyEntry) {
-    let verdict = match value.verdict {
-        cilium_policy::Verdict::DefaultDeny => datapath::Verdict::DefaultDeny,
-        cilium_policy::Verdict::Allow => datapath::Verdict::Allow,
-        cilium_policy::Verdict::Deny => datapath::Verdict::Deny,
-    };
-    let cookie = value.cookie.0;
-    (key(from), PolicyEntry { verdict, cookie })
-}
-
-/// Nothing in and nothing out.
-fn closed() -> BTreeMap<PolicyKey, PolicyEntry> {
-    [datapath::Direction::Ingress, datapath::Direction::Egress]
-        .map(|direction| {
-            let everyone = PolicyKey {
-                identity: 0,
-                direction,
-                protocol: 0,
-                port: 0,
-                port_bits: 0,
-            };
-            let nothing = PolicyEntry {
-                verdict: datapath::Verdict::DefaultDeny,
-                cookie: 0,
-            };
-            (everyone, nothing)
-        })
-        .into()
 }
 
 #[cfg(test)]

@@ -166,7 +166,10 @@ mod tests {
 
     #[test]
     fn an_endpoint_without_a_pods_uid_would_never_be_collected_and_is_not_written() {
-        assert_eq!(cilium_endpoint(&endpoint(""), NODE, &About::default()), None);
+        assert_eq!(
+            cilium_endpoint(&endpoint(""), NODE, &About::default()),
+            None
+        );
     }
 
     const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 1);

@@ -19,8 +19,8 @@ use crate::health::Progress;
 use crate::ipam::Pool;
 use crate::kubernetes::{Kubernetes, KubernetesError, OwnPod, Readers, Watched};
 use crate::metrics::Metrics;
-use crate::store::{NodeState, Store, StoreError};
 use crate::policy::Policies;
+use crate::store::{NodeState, Store, StoreError};
 use crate::{api, health, hubble, metrics, range, restore, task};
 
 #[derive(Debug, thiserror::Error)]

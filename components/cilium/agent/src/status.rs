@@ -81,12 +81,15 @@ pub fn too_large(agent: &Agent) -> Option<String> {
         .map(Endpoint::owner)
         .take(3)
         .collect();
+    let blame = refused.policy.as_ref().map_or_else(
+        || "all its policies together".to_owned(),
+        ToString::to_string,
+    );
     Some(format!(
-        "the policy of {} has {} entries, {} fit: the old one stays; most are by {}: make its selectors wider or its rules fewer",
+        "the policy of {} has {} entries, {} fit: the old one stays; most are by {blame}: make its selectors wider or its rules fewer",
         pods.join(", "),
         refused.entries,
         refused.max_entries,
-        refused.policy,
     ))
 }
 

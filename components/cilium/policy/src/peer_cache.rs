@@ -62,7 +62,10 @@ impl PeerCache {
 
     /// As [`Self::numbers`], by the choice itself.
     pub(crate) fn chosen(&self, peers: &Peers) -> impl Iterator<Item = u32> + '_ {
-        self.ids.get(peers).into_iter().flat_map(|id| self.numbers(*id))
+        self.ids
+            .get(peers)
+            .into_iter()
+            .flat_map(|id| self.numbers(*id))
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -7,7 +7,7 @@ use crate::Error;
 /// overwrite each other, so a starting one raises it anew (`Kernel::open`).
 pub(super) fn raise(maps: &mut Maps) -> Result<(), Error> {
     change(maps, |runtime| {
-        runtime.epoch = runtime.epoch.wrapping_add(1)
+        runtime.epoch = runtime.epoch.wrapping_add(1);
     })
 }
 

@@ -123,7 +123,7 @@ impl<K: Pod, V: Pod> Named<HashMap<MapData, K, V>> {
 
     /// Hands over every entry; one that vanishes meanwhile is left out.
     pub(super) fn each(&self, mut take: impl FnMut(&K, &V)) -> Result<(), Error> {
-        for entry in self.map.iter() {
+        for entry in &self.map {
             let (key, value) = entry.map_err(self.failed("list"))?;
             take(&key, &value);
         }

@@ -2,8 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aya::maps::lpm_trie::Key;
 use aya::maps::{LpmTrie, MapData, MapError};
+use aya_obj::generated::BPF_F_NO_PREALLOC;
+use datapath_abi::metric;
 use datapath_abi::policy::{self as abi, ALL_BITS, EXACT_BITS, MAX_ENTRIES, PROTOCOL_BITS};
-use datapath_abi::{NO_PREALLOC, metric};
 
 use super::State;
 use super::maps::{Maps, absent_is_none};
@@ -29,9 +30,9 @@ pub(super) fn set(
 pub(super) fn make(id: u32, entries: &BTreeMap<PolicyKey, PolicyEntry>) -> Result<Trie, Error> {
     check(id, entries.keys())?;
     fits(id, entries.len())?;
-    let mut trie = Trie::create(max_entries(), NO_PREALLOC as u32).map_err(failed("make"))?;
+    let mut trie = Trie::create(max_entries(), BPF_F_NO_PREALLOC).map_err(failed("make"))?;
     for (key, entry) in entries {
-        write(&mut trie, key, entry)?;
+        write(&mut trie, key, *entry)?;
     }
     Ok(trie)
 }
@@ -67,7 +68,7 @@ pub(super) fn update(
         restore(&mut trie, &before);
         return Err(error);
     }
-    let removed = removes
+    let gone = removes
         .iter()
         .collect::<BTreeSet<_>>()
         .into_iter()
@@ -75,7 +76,7 @@ pub(super) fn update(
             before.get(*key).is_some_and(Option::is_some)
                 || upserts.iter().any(|(upsert, _)| upsert == *key)
         });
-    state.policy_sizes.insert(id, peak - removed.count());
+    state.policy_sizes.insert(id, peak - gone.count());
     Ok(())
 }
 
@@ -133,7 +134,7 @@ fn apply(
     removes: &[PolicyKey],
 ) -> Result<(), Error> {
     for (key, entry) in upserts {
-        write(trie, key, entry)?;
+        write(trie, key, *entry)?;
     }
     for key in removes {
         erase(trie, key)?;
@@ -152,12 +153,12 @@ fn restore(trie: &mut Trie, before: &BTreeMap<PolicyKey, Option<PolicyEntry>>) {
     }
     for (key, old) in before {
         if let Some(old) = old {
-            drop(write(trie, key, old));
+            drop(write(trie, key, *old));
         }
     }
 }
 
-fn write(trie: &mut Trie, key: &PolicyKey, entry: &PolicyEntry) -> Result<(), Error> {
+fn write(trie: &mut Trie, key: &PolicyKey, entry: PolicyEntry) -> Result<(), Error> {
     let value = abi::Entry {
         cookie: entry.cookie,
         verdict: match entry.verdict {
@@ -184,12 +185,12 @@ fn read(trie: &Trie, key: &PolicyKey) -> Result<Option<PolicyEntry>, Error> {
     let found = absent_is_none(trie.get(&kernel_key(key), 0)).map_err(failed("read"))?;
     Ok(found
         .filter(|found| (found.protocol, found.port_bits) == (key.protocol, key.port_bits))
-        .map(|found| entry(&found)))
+        .map(entry))
 }
 
 fn all(trie: &Trie) -> Result<BTreeMap<PolicyKey, PolicyEntry>, Error> {
     let mut entries = BTreeMap::new();
-    for found in trie.iter() {
+    for found in trie {
         let (key, value) = found.map_err(failed("list"))?;
         let data = key.data();
         let direction = if data.direction == metric::EGRESS {
@@ -204,12 +205,12 @@ fn all(trie: &Trie) -> Result<BTreeMap<PolicyKey, PolicyEntry>, Error> {
             port: u16::from_be(data.port),
             port_bits: value.port_bits,
         };
-        entries.insert(key, entry(&value));
+        entries.insert(key, entry(value));
     }
     Ok(entries)
 }
 
-fn entry(value: &abi::Entry) -> PolicyEntry {
+fn entry(value: abi::Entry) -> PolicyEntry {
     let verdict = match value.verdict {
         abi::ALLOW => Verdict::Allow,
         abi::DEFAULT_DENY => Verdict::DefaultDeny,

@@ -4,7 +4,8 @@ use datapath_abi::policy::{ALLOW, DEFAULT_DENY};
 use datapath_abi::reason::{INVALID_PACKET, POLICY_DENIED};
 
 use crate::frame::{Frame, icmp, tcp, tcp_flags, udp};
-use crate::node::{DROPPED, NEIGHBOUR, Node, POD, REDIRECTED, REMOTE, ROUTER, any, peer};
+use crate::node::{DROPPED, NEIGHBOUR, Node, POD, REDIRECTED, REMOTE, ROUTER};
+use crate::rules::{any, peer};
 
 const FROM: &str = "from_container";
 const OUT_ONLY: u32 = 9;
@@ -63,8 +64,8 @@ fn pings_are_answered_and_not_asked_back() {
     for id in [0, 7] {
         let ping = icmp(POD, NEIGHBOUR, 8, id, b"");
         assert_eq!(from(&mut node, POD, &ping), REDIRECTED);
-        let pong = icmp(NEIGHBOUR, POD, 0, id, b"");
-        assert_eq!(from(&mut node, NEIGHBOUR, &pong), REDIRECTED);
+        let answer = icmp(NEIGHBOUR, POD, 0, id, b"");
+        assert_eq!(from(&mut node, NEIGHBOUR, &answer), REDIRECTED);
         let other_way = icmp(NEIGHBOUR, POD, 8, id, b"");
         assert_eq!(from(&mut node, NEIGHBOUR, &other_way), DROPPED);
     }

@@ -7,9 +7,8 @@ use datapath_abi::policy::{ALLOW, DEFAULT_DENY, matched};
 use datapath_abi::reason::{INVALID_SOURCE_MAC, POLICY_DENIED};
 
 use crate::frame::{TCP, tcp, tcp_flags, udp};
-use crate::node::{
-    NEIGHBOUR, NEIGHBOUR_IDENTITY, Node, OTHER_MAC, POD, POD_IDENTITY, REDIRECTED, any, peer,
-};
+use crate::node::{NEIGHBOUR, NEIGHBOUR_IDENTITY, Node, OTHER_MAC, POD, POD_IDENTITY, REDIRECTED};
+use crate::rules::{any, peer};
 
 const FROM: &str = "from_container";
 
@@ -145,6 +144,6 @@ fn what_finds_no_room_is_counted_and_nothing_is_told_to_nobody() {
     }
     let got = told(&mut ring).len();
     assert!(got <= fit && got > fit / 2, "{got} of {fit}");
-    assert_eq!(node.lost() as usize, times - got);
+    assert_eq!(node.lost(), u64::try_from(times - got).unwrap());
     assert_eq!(offset_of!(Event, packet) + 128, size_of::<Event>());
 }

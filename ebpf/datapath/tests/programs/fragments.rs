@@ -3,7 +3,8 @@ use datapath_abi::policy::{ALLOW, DEFAULT_DENY};
 use datapath_abi::reason::{FRAGMENT_NOT_FOUND, INVALID_PACKET, POLICY_DENIED};
 
 use crate::frame::{Frame, UDP, tcp, udp};
-use crate::node::{NEIGHBOUR, Node, POD, REDIRECTED, any};
+use crate::node::{NEIGHBOUR, Node, POD, REDIRECTED};
+use crate::rules::any;
 
 const FROM: &str = "from_container";
 
@@ -51,8 +52,8 @@ fn later_pieces_share_the_fate_of_the_first() {
 fn a_piece_that_covers_the_transport_header_is_no_piece() {
     let mut node = node();
     let of = |fragment, protocol| Frame {
-        fragment,
         protocol,
+        fragment,
         ..tcp((POD, 4000), (NEIGHBOUR, 53))
     };
     for protocol in [6, 132] {

@@ -17,4 +17,5 @@ mod masquerade;
 mod node;
 mod overlay;
 mod policy;
+mod rules;
 mod service;

@@ -5,8 +5,9 @@ use datapath_abi::reason::{NO_POLICY, POLICY_DENIED, POLICY_DENY};
 use crate::frame::{Frame, ICMP, TCP, UDP, icmp, tcp, udp};
 use crate::node::{
     NEIGHBOUR, NEIGHBOUR_IDENTITY, Node, PASSED, POD, REDIRECTED, REMOTE, REMOTE_IDENTITY, ROUTER,
-    Rule, WORLD, address, any, peer,
+    WORLD, address,
 };
+use crate::rules::{Rule, any, peer};
 
 const FROM: &str = "from_container";
 const OWN: u32 = 9;

@@ -68,7 +68,9 @@ fn show_flows(pod: &mut Value) {
     let port = cilium_api::names::HUBBLE_PORT;
     let container = &mut pod["containers"][0];
     if let Some(ports) = container["ports"].as_array_mut() {
-        ports.push(json!({"name": "hubble", "containerPort": port, "hostPort": port, "protocol": "TCP"}));
+        ports.push(
+            json!({"name": "hubble", "containerPort": port, "hostPort": port, "protocol": "TCP"}),
+        );
     }
     if let Some(mounts) = container["volumeMounts"].as_array_mut() {
         mounts.push(json!({"name": "hubble-tls", "mountPath": cilium_api::names::HUBBLE_TLS_DIR, "readOnly": true}));

@@ -9,7 +9,11 @@ pub(super) fn policy(agent: &Agent) -> Vec<Metric> {
         .policies
         .with(|repository| repository.policies().count());
     vec![
-        gauge("policy", "Policies in force on this node", one(count(policies))),
+        gauge(
+            "policy",
+            "Policies in force on this node",
+            one(count(policies)),
+        ),
         gauge(
             "policy_max_revision",
             "How often the resolved policies have changed",

@@ -28,16 +28,26 @@ impl Blocks {
         routers.clone_into(&mut self.routers);
     }
 
-    /// Adds before it removes; whether anything changed.
-    pub(super) fn write(
+    /// What the datapath shall have: a router is in the block its node's address is in.
+    pub(super) fn wanted(&self, prefixes: &BTreeMap<Ipv4Net, u32>) -> BTreeMap<Ipv4Net, u32> {
+        let mut wanted = prefixes.clone();
+        for (router, node) in &self.routers {
+            if let Some(number) = longest(prefixes, *node) {
+                wanted.entry(Ipv4Net::from(*router)).or_insert(number);
+            }
+        }
+        wanted
+    }
+
+    /// Writes what is new or different; whether there was anything.
+    pub(super) fn add(
         &mut self,
         datapath: &dyn Datapath,
-        prefixes: &BTreeMap<Ipv4Net, u32>,
+        wanted: &BTreeMap<Ipv4Net, u32>,
         failures: &mut Vec<String>,
     ) -> bool {
-        let wanted = with_routers(prefixes, &self.routers);
         let mut touched = false;
-        for (prefix, number) in &wanted {
+        for (prefix, number) in wanted {
             if self.written.get(prefix) == Some(number) {
                 continue;
             }
@@ -49,37 +59,32 @@ impl Blocks {
                 Err(error) => failures.push(cilium_cni::error::chain(&error)),
             }
         }
+        touched
+    }
+
+    /// Removes what is not wanted; whether there was anything.
+    pub(super) fn drop_others(
+        &mut self,
+        datapath: &dyn Datapath,
+        wanted: &BTreeMap<Ipv4Net, u32>,
+        failures: &mut Vec<String>,
+    ) -> bool {
         let gone: Vec<Ipv4Net> = self
             .written
             .keys()
             .filter(|prefix| !wanted.contains_key(*prefix))
             .copied()
             .collect();
-        for prefix in gone {
-            touched = true;
-            match datapath.remove_block(prefix) {
+        for prefix in &gone {
+            match datapath.remove_block(*prefix) {
                 Ok(()) => {
-                    self.written.remove(&prefix);
+                    self.written.remove(prefix);
                 }
                 Err(error) => failures.push(cilium_cni::error::chain(&error)),
             }
         }
-        touched
+        !gone.is_empty()
     }
-}
-
-/// A router is in the block its node's address is in.
-fn with_routers(
-    prefixes: &BTreeMap<Ipv4Net, u32>,
-    routers: &[(Ipv4Addr, Ipv4Addr)],
-) -> BTreeMap<Ipv4Net, u32> {
-    let mut wanted = prefixes.clone();
-    for (router, node) in routers {
-        if let Some(number) = longest(prefixes, *node) {
-            wanted.entry(Ipv4Net::from(*router)).or_insert(number);
-        }
-    }
-    wanted
 }
 
 fn longest(prefixes: &BTreeMap<Ipv4Net, u32>, address: Ipv4Addr) -> Option<u32> {
@@ -105,11 +110,13 @@ mod tests {
         let mut blocks = Blocks::default();
         blocks.set_routers(&[([10, 244, 1, 1].into(), [172, 30, 0, 11].into())]);
         let prefixes = BTreeMap::from([(net("172.30.0.0/24"), 1), (net("172.30.0.11/32"), 2)]);
-        assert!(blocks.write(&datapath, &prefixes, &mut Vec::new()));
+        let wanted = blocks.wanted(&prefixes);
+        assert!(blocks.add(&datapath, &wanted, &mut Vec::new()));
         let written: BTreeMap<_, _> = datapath.blocks().unwrap().into_iter().collect();
         assert_eq!(written[&net("10.244.1.1/32")], 2);
-        assert!(!blocks.write(&datapath, &prefixes, &mut Vec::new()));
-        assert!(blocks.write(&datapath, &BTreeMap::new(), &mut Vec::new()));
+        assert!(!blocks.add(&datapath, &wanted, &mut Vec::new()));
+        assert!(!blocks.drop_others(&datapath, &wanted, &mut Vec::new()));
+        assert!(blocks.drop_others(&datapath, &BTreeMap::new(), &mut Vec::new()));
         assert!(datapath.blocks().unwrap().is_empty());
     }
 }

@@ -100,7 +100,11 @@ impl Feed {
                 repository.set_named_ports(*identity, named.clone());
             }
         }
-        for identity in self.ports.keys().filter(|known| !ports.contains_key(*known)) {
+        for identity in self
+            .ports
+            .keys()
+            .filter(|known| !ports.contains_key(*known))
+        {
             repository.set_named_ports(*identity, NamedPorts::new());
         }
         self.ports = ports;

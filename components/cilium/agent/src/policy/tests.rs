@@ -43,10 +43,8 @@ impl Node {
             ("k8s:app", "web"),
             ("k8s:io.kubernetes.pod.namespace", "shop"),
         ];
-        let object = cilium_api::CiliumIdentity::new(
-            NumericIdentity(300),
-            labels.into_iter().collect(),
-        );
+        let object =
+            cilium_api::CiliumIdentity::new(NumericIdentity(300), labels.into_iter().collect());
         let guarded = serde_json::from_value(serde_json::to_value(object).unwrap()).unwrap();
         self.watched.identities.take(Ok(Event::Apply(guarded)));
     }
@@ -58,7 +56,9 @@ impl Node {
             "spec": {"podSelector": {}, "ingress": [{"from": [{"ipBlock": {"cidr": cidr}}]}]},
         });
         let guarded = serde_json::from_value(policy).unwrap();
-        self.watched.network_policies.take(Ok(Event::Apply(guarded)));
+        self.watched
+            .network_policies
+            .take(Ok(Event::Apply(guarded)));
     }
 
     fn pass(&self) -> Pass {

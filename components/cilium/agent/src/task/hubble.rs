@@ -29,7 +29,12 @@ const LOSSES: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_millis(100);
 
 /// Names and nodes follow the cluster.
-pub async fn names(agent: Arc<Agent>, directory: Arc<Directory>, peers: Sender<Vec<Node>>, bell: Bell) {
+pub async fn names(
+    agent: Arc<Agent>,
+    directory: Arc<Directory>,
+    peers: Sender<Vec<Node>>,
+    bell: Bell,
+) {
     loop {
         let worker = directory.clone();
         blocking(move || worker.refresh()).await;
@@ -98,7 +103,11 @@ pub enum Listen {
 }
 
 /// Every event is recorded; what could not be is told of.
-pub async fn record(agent: Arc<Agent>, mut events: Receiver<Arc<datapath::Event>>, mut writer: Writer) {
+pub async fn record(
+    agent: Arc<Agent>,
+    mut events: Receiver<Arc<datapath::Event>>,
+    mut writer: Writer,
+) {
     let mut clock = Clock::read();
     let mut lost_before = lost(&agent).await.unwrap_or_default();
     let mut look = tokio::time::interval(LOSSES);

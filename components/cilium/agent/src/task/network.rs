@@ -75,11 +75,7 @@ fn pass(agent: &Agent, known: &[KnownNode], may_remove: bool) -> Vec<String> {
                 Ok(())
             };
             failures.extend(outcome.failures);
-            failures.extend(
-                renewed
-                    .err()
-                    .map(|error| cilium_cni::error::chain(&error)),
-            );
+            failures.extend(renewed.err().map(|error| cilium_cni::error::chain(&error)));
         }
         Err(error) => failures.push(cilium_cni::error::chain(&error)),
     }

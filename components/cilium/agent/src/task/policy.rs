@@ -102,9 +102,9 @@ fn waiting(agent: &Agent) -> Vec<(&'static str, Instant)> {
             watched.clusterwide_policies.taken(),
         ),
     ]
-        .into_iter()
-        .filter_map(|(source, since)| Some((source, since?)))
-        .collect()
+    .into_iter()
+    .filter_map(|(source, since)| Some((source, since?)))
+    .collect()
 }
 
 /// The nodes' addresses in their pod ranges, each with the address policies know the node by.
