@@ -6,6 +6,9 @@ use crate::{address::Address, plain};
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoint {
+    /// Nanoseconds of the coarse monotonic clock at which this link got the address: connections that began earlier were another
+    /// pod's.
+    pub since: u64,
     /// Host side of the pod's link.
     pub ifindex: u32,
     /// Security identity.
@@ -21,6 +24,8 @@ pub struct Endpoint {
     /// 1 once the pod has reached a service packet by packet, so that answers to all other pods cost no lookup. Set by the
     /// programs; user space keeps what it finds.
     pub service_client: u16,
+    /// Zero.
+    pub pad: u32,
 }
 
 /// Value of `cilium_lxc_source`, keyed by the interface index of the host side: what the pod may send as.
@@ -39,7 +44,7 @@ pub struct Source {
     pub mac: [u8; 6],
 }
 
-plain!(Endpoint = 28, Source = 32);
+plain!(Endpoint = 40, Source = 32);
 
 /// Entries of both maps.
 pub const MAX_ENDPOINTS: usize = 4096;

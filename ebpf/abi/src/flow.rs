@@ -79,6 +79,8 @@ pub const ONE_WAY: u8 = 3;
 pub struct State {
     /// Nanoseconds of the monotonic clock at which it ends.
     pub expires: u64,
+    /// Nanoseconds of the same clock at which it began.
+    pub created: u64,
     /// Packets; a GSO packet counts once.
     pub packets: [u64; 2],
     /// Bytes with the Ethernet header.
@@ -97,7 +99,7 @@ pub struct State {
     pub bits: u8,
 }
 
-plain!(Key = 16, State = 64);
+plain!(Key = 16, State = 72);
 
 /// The responder has answered.
 pub const SEEN_REPLY: u8 = 1;

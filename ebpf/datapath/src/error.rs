@@ -130,6 +130,20 @@ pub enum Error {
     /// The events are being read already.
     #[error("the events have a reader already; drop it first")]
     EventsTaken,
+    /// Many entries of a map could not be read or removed at once.
+    #[error("cannot {operation} the entries of the eBPF map {map}")]
+    Batch {
+        /// What was attempted.
+        operation: &'static str,
+        /// The map.
+        map: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The clock that connections are measured by cannot be read.
+    #[error("cannot read the monotonic clock")]
+    Clock(#[source] io::Error),
     /// Waiting for events failed.
     #[error("cannot wait for events")]
     Events(#[source] io::Error),

@@ -1,6 +1,7 @@
 //! The datapath in the kernel.
 
 mod attach;
+mod batch;
 mod blocks;
 mod bpf;
 mod counters;
@@ -16,6 +17,7 @@ mod now;
 mod object;
 mod pins;
 mod policies;
+mod pressure;
 mod services;
 mod sysctl;
 
@@ -29,8 +31,10 @@ use ipnet::Ipv4Net;
 
 use self::attach::Attachments;
 use self::devices::Devices;
+use self::flows::Tables;
 use self::maps::Maps;
 use self::pins::Pins;
+use self::pressure::Gauges;
 use self::services::Generations;
 use crate::link::Netlink;
 use crate::{
@@ -46,6 +50,9 @@ pub struct Kernel {
     config: Config,
     devices: Devices,
     state: Arc<Mutex<State>>,
+    /// Half a million entries are not read while a pod waits for the state.
+    tables: Tables,
+    gauges: Gauges,
     events_taken: Arc<AtomicBool>,
 }
 
@@ -70,6 +77,8 @@ impl Kernel {
         let devices = devices::prepare(&mut netlink, &config)?;
         let (maps, programs) = object::load(&config, &pins, devices.tunnel.index)?;
         let generations = services::Generations::read(&maps)?;
+        let tables = Tables::open(&pins)?;
+        let gauges = Gauges::open(&pins)?;
         let attachments = Attachments::new(pins, programs);
         attachments.node(&config, &devices)?;
         attachments.pods(&mut netlink, &devices)?;
@@ -88,6 +97,8 @@ impl Kernel {
             config,
             devices,
             state: Arc::new(Mutex::new(state)),
+            tables,
+            gauges,
             events_taken: Arc::default(),
         })
     }
@@ -202,15 +213,15 @@ impl Datapath for Kernel {
     }
 
     fn flows(&self) -> Result<Vec<Flow>, Error> {
-        flows::list(&self.state().maps)
+        self.tables.list()
     }
 
     fn collect_flows(&self) -> Result<Collected, Error> {
-        flows::collect(&mut self.state().maps)
+        self.tables.collect()
     }
 
     fn flush_flows(&self) -> Result<u64, Error> {
-        flows::flush(&mut self.state().maps)
+        self.tables.flush()
     }
 
     fn events(&self) -> Result<Box<dyn EventSource>, Error> {
@@ -229,7 +240,7 @@ impl Datapath for Kernel {
     }
 
     fn map_pressure(&self) -> Result<Vec<MapPressure>, Error> {
-        Ok(self.state().maps.pressure())
+        self.gauges.read()
     }
 
     fn pod_mtu(&self) -> u32 {

@@ -94,6 +94,8 @@ impl Judge {
             mac: MAC,
             host_mac: MAC,
             service_client: 0,
+            since: 0,
+            pad: 0,
         };
         judge.put("cilium_lxc", &address(POD), &endpoint)?;
         for name in ["from_container", "from_host"] {

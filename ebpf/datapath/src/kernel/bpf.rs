@@ -41,8 +41,28 @@ struct Object {
     rest: [u64; 6],
 }
 
+/// Of the calls that read or remove many entries; addresses as numbers.
+#[repr(C)]
+#[derive(Default)]
+pub(super) struct Batch {
+    /// Where the last call left off; 0: at the beginning.
+    pub(super) from: u64,
+    /// Where this one writes down where it left off.
+    pub(super) to: u64,
+    pub(super) keys: u64,
+    pub(super) values: u64,
+    /// Room for entries, then how many there were.
+    pub(super) count: u32,
+    pub(super) map: u32,
+    /// Zero.
+    pub(super) flags: [u64; 2],
+    /// Zero.
+    pub(super) rest: u64,
+}
+
 const _: () = assert!(
-    size_of::<LinkCreate>() == ATTRIBUTE_BYTES
+    size_of::<Batch>() == ATTRIBUTE_BYTES
+        && size_of::<LinkCreate>() == ATTRIBUTE_BYTES
         && size_of::<LinkUpdate>() == ATTRIBUTE_BYTES
         && size_of::<Object>() == ATTRIBUTE_BYTES
 );
@@ -91,6 +111,11 @@ pub(super) fn open(path: &Path) -> io::Result<OwnedFd> {
         ..Object::default()
     };
     call_for_fd(bpf_cmd::BPF_OBJ_GET, &mut attribute)
+}
+
+/// One call for many entries; `count` is right also after an error. The caller answers for its addresses.
+pub(super) fn batch(command: bpf_cmd, batch: &mut Batch) -> io::Result<()> {
+    call(command, batch).map(drop)
 }
 
 /// A descriptor as bpf(2) wants it.

@@ -1,7 +1,7 @@
 use nix::net::if_::if_indextoname;
 
 use super::maps::{Maps, address, ip};
-use super::{State, sysctl};
+use super::{State, epoch, now, sysctl};
 use crate::{Endpoint, Error, Mac};
 use datapath_abi::endpoint::{Endpoint as Entry, Source};
 
@@ -17,12 +17,19 @@ pub(super) fn upsert(state: &mut State, endpoint: &Endpoint) -> Result<(), Error
     maps.cilium_lxc_source
         .set(&endpoint.ifindex, &source(endpoint))?;
     let key = address(endpoint.ip);
-    let service_client = maps
-        .cilium_lxc
-        .get(&key)?
-        .map_or(0, |old| old.service_client);
-    maps.cilium_lxc
-        .set(&key, &entry(endpoint, service_client))?;
+    let old = maps.cilium_lxc.get(&key)?;
+    let kept = old.filter(|old| {
+        (old.ifindex, old.id, old.mac) == (endpoint.ifindex, endpoint.id, endpoint.mac.0)
+    });
+    let new = match kept {
+        Some(old) => entry(endpoint, old.since, old.service_client),
+        None => entry(endpoint, now::coarse()?, 0),
+    };
+    maps.cilium_lxc.set(&key, &new)?;
+    if kept.is_none() {
+        // What the address's last holder was allowed must not pass unjudged.
+        epoch::raise(maps)?;
+    }
     let network = |source| Error::Network {
         operation: format!("connect endpoint {} ({})", endpoint.id, endpoint.ip),
         source,
@@ -109,7 +116,7 @@ fn source(endpoint: &Endpoint) -> Source {
     }
 }
 
-fn entry(endpoint: &Endpoint, service_client: u16) -> Entry {
+fn entry(endpoint: &Endpoint, since: u64, service_client: u16) -> Entry {
     Entry {
         ifindex: endpoint.ifindex,
         identity: endpoint.identity,
@@ -118,5 +125,7 @@ fn entry(endpoint: &Endpoint, service_client: u16) -> Entry {
         mac: endpoint.mac.0,
         host_mac: endpoint.host_mac.0,
         service_client,
+        since,
+        pad: 0,
     }
 }

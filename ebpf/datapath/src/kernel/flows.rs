@@ -1,110 +1,130 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use aya::Pod;
+use aya::maps::{HashMap, IterableMap as _, Map, MapData};
 use datapath_abi::flow::{CLOSING, Key, ONE_WAY, ORIGINAL, REPLY, SEEN_REPLY, State};
-use datapath_abi::nat::{REVERSE, Tuple};
+use datapath_abi::nat::{REVERSE, Target, Tuple};
 
-use super::maps::Maps;
-use super::now::monotonic;
+use super::batch;
+use super::maps::{CONNECTIONS, Named, TRANSLATIONS};
+use super::now;
+use super::pins::Pins;
 use crate::{Collected, Error, Flow, FlowEnd};
 
 const TCP: u8 = 6;
-const ICMP: u8 = 1;
+const ECHO_REPLY: u8 = 0;
+const ECHO_REQUEST: u8 = 8;
 
-pub(super) fn list(maps: &Maps) -> Result<Vec<Flow>, Error> {
-    let now = monotonic()?;
-    let mut flows = Vec::new();
-    maps.cilium_ct4_global
-        .each(|key, state| flows.push(flow(key, state, now)))?;
-    Ok(flows)
+type Table<K, V> = Named<HashMap<MapData, K, V>>;
+
+/// The tables of connections and translations, by handles of their own: nobody waits for whoever reads them.
+#[derive(Debug)]
+pub(super) struct Tables {
+    connections: Table<Key, State>,
+    translations: Table<Tuple, Target>,
 }
 
-pub(super) fn flush(maps: &mut Maps) -> Result<u64, Error> {
-    let mut keys = Vec::new();
-    maps.cilium_ct4_global.each(|key, _| keys.push(*key))?;
-    for key in &keys {
-        maps.cilium_ct4_global.unset(key)?;
-    }
-    Ok(keys.len() as u64)
-}
-
-/// A connection that gets a packet between being read and being removed is judged once more: what is allowed stays allowed.
-pub(super) fn collect(maps: &mut Maps) -> Result<Collected, Error> {
-    let now = monotonic()?;
-    let mut collected = Collected::default();
-    let mut ended = Vec::new();
-    maps.cilium_ct4_global.each(|key, state| {
-        if state.expires > now {
-            collected.alive.count(key.protocol);
-        } else {
-            collected.deleted.count(key.protocol);
-            ended.push(*key);
-        }
-    })?;
-    for key in &ended {
-        maps.cilium_ct4_global.unset(key)?;
-    }
-    collected.translations = collect_translations(maps)?;
-    Ok(collected)
-}
-
-/// A masquerading entry has the flow of the pod in its key (forward) or in key and value (reverse).
-fn collect_translations(maps: &mut Maps) -> Result<u64, Error> {
-    let mut pairs = Vec::new();
-    maps.cilium_snat
-        .each(|tuple, target| pairs.push((*tuple, *target)))?;
-    let mut removed = 0;
-    for (tuple, target) in pairs {
-        let flow = if tuple.direction == REVERSE {
-            Tuple {
-                destination: target.address,
-                destination_port: target.port,
-                ..tuple
-            }
-        } else {
-            tuple
-        };
-        let known = keys_of(&flow)
-            .into_iter()
-            .map(|key| maps.cilium_ct4_global.get(&key))
-            .collect::<Result<Vec<_>, _>>()?;
-        if known.iter().all(Option::is_none) {
-            maps.cilium_snat.unset(&tuple)?;
-            removed += 1;
-        }
-    }
-    Ok(removed)
-}
-
-/// The keys a masqueraded packet's connection may have.
-fn keys_of(tuple: &Tuple) -> Vec<Key> {
-    let ends = [
-        (tuple.source.to_v4(), tuple.source_port),
-        (tuple.destination.to_v4(), tuple.destination_port),
-    ];
-    let order = |end: (u32, u16)| (u32::from_be(end.0), u16::from_be(end.1));
-    let [first, second] = if order(ends[0]) <= order(ends[1]) {
-        ends
-    } else {
-        [ends[1], ends[0]]
-    };
-    // The answer to an echo has the identifier at its destination: whichever end has the identifier asked.
-    let kinds: &[u8] = match (tuple.protocol, first.1, second.1) {
-        (ICMP, _, 0) => &[datapath_abi::flow::ECHO_OF_FIRST],
-        (ICMP, ..) => &[datapath_abi::flow::ECHO_OF_SECOND],
-        _ => &[0],
-    };
-    kinds
-        .iter()
-        .map(|kind| Key {
-            address: [first.0, second.0],
-            port: [first.1, second.1],
-            protocol: tuple.protocol,
-            kind: *kind,
-            icmp_type: 0,
-            pad: 0,
+impl Tables {
+    pub(super) fn open(pins: &Pins) -> Result<Self, Error> {
+        Ok(Self {
+            connections: open(pins, CONNECTIONS)?,
+            translations: open(pins, TRANSLATIONS)?,
         })
-        .collect()
+    }
+
+    pub(super) fn list(&self) -> Result<Vec<Flow>, Error> {
+        let now = now::coarse()?;
+        let mut flows = Vec::new();
+        self.connections
+            .each(|key, state| flows.push(flow(key, state, now)))?;
+        Ok(flows)
+    }
+
+    pub(super) fn flush(&self) -> Result<u64, Error> {
+        let mut keys = Vec::new();
+        self.connections.each(|key, _| keys.push(*key))?;
+        self.connections.remove(&keys)?;
+        Ok(keys.len() as u64)
+    }
+
+    /// A connection that gets a packet between being read and being removed is judged once more: what is allowed stays allowed.
+    pub(super) fn collect(&self) -> Result<Collected, Error> {
+        let now = now::coarse()?;
+        let mut collected = Collected::default();
+        let mut ended = Vec::new();
+        self.connections.each(|key, state| {
+            if state.expires > now {
+                collected.alive.count(key.protocol);
+            } else {
+                collected.deleted.count(key.protocol);
+                ended.push(*key);
+            }
+        })?;
+        self.connections.remove(&ended)?;
+        collected.translations = self.collect_translations()?;
+        Ok(collected)
+    }
+
+    fn collect_translations(&self) -> Result<u64, Error> {
+        let mut pairs = Vec::new();
+        self.translations
+            .each(|tuple, target| pairs.push((*tuple, *target)))?;
+        let mut orphans = Vec::new();
+        for (tuple, target) in pairs {
+            if self
+                .connections
+                .get(&connection(&tuple, &target))?
+                .is_none()
+            {
+                orphans.push(tuple);
+            }
+        }
+        self.translations.remove(&orphans)?;
+        Ok(orphans.len() as u64)
+    }
+}
+
+fn open<K: Pod, V: Pod>(pins: &Pins, name: &'static str) -> Result<Table<K, V>, Error> {
+    let map =
+        HashMap::try_from(Map::LruHashMap(pins.open(name)?)).map_err(|source| Error::Map {
+            operation: "open",
+            map: name,
+            source,
+        })?;
+    Ok(Named { name, map })
+}
+
+impl<K: Pod, V: Pod> Table<K, V> {
+    fn each(&self, take: impl FnMut(&K, &V)) -> Result<(), Error> {
+        batch::each(self.map.map(), take).map_err(|source| Error::Batch {
+            operation: "read",
+            map: self.name,
+            source,
+        })
+    }
+
+    fn remove(&self, keys: &[K]) -> Result<(), Error> {
+        batch::remove(self.map.map(), keys).map_err(|source| Error::Batch {
+            operation: "remove",
+            map: self.name,
+            source,
+        })
+    }
+}
+
+/// The connection a translation belongs to: between the pod and its peer, whichever way the packets go that it is for.
+fn connection(tuple: &Tuple, target: &Target) -> Key {
+    let (destination, icmp_type) = if tuple.direction == REVERSE {
+        ((target.address.to_v4(), target.port), ECHO_REPLY)
+    } else {
+        (
+            (tuple.destination.to_v4(), tuple.destination_port),
+            ECHO_REQUEST,
+        )
+    };
+    let source = (tuple.source.to_v4(), tuple.source_port);
+    Key::of(source, destination, tuple.protocol, icmp_type).0
 }
 
 fn flow(key: &Key, state: &State, now: u64) -> Flow {

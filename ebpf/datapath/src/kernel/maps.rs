@@ -5,22 +5,18 @@ use std::path::PathBuf;
 use aya::Ebpf;
 use aya::Pod;
 use aya::maps::lpm_trie::Key;
-use aya::maps::{
-    Array, HashMap, HashOfMaps, IterableMap, LpmTrie, MapData, MapError, PerCpuArray, RingBuf,
-};
+use aya::maps::{Array, HashMap, HashOfMaps, LpmTrie, MapData, MapError, PerCpuArray, RingBuf};
 use datapath_abi::address::{Address, MAPPED_BITS};
 use datapath_abi::endpoint::{Endpoint, Source};
 use datapath_abi::event::Runtime;
-use datapath_abi::flow;
 use datapath_abi::ip::{IpEntry, Owner};
 use datapath_abi::metric::Metric;
-use datapath_abi::nat::{Target, Tuple};
 use datapath_abi::policy;
-use datapath_abi::service::{Affinity, Backend, Client, Frontend, Member, Peer, Service, Slot};
+use datapath_abi::service::{Backend, Frontend, Member, Service, Slot};
 use ipnet::Ipv4Net;
 
 use super::pins::Pins;
-use crate::{Error, MapPressure};
+use crate::Error;
 
 macro_rules! maps {
     ($($name:ident: $kind:ty,)*) => {
@@ -32,7 +28,16 @@ macro_rules! maps {
         }
 
         /// Names of all maps, those included that only the programs use.
-        pub(super) const NAMES: &[&str] = &[$(stringify!($name),)* "cilium_frags", EVENTS];
+        pub(super) const NAMES: &[&str] = &[
+            $(stringify!($name),)*
+            "cilium_lb4_affinity",
+            "cilium_lb4_reverse_sk",
+            "cilium_ct_service",
+            "cilium_frags",
+            CONNECTIONS,
+            TRANSLATIONS,
+            EVENTS,
+        ];
 
         impl Maps {
             /// Takes the maps out of a loaded object.
@@ -63,19 +68,18 @@ maps! {
     cilium_lb4_services: HashMap<MapData, Frontend, Service>,
     cilium_lb4_backends: HashMap<MapData, Slot, Backend>,
     cilium_lb4_members: HashMap<MapData, Member, u32>,
-    cilium_lb4_affinity: HashMap<MapData, Client, Affinity>,
-    cilium_lb4_reverse_sk: HashMap<MapData, Peer, Frontend>,
-    cilium_ct_service: HashMap<MapData, Tuple, Target>,
-    cilium_snat: HashMap<MapData, Tuple, Target>,
     cilium_metrics: PerCpuArray<MapData, Metric>,
     cilium_policy: HashOfMaps<MapData, u32, LpmTrie<MapData, policy::Key, policy::Entry>>,
     cilium_blocks: LpmTrie<MapData, Address, u32>,
-    cilium_ct4_global: HashMap<MapData, flow::Key, flow::State>,
     cilium_runtime_config: Array<MapData, Runtime>,
     cilium_events_lost: PerCpuArray<MapData, u64>,
 }
 
 const EVENTS: &str = "cilium_events";
+/// Large, and read by [`super::flows`] on its own.
+pub(super) const CONNECTIONS: &str = "cilium_ct4_global";
+/// As above.
+pub(super) const TRANSLATIONS: &str = "cilium_snat";
 
 /// A map that knows its name, for errors.
 pub(super) struct Named<M> {
@@ -119,15 +123,6 @@ impl<K: Pod, V: Pod> Named<HashMap<MapData, K, V>> {
         absent_is_none(self.map.remove(key))
             .map(drop)
             .map_err(failed)
-    }
-
-    /// Hands over every entry; one that vanishes meanwhile is left out.
-    pub(super) fn each(&self, mut take: impl FnMut(&K, &V)) -> Result<(), Error> {
-        for entry in &self.map {
-            let (key, value) = entry.map_err(self.failed("list"))?;
-            take(&key, &value);
-        }
-        Ok(())
     }
 
     pub(super) fn all(&self) -> Result<Vec<(K, V)>, Error> {
@@ -217,46 +212,5 @@ impl Maps {
         let lost = &self.cilium_events_lost;
         let by_cpu = lost.map.get(&0, 0).map_err(lost.failed("read"))?;
         Ok(by_cpu.iter().sum())
-    }
-
-    /// How full each map is. Keys are counted one by one: some tens of milliseconds for a full table.
-    pub(super) fn pressure(&self) -> Vec<MapPressure> {
-        vec![
-            hash(&self.cilium_lxc),
-            trie(&self.cilium_ipcache),
-            trie(&self.cilium_node_cidr),
-            hash(&self.cilium_lb4_services),
-            hash(&self.cilium_lb4_backends),
-            hash(&self.cilium_lb4_affinity),
-            hash(&self.cilium_lb4_reverse_sk),
-            hash(&self.cilium_ct_service),
-            hash(&self.cilium_snat),
-            hash(&self.cilium_ct4_global),
-            trie(&self.cilium_blocks),
-        ]
-    }
-}
-
-fn hash<K: Pod, V: Pod>(named: &Named<HashMap<MapData, K, V>>) -> MapPressure {
-    pressure(
-        named.name,
-        named.map.keys().flatten().count(),
-        named.map.map(),
-    )
-}
-
-fn trie<K: Pod, V: Pod>(named: &Named<LpmTrie<MapData, K, V>>) -> MapPressure {
-    pressure(
-        named.name,
-        named.map.keys().flatten().count(),
-        named.map.map(),
-    )
-}
-
-fn pressure(name: &'static str, used: usize, map: &MapData) -> MapPressure {
-    MapPressure {
-        name,
-        used: u32::try_from(used).unwrap_or(u32::MAX),
-        max: map.info().map_or(0, |info| info.max_entries()),
     }
 }

@@ -2,7 +2,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aya::maps::MapInfo;
+use aya::maps::{MapData, MapInfo};
 use datapath_abi::FORMAT;
 use nix::sys::statfs::{BPF_FS_MAGIC, CGROUP2_SUPER_MAGIC, FsType, statfs};
 
@@ -46,6 +46,15 @@ impl Pins {
     /// Where a map is pinned.
     pub(super) fn map(&self, name: &str) -> PathBuf {
         self.maps.join(name)
+    }
+
+    /// One more handle of a map.
+    pub(super) fn open(&self, name: &'static str) -> Result<MapData, Error> {
+        MapData::from_pin(self.map(name)).map_err(|source| Error::Map {
+            operation: "open",
+            map: name,
+            source,
+        })
     }
 
     /// Where a link is pinned.

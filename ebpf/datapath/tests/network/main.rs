@@ -8,10 +8,13 @@
 mod cluster;
 mod cost;
 mod masquerade;
+mod mtu;
 mod namespace;
 mod ownership;
 mod paths;
 mod policy;
 mod restart;
+mod reuse;
 mod services;
+mod tables;
 mod traffic;

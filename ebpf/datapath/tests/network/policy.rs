@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::net::UdpSocket;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -64,6 +65,30 @@ fn answers_come_back_on_every_path_where_nothing_may_be_begun_and_a_new_epoch_en
     close(far);
     assert!(tcp(&client.namespace, server.ip, 80).is_err());
     assert!(far.count(reason::POLICY_DENIED, Direction::Ingress) > 0);
+}
+
+#[test]
+fn a_refused_port_is_told_through_the_tunnel_to_a_pod_that_takes_nothing() {
+    let cluster = Cluster::new();
+    let [near, far] = &cluster.nodes[..] else {
+        panic!("two nodes")
+    };
+    let (client, server) = (near.pod(10), far.pod(20));
+    let half = |direction, other| [(direction, Verdict::Allow), (other, Verdict::DefaultDeny)];
+    set(near, ALLOW_ALL, half(Direction::Egress, Direction::Ingress));
+    set(far, ALLOW_ALL, half(Direction::Ingress, Direction::Egress));
+    let ip = server.ip;
+    let refused = client.namespace.run(move || {
+        let socket = UdpSocket::bind("0.0.0.0:0")?;
+        socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+        socket.connect((ip, 4711))?;
+        socket.send(b"anybody?")?;
+        socket.recv(&mut [0; 8])
+    });
+    assert_eq!(
+        refused.unwrap_err().kind(),
+        std::io::ErrorKind::ConnectionRefused
+    );
 }
 
 #[test]

@@ -133,6 +133,34 @@ fn a_pod_that_becomes_somebody_else_is_judged_anew() {
 }
 
 #[test]
+fn a_connection_of_the_addresss_last_holder_is_none_of_its_next_one() {
+    for (other, way) in [(NEIGHBOUR, REDIRECTED), (REMOTE, REDIRECTED)] {
+        let mut node = one_way();
+        let there = udp((POD, 4000), (other, 53));
+        let back = udp((other, 53), (POD, 4000));
+        assert_eq!(from(&mut node, POD, &there), way);
+        assert_eq!(node.run_forwarded(&back).verdict, REDIRECTED);
+        node.reattach(POD);
+        node.new_epoch();
+        node.run_forwarded(&back).dropped(POLICY_DENIED, EGRESS);
+        assert_eq!(from(&mut node, POD, &there), way, "it begins anew");
+        assert_eq!(node.run_forwarded(&back).verdict, REDIRECTED);
+        assert_eq!(node.flow().1.packets, [1, 1]);
+    }
+}
+
+#[test]
+fn an_error_about_a_connection_of_the_last_holder_is_about_nothing() {
+    let mut node = one_way();
+    let there = udp((POD, 4000), (NEIGHBOUR, 53));
+    assert_eq!(from(&mut node, POD, &there), REDIRECTED);
+    let error = icmp(NEIGHBOUR, POD, 3, 0, &there.packet()[..28]);
+    node.reattach(POD);
+    node.new_epoch();
+    assert_eq!(from(&mut node, NEIGHBOUR, &error), DROPPED);
+}
+
+#[test]
 fn a_connection_lives_as_long_as_its_state_says() {
     let mut node = Node::new();
     let there = |flags| tcp_flags((POD, 4000), (NEIGHBOUR, 80), flags);

@@ -95,6 +95,34 @@ fn a_known_connection_is_told_of_with_new_flags_only() {
 }
 
 #[test]
+fn a_connection_that_shows_nothing_new_is_told_of_every_five_seconds() {
+    let mut node = Node::new();
+    let mut ring = node.ring();
+    let frame = udp((POD, 4000), (NEIGHBOUR, 53));
+    node.run(FROM, &frame);
+    told(&mut ring);
+    for (seconds, events) in [(4, 0), (6, 1), (0, 0)] {
+        let (key, mut state) = node.flow();
+        state.reported[0] = state.reported[0].wrapping_sub(seconds);
+        node.flows().insert(key, state, 0).unwrap();
+        node.run(FROM, &frame);
+        let traces = told(&mut ring);
+        assert_eq!(traces.len(), events, "{seconds} seconds later: {traces:?}");
+        assert!(
+            traces
+                .iter()
+                .all(|event| (event.kind, event.bits) == (TRACE, 0))
+        );
+        // The next case starts at the last one's time.
+        let (key, mut state) = node.flow();
+        if events == 0 {
+            state.reported[0] += seconds;
+        }
+        node.flows().insert(key, state, 0).unwrap();
+    }
+}
+
+#[test]
 fn a_drop_names_its_reason_and_a_refusal_its_judge() {
     let mut node = Node::new();
     node.policy(9, &[any(INGRESS, DEFAULT_DENY).cookie(5)]);

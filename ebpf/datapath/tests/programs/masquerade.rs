@@ -1,9 +1,11 @@
 use datapath_abi::metric::{EGRESS, INGRESS};
 use datapath_abi::nat::{FIRST_PORT, LAST_PORT, REVERSE, Target, Tuple};
+use datapath_abi::policy::{ALLOW, DEFAULT_DENY};
 use datapath_abi::reason;
 
 use crate::frame::{Frame, icmp, see, seen, tcp, tcp_flags, udp};
 use crate::node::{NEIGHBOUR, NODE, Node, PASSED, POD, REDIRECTED, REMOTE, WORLD, address};
+use crate::rules::any;
 
 /// Sends a frame out and answers the address and port it left with.
 fn leave(node: &mut Node, frame: &Frame) -> (String, u16) {
@@ -93,8 +95,9 @@ fn answer_key(protocol: u8, from: u16, to: u16) -> Tuple {
 }
 
 #[test]
-fn no_free_port_is_said() {
+fn no_free_port_is_said_and_other_flows_go_on() {
     let mut node = Node::new();
+    let open = leave(&mut node, &tcp((POD, 39_999), (WORLD, 443)));
     let taken = Target {
         address: address("10.244.1.200"),
         port: 1,
@@ -102,10 +105,21 @@ fn no_free_port_is_said() {
     };
     let mut flows = node.hash("cilium_snat");
     for port in FIRST_PORT..=LAST_PORT {
-        flows.insert(answer_key(6, 443, port), taken, 0).unwrap();
+        if port != open.1 {
+            flows.insert(answer_key(6, 443, port), taken, 0).unwrap();
+        }
     }
     node.run("to_netdev", &tcp((POD, 40_000), (WORLD, 443)))
         .dropped(reason::NO_NAT_PORT, EGRESS);
+    let known = tcp_flags((POD, 39_999), (WORLD, 443), 0x10);
+    assert_eq!(leave(&mut node, &known), open);
+    for other in [
+        tcp((POD, 40_000), (WORLD, 444)),
+        udp((POD, 40_000), (WORLD, 443)),
+        tcp((POD, 40_000), ("198.51.100.8", 443)),
+    ] {
+        leave(&mut node, &other);
+    }
 }
 
 #[test]
@@ -197,6 +211,25 @@ fn an_error_about_a_masqueraded_packet_reaches_the_pod_with_its_own_packet_quote
         u16::from_be_bytes([quoted[20], quoted[21]]),
     );
     assert_eq!(quoted_source, ([10, 244, 1, 10].as_slice(), 40_000));
+}
+
+#[test]
+fn an_error_from_outside_reaches_a_pod_that_takes_nothing_with_its_connection_only() {
+    let mut node = Node::new();
+    node.policy(9, &[any(EGRESS, ALLOW), any(INGRESS, DEFAULT_DENY)]);
+    node.judge_by(POD, 9);
+    let there = udp((POD, 40_000), (WORLD, 53));
+    assert_eq!(node.run("from_container", &there).verdict, PASSED);
+    let left = node.run("to_netdev", &there);
+    let error = icmp("192.0.2.1", NODE, 3, 0, &left.frame[14..14 + 28]);
+    assert_eq!(node.run("from_netdev", &error).verdict, REDIRECTED);
+    node.new_epoch();
+    assert_eq!(node.run("from_netdev", &error).verdict, REDIRECTED);
+
+    let (key, _) = node.flow();
+    node.flows().remove(&key).unwrap();
+    node.run("from_netdev", &error)
+        .dropped(reason::POLICY_DENIED, INGRESS);
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! A node without devices: the programs and their maps, ready to be run on frames.
 
 use std::net::Ipv4Addr;
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::{SchedClassifier, TestRun, TestRunOptions};
-use aya::{Ebpf, EbpfLoader, Pod};
+use aya::{Ebpf, Pod};
 use datapath_abi::address::Address;
 use datapath_abi::endpoint::{Endpoint, Source};
 use datapath_abi::event::Runtime;
@@ -14,10 +15,12 @@ use datapath_abi::flow;
 use datapath_abi::ip::{IpEntry, Owner};
 use datapath_abi::metric::{self, EGRESS, INGRESS, Metric};
 use datapath_abi::policy::ALLOW;
+use datapath_abi::reason::ALL;
 use datapath_abi::service::{Backend, Frontend, Member, Service, Slot};
 
 use crate::frame::{Frame, ip};
 use crate::rules::any;
+use crate::shared;
 
 /// The loopback device: what `BPF_PROG_TEST_RUN` says a frame came in on.
 pub(crate) const LOOPBACK: u32 = 1;
@@ -48,7 +51,8 @@ pub(crate) const DROPPED: i32 = 2;
 pub(crate) const REDIRECTED: i32 = 7;
 
 pub(crate) struct Node {
-    pub(crate) object: Ebpf,
+    pub(crate) object: MutexGuard<'static, Ebpf>,
+    lost: u64,
 }
 
 /// What became of a frame.
@@ -58,28 +62,21 @@ pub(crate) struct Outcome {
     pub(crate) frame: Vec<u8>,
     /// Reason and direction of what was counted.
     pub(crate) counted: Vec<(u8, u8)>,
+    /// How many were counted.
+    pub(crate) packets: u64,
 }
 
 impl Node {
     /// The node with its two pods and one remote range.
     pub(crate) fn new() -> Self {
-        let word = |text| u32::from_ne_bytes(ip(text).octets());
-        let (node, router, network) = (word(NODE), word(ROUTER), word("10.244.1.0"));
-        let mask = word("255.255.255.0");
-        let port = 8472_u16.to_be();
-        let object = EbpfLoader::new()
-            .override_global("NODE_IP", &node, true)
-            .override_global("ROUTER_IP", &router, true)
-            .override_global("POD_NETWORK", &network, true)
-            .override_global("POD_MASK", &mask, true)
-            .override_global("TUNNEL_PORT", &port, true)
-            .override_global("TUNNEL_IFINDEX", &LOOPBACK, true)
-            .load_file(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/object/datapath.bpf.o"
-            ))
-            .expect("load the object (these tests need root)");
-        let mut node = Self { object };
+        Self::on(shared::take())
+    }
+
+    /// As [`Node::new`], on an object of its own.
+    pub(crate) fn on(object: MutexGuard<'static, Ebpf>) -> Self {
+        let mut node = Self { object, lost: 0 };
+        node.lost = node.all_lost();
+        node.runtime(|runtime| *runtime = Runtime::default());
         let source = Source {
             address: address(POD),
             identity: POD_IDENTITY,
@@ -127,6 +124,8 @@ impl Node {
             mac,
             host_mac: OTHER_HOST_MAC,
             service_client: 0,
+            since: 0,
+            pad: 0,
         };
         self.hash("cilium_lxc")
             .insert(address(pod), endpoint, 0)
@@ -227,13 +226,21 @@ impl Node {
     /// The ring; the programs put events into it from now on.
     pub(crate) fn ring(&mut self) -> RingBuf<MapData> {
         self.runtime(|runtime| runtime.events = 1);
-        let Some(Map::RingBuf(data)) = self.object.take_map("cilium_events") else {
+        let Some(Map::RingBuf(data)) = self.object.map("cilium_events") else {
             panic!("the ring");
         };
-        RingBuf::try_from(Map::RingBuf(data)).unwrap()
+        let again = MapData::from_id(data.info().unwrap().id()).unwrap();
+        let mut ring = RingBuf::try_from(Map::RingBuf(again)).unwrap();
+        while ring.next().is_some() {}
+        ring
     }
 
+    /// Events that found no room in this test.
     pub(crate) fn lost(&mut self) -> u64 {
+        self.all_lost() - self.lost
+    }
+
+    fn all_lost(&mut self) -> u64 {
         let lost: PerCpuArray<&mut MapData, u64> = self
             .object
             .map_mut("cilium_events_lost")
@@ -250,11 +257,15 @@ impl Node {
 
     /// Runs `from_host` on a frame that came in by a device.
     pub(crate) fn run_forwarded(&mut self, frame: &Frame) -> Outcome {
+        self.run_bytes_forwarded(&frame.bytes())
+    }
+
+    pub(crate) fn run_bytes_forwarded(&mut self, bytes: &[u8]) -> Outcome {
         // `ingress_ifindex` of `struct __sk_buff` (linux/bpf.h) is its tenth word.
         const INGRESS_IFINDEX: usize = 9 * 4;
         let mut context = [0; 192];
         context[INGRESS_IFINDEX..INGRESS_IFINDEX + 4].copy_from_slice(&LOOPBACK.to_ne_bytes());
-        self.run_with("from_host", &frame.bytes(), Some(&context))
+        self.run_with("from_host", bytes, Some(&context))
     }
 
     pub(crate) fn run_bytes(&mut self, program: &str, bytes: &[u8]) -> Outcome {
@@ -273,6 +284,9 @@ impl Node {
         let result = self.classifier(program).test_run(options).unwrap();
         out.truncate(result.data_size_out as usize);
         let counted = self.counted();
+        let sum =
+            |counted: &[((u8, u8), u64)]| counted.iter().map(|(_, packets)| packets).sum::<u64>();
+        let packets = sum(&counted) - sum(&before);
         let counted = counted.into_iter().filter(|(key, packets)| {
             before
                 .iter()
@@ -283,6 +297,7 @@ impl Node {
             verdict: result.return_value.cast_signed(),
             frame: out,
             counted: counted.map(|(key, _)| key).collect(),
+            packets,
         }
     }
 
@@ -321,7 +336,7 @@ impl Node {
             .unwrap();
         let mut counted = Vec::new();
         for direction in [metric::INGRESS, metric::EGRESS] {
-            for reason in 0..=u8::MAX {
+            for &reason in ALL {
                 let slot = metric::slot(reason, direction);
                 let packets: u64 = metrics
                     .get(&slot, 0)

@@ -2,10 +2,10 @@ use datapath_abi::metric::{EGRESS, INGRESS};
 use datapath_abi::policy::{ALLOW, CLUSTER, DEFAULT_DENY, DENY, block_of_cluster, block_of_world};
 use datapath_abi::reason::{NO_POLICY, POLICY_DENIED, POLICY_DENY};
 
-use crate::frame::{Frame, ICMP, TCP, UDP, icmp, tcp, udp};
+use crate::frame::{Frame, ICMP, TCP, UDP, icmp, tcp, tcp_flags, udp};
 use crate::node::{
-    NEIGHBOUR, NEIGHBOUR_IDENTITY, Node, PASSED, POD, REDIRECTED, REMOTE, REMOTE_IDENTITY, ROUTER,
-    WORLD, address,
+    NEIGHBOUR, NEIGHBOUR_IDENTITY, NODE, Node, PASSED, POD, REDIRECTED, REMOTE, REMOTE_IDENTITY,
+    ROUTER, WORLD, address,
 };
 use crate::rules::{Rule, any, peer};
 
@@ -35,9 +35,12 @@ fn a_pod_without_a_policy_is_cut_off_in_both_directions() {
         node.judge_by(POD, policy);
         node.run(FROM, &tcp((POD, 1), (NEIGHBOUR, 80)))
             .dropped(NO_POLICY, EGRESS);
-        node.run("from_host", &tcp((ROUTER, 1), (POD, 80)))
+        node.run_forwarded(&tcp((WORLD, 1), (POD, 80)))
             .dropped(NO_POLICY, EGRESS);
     }
+    node.judge_by(POD, 0);
+    node.run("from_host", &tcp((ROUTER, 1), (POD, 80)))
+        .dropped(NO_POLICY, EGRESS);
 }
 
 #[test]
@@ -71,7 +74,7 @@ fn the_receiver_on_this_node_is_asked_too() {
     );
     node.judge_by(NEIGHBOUR, OWN);
     denied(&mut node, &tcp((POD, 1), (NEIGHBOUR, 80)));
-    node.run("from_host", &tcp((ROUTER, 1), (NEIGHBOUR, 80)))
+    node.run_forwarded(&tcp((WORLD, 1), (NEIGHBOUR, 80)))
         .dropped(POLICY_DENIED, EGRESS);
 }
 
@@ -221,12 +224,40 @@ fn a_pod_reaches_itself_whatever_its_policy_says() {
 }
 
 #[test]
-fn only_what_was_made_on_the_host_comes_from_the_host() {
+fn no_policy_keeps_the_host_from_its_pods_and_answers_to_it_pass() {
     let mut node = judged(&[
-        any(INGRESS, DEFAULT_DENY),
-        peer(1, INGRESS, ALLOW),
-        any(EGRESS, ALLOW),
+        any(INGRESS, DENY),
+        peer(CLUSTER, INGRESS, DENY),
+        peer(1, INGRESS, DENY),
+        any(EGRESS, DENY),
     ]);
+    for (host, port) in [(ROUTER, 1), (NODE, 2), ("192.168.7.7", 3)] {
+        let probe = tcp((host, port), (POD, 80));
+        assert_eq!(node.run("from_host", &probe).verdict, REDIRECTED);
+        node.new_epoch();
+        let answer = tcp_flags((POD, 80), (host, port), 0x12);
+        assert_eq!(node.run(FROM, &answer).verdict, PASSED, "{host}");
+        node.new_epoch();
+        assert_eq!(node.run("from_host", &probe).verdict, REDIRECTED);
+    }
+    node.run(FROM, &tcp((POD, 1), (ROUTER, 80)))
+        .dropped(POLICY_DENY, EGRESS);
+}
+
+#[test]
+fn nobody_becomes_the_host_by_its_address() {
+    let mut node = judged(&[any(INGRESS, ALLOW), any(EGRESS, ALLOW)]);
+    let forged = udp((NODE, 1), (POD, 53));
+    assert_eq!(node.run_forwarded(&forged).verdict, REDIRECTED);
+    node.policy(OWN, &[any(INGRESS, DEFAULT_DENY), any(EGRESS, ALLOW)]);
+    node.new_epoch();
+    denied(&mut node, &udp((POD, 53), (NODE, 1)));
+    node.run_forwarded(&forged).dropped(POLICY_DENIED, EGRESS);
+}
+
+#[test]
+fn only_what_was_made_on_the_host_comes_from_the_host() {
+    let mut node = judged(&[any(INGRESS, DEFAULT_DENY), any(EGRESS, ALLOW)]);
     assert_eq!(
         node.run("from_host", &tcp((ROUTER, 1), (POD, 80))).verdict,
         REDIRECTED

@@ -92,7 +92,9 @@ fn route(ctx: &TcContext, packet: &mut Packet, source: &Source) -> Verdict {
     }
     match way {
         Way::Pod(endpoint) => deliver::local(ctx, packet, endpoint),
-        Way::Node(node) => encapsulate::send(ctx, source.identity, node),
+        Way::Node(node) if encapsulate::fits(ctx)? => encapsulate::send(ctx, source.identity, node),
+        // The stack cuts it into pieces, and its route leads them to `from_host`.
+        Way::Node(_) => Ok(PASS),
         Way::Stack => Ok(PASS),
     }
 }

@@ -17,7 +17,7 @@ use crate::stage::{deliver, icmp_error, masquerade};
 #[classifier]
 pub(crate) fn from_netdev(ctx: TcContext) -> i32 {
     match handle(&ctx) {
-        Ok(None) => PASS,
+        Ok(None) => i32::from(PASS),
         Ok(Some(action)) => conclude(&ctx, metric::INGRESS, Ok(action)),
         Err(reason) => conclude(&ctx, metric::INGRESS, Err(reason)),
     }
@@ -25,7 +25,7 @@ pub(crate) fn from_netdev(ctx: TcContext) -> i32 {
 
 /// `None`: a packet for the host, which is neither ours to judge nor to count.
 #[inline(always)]
-fn handle(ctx: &TcContext) -> Result<Option<i32>, u8> {
+fn handle(ctx: &TcContext) -> Result<Option<i8>, u8> {
     // SAFETY: `ethernet` and `at` have checked the bounds.
     let header = unsafe {
         let Ok(frame) = ethernet(ctx) else {
@@ -74,7 +74,7 @@ fn is_pod_address(address: u32) -> bool {
 }
 
 #[inline(always)]
-fn answer(ctx: &TcContext, protocol: u8) -> Result<Option<i32>, u8> {
+fn answer(ctx: &TcContext, protocol: u8) -> Result<Option<i8>, u8> {
     // What we cannot read is the host's to refuse.
     let Ok(packet) = parse(ctx) else {
         return Ok(None);

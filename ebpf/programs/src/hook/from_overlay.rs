@@ -36,7 +36,7 @@ fn handle(ctx: &TcContext) -> Verdict {
     check_ownership(sender, packet.source)?;
     if let Some(endpoint) = cilium_lxc.get_ptr(&Address::v4(packet.destination)) {
         fragment::settle(packet)?;
-        admit(ctx, packet, Sender::HOLDER, point::TO_ENDPOINT)?;
+        admit(ctx, packet, Sender::FOREIGNER, point::TO_ENDPOINT)?;
         return deliver::local(ctx, packet, endpoint);
     }
     if packet.destination != ROUTER_IP.load() {

@@ -14,7 +14,7 @@ use crate::stage::verdict::{PASS, Verdict, conclude};
 #[classifier]
 pub(crate) fn to_netdev(ctx: TcContext) -> i32 {
     if !is_from_pod(&ctx) {
-        return PASS;
+        return i32::from(PASS);
     }
     conclude(&ctx, metric::EGRESS, handle(&ctx))
 }

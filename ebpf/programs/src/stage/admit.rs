@@ -1,9 +1,9 @@
 //! May a packet pass? A connection that the node's policies allow passes with one lookup; everything else is judged.
 
+use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::programs::TcContext;
 use datapath_abi::event::{IS_REPLY, NEW, TRACE};
 use datapath_abi::flow::{ECHO_OF_FIRST, ECHO_OF_SECOND, Key, ONE_WAY, State};
-use datapath_abi::ip::IDENTITY_HOST;
 use datapath_abi::{metric, reason};
 
 use super::event::{self, Report};
@@ -58,16 +58,22 @@ pub(crate) fn admit(ctx: &TcContext, packet: &Packet, sender: Sender, point: u8)
     scratch.place = place;
     scratch.point = point;
     put(&mut scratch.new, u8::from(report));
-    match consider(ctx, scratch) {
+    match judge_packet(ctx.skb.skb, scratch) {
         0 => Ok(()),
         reason => Err(reason as u8),
     }
 }
 
 /// Judges a packet whose connection is not known, or was allowed under other policies; only tells of a known one if `new` says
-/// so. 0: it may pass. A call of its own, so that the packets of known connections do not carry its code with them.
+/// so. 0: it may pass. Global, so that the verifier goes through it once in each program, for all ways that lead to it.
 #[inline(never)]
-fn consider(ctx: &TcContext, scratch: &mut Scratch) -> u32 {
+#[unsafe(no_mangle)]
+extern "C" fn judge_packet(skb: *mut __sk_buff, scratch: *mut Scratch) -> u32 {
+    // SAFETY: the caller's memory, which nobody else holds meanwhile.
+    let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+        return u32::from(reason::NO_POLICY);
+    };
+    let ctx = &TcContext::new(skb);
     if look(&scratch.new) != 0 {
         trace_known(ctx, scratch);
         return 0;
@@ -91,12 +97,21 @@ fn consider(ctx: &TcContext, scratch: &mut Scratch) -> u32 {
 fn consider_packet(ctx: &TcContext, scratch: &mut Scratch) -> Result<(), u8> {
     match flow::find(&scratch.key, scratch.now) {
         Some(state)
-            if !flow::begins_anew(state, scratch.flags, scratch.protocol, scratch.place) =>
+            if !flow::begins_anew(state, scratch.flags, scratch.protocol, scratch.place)
+                && !outlived(scratch, state) =>
         {
             recheck(ctx, scratch, state)
         }
         _ => open(ctx, scratch),
     }
+}
+
+/// Whether a connection is older than a pod of this node in it: then another pod had the address when it began.
+#[inline(always)]
+fn outlived(scratch: &Scratch, state: *const State) -> bool {
+    // SAFETY: a map value of plain numbers, kept by the kernel while the program runs.
+    let created = unsafe { (*state).created };
+    look(&scratch.party[0].since) > created || look(&scratch.party[1].since) > created
 }
 
 #[inline(always)]
@@ -118,16 +133,13 @@ fn open(ctx: &TcContext, scratch: &mut Scratch) -> Result<(), u8> {
 /// that its answers cannot begin another one.
 #[inline(always)]
 fn recheck(ctx: &TcContext, scratch: &mut Scratch, state: *mut State) -> Result<(), u8> {
-    // SAFETY: a map value of plain numbers, kept by the kernel while the program runs.
+    // SAFETY: as in `outlived`.
     let (origin, [began_as, _]) = unsafe { ((*state).origin, (*state).identity) };
     if (origin ^ scratch.place) & 1 != 0 {
         put(&mut scratch.reply, 1);
         let [sender, receiver] = scratch.party;
         scratch.party = [receiver, sender];
-        // The host has more addresses than we know; what it began stays its own.
-        if began_as == IDENTITY_HOST && look(&scratch.party[0].local) == 0 {
-            put(&mut scratch.party[0].identity, IDENTITY_HOST);
-        }
+        scratch.party[0].began_as(began_as);
     }
     scratch.port = port(&scratch.key, origin);
     judge(ctx, scratch)?;
@@ -147,7 +159,7 @@ fn recheck(ctx: &TcContext, scratch: &mut Scratch, state: *mut State) -> Result<
 
 #[inline(always)]
 fn renew(scratch: &Scratch, state: *mut State) {
-    // SAFETY: as in `recheck`.
+    // SAFETY: as in `outlived`.
     unsafe {
         (*state).identity = [scratch.party[0].identity, scratch.party[1].identity];
         (*state).epoch = scratch.epoch;
@@ -165,15 +177,20 @@ fn consider_error(ctx: &TcContext, scratch: &mut Scratch) -> Result<(), u8> {
     let Some(state) = flow::find(&key, scratch.now) else {
         return open(ctx, scratch);
     };
-    // SAFETY: as in `recheck`.
-    let (epoch, origin) = unsafe { ((*state).epoch, (*state).origin) };
+    // SAFETY: as in `outlived`.
+    let (epoch, origin, [began_as, _]) =
+        unsafe { ((*state).epoch, (*state).origin, (*state).identity) };
     if epoch == scratch.epoch {
         return Ok(());
+    }
+    if outlived(scratch, state) {
+        return open(ctx, scratch);
     }
     let began = usize::from(origin & 1);
     let [originator, responder] = &mut scratch.party;
     resolve(key.address[began], originator);
     resolve(key.address[1 - began], responder);
+    originator.began_as(began_as);
     scratch.protocol = key.protocol;
     scratch.port = port(&key, origin);
     judge(ctx, scratch)?;
@@ -205,7 +222,7 @@ fn trace_known(ctx: &TcContext, scratch: &Scratch) {
     let Some(state) = flow::find(&scratch.key, scratch.now) else {
         return;
     };
-    // SAFETY: as in `recheck`.
+    // SAFETY: as in `outlived`.
     let ([originator, responder], origin) = unsafe { ((*state).identity, (*state).origin) };
     if (origin ^ scratch.place) & 1 != 0 {
         trace(ctx, scratch, [responder, originator], IS_REPLY);

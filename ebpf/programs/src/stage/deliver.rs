@@ -27,7 +27,7 @@ pub(crate) fn local(ctx: &TcContext, packet: &mut Packet, endpoint: *const Endpo
     hop(ctx)?;
     address(ctx, mac, host_mac)?;
     // SAFETY: a plain helper call.
-    Ok(unsafe { bpf_redirect_peer(ifindex, 0) } as i32)
+    Ok(unsafe { bpf_redirect_peer(ifindex, 0) } as i8)
 }
 
 /// From the stack, which has counted the hop: undoes a service translation and sends the packet over the pod's link.
@@ -50,7 +50,7 @@ pub(crate) fn from_stack(
     }
     address(ctx, mac, host_mac)?;
     // SAFETY: a plain helper call.
-    Ok(unsafe { bpf_redirect(ifindex, 0) } as i32)
+    Ok(unsafe { bpf_redirect(ifindex, 0) } as i8)
 }
 
 #[inline(always)]

@@ -1,6 +1,6 @@
 //! Telling user space of packets.
 
-use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::bindings::{__sk_buff, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::{
     bpf_ktime_get_ns, bpf_ringbuf_query, bpf_ringbuf_reserve, bpf_ringbuf_submit,
     bpf_skb_load_bytes,
@@ -11,6 +11,7 @@ use datapath_abi::event::{CAPTURE, Event, WAKE};
 use crate::maps::{cilium_events, cilium_events_lost, cilium_runtime_config};
 
 /// What an event says beside the packet itself.
+#[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Report {
     pub(crate) source: u32,
@@ -33,11 +34,21 @@ pub(crate) fn wanted() -> bool {
         .is_some_and(|runtime| unsafe { (*runtime).events } != 0)
 }
 
-/// Puts one event into the ring. A call of its own: rare, and long.
-#[inline(never)]
+/// Puts one event into the ring.
+#[inline(always)]
 pub(crate) fn tell(ctx: &TcContext, report: &Report) {
+    tell_event(ctx.skb.skb, report);
+}
+
+/// Global like `judge_packet`: rare, and long.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn tell_event(skb: *mut __sk_buff, report: *const Report) -> u32 {
+    // SAFETY: the caller's memory.
+    let Some(report) = (unsafe { report.as_ref() }) else {
+        return 0;
+    };
     const WAKE_NEVER: u64 = BPF_RB_NO_WAKEUP as u64;
-    let skb = ctx.skb.skb;
     let ring = (&raw const cilium_events).cast_mut().cast();
     // SAFETY: the record is ours until it is submitted, and every byte of it is written: the ring holds what was there before.
     unsafe {
@@ -46,7 +57,7 @@ pub(crate) fn tell(ctx: &TcContext, report: &Report) {
             if let Some(lost) = cilium_events_lost.get_ptr_mut(0) {
                 *lost += 1;
             }
-            return;
+            return 0;
         }
         let length = (*skb).len;
         (*event).time = bpf_ktime_get_ns();
@@ -62,7 +73,7 @@ pub(crate) fn tell(ctx: &TcContext, report: &Report) {
         (*event).match_type = report.match_type;
         (*event).bits = report.bits;
         (*event).pad = [0; 3];
-        (*event).captured = capture(ctx, &raw mut (*event).packet, length) as u16;
+        (*event).captured = capture(skb, &raw mut (*event).packet, length) as u16;
         let waiting = bpf_ringbuf_query(ring, u64::from(BPF_RB_AVAIL_DATA));
         let wake = if waiting >= WAKE {
             u64::from(BPF_RB_FORCE_WAKEUP)
@@ -71,11 +82,12 @@ pub(crate) fn tell(ctx: &TcContext, report: &Report) {
         };
         bpf_ringbuf_submit(event.cast(), wake);
     }
+    0
 }
 
 /// Copies the packet's first bytes. The verifier wants to see that a length is neither 0 nor above the room.
 #[inline(always)]
-unsafe fn capture(ctx: &TcContext, to: *mut [u8; CAPTURE], length: u32) -> u32 {
+unsafe fn capture(skb: *mut __sk_buff, to: *mut [u8; CAPTURE], length: u32) -> u32 {
     // SAFETY: the caller's record has that many bytes.
     unsafe {
         *to = [0; CAPTURE];
@@ -88,7 +100,7 @@ unsafe fn capture(ctx: &TcContext, to: *mut [u8; CAPTURE], length: u32) -> u32 {
         if bytes == 0 || bytes > CAPTURE as u32 {
             return 0;
         }
-        if bpf_skb_load_bytes(ctx.skb.skb.cast(), 0, to.cast(), bytes) != 0 {
+        if bpf_skb_load_bytes(skb.cast(), 0, to.cast(), bytes) != 0 {
             return 0;
         }
         bytes

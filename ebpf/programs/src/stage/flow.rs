@@ -121,6 +121,7 @@ pub(crate) fn create(scratch: &mut Scratch) -> Result<(), u8> {
     };
     scratch.state = State {
         expires: scratch.now + lifetime,
+        created: scratch.now,
         packets: [1, 0],
         bytes: [u64::from(scratch.length), 0],
         reported: [seconds(scratch.now), 0],

@@ -13,6 +13,8 @@ use crate::maps::{cilium_ipcache, cilium_lxc};
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Party {
+    /// Nanoseconds of the coarse monotonic clock since which it has the address; only of a pod of this node.
+    pub(crate) since: u64,
     pub(crate) address: u32,
     pub(crate) identity: u32,
     /// Number of the policy that judges it; only of a pod of this node.
@@ -35,14 +37,11 @@ pub(crate) struct Sender {
 
 const POD: u32 = 0;
 const HOST: u32 = 1;
-const HOLDER: u32 = 2;
-const FOREIGNER: u32 = 3;
+const FOREIGNER: u32 = 2;
 
 impl Sender {
     /// This host itself.
     pub(crate) const HOST: Self = Self::kind(HOST);
-    /// Whoever holds the source address.
-    pub(crate) const HOLDER: Self = Self::kind(HOLDER);
     /// Whoever holds the source address, and that is not this host.
     pub(crate) const FOREIGNER: Self = Self::kind(FOREIGNER);
 
@@ -77,16 +76,16 @@ impl Sender {
     pub(crate) fn resolve(&self, address: u32, party: &mut Party) {
         match self.kind {
             POD => {
-                party.set(address, self.identity, self.policy);
-                party.endpoint = self.endpoint as u16;
+                resolve(address, party);
+                put(&mut party.identity, self.identity);
+                put(&mut party.policy, self.policy);
+                put(&mut party.endpoint, self.endpoint as u16);
                 put(&mut party.local, 1);
             }
             HOST => party.set(address, IDENTITY_HOST, 0),
-            kind => {
+            _ => {
                 resolve(address, party);
-                if kind == FOREIGNER && look(&party.identity) == IDENTITY_HOST {
-                    put(&mut party.identity, IDENTITY_WORLD);
-                }
+                party.began_as(IDENTITY_WORLD);
             }
         }
     }
@@ -98,8 +97,22 @@ impl Party {
         self.address = address;
         put(&mut self.identity, identity);
         put(&mut self.policy, policy);
+        put(&mut self.since, 0);
         put(&mut self.endpoint, 0);
         put(&mut self.local, 0);
+    }
+
+    /// Whether it is this host cannot be told from an address: the host has more of them than we know, and others may use one. So
+    /// whoever began a connection as the host stays the host, and nobody else becomes it.
+    #[inline(always)]
+    pub(crate) fn began_as(&mut self, identity: u32) {
+        if identity == IDENTITY_HOST {
+            if look(&self.local) == 0 {
+                put(&mut self.identity, IDENTITY_HOST);
+            }
+        } else if look(&self.identity) == IDENTITY_HOST {
+            put(&mut self.identity, IDENTITY_WORLD);
+        }
     }
 
     /// Whether it only speaks for itself: hosts and the world hold routers, which report on packets of others.
@@ -113,20 +126,33 @@ impl Party {
 }
 
 /// Writes down the holder of an address.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn resolve(address: u32, party: &mut Party) {
+    resolve_party(address, party);
+}
+
+/// Global like `judge_packet`. The answer means nothing; the kernel demands one.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn resolve_party(address: u32, party: *mut Party) -> u32 {
+    // SAFETY: the caller's memory, which nobody else holds meanwhile.
+    let Some(party) = (unsafe { party.as_mut() }) else {
+        return 0;
+    };
     if let Some(endpoint) = cilium_lxc.get_ptr(&Address::v4(address)) {
         // SAFETY: a map value of plain numbers.
         let Endpoint {
             identity,
             policy,
             id,
+            since,
             ..
         } = unsafe { *endpoint };
         party.set(address, identity, policy);
+        put(&mut party.since, since);
         party.endpoint = id;
         put(&mut party.local, 1);
-        return;
+        return 0;
     }
     let identity = if address == NODE_IP.load() || address == ROUTER_IP.load() {
         IDENTITY_HOST
@@ -136,4 +162,5 @@ pub(crate) fn resolve(address: u32, party: &mut Party) {
             .map_or(IDENTITY_WORLD, |entry| entry.identity)
     };
     party.set(address, identity, 0);
+    0
 }

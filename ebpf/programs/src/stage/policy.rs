@@ -1,10 +1,11 @@
 //! What a pod's policy says of a peer.
 
+use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::programs::TcContext;
 use datapath_abi::address::Address;
 use datapath_abi::event::{DROP, IS_REPLY, NEW, VERDICT};
-use datapath_abi::ip::IDENTITY_WORLD;
+use datapath_abi::ip::{IDENTITY_HOST, IDENTITY_WORLD};
 use datapath_abi::policy::{
     ALL_BITS, ALLOW, CLUSTER, DENY, Key as PolicyKey, block_of_cluster, block_of_world, match_type,
 };
@@ -21,13 +22,13 @@ const RESPONDER: usize = 1;
 #[inline(always)]
 pub(crate) fn judge(ctx: &TcContext, scratch: &mut Scratch) -> Result<(), u8> {
     if look(&scratch.party[ORIGINATOR].local) != 0 {
-        ask(ctx, scratch, u32::from(metric::EGRESS));
+        ask_policy(ctx.skb.skb, scratch, u32::from(metric::EGRESS));
         if look(&scratch.reason) != 0 {
             return Err(look(&scratch.reason));
         }
     }
     if look(&scratch.party[RESPONDER].local) != 0 {
-        ask(ctx, scratch, u32::from(metric::INGRESS));
+        ask_policy(ctx.skb.skb, scratch, u32::from(metric::INGRESS));
         if look(&scratch.reason) != 0 {
             return Err(look(&scratch.reason));
         }
@@ -35,9 +36,14 @@ pub(crate) fn judge(ctx: &TcContext, scratch: &mut Scratch) -> Result<(), u8> {
     Ok(())
 }
 
-/// Asks one pod's policy, and tells of it.
+/// Asks one pod's policy, and tells of it. Global like `judge_packet`; the answer is in `reason`.
 #[inline(never)]
-fn ask(ctx: &TcContext, scratch: &mut Scratch, direction: u32) {
+#[unsafe(no_mangle)]
+extern "C" fn ask_policy(skb: *mut __sk_buff, scratch: *mut Scratch, direction: u32) -> u32 {
+    // SAFETY: the caller's memory, which nobody else holds meanwhile.
+    let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+        return 0;
+    };
     let own = if direction == u32::from(metric::EGRESS) {
         ORIGINATOR
     } else {
@@ -49,8 +55,12 @@ fn ask(ctx: &TcContext, scratch: &mut Scratch, direction: u32) {
     put(&mut scratch.rank, 0);
     put(&mut scratch.cookie, 0);
     put(&mut scratch.match_type, 0);
+    // The host may always reach its pods: kubelet's probes come from there.
+    if number != 0 && own == RESPONDER && look(&scratch.party[ORIGINATOR].identity) == IDENTITY_HOST
+    {
+        put(&mut scratch.rank, RANK_ALLOW);
     // SAFETY: the kernel keeps the inner map while the program runs.
-    if let Some(policy) = unsafe { cilium_policy.get(&number) } {
+    } else if let Some(policy) = unsafe { cilium_policy.get(&number) } {
         weigh_all(policy, scratch, 1 - own);
     }
     let reason = match look(&scratch.rank) {
@@ -61,8 +71,9 @@ fn ask(ctx: &TcContext, scratch: &mut Scratch, direction: u32) {
     };
     put(&mut scratch.reason, reason);
     if scratch.told != 0 {
-        tell(ctx, scratch);
+        tell(&TcContext::new(skb), scratch);
     }
+    0
 }
 
 const RANK_ALLOW: u8 = ALLOW + 1;

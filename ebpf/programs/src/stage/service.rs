@@ -1,6 +1,6 @@
 //! Services packet by packet: for what the socket hooks did not see (raw packets, sockets older than the agent).
 
-use aya_ebpf::bindings::BPF_ANY;
+use aya_ebpf::bindings::{__sk_buff, BPF_ANY};
 use aya_ebpf::programs::TcContext;
 use datapath_abi::address::Address;
 use datapath_abi::nat::{FORWARD, REVERSE, Target, Tuple};
@@ -18,21 +18,26 @@ pub(crate) const LOOPBACK_IP: u32 = u32::from_ne_bytes(LOOPBACK);
 /// Sends a packet for a service to a backend. `false`: the destination is no service.
 #[inline(always)]
 pub(crate) fn translate(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
-    match translate_call(ctx, packet) {
+    match translate_service(ctx.skb.skb, packet) {
         NO_SERVICE => Ok(false),
         TRANSLATED => Ok(true),
         reason => Err(reason as u8),
     }
 }
 
-/// Answers of [`translate_call`]; reasons are greater.
+/// Answers of [`translate_service`]; reasons are greater.
 const NO_SERVICE: u32 = 0;
 const TRANSLATED: u32 = 1;
 
-/// A call of its own: the stack it needs is then not that of the judgement that follows.
+/// Global like `judge_packet`, and with a stack of its own.
 #[inline(never)]
-fn translate_call(ctx: &TcContext, packet: &mut Packet) -> u32 {
-    match translate_in_place(ctx, packet) {
+#[unsafe(no_mangle)]
+extern "C" fn translate_service(skb: *mut __sk_buff, packet: *mut Packet) -> u32 {
+    // SAFETY: the caller's memory, which nobody else holds meanwhile.
+    let Some(packet) = (unsafe { packet.as_mut() }) else {
+        return u32::from(reason::INVALID_PACKET);
+    };
+    match translate_in_place(&TcContext::new(skb), packet) {
         Ok(false) => NO_SERVICE,
         Ok(true) => TRANSLATED,
         Err(reason) => u32::from(reason),
@@ -164,16 +169,21 @@ fn remember(packet: &Packet, flow: &Tuple, backend: Backend) -> Result<(), u8> {
 /// Gives an answer from a backend the service's address again. Packets of other flows stay as they are.
 #[inline(always)]
 pub(crate) fn restore(ctx: &TcContext, packet: &mut Packet) -> Result<(), u8> {
-    match restore_call(ctx, packet) {
+    match restore_service(ctx.skb.skb, packet) {
         0 => Ok(()),
         reason => Err(reason as u8),
     }
 }
 
-/// As [`translate_call`].
+/// As [`translate_service`].
 #[inline(never)]
-fn restore_call(ctx: &TcContext, packet: &mut Packet) -> u32 {
-    match restore_in_place(ctx, packet) {
+#[unsafe(no_mangle)]
+extern "C" fn restore_service(skb: *mut __sk_buff, packet: *mut Packet) -> u32 {
+    // SAFETY: as above.
+    let Some(packet) = (unsafe { packet.as_mut() }) else {
+        return u32::from(reason::INVALID_PACKET);
+    };
+    match restore_in_place(&TcContext::new(skb), packet) {
         Ok(()) => 0,
         Err(reason) => u32::from(reason),
     }
