@@ -23,12 +23,18 @@ pub(crate) const OPERATOR: Dashboard = Dashboard {
 };
 
 /// Those of what the operator installs.
-pub(crate) const OPERANDS: [Dashboard; 3] = [
+pub(crate) const OPERANDS: [Dashboard; 4] = [
     Dashboard {
         config_map: "gloonet-dashboard-cilium-agent",
         file: "cilium-agent.json",
         uid: "gloonet-cilium-agent",
         json: include_str!("../../../dashboards/cilium-agent.json"),
+    },
+    Dashboard {
+        config_map: "gloonet-dashboard-cilium-policy",
+        file: "cilium-policy.json",
+        uid: "gloonet-cilium-policy",
+        json: include_str!("../../../dashboards/cilium-policy.json"),
     },
     Dashboard {
         config_map: "gloonet-dashboard-telemetry",

@@ -16,7 +16,9 @@ use std::{
 };
 
 use futures::StreamExt;
-use gloonet_api::{COMPONENT_LABEL, MANAGED_BY, MANAGED_BY_LABEL};
+use gloonet_api::{
+    COMPONENT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, MESH_NAMESPACE, OPERATOR_NAMESPACE,
+};
 use gloonet_plan::ObjectKey;
 use kube::{
     Api, Client,
@@ -53,8 +55,10 @@ pub enum Source {
     Pods(String),
     /// Nodes.
     Nodes,
-    /// All Secrets of one namespace; values are not kept.
+    /// All Secrets of one namespace of ours; values are not kept.
     Secrets(String),
+    /// One Secret of another namespace, by namespace and name: the others there are not ours to see.
+    Secret(String, String),
     /// CiliumNodes.
     CiliumNodes,
 }
@@ -64,7 +68,7 @@ impl Source {
     pub fn of(key: &ObjectKey) -> Self {
         match &key.namespace {
             Some(namespace) if key.kind == "Secret" && key.group.is_empty() => {
-                Self::Secrets(namespace.clone())
+                Self::secret(namespace, &key.name)
             }
             namespace => Self::Ours {
                 group: key.group.clone(),
@@ -72,6 +76,15 @@ impl Source {
                 kind: key.kind.clone(),
                 namespace: namespace.clone(),
             },
+        }
+    }
+
+    /// Where a Secret is seen.
+    pub fn secret(namespace: &str, name: &str) -> Self {
+        if [OPERATOR_NAMESPACE, MESH_NAMESPACE].contains(&namespace) {
+            Self::Secrets(namespace.to_owned())
+        } else {
+            Self::Secret(namespace.to_owned(), name.to_owned())
         }
     }
 
@@ -86,7 +99,7 @@ impl Source {
             } => resource_of(group, version, kind),
             Self::Pods(_) => resource_of("", "v1", "Pod"),
             Self::Nodes => resource_of("", "v1", "Node"),
-            Self::Secrets(_) => resource_of("", "v1", "Secret"),
+            Self::Secrets(_) | Self::Secret(..) => resource_of("", "v1", "Secret"),
             Self::CiliumNodes => resource_of("cilium.io", "v2", "CiliumNode"),
         }
     }
@@ -94,7 +107,9 @@ impl Source {
     fn namespace(&self) -> Option<&str> {
         match self {
             Self::Ours { namespace, .. } => namespace.as_deref(),
-            Self::Pods(namespace) | Self::Secrets(namespace) => Some(namespace),
+            Self::Pods(namespace) | Self::Secrets(namespace) | Self::Secret(namespace, _) => {
+                Some(namespace)
+            }
             Self::Platform | Self::Nodes | Self::CiliumNodes => None,
         }
     }
@@ -103,7 +118,19 @@ impl Source {
         match self {
             Self::Ours { .. } => Some(format!("{MANAGED_BY_LABEL}={MANAGED_BY}")),
             Self::Pods(_) => Some(COMPONENT_LABEL.to_owned()),
-            Self::Platform | Self::Nodes | Self::Secrets(_) | Self::CiliumNodes => None,
+            Self::Platform
+            | Self::Nodes
+            | Self::Secrets(_)
+            | Self::Secret(..)
+            | Self::CiliumNodes => None,
+        }
+    }
+
+    /// RBAC lets a list of one name pass only when it asks for that name.
+    fn fields(&self) -> Option<String> {
+        match self {
+            Self::Secret(_, name) => Some(format!("metadata.name={name}")),
+            _ => None,
         }
     }
 }
@@ -190,6 +217,7 @@ async fn watch(
     };
     let config = watcher::Config {
         label_selector: source.selector(),
+        field_selector: source.fields(),
         ..watcher::Config::default()
     };
     let mut stream = watcher(api, config).default_backoff().boxed();

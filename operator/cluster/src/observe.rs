@@ -94,7 +94,9 @@ pub fn live(seen: &Seen) -> Live {
                     live.objects.insert(key, tracked.live.clone());
                 }
             }
-            Source::Secrets(namespace) => secrets(&mut live, namespace, table),
+            Source::Secrets(namespace) | Source::Secret(namespace, _) => {
+                secrets(&mut live, namespace, table);
+            }
             Source::Platform | Source::Pods(_) | Source::Nodes | Source::CiliumNodes => {}
         }
     }

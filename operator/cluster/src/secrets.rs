@@ -74,7 +74,7 @@ enum Look<'a> {
 
 fn look<'a>(seen: &'a Seen, namespace: &str, name: &str) -> Look<'a> {
     match seen
-        .table(&Source::Secrets(namespace.to_owned()))
+        .table(&Source::secret(namespace, name))
         .filter(|table| table.ready)
     {
         None => Look::Unread,

@@ -129,7 +129,12 @@ impl Controller {
             .objects()
             .map(|(_, object)| &object.key)
             .chain(self.hands.inventory().entries.keys());
+        let secrets = rendered.secrets();
+        let secrets = secrets
+            .iter()
+            .map(|spec| Source::secret(&spec.namespace, &spec.name));
         keys.map(Source::of)
+            .chain(secrets)
             .for_each(|source| self.eyes.follow(source));
         if self
             .eyes

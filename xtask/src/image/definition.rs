@@ -252,6 +252,21 @@ mod tests {
     }
 
     #[test]
+    fn a_link_points_at_a_file_of_its_image() {
+        let all = read_all(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()).unwrap();
+        let mut seen = 0;
+        for image in &all {
+            for (path, target) in &image.fields.links {
+                let at = Path::new(path).with_file_name(target);
+                let file = image.fields.files.contains_key(&*at.to_string_lossy());
+                assert!(file, "{}: {path} points at nothing", image.name);
+                seen += 1;
+            }
+        }
+        assert!(seen > 0);
+    }
+
+    #[test]
     fn an_image_that_stands_in_for_another_never_bears_its_name() {
         let all = read_all(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()).unwrap();
         let mut seen = 0;

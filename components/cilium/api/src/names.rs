@@ -59,7 +59,7 @@ pub const HUBBLE_SOCKET: &str = "/var/run/cilium/hubble.sock";
 pub const HUBBLE_SERVER_CERTS: &str = "hubble-server-certs";
 /// Where that Secret is mounted in the agent.
 pub const HUBBLE_TLS_DIR: &str = "/var/lib/cilium/tls/hubble";
-/// Secret (in [`NAMESPACE`]) with a client's certificate for [`HUBBLE_PORT`]; upstream's relay has one of that name.
+/// Secret (in `gloo-mesh`) with a client's certificate for [`HUBBLE_PORT`]; upstream's relay has one of that name.
 pub const HUBBLE_CLIENT_CERTS: &str = "hubble-relay-client-certs";
 /// What the certificate of a client that may read flows is for.
 pub const HUBBLE_CLIENT: &str = "client.hubble-relay.cilium.io";

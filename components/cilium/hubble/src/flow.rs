@@ -81,7 +81,7 @@ pub fn build_with(event: &PacketEvent, parties: &Parties, names: &dyn Names) -> 
         drop_reason_desc: i32::try_from(drop_reason).unwrap_or_default(),
         ethernet: read.ethernet.as_ref().map(headers::ethernet),
         ip: read.ip.as_ref().map(headers::ip),
-        l4: read.l4.as_ref().map(headers::l4),
+        l4: read.l4.map(headers::l4),
         traffic_direction: direction(event, source.id).into(),
         source: Some(source),
         destination: Some(destination),

@@ -16,6 +16,13 @@ pub mod mask;
 pub mod names;
 pub mod observer;
 pub mod packet;
+#[expect(
+    clippy::allow_attributes,
+    clippy::default_trait_access,
+    clippy::struct_excessive_bools,
+    clippy::too_many_lines,
+    reason = "generated"
+)]
 pub mod proto;
 pub mod ring;
 pub mod server;

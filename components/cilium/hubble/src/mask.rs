@@ -79,7 +79,7 @@ impl Mask {
             rest = rest.get(length..)?;
             match self.fields.get(&number) {
                 Some(whole) if whole.fields.is_empty() => {
-                    kept.extend_from_slice(&field[..field.len() - rest.len()])
+                    kept.extend_from_slice(&field[..field.len() - rest.len()]);
                 }
                 Some(part) => prost::encoding::bytes::encode(number, &part.keep(value)?, &mut kept),
                 None => {}

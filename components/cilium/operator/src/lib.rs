@@ -1,4 +1,5 @@
-//! The cluster-wide half of the CNI: podCIDRs, identities, garbage collection, node readiness.
+//! The cluster-wide half of the CNI: podCIDRs, identities, garbage collection, node readiness and labels, what is wrong
+//! with policies.
 //!
 //! Each duty is a [`controller::Controller`]: it reads a snapshot of the watched objects, decides with pure code
 //! (`pool`, `ipam`, `identities`, …) and hands typed [`write::Write`]s to the one place that talks to the API server.

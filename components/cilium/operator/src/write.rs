@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use self::body::{network_available, node_labels, pod_cidrs, policy_valid};
+use self::body::{network_available, node_labels, pod_cidrs, policy_valid, set_taints};
 use crate::{cache::Key, node_labels::MANAGER as NODE_LABELS_MANAGER};
 
 /// An object exactly as it was seen: a write to it fails when it has changed since.
@@ -311,12 +311,9 @@ impl Writer {
                 self.delete(api, target).await
             }
             Write::SetTaints { node, taints } => {
-                let version = &node.resource_version;
-                let body =
-                    json!({"metadata": {"resourceVersion": version}, "spec": {"taints": taints}});
-                let (name, params) = (&node.key.name, PatchParams::default());
+                let body = Patch::Merge(set_taints(node, taints));
                 self.all::<Node>()
-                    .patch(name, &params, &Patch::Merge(body))
+                    .patch(&node.key.name, &PatchParams::default(), &body)
                     .await
                     .map(drop)
             }

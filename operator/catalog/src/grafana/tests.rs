@@ -19,7 +19,7 @@ fn health_data_source_and_every_dashboard_present_is_healthy() {
     let health = Grafana.health(&input(), &healthy());
     assert_eq!(
         (health.state, health.message.as_str()),
-        (State::Healthy, "serves 4 dashboards")
+        (State::Healthy, "serves 5 dashboards")
     );
 }
 

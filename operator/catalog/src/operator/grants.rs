@@ -130,24 +130,19 @@ pub(super) fn own_in_namespaces(rights: &mut Rights) {
     }
 }
 
-/// Secrets: read by any name (the specification may name one of the user's), written only where they are ours.
+/// Secrets: in our namespaces read by any name (the specification may name one of the user's), elsewhere by theirs only;
+/// written only where they are ours. Whoever may create cannot be held to a name.
 pub(super) fn secrets(rights: &mut Rights, specs: &[SecretSpec]) {
+    const READ: [&str; 3] = ["get", "list", "watch"];
     for spec in specs {
-        let namespace = Some(spec.namespace.as_str());
-        rights.allow(
-            namespace,
-            "",
-            "secrets",
-            None,
-            &["create", "get", "list", "watch"],
-        );
-        rights.allow(
-            namespace,
-            "",
-            "secrets",
-            Some(&spec.name),
-            &["patch", "delete"],
-        );
+        let ours = [OPERATOR_NAMESPACE, MESH_NAMESPACE].contains(&spec.namespace.as_str());
+        let name = (!ours).then_some(spec.name.as_str());
+        let mut allow = |name, verbs: &[&str]| {
+            rights.allow(Some(&spec.namespace), "", "secrets", name, verbs);
+        };
+        allow(None, &["create"]);
+        allow(name, &READ);
+        allow(Some(&spec.name), &["patch", "delete"]);
     }
 }
 

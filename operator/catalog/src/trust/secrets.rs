@@ -97,7 +97,7 @@ fn hubble(input: &Input) -> [SecretSpec; 2] {
             leaf(&name, vec![name.clone()], KeyUsage::ServerAuth),
         ),
         secret(
-            cilium_api::names::NAMESPACE,
+            MESH_NAMESPACE,
             cilium_api::names::HUBBLE_CLIENT_CERTS,
             leaf(client, vec![client.to_owned()], KeyUsage::ClientAuth),
         ),

@@ -57,7 +57,7 @@ pub(super) fn reduce(source: &Source, object: DynamicObject) -> Option<(Name, Ro
         Source::Ours { kind, .. } => Some(Row::Object(tracked(kind, &object))),
         Source::Pods(_) => parse::<Pod>(object).map(|pod| Row::Pod(pod::observation(pod))),
         Source::Nodes => parse::<Node>(object).map(|node| Row::Node(node_facts(&name.1, &node))),
-        Source::Secrets(_) => {
+        Source::Secrets(_) | Source::Secret(..) => {
             parse::<Secret>(object).map(|secret| Row::Secret(secret::view(secret)))
         }
         Source::CiliumNodes => Some(Row::CiliumNode(pod_cidrs(&object))),

@@ -19,7 +19,7 @@ type All = BTreeMap<u32, Identity>;
 
 pub async fn list(State(agent): State<Arc<Agent>>) -> Response {
     match all(agent).await {
-        Some(all) => Json(Vec::from_iter(all.into_values())).into_response(),
+        Some(all) => Json(all.into_values().collect::<Vec<_>>()).into_response(),
         None => panicked(),
     }
 }

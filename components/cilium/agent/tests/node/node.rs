@@ -15,7 +15,7 @@ use cilium_agent::health::Progress;
 use cilium_agent::ipam::Pool;
 use cilium_agent::kubernetes::{Kubernetes, Readers, Watched};
 use cilium_agent::metrics::Metrics;
-use cilium_agent::policy::Policies;
+use cilium_agent::policy::{Policies, Surroundings};
 use cilium_agent::store::Store;
 use cilium_cni::agent::Agent as Client;
 use cilium_cni::environment::Verb;
@@ -66,9 +66,10 @@ pub(crate) async fn node(cidr: &str) -> Node {
     let endpoints = Endpoints::new(pool, datapath.clone(), store, Bells::default(), 1);
     let watched = Arc::new(Watched::new(&Readers::default()));
     // As after the first listing, of a cluster without policies.
-    policies.pass(&watched, &[], &[]);
+    policies.pass(&watched, &Surroundings::default());
     let agent = Arc::new(Agent::new(
         own,
+        None,
         endpoints,
         policies,
         watched,

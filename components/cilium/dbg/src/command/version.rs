@@ -26,7 +26,8 @@ struct Versions {
 #[derive(Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Version {
-    version: String,
+    #[serde(rename = "Version")]
+    number: String,
     revision: String,
     arch: String,
 }
@@ -37,7 +38,7 @@ impl Version {
         let mut words = text.split_whitespace().map(str::to_owned);
         let mut next = || words.next().unwrap_or_default();
         Self {
-            version: next(),
+            number: next(),
             revision: next(),
             arch: next(),
         }

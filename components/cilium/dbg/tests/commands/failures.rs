@@ -33,7 +33,7 @@ async fn an_agent_that_does_not_run_is_said_with_where_to_look() {
 async fn who_may_not_open_the_socket_is_told_who_may() {
     let server = Server::new(&[]);
     let socket = server.socket();
-    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o000)).unwrap();
     let error = error_at(socket.to_str().unwrap()).await;
     // Root is never refused.
     let refused = error.starts_with("no permission to open") && error.contains("as root");

@@ -23,7 +23,8 @@ fn event(more: &Value) -> Value {
 
 /// What the events make `command` print; the stream then ends, which is the one failure expected.
 async fn printed(command: &str, events: &[Value]) -> Vec<String> {
-    let body: String = events.iter().map(|event| format!("{event}\n")).collect();
+    let lines: Vec<String> = events.iter().map(ToString::to_string).collect();
+    let body = lines.join("\n") + "\n";
     let server = Server::new(&[("GET /v1/gloonet/monitor", &body)]);
     let (out, ended) = server.run(command).await;
     assert!(ended.unwrap_err().to_string().contains("it has ended"));

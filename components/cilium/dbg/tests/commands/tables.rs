@@ -179,7 +179,7 @@ async fn metrics_are_what_cilium_cli_filters_with_jq() {
     );
     assert_eq!(
         server.prints("metrics list -p drop_count").await,
-        "Metric                    Labels                                           Value\n\
+        "Metric                    Labels                                         Value\n\
          cilium_drop_count_total   direction=\"EGRESS\" reason=\"Missed tail call\"   3.000000\n"
     );
 }

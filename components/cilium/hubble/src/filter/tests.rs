@@ -204,7 +204,7 @@ fn all_of_a_filter_and_any_of_a_list_and_the_deny_list_wins() {
         filter.destination_port = strings(&["80"]);
     });
     assert_eq!(passing(&[], &[]), ALL);
-    assert_eq!(passing(&[to_web.clone()], &[]), ["web"]);
+    assert_eq!(passing(std::slice::from_ref(&to_web), &[]), ["web"]);
     assert_eq!(
         passing(&[tcp.clone(), udp.clone()], &[]),
         ["web", "dropped", "answer"]
@@ -249,7 +249,7 @@ fn a_filter_that_cannot_be_served_is_named() {
             one(|filter| {
                 filter.experimental = Some(Experimental {
                     cel_expression: some(),
-                })
+                });
             }),
         ),
         (
@@ -259,7 +259,7 @@ fn a_filter_that_cannot_be_served_is_named() {
     ];
     for (name, filter) in filters {
         let refusals = [
-            Filters::compile(&[filter.clone()], &[]),
+            Filters::compile(std::slice::from_ref(&filter), &[]),
             Filters::compile(&[], &[filter]),
         ];
         for refusal in refusals {

@@ -30,8 +30,8 @@ pub(super) fn ip(header: &packet::Ip) -> Ip {
     }
 }
 
-pub(super) fn l4(header: &L4) -> Layer4 {
-    let protocol = match *header {
+pub(super) fn l4(header: L4) -> Layer4 {
+    let protocol = match header {
         L4::Tcp {
             source,
             destination,
@@ -112,6 +112,5 @@ fn chunk_type(chunk: Option<u8>) -> SctpChunkType {
 }
 
 fn mac(address: [u8; 6]) -> String {
-    let [a, b, c, d, e, f] = address;
-    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+    address.map(|byte| format!("{byte:02x}")).join(":")
 }

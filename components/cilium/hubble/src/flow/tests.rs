@@ -53,6 +53,11 @@ fn a_trace_to_a_pod_says_who_talks_to_whom() {
             name: "lxc_web".to_owned()
         })
     );
+}
+
+#[test]
+fn a_flow_has_the_packets_headers_and_its_two_ends() {
+    let flow = build(&fixture::at(5), &Cluster);
     assert_eq!(flow.ethernet.unwrap().source, "02:00:00:00:00:01");
     let ip = flow.ip.unwrap();
     assert_eq!(

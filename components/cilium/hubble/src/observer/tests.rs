@@ -45,8 +45,8 @@ fn all(observer: &Arc<Observer>, range: Range) -> Vec<i64> {
     read(&mut reader(observer, range, &[]))
 }
 
-fn seconds(second: i64) -> Option<i64> {
-    Some(second * 1_000_000_000)
+fn seconds(second: i64) -> i64 {
+    second * 1_000_000_000
 }
 
 #[test]
@@ -98,8 +98,8 @@ fn since_and_until_bound_the_time_and_include_their_moment() {
         all(
             &observer,
             Range {
-                since: seconds(4),
-                until: seconds(6),
+                since: Some(seconds(4)),
+                until: Some(seconds(6)),
                 ..Range::default()
             }
         ),
@@ -109,7 +109,7 @@ fn since_and_until_bound_the_time_and_include_their_moment() {
         all(
             &observer,
             Range {
-                until: seconds(2),
+                until: Some(seconds(2)),
                 ..Range::default()
             }
         ),
@@ -119,7 +119,7 @@ fn since_and_until_bound_the_time_and_include_their_moment() {
         all(
             &observer,
             Range {
-                since: seconds(99),
+                since: Some(seconds(99)),
                 ..Range::default()
             }
         ),
@@ -129,7 +129,7 @@ fn since_and_until_bound_the_time_and_include_their_moment() {
         all(
             &observer,
             Range {
-                since: seconds(4),
+                since: Some(seconds(4)),
                 number: 2,
                 ..Range::default()
             }
@@ -162,7 +162,7 @@ fn following_starts_now_or_with_the_last_ones_and_goes_on() {
         &observer,
         Range {
             follow: true,
-            since: seconds(2),
+            since: Some(seconds(2)),
             ..Range::default()
         },
         &[],

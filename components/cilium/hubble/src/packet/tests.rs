@@ -8,11 +8,11 @@ const TCP_SYN: &[u8] = &[
     0x9c, 0x40, 0x00, 0x50, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0x02, 0, 0, 0, 0, 0, 0, // TCP
 ];
 
-fn ip(source: &str, destination: &str) -> Option<Ip> {
-    Some(Ip {
+fn ip(source: &str, destination: &str) -> Ip {
+    Ip {
         source: source.parse().unwrap(),
         destination: destination.parse().unwrap(),
-    })
+    }
 }
 
 fn ipv6_packet(next: u8, payload: &[u8]) -> Vec<u8> {
@@ -28,7 +28,7 @@ fn ipv6_packet(next: u8, payload: &[u8]) -> Vec<u8> {
 fn a_tcp_packet_is_read_to_its_flags() {
     let headers = read(TCP_SYN);
     assert_eq!(headers.ethernet.unwrap().source, [2, 0, 0, 0, 0, 1]);
-    assert_eq!(headers.ip, ip("10.0.0.1", "10.0.1.2"));
+    assert_eq!(headers.ip, Some(ip("10.0.0.1", "10.0.1.2")));
     assert_eq!(
         headers.l4,
         Some(L4::Tcp {
@@ -52,7 +52,7 @@ fn a_later_fragment_has_addresses_and_no_ports() {
     let mut fragment = TCP_SYN.to_vec();
     fragment[20..22].copy_from_slice(&[0x00, 0xb9]);
     let headers = read(&fragment);
-    assert_eq!(headers.ip, ip("10.0.0.1", "10.0.1.2"));
+    assert_eq!(headers.ip, Some(ip("10.0.0.1", "10.0.1.2")));
     assert_eq!(headers.l4, None);
 }
 
@@ -68,7 +68,7 @@ fn ipv6_extension_headers_are_passed_over() {
     let udp = [0, 53, 0x13, 0x88, 0, 8, 0, 0];
     let hop_by_hop = [&[17, 0, 0, 0, 0, 0, 0, 0][..], &udp].concat();
     let headers = read(&ipv6_packet(0, &hop_by_hop));
-    assert_eq!(headers.ip, ip("fd00::1", "fd00::2"));
+    assert_eq!(headers.ip, Some(ip("fd00::1", "fd00::2")));
     assert_eq!(
         headers.l4,
         Some(L4::Udp {

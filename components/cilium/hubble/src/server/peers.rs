@@ -41,7 +41,7 @@ impl PeerService {
 /// The peers as one client was told.
 struct Told {
     nodes: watch::Receiver<Vec<Node>>,
-    told: BTreeMap<String, ChangeNotification>,
+    peers: BTreeMap<String, ChangeNotification>,
     port: u16,
     tls: bool,
 }
@@ -59,7 +59,7 @@ impl peer_server::Peer for PeerService {
         nodes.mark_changed();
         let told = Told {
             nodes,
-            told: BTreeMap::new(),
+            peers: BTreeMap::new(),
             port: self.port,
             tls: self.tls,
         };
@@ -83,8 +83,8 @@ impl Told {
             .iter()
             .map(|node| (node.full(), peer(node, self.port, self.tls)))
             .collect();
-        let changes = difference(&self.told, &current);
-        self.told = current;
+        let changes = difference(&self.peers, &current);
+        self.peers = current;
         changes
     }
 }

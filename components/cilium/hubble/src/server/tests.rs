@@ -2,7 +2,6 @@ use std::os::unix::fs::FileTypeExt;
 
 use futures::StreamExt;
 use hyper_util::rt::TokioIo;
-use prost::Message;
 use tonic::{
     Code,
     transport::{Channel, Endpoint},
@@ -26,11 +25,6 @@ use crate::{
         peer::{ChangeNotificationType, NotifyRequest, peer_client::PeerClient},
     },
 };
-
-const TRACED: &[Verdict] = &[Verdict::Forwarded];
-const DROPPED: &[Verdict] = &[Verdict::Dropped];
-const BOTH: &[Verdict] = &[Verdict::Forwarded, Verdict::Dropped];
-const NONE: &[Verdict] = &[];
 
 /// A server on a unix socket, with the two flows of `record`, and a connection to it.
 struct Served {
@@ -204,96 +198,6 @@ async fn a_follower_sees_what_comes_and_ends_when_the_server_closes() {
 }
 
 #[tokio::test]
-async fn each_filter_reaches_the_flows() {
-    /// Which of the two flows pass.
-    macro_rules! passes {
-        ($served:expr; $($field:ident = $value:expr => $expected:expr;)*) => {$(
-            let passing = $served.passing(|filter| filter.$field = $value).await.unwrap();
-            assert_eq!(passing, $expected as &[Verdict], "{}", stringify!($field = $value));
-        )*};
-    }
-    let served = Served::new().await;
-    let workload = |name: &str| {
-        vec![Workload {
-            name: name.to_owned(),
-            kind: String::new(),
-        }]
-    };
-    passes! { served;
-        uuid = strings(&["x"]) => NONE;
-        source_ip = strings(&["10.0.1.3/32"]) => TRACED;
-        destination_ip = strings(&["10.0.2.4"]) => DROPPED;
-        source_pod = strings(&["shop/"]) => TRACED;
-        destination_pod = strings(&["kube-system/dns"]) => DROPPED;
-        source_label = strings(&["app=client"]) => TRACED;
-        destination_label = strings(&["k8s:app in (dns)"]) => DROPPED;
-        source_service = strings(&["default/web"]) => NONE;
-        destination_service = strings(&["web"]) => TRACED;
-        source_workload = workload("client") => TRACED;
-        destination_workload = workload("dns") => DROPPED;
-        source_cluster_name = strings(&["east"]) => DROPPED;
-        destination_cluster_name = strings(&["east"]) => TRACED;
-        source_identity = vec![2002] => TRACED;
-        destination_identity = vec![2003] => DROPPED;
-        protocol = strings(&["tcp"]) => TRACED;
-        source_port = strings(&["5000"]) => DROPPED;
-        destination_port = strings(&["80"]) => TRACED;
-        verdict = vec![Verdict::Dropped.into()] => DROPPED;
-        drop_reason_desc = vec![133] => DROPPED;
-        event_type = vec![EventTypeFilter { r#type: 4, match_sub_type: true, sub_type: 0 }] => TRACED;
-        reply = vec![false] => BOTH;
-        tcp_flags = vec![TcpFlags { syn: true, ..TcpFlags::default() }] => TRACED;
-        node_name = strings(&["east/worker-*"]) => BOTH;
-        node_labels = strings(&["zone=b"]) => NONE;
-        traffic_direction = vec![1] => TRACED;
-        ip_version = vec![1] => BOTH;
-        interface = vec![NetworkInterface { index: 7, name: String::new() }] => TRACED;
-        encrypted = vec![true] => NONE;
-    }
-}
-
-#[tokio::test]
-async fn what_cannot_be_served_is_an_invalid_argument_with_its_name() {
-    let served = Served::new().await;
-    let refused = served
-        .passing(|filter| filter.http_method = strings(&["GET"]))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (refused.code(), refused.message().contains("http_method")),
-        (Code::InvalidArgument, true)
-    );
-    let refused = served
-        .passing(|filter| filter.source_ip = strings(&["nowhere"]))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (refused.code(), refused.message().contains("nowhere")),
-        (Code::InvalidArgument, true)
-    );
-    let both = GetFlowsRequest {
-        first: true,
-        follow: true,
-        ..GetFlowsRequest::default()
-    };
-    assert_eq!(
-        served.flows(both).await.unwrap_err().code(),
-        Code::InvalidArgument
-    );
-    let field_mask = Some(prost_types::FieldMask {
-        paths: strings(&["nothing"]),
-    });
-    let masked = GetFlowsRequest {
-        field_mask,
-        ..GetFlowsRequest::default()
-    };
-    assert_eq!(
-        served.flows(masked).await.unwrap_err().code(),
-        Code::InvalidArgument
-    );
-}
-
-#[tokio::test]
 async fn the_deny_list_and_the_field_mask_are_heeded() {
     let served = Served::new().await;
     let tcp = FlowFilter {
@@ -442,74 +346,6 @@ async fn peers_are_told_at_once_and_when_they_change() {
 }
 
 #[tokio::test]
-async fn the_server_says_that_it_is_well_and_what_it_speaks() {
-    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
-    use tonic_reflection::pb::{v1, v1alpha};
-    let served = Served::new().await;
-    for service in ["", "observer.Observer"] {
-        let request = HealthCheckRequest {
-            service: service.to_owned(),
-        };
-        let health = HealthClient::new(served.channel.clone())
-            .check(request)
-            .await
-            .unwrap();
-        assert_eq!(health.into_inner().status, 1);
-    }
-    let request = v1::ServerReflectionRequest {
-        message_request: Some(v1::server_reflection_request::MessageRequest::ListServices(
-            String::new(),
-        )),
-        ..Default::default()
-    };
-    let mut client =
-        v1::server_reflection_client::ServerReflectionClient::new(served.channel.clone());
-    let requests = futures::stream::iter([request]);
-    let answer = client
-        .server_reflection_info(requests)
-        .await
-        .unwrap()
-        .into_inner()
-        .message()
-        .await
-        .unwrap()
-        .unwrap();
-    let bytes = answer.encode_to_vec();
-    let has = |name: &str| {
-        bytes
-            .windows(name.len())
-            .any(|window| window == name.as_bytes())
-    };
-    assert!(has("observer.Observer") && has("peer.Peer") && has("grpc.health.v1.Health"));
-    let request = v1alpha::ServerReflectionRequest {
-        message_request: Some(
-            v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(
-                "flow.Flow".to_owned(),
-            ),
-        ),
-        ..Default::default()
-    };
-    let mut client =
-        v1alpha::server_reflection_client::ServerReflectionClient::new(served.channel.clone());
-    let requests = futures::stream::iter([request]);
-    let answer = client
-        .server_reflection_info(requests)
-        .await
-        .unwrap()
-        .into_inner()
-        .message()
-        .await
-        .unwrap()
-        .unwrap();
-    assert!(
-        answer
-            .encode_to_vec()
-            .windows(17)
-            .any(|window| window == b"egress_allowed_by")
-    );
-}
-
-#[tokio::test]
 async fn only_the_owner_may_use_the_socket() {
     let served = Served::new().await;
     let found = std::fs::metadata(&served.path).unwrap();
@@ -584,4 +420,6 @@ async fn over_tcp_the_same_is_served() {
     serving.await.unwrap().unwrap();
 }
 
+mod about;
+mod filters;
 mod mutual_tls;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cilium_api::{names, policy::VALID};
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Taint;
 use serde_json::{Value, json};
 
 use super::{Target, Write};
@@ -17,6 +18,11 @@ pub(super) fn pod_cidrs(node: &Target, cidrs: &[Ipv4Net]) -> Value {
         "metadata": {"name": node.key.name, "uid": node.uid, "resourceVersion": node.resource_version},
         "spec": {"ipam": {"podCIDRs": cidrs}},
     })
+}
+
+/// The version makes a write to an object that has changed since fail.
+pub(super) fn set_taints(node: &Target, taints: &[Taint]) -> Value {
+    json!({"metadata": {"resourceVersion": node.resource_version}, "spec": {"taints": taints}})
 }
 
 pub(super) fn network_available(now: Timestamp) -> Value {

@@ -91,7 +91,10 @@ impl fmt::Display for Requirement {
             LabelKey::Exact(key) => key.clone(),
             LabelKey::AnySource(key) => format!("any:{key}"),
         };
-        let list = |values: &BTreeSet<String>| Vec::from_iter(values.clone()).join(",");
+        let list = |values: &BTreeSet<String>| {
+            let values: Vec<&str> = values.iter().map(String::as_str).collect();
+            values.join(",")
+        };
         match &self.test {
             Test::In(values) if values.len() == 1 => write!(f, "{key}={}", list(values)),
             Test::In(values) => write!(f, "{key} in ({})", list(values)),
