@@ -162,14 +162,13 @@ impl Policies {
     /// The number of a pod's policy; the datapath has the policy when this returns.
     pub fn admit(&self, subject: &Subject) -> Result<u32, String> {
         let mut state = self.lock();
-        if let Some(number) = state.numbers.get(subject).copied() {
-            if state
+        if let Some(number) = state.numbers.get(subject).copied()
+            && state
                 .programs
                 .get(&number)
                 .is_some_and(|program| program.written)
-            {
-                return Ok(number);
-            }
+        {
+            return Ok(number);
         }
         let number = match state.numbers.get(subject) {
             Some(number) => *number,

@@ -70,12 +70,12 @@ mod tests {
 
     #[test]
     fn named_ports_of_containers_and_sidecars_count_and_those_of_init_containers_do_not() {
-        let container = |name: &str, port: u16| json!({"name": name, "ports": [{"name": name, "containerPort": port}, {"containerPort": 1}]});
-        let mut sidecar = container("side", 9);
+        let makes = |name: &str, port: u16| json!({"name": name, "ports": [{"name": name, "containerPort": port}, {"containerPort": 1}]});
+        let mut sidecar = makes("side", 9);
         sidecar["restartPolicy"] = json!("Always");
         let pod: Pod = serde_json::from_value(json!({"spec": {
-            "containers": [container("web", 80)],
-            "initContainers": [sidecar, container("once", 7)],
+            "containers": [makes("web", 80)],
+            "initContainers": [sidecar, makes("once", 7)],
         }}))
         .unwrap();
         let names: Vec<_> = of_pod(&pod)
@@ -83,8 +83,8 @@ mod tests {
             .filter_map(|port| port.name)
             .collect();
         assert_eq!(names, ["side", "web"]);
-        let named = by_name(&of_pod(&pod));
-        assert_eq!(named[&("web".to_owned(), 6)], [80].into());
+        let numbers = by_name(&of_pod(&pod));
+        assert_eq!(numbers[&("web".to_owned(), 6)], [80].into());
     }
 
     #[test]

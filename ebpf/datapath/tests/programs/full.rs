@@ -44,7 +44,8 @@ fn with_room_for(connections: u32) -> Ebpf {
 
 #[test]
 fn a_connection_that_cannot_be_remembered_does_not_begin_and_others_go_on() {
-    let object: &'static Mutex<Ebpf> = Box::leak(Box::new(Mutex::new(with_room_for(2))));
+    // Leaked and shared, as the node wants an object it can keep.
+    let object: &Mutex<_> = Box::leak(Box::new(Mutex::new(with_room_for(2))));
     let mut node = Node::on(object.lock().unwrap());
     let from = |port| udp((POD, port), (NEIGHBOUR, 53));
     for port in [1, 2] {

@@ -53,7 +53,11 @@ fn secrets_are_read_by_any_name_only_in_our_two_namespaces() {
     let names = |rules: &[PolicyRule]| {
         rules.iter().any(|rule| {
             let reads = rule.verbs.iter().any(|verb| verb != "create");
-            let secrets = rule.resources.iter().flatten().any(|name| name == "secrets");
+            let secrets = rule
+                .resources
+                .iter()
+                .flatten()
+                .any(|name| name == "secrets");
             reads && secrets && rule.resource_names.is_none()
         })
     };

@@ -85,7 +85,8 @@ impl Feed {
         };
         for endpoint in watched.endpoints.list() {
             let identity = endpoint.status.identity.as_ref();
-            if let Some(number) = identity.and_then(|identity| identity.number()) {
+            if let Some(number) = identity.and_then(cilium_api::endpoint::EndpointIdentity::number)
+            {
                 add(number.0, ports::of_endpoint(&endpoint));
             }
         }

@@ -1,5 +1,5 @@
 use cilium_api::NumericIdentity;
-use datapath::{Fake, Verdict};
+use datapath::{Fake, PolicyKey, Verdict};
 
 use super::*;
 use crate::kubernetes::Readers;

@@ -42,10 +42,10 @@ impl Policies {
             touched: false,
         };
         self.follow(state, &changes, &mut progress);
-        if progress.touched {
-            if let Err(error) = self.datapath.new_epoch() {
-                pass.failures.push(cilium_cni::error::chain(&error));
-            }
+        if progress.touched
+            && let Err(error) = self.datapath.new_epoch()
+        {
+            pass.failures.push(cilium_cni::error::chain(&error));
         }
         pass
     }

@@ -79,10 +79,8 @@ fn pass(agent: &Agent) -> Vec<String> {
     if let Err(error) = agent.policies.release(&in_use, Instant::now()) {
         failures.push(cilium_cni::error::chain(&error));
     }
-    if moved {
-        if let Err(error) = agent.datapath.new_epoch() {
-            failures.push(cilium_cni::error::chain(&error));
-        }
+    if moved && let Err(error) = agent.datapath.new_epoch() {
+        failures.push(cilium_cni::error::chain(&error));
     }
     agent.timings.policy_pass(began.elapsed());
     for (source, since) in waited {

@@ -162,8 +162,8 @@ async fn the_policy_of_an_endpoint_is_the_one_the_datapath_has() {
         (entries[0].verdict.as_str(), entries[0].key.prefixlen),
         ("deny", 64)
     );
-    let none: Vec<PolicyEntry> = node.get("/gloonet/bpf/policy/9").await;
-    assert!(none.is_empty());
+    let without: Vec<PolicyEntry> = node.get("/gloonet/bpf/policy/9").await;
+    assert!(without.is_empty());
     let gone = node
         .ask::<Vec<PolicyEntry>>(Method::GET, "/gloonet/bpf/policy/77")
         .await;

@@ -9,8 +9,14 @@ use tonic_health::{
 
 use crate::proto::DESCRIPTORS;
 
-/// The names `hubble status` and a relay ask for: the whole server, and the observer.
-const SERVICES: [&str; 3] = ["", "observer.Observer", "peer.Peer"];
+/// The names that may be asked for: the whole server, the services by their own names, and the observer by the one that
+/// `hubble status` and a relay call it (Cilium's `pkg/hubble/api/v1`, `ObserverServiceName`).
+const SERVICES: [&str; 4] = [
+    "",
+    "observer.Observer",
+    "peer.Peer",
+    "hubble.server.Observer",
+];
 
 /// Adds health and reflection. A server that answers at all is well: it has nothing behind it that could fail.
 pub(super) async fn add(routes: Routes) -> Routes {
