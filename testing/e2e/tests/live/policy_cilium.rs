@@ -12,7 +12,6 @@ use gloonet_e2e::{
 use serde_json::Value;
 
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn a_deny_beats_every_allow() -> Result<()> {
     let scene = Scene::open().await?;
     let workers = scene.workers().await?;
@@ -35,7 +34,6 @@ async fn a_deny_beats_every_allow() -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn entities_mean_pods_nodes_and_the_world_and_nothing_else() -> Result<()> {
     let scene = Scene::open().await?;
     let workers = scene.workers().await?;
@@ -76,7 +74,6 @@ async fn entities_mean_pods_nodes_and_the_world_and_nothing_else() -> Result<()>
 
 /// Cilium's meaning is kept here: a CIDR of a CiliumNetworkPolicy is about what lies beyond the cluster.
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn a_cidr_does_not_mean_pods() -> Result<()> {
     let scene = Scene::open().await?;
     let workers = scene.workers().await?;
@@ -98,7 +95,6 @@ async fn a_cidr_does_not_mean_pods() -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn an_echo_request_may_pass_where_tcp_may_not() -> Result<()> {
     let scene = Scene::open().await?;
     let workers = scene.workers().await?;
@@ -159,7 +155,6 @@ fn validity(scene: &Scene, ground: &Playground<'_>, name: &str) -> Result<(Strin
 }
 
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn a_field_we_do_not_enforce_is_refused_by_name_and_opens_nothing() -> Result<()> {
     let scene = Scene::open().await?;
     let workers = scene.workers().await?;
@@ -208,7 +203,6 @@ async fn a_field_we_do_not_enforce_is_refused_by_name_and_opens_nothing() -> Res
 
 /// Upstream's own client reads our flows. It must have been built: `./dev programs hubble`.
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn hubble_names_the_policy_that_dropped_a_packet() -> Result<()> {
     let scene = Scene::open().await?;
     let workers = scene.workers().await?;

@@ -11,7 +11,6 @@ use gloonet_e2e::{
 const HOST_HTTP: u16 = 18_080;
 
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn default_deny_lets_nothing_out_and_answers_still_leave() -> Result<()> {
     let scene = Scene::open().await?;
     let workers = scene.workers().await?;
@@ -31,7 +30,6 @@ async fn default_deny_lets_nothing_out_and_answers_still_leave() -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn a_label_is_let_out_to_also_through_a_service() -> Result<()> {
     let scene = Scene::open().await?;
     let workers = scene.workers().await?;
@@ -63,7 +61,6 @@ async fn a_label_is_let_out_to_also_through_a_service() -> Result<()> {
 
 /// Cilium does not match pods' addresses by blocks; the API says that all addresses may be meant.
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn a_block_of_addresses_matches_pods_and_its_exception_does_not() -> Result<()> {
     let scene = Scene::open().await?;
     let workers = scene.workers().await?;
@@ -97,7 +94,6 @@ async fn a_block_of_addresses_matches_pods_and_its_exception_does_not() -> Resul
 }
 
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn a_block_of_addresses_matches_nodes() -> Result<()> {
     let scene = Scene::open().await?;
     let workers = scene.workers().await?;

@@ -38,7 +38,6 @@ impl<'a> Three<'a> {
 }
 
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn default_deny_closes_tcp_and_udp_from_every_node_and_its_deletion_opens_them_again()
 -> Result<()> {
     let scene = Scene::open().await?;
@@ -67,7 +66,6 @@ async fn default_deny_closes_tcp_and_udp_from_every_node_and_its_deletion_opens_
 }
 
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn a_policy_that_selects_one_pod_leaves_its_neighbour_open() -> Result<()> {
     let scene = Scene::open().await?;
     let three = Three::start(&scene, "np-one").await?;
@@ -86,7 +84,6 @@ async fn a_policy_that_selects_one_pod_leaves_its_neighbour_open() -> Result<()>
 }
 
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn a_label_lets_a_client_in_and_losing_it_shuts_it_out() -> Result<()> {
     let scene = Scene::open().await?;
     let three = Three::start(&scene, "np-label").await?;
@@ -106,7 +103,6 @@ async fn a_label_lets_a_client_in_and_losing_it_shuts_it_out() -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn a_namespace_is_let_in_by_its_labels_and_no_other() -> Result<()> {
     let scene = Scene::open().await?;
     let workers = scene.workers().await?;
@@ -137,7 +133,6 @@ async fn a_namespace_is_let_in_by_its_labels_and_no_other() -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn a_named_port_and_a_range_open_those_ports_only() -> Result<()> {
     let scene = Scene::open().await?;
     let three = Three::start(&scene, "np-ports").await?;
@@ -177,7 +172,6 @@ async fn a_named_port_and_a_range_open_those_ports_only() -> Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn a_node_reaches_its_own_pods_although_they_are_closed() -> Result<()> {
     let scene = Scene::open().await?;
     let three = Three::start(&scene, "np-kubelet").await?;

@@ -55,7 +55,6 @@ async fn knocked(scene: &Scene, ground: &Playground<'_>, name: &str) -> Result<S
 
 /// Test 3 of the security reference.
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn a_pod_is_isolated_before_its_first_container_starts() -> Result<()> {
     let scene = Scene::open().await?;
     let workers = scene.workers().await?;
@@ -90,7 +89,6 @@ async fn a_pod_is_isolated_before_its_first_container_starts() -> Result<()> {
 
 /// Test 9 of the security reference.
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn who_gets_an_address_at_once_does_not_get_its_last_owners_rights() -> Result<()> {
     let scene = Scene::open().await?;
     let workers = scene.workers().await?;
@@ -146,7 +144,6 @@ fn slow_talker(node: &str) -> Result<Pod> {
 
 /// Test 35 of the security reference.
 #[tokio::test]
-#[ignore = "no policy is enforced yet"]
 async fn isolation_outlives_a_deleted_namespace_until_its_last_pod_is_gone() -> Result<()> {
     let scene = Scene::open().await?;
     let workers = scene.workers().await?;
