@@ -62,6 +62,7 @@ fn the_rendered_provisioning_and_every_dashboard_are_accepted() {
         uids,
         [
             "gloonet-cilium-agent",
+            "gloonet-cilium-policy",
             "gloonet-operator",
             "gloonet-stores",
             "gloonet-telemetry"

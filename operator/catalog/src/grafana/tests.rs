@@ -58,7 +58,7 @@ fn dashboards_only_renders_config_maps_and_nothing_else() {
             .iter()
             .all(|object| object.types.as_ref().unwrap().kind == "ConfigMap")
     );
-    assert_eq!(objects.len(), 3);
+    assert_eq!(objects.len(), 4);
     let label = objects[0]
         .metadata
         .labels
