@@ -184,9 +184,7 @@ async fn bind_unix(path: &Path) -> Result<UnixListener, ServeError> {
         source,
     };
     clear_stale(path).await?;
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
+    let beside = path.with_extension("new");
     let _ = std::fs::remove_file(&beside);
     let listener = UnixListener::bind(&beside).map_err(failed)?;
     std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;

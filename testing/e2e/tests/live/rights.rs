@@ -18,7 +18,7 @@ const CILIUM_OPERATOR: &str = "kube-system/cilium-operator";
 const ACCOUNTS: [&str; 3] = [OPERATOR, AGENT, CILIUM_OPERATOR];
 
 /// Rights that a healthy cluster does not use before this test runs: (account, verb, resource or any, why they are held).
-const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 14] = [
+const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 15] = [
     (
         OPERATOR,
         "get",
@@ -91,6 +91,12 @@ const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 14] = [
         "patch",
         Some("ciliumnodes/status"),
         "a node gets no addresses",
+    ),
+    (
+        CILIUM_OPERATOR,
+        "patch",
+        Some("ciliumclusterwidenetworkpolicies/status"),
+        "somebody has to write a clusterwide policy",
     ),
     (
         CILIUM_OPERATOR,
