@@ -3,7 +3,7 @@
 //! Pods with the same identity and the same named ports share one policy, which has a number.
 
 mod blocks;
-mod entries;
+pub mod entries;
 mod feed;
 mod seen;
 mod write;
