@@ -148,6 +148,7 @@ impl Policies {
                 host_runs_apiserver: around.runs_api_server,
                 max_entries: self.max_entries,
                 numbers: self.store.prefixes(),
+                ..Options::default()
             });
         }
         let State {
