@@ -49,9 +49,21 @@ async fn on_cluster(lab: &Lab, arguments: &Arguments) -> Result<()> {
     if arguments.pods == 0 {
         return Ok(());
     }
-    let crowd = crowd::Crowd::gather(lab, &client, arguments.pods).await?;
+    let crowd = crowd::Crowd::new(lab, arguments.pods)?;
+    let measured = among(&crowd, lab, &client, arguments).await;
+    let dispersed = crowd.disperse(&client).await;
+    measured.and(dispersed)
+}
+
+async fn among(
+    crowd: &crowd::Crowd<'_>,
+    lab: &Lab,
+    client: &kube::Client,
+    arguments: &Arguments,
+) -> Result<()> {
+    crowd.gather(client).await?;
     crowd.print_memory()?;
-    flips::run(lab, &client, arguments.applies, "in that state").await
+    flips::run(lab, client, arguments.applies, "in that state").await
 }
 
 async fn connect(lab: &Lab) -> Result<kube::Client> {

@@ -8,7 +8,7 @@ use cilium_api::{CiliumIdentity, CiliumNetworkPolicy, NumericIdentity};
 use cilium_policy::testing::crowd;
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
-use kube::api::{Api, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde_json::json;
 
 use super::row;
@@ -26,7 +26,7 @@ const AT_ONCE: usize = 16;
 const LABEL: &str = "gloonet-bench";
 const AIM_MB: f64 = 100.0;
 
-/// The objects; they go with this value.
+/// The objects, once [`Crowd::gather`] has made them.
 #[derive(Debug)]
 pub struct Crowd<'a> {
     lab: &'a Lab,
@@ -35,20 +35,37 @@ pub struct Crowd<'a> {
 }
 
 impl<'a> Crowd<'a> {
-    /// Makes them and waits until the pods run and their node's agent is at rest.
-    pub async fn gather(lab: &'a Lab, client: &kube::Client, pods: u32) -> Result<Self> {
+    /// Names them; makes none.
+    pub fn new(lab: &'a Lab, pods: u32) -> Result<Self> {
         let [node, _] = workers(lab)?;
-        let crowd = Self { lab, node, pods };
+        Ok(Self { lab, node, pods })
+    }
+
+    /// Makes them and waits until the pods run and their node's agent is at rest.
+    pub async fn gather(&self, client: &kube::Client) -> Result<()> {
         eprintln!(
-            "… {IDENTITIES} identities, {POLICIES} policies, {pods} pods on {}",
-            crowd.node
+            "… {IDENTITIES} identities, {POLICIES} policies, {} pods on {}",
+            self.pods, self.node
         );
         namespaces(client).await?;
         identities(client).await?;
         policies(client).await?;
-        crowd.start_pods(client).await?;
+        self.start_pods(client).await?;
         sleep(Duration::from_secs(20));
-        Ok(crowd)
+        Ok(())
+    }
+
+    /// Removes what carries the label, also that of a run that was broken off.
+    pub async fn disperse(&self, client: &kube::Client) -> Result<()> {
+        let at_once = DeleteParams::default();
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        for number in 0..crowd::NAMESPACES {
+            let name = crowd::namespace(number);
+            absent_is_gone(namespaces.delete(&name, &at_once).await)?;
+        }
+        let identities: Api<CiliumIdentity> = Api::all(client.clone());
+        let ours = ListParams::default().labels(LABEL);
+        absent_is_gone(identities.delete_collection(&at_once, &ours).await)
     }
 
     async fn start_pods(&self, client: &kube::Client) -> Result<()> {
@@ -75,30 +92,12 @@ impl<'a> Crowd<'a> {
         let port = cilium_api::names::AGENT_METRICS_PORT;
         let line = format!("busybox wget -q -O - http://127.0.0.1:{port}/metrics");
         let page = shell(self.lab, &self.node, &line)?;
-        let pods = sum(&page, "cilium_endpoint", &[]);
+        let pods = sum(&page, "cilium_endpoint_state", &[]);
         let known = sum(&page, "cilium_policy", &[]);
-        let memory = sum(&page, "process_resident_memory_bytes", &[]) / 1e6;
+        let memory = sum(&page, "cilium_process_resident_memory_bytes", &[]) / 1e6;
         let what = format!("agent's memory with {pods} endpoints, {known} policies");
         row(&what, memory, AIM_MB, "MB");
         Ok(())
-    }
-}
-
-impl Drop for Crowd<'_> {
-    fn drop(&mut self) {
-        for kind in ["namespace", "ciliumidentity"] {
-            let Ok(mut command) = self.lab.kubectl() else {
-                return;
-            };
-            // Nobody can act on a failure here; the label says what left them behind.
-            let _gone = process::output(command.args([
-                "delete",
-                kind,
-                "--wait=false",
-                "--selector",
-                LABEL,
-            ]));
-        }
     }
 }
 
@@ -155,6 +154,14 @@ fn pod(node: &str, number: u32) -> Result<Pod> {
         },
     }))
     .context("make a Pod")
+}
+
+fn absent_is_gone<T>(deleted: kube::Result<T>) -> Result<()> {
+    match deleted {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(error).context("delete at the API server"),
+    }
 }
 
 /// What a broken run left behind is as good.
