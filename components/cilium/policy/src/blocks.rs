@@ -72,8 +72,8 @@ impl Blocks {
     }
 
     /// Whether it is among these.
-    pub(crate) fn holds(&self, prefix: &Ipv4Net) -> bool {
-        self.numbers.contains_key(prefix) || self.users.contains_key(prefix)
+    pub(crate) fn holds(&self, prefix: Ipv4Net) -> bool {
+        self.numbers.contains_key(&prefix) || self.users.contains_key(&prefix)
     }
 
     /// Gives numbers to prefixes that are now needed and takes those of the others back.

@@ -206,7 +206,7 @@ impl PeerCache {
             };
             if let Peers::Addresses(addresses) = &cached.peers {
                 let cover = cluster.cover(addresses);
-                let new: BTreeSet<_> = cover.prefixes().filter(|p| !blocks.holds(p)).collect();
+                let new: BTreeSet<_> = cover.prefixes().filter(|p| !blocks.holds(*p)).collect();
                 if !new.is_empty() && peak + new.len() > room {
                     self.crowded.insert(*id);
                     continue;

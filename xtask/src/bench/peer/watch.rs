@@ -89,10 +89,9 @@ fn receive(socket: &UdpSocket, targets: &mut [(Ipv4Addr, Target)]) -> Result<()>
     loop {
         let from = match socket.recv_from(&mut buffer) {
             Ok((8, from)) => from.ip(),
-            Ok(_) => continue,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-            // An ICMP error is another way not to be answered.
-            Err(_) => continue,
+            // Not ours; or an ICMP error, which is another way not to be answered.
+            Ok(_) | Err(_) => continue,
         };
         let sent = u64::from_be_bytes(buffer);
         let known = targets.iter_mut().find(|(to, _)| IpAddr::V4(*to) == from);

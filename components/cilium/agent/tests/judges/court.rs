@@ -35,7 +35,7 @@ impl Disagreement {
         );
         for pod in &scene.pods {
             let labels = pod.labels.canonical();
-            text += &format!("{} {} {labels:?}\n", pod.identity, pod.address);
+            text.extend([format!("{} {} {labels:?}\n", pod.identity, pod.address)]);
         }
         for policy in scene.policies.values() {
             text += "---\n";
