@@ -5,8 +5,10 @@
 
 mod health;
 mod objects;
+mod place;
 mod probe;
 
+pub(crate) use place::Place;
 pub(crate) use probe::access;
 
 use gloonet_api::redis::RedisMode;
@@ -16,7 +18,7 @@ use crate::{
     Component, ComponentId, Health, Input, Observed, Probe, RenderError, WorkloadKind, WorkloadRef,
 };
 
-pub(crate) const PORT: u16 = 6379;
+const PORT: u16 = 6379;
 const READ_WRITE: &str = "read-write";
 pub(crate) const WORKLOAD: WorkloadRef = WorkloadRef {
     kind: WorkloadKind::Deployment,

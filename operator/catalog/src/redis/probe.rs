@@ -1,9 +1,8 @@
 use gloonet_api::MESH_NAMESPACE;
-use gloonet_api::redis::RedisMode;
 
-use super::{PORT, READ_WRITE, WORKLOAD};
+use super::{PORT, Place, READ_WRITE, WORKLOAD};
 use crate::probe::RedisTls;
-use crate::{Input, PodSelector, Probe, ProbeKind, ProbeTarget, RedisLogin, SecretKeyRef, trust};
+use crate::{Input, PodSelector, Probe, ProbeKind, ProbeTarget, RedisLogin, SecretKeyRef};
 
 const PROBE_KEY: &str = "gloonet:probe";
 
@@ -24,35 +23,24 @@ pub(super) fn all(input: &Input) -> Vec<Probe> {
 
 /// Where Redis is and how to log in; `None` where there is none.
 pub(crate) fn access(input: &Input) -> Option<(ProbeTarget, RedisLogin)> {
-    let key = |secret: &str, key: &str| SecretKeyRef::new(MESH_NAMESPACE, secret, key);
-    let (target, credentials, tls) = match (input.spec.redis.mode, &input.spec.redis.external) {
-        (RedisMode::Managed, _) => {
-            let pods = PodSelector::new(WORKLOAD.namespace, WORKLOAD.pod_label, PORT);
-            (
-                ProbeTarget::EachPod(pods),
-                Some(trust::REDIS_AUTH.to_owned()),
-                None,
-            )
-        }
-        (RedisMode::External, Some(external)) => {
-            let ca = external
-                .tls
-                .ca_secret
-                .as_ref()
-                .map(|secret| key(secret, "ca.crt"));
-            let tls = external.tls.state.is_enabled().then_some(RedisTls { ca });
-            (
-                ProbeTarget::Address(external.address.clone()),
-                external.credentials_secret.clone(),
-                tls,
-            )
-        }
-        (RedisMode::External | RedisMode::Disabled, _) => return None,
+    let place = Place::of(input)?;
+    let target = match place {
+        // Its pods, so that neither DNS nor Services need to work.
+        Place::Ours => ProbeTarget::EachPod(PodSelector::new(
+            WORKLOAD.namespace,
+            WORKLOAD.pod_label,
+            PORT,
+        )),
+        Place::Theirs(_) => ProbeTarget::Address(place.address()),
     };
+    let key = |secret: &str, key: &str| SecretKeyRef::new(MESH_NAMESPACE, secret, key);
+    let credentials = |name: &str| place.credentials().map(|secret| key(secret, name));
     let login = RedisLogin {
-        username: credentials.as_deref().map(|secret| key(secret, "username")),
-        password: credentials.as_deref().map(|secret| key(secret, "password")),
-        tls,
+        username: credentials("username"),
+        password: credentials("password"),
+        tls: place.tls().then(|| RedisTls {
+            ca: place.authority().map(|secret| key(secret, "ca.crt")),
+        }),
     };
     Some((target, login))
 }
