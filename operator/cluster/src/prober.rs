@@ -236,6 +236,15 @@ impl Prober {
     }
 }
 
+/// What is at the bottom of an error of the network; what lies above only says that something was tried.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
 fn targets(target: &ProbeTarget, pods: &[PodObservation]) -> Vec<(String, String)> {
     let at = |pod: &PodObservation, port: u16| {
         pod.ip.as_ref().map(|ip| {

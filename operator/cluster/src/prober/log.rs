@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::{
 };
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
-use super::ProbeError;
+use super::{ProbeError, innermost};
 
 const CONNECT: Duration = Duration::from_secs(2);
 
@@ -92,12 +92,4 @@ fn text(key: &str, value: &str) -> KeyValue {
         }),
         ..KeyValue::default()
     }
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }

@@ -8,7 +8,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 
-use super::ProbeError;
+use super::{ProbeError, innermost};
 
 /// Longest answer that is read.
 const LONGEST: usize = 4 * 1024 * 1024;
@@ -116,12 +116,4 @@ fn judge(code: u16, path: &str, body: String) -> Result<String, ProbeError> {
         path: path.to_owned(),
         said,
     })
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }
