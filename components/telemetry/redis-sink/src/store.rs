@@ -187,23 +187,17 @@ async fn write(
     connection: &mut MultiplexedConnection,
     entries: &[Entry],
 ) -> Result<Written, RedisError> {
-    // The same record twice in one batch is one record.
-    let distinct: BTreeMap<&str, &Entry> = entries
-        .iter()
-        .map(|entry| (entry.id.as_str(), entry))
-        .collect();
-    let names: Vec<String> = distinct.keys().map(|id| key::seen(id)).collect();
+    let names: Vec<String> = entries.iter().map(|entry| key::seen(&entry.id)).collect();
     let known: Vec<Option<u8>> = cmd("MGET").arg(&names).query_async(connection).await?;
-    let stored: BTreeSet<&str> = distinct
-        .keys()
-        .zip(&known)
-        .filter_map(|(id, known)| known.map(|_| *id))
-        .collect();
-    // In the order they came, for those of one stream.
+    // In the order they came, for those of one stream. The same record twice in one batch is one record.
     let mut taken = BTreeSet::new();
     let new: Vec<&Entry> = entries
         .iter()
-        .filter(|entry| !stored.contains(entry.id.as_str()) && taken.insert(entry.id.as_str()))
+        .enumerate()
+        .filter(|(at, entry)| {
+            known.get(*at).is_none_or(Option::is_none) && taken.insert(entry.id.as_str())
+        })
+        .map(|(_, entry)| entry)
         .collect();
     if !new.is_empty() {
         transaction(&new).exec_async(connection).await?;
