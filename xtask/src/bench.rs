@@ -1,6 +1,7 @@
 //! `./dev bench NAME`: measurements beside a reference in the same run, because numbers of one machine mean little alone.
 
 pub mod cni;
+pub mod metrics;
 pub mod node;
 pub mod operator;
 pub mod path;

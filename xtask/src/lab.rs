@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::progress::Step;
 use crate::{home, image, process};
@@ -104,6 +104,14 @@ impl Lab {
         let mut command = Command::new(image::binaries::path("gloonet")?);
         command.env("KUBECONFIG", self.kubeconfig());
         Ok(command)
+    }
+
+    /// Hands objects to `kubectl VERB`.
+    pub fn hand_over(&self, verb: &str, items: &[Value]) -> Result<()> {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+        let file = tempfile::NamedTempFile::new().context("make a temporary file")?;
+        std::fs::write(file.path(), list.to_string()).context("write the objects")?;
+        process::output(self.kubectl()?.args([verb, "-f"]).arg(file.path())).map(drop)
     }
 
     /// What kubectl prints for `get … -o json`.

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::node::shell;
+use super::metrics::{page, sum};
 use crate::lab::Lab;
 use crate::progress::human;
 use crate::{process, up};
+
+const OPERATOR_METRICS: u16 = 9464;
 
 /// Arguments of `./dev bench operator`.
 #[derive(Debug, clap::Args)]
@@ -149,29 +151,13 @@ impl Page {
     }
 }
 
-/// Sum over the series of one name on a metrics page that carry all of the given label texts.
-pub fn sum(page: &str, name: &str, with: &[&str]) -> f64 {
-    page.lines()
-        .filter(|line| {
-            line.strip_prefix(name)
-                .is_some_and(|rest| rest.starts_with(['{', ' ']))
-                && with.iter().all(|label| line.contains(label))
-        })
-        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
-        .sum()
-}
-
 fn leader(lab: &Lab) -> Result<Page> {
     let pods = lab.get(&["pods", "--namespace", "gloonet-system"])?;
     for pod in pods["items"].as_array().into_iter().flatten() {
         let Some(node) = pod["spec"]["nodeName"].as_str() else {
             continue;
         };
-        let text = shell(
-            lab,
-            node,
-            "busybox wget -q -O - http://127.0.0.1:9464/metrics",
-        )?;
+        let text = page(lab, node, OPERATOR_METRICS)?;
         if sum(&text, "gloonet_leader", &[]) > 0.0 {
             return Ok(Page {
                 node: node.to_owned(),
@@ -180,19 +166,4 @@ fn leader(lab: &Lab) -> Result<Page> {
         }
     }
     None.context("no operator pod says that it leads")
-}
-
-#[cfg(test)]
-#[expect(clippy::float_cmp, reason = "small whole numbers")]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn series_of_one_name_are_added_and_longer_names_are_not() {
-        let page = "# HELP a x\na_total{verb=\"get\",code=\"200\"} 3\na_total{verb=\"list\",code=\"200\"} 4\na_total_more 9\nleader 1\n";
-        assert_eq!(sum(page, "a_total", &[]), 7.0);
-        assert_eq!(sum(page, "a_total", &["verb=\"get\""]), 3.0);
-        assert_eq!(sum(page, "leader", &[]), 1.0);
-        assert_eq!(sum(page, "absent", &[]), 0.0);
-    }
 }

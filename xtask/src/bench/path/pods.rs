@@ -58,10 +58,7 @@ impl<'a> Pods<'a> {
             nodes,
             running: Vec::new(),
         };
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": pods.manifest()});
-        let file = tempfile::NamedTempFile::new().context("make a temporary file")?;
-        std::fs::write(file.path(), list.to_string()).context("write the pods")?;
-        process::output(lab.kubectl()?.args(["apply", "-f"]).arg(file.path()))?;
+        lab.hand_over("apply", &pods.manifest())?;
         let ready = [
             "wait",
             "--for=condition=Ready",

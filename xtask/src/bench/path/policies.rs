@@ -3,11 +3,10 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
-use super::super::node::shell;
-use super::super::operator::sum;
+use super::super::metrics::{page, sum};
 use super::PORT;
 use super::pods::NAMESPACE;
 use crate::lab::Lab;
@@ -21,10 +20,7 @@ pub fn exactly(lab: &Lab, nodes: [&str; 2], count: u32) -> Result<()> {
     process::output(lab.kubectl()?.args(clean))?;
     let others = others(lab)?;
     if count > 0 {
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": manifest(count)});
-        let file = tempfile::NamedTempFile::new().context("make a temporary file")?;
-        std::fs::write(file.path(), list.to_string()).context("write the policies")?;
-        process::output(lab.kubectl()?.args(["create", "-f"]).arg(file.path()))?;
+        lab.hand_over("create", &manifest(count))?;
     }
     let wanted = f64::from(count) + others;
     for node in nodes {
@@ -39,8 +35,7 @@ fn wait(lab: &Lab, node: &str, wanted: f64) -> Result<()> {
     let port = cilium_api::names::AGENT_METRICS_PORT;
     let began = Instant::now();
     loop {
-        let line = format!("busybox wget -q -O - http://127.0.0.1:{port}/metrics");
-        let known = sum(&shell(lab, node, &line)?, "cilium_policy", &[]);
+        let known = sum(&page(lab, node, port)?, "cilium_policy", &[]);
         if (known - wanted).abs() < 0.5 {
             return Ok(());
         }

@@ -12,8 +12,7 @@ use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde_json::json;
 
 use super::row;
-use crate::bench::node::shell;
-use crate::bench::operator::sum;
+use crate::bench::metrics::{page, sum};
 use crate::bench::path::pods::{IMAGE, workers};
 use crate::lab::Lab;
 use crate::process;
@@ -55,7 +54,7 @@ impl<'a> Crowd<'a> {
         Ok(())
     }
 
-    /// Removes what carries the label, also that of a run that was broken off.
+    /// Removes what [`Crowd::gather`] makes, also that of a run that was broken off.
     pub async fn disperse(&self, client: &kube::Client) -> Result<()> {
         let at_once = DeleteParams::default();
         let namespaces: Api<Namespace> = Api::all(client.clone());
@@ -90,8 +89,7 @@ impl<'a> Crowd<'a> {
     /// Prints what the node's agent takes.
     pub fn print_memory(&self) -> Result<()> {
         let port = cilium_api::names::AGENT_METRICS_PORT;
-        let line = format!("busybox wget -q -O - http://127.0.0.1:{port}/metrics");
-        let page = shell(self.lab, &self.node, &line)?;
+        let page = page(self.lab, &self.node, port)?;
         let pods = sum(&page, "cilium_endpoint_state", &[]);
         let known = sum(&page, "cilium_policy", &[]);
         let memory = sum(&page, "cilium_process_resident_memory_bytes", &[]) / 1e6;

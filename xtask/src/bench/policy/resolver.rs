@@ -1,16 +1,14 @@
 //! The resolver alone, by its own measurement in release.
 
-use std::process::Command;
-
 use anyhow::{Context, Result};
 
 use super::row;
-use crate::{home, process};
+use crate::gate::cargo::cargo;
+use crate::process;
 
 /// Runs the measurement and prints what took longest beside what it may take.
 pub fn run() -> Result<()> {
-    let mut command = Command::new("cargo");
-    command.current_dir(home::root()?).args([
+    let mut command = cargo(&[
         "test",
         "--quiet",
         "--release",
@@ -20,7 +18,7 @@ pub fn run() -> Result<()> {
         "speed",
         "--",
         "--nocapture",
-    ]);
+    ])?;
     let printed = process::output(&mut command)?;
     let measured: Vec<Measured> = printed.lines().filter_map(read).collect();
     let (scratch, changes): (Vec<_>, Vec<_>) = measured
