@@ -83,6 +83,7 @@ pub enum DestinationKind {
 pub struct PortChoice {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
+    #[schemars(extend("format" = "int32"))]
     pub number: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -183,12 +184,15 @@ pub struct AccessPolicyStatus {
     pub common: Common,
     /// Ports of services it protects.
     #[serde(default)]
+    #[schemars(extend("format" = "int32"))]
     pub num_selected_destination_ports: u32,
     /// Namespaces with something it protects.
     #[serde(default)]
+    #[schemars(extend("format" = "int32"))]
     pub num_selected_namespaces: u32,
     /// ServiceAccounts it lets in.
     #[serde(default)]
+    #[schemars(extend("format" = "int32"))]
     pub num_allowed_service_accounts: u32,
     /// With `dryRun`: what of the observed traffic would be denied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -102,22 +102,12 @@ fn id(key: &StreamKey, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use opentelemetry_proto::tonic::{
-        common::v1::{AnyValue, any_value::Value as Any},
         logs::v1::{ResourceLogs, ScopeLogs},
         resource::v1::Resource,
     };
 
     use super::*;
-
-    fn text(key: &str, value: &str) -> KeyValue {
-        KeyValue {
-            key: key.to_owned(),
-            value: Some(AnyValue {
-                value: Some(Any::StringValue(value.to_owned())),
-            }),
-            ..KeyValue::default()
-        }
-    }
+    use crate::fixture::text;
 
     fn request(resource: Vec<KeyValue>, records: Vec<LogRecord>) -> ExportLogsServiceRequest {
         ExportLogsServiceRequest {

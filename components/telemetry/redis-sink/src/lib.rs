@@ -7,6 +7,8 @@
 
 pub mod args;
 pub mod batch;
+#[cfg(test)]
+mod fixture;
 pub mod key;
 pub mod metrics;
 pub mod quota;

@@ -95,18 +95,7 @@ mod tests {
     use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
 
     use super::*;
-
-    fn any(value: Any) -> AnyValue {
-        AnyValue { value: Some(value) }
-    }
-
-    fn pair(key: &str, given: Any) -> KeyValue {
-        KeyValue {
-            key: key.to_owned(),
-            value: Some(any(given)),
-            ..KeyValue::default()
-        }
-    }
+    use crate::fixture::{any, pair};
 
     #[test]
     fn every_type_of_value_is_kept_as_json_has_it() {
@@ -128,11 +117,7 @@ mod tests {
             }))),
             ..LogRecord::default()
         };
-        let stored = entry(
-            &record,
-            &[pair("source", Any::StringValue("analyzer".into()))],
-        )
-        .unwrap();
+        let stored = entry(&record, &[crate::fixture::text("source", "analyzer")]).unwrap();
         let read: Value = serde_json::from_str(&stored).unwrap();
         assert_eq!(read["time"], "1800000000000000001");
         assert_eq!(
