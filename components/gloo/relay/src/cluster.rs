@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 pub struct ClusterName(String);
 
 /// Why a text names no cluster.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a cluster's name has 1 to 63 lower-case letters, digits and '-', starts with a letter and ends with none of '-'"
 )]

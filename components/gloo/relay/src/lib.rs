@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod budget;
+pub mod client;
 pub mod cluster;
 pub mod digest;
 pub mod enrolment;
@@ -20,6 +21,7 @@ pub mod key;
     reason = "generated"
 )]
 pub mod proto;
+pub mod server;
 pub mod session;
 pub mod table;
 pub mod tls;

@@ -16,7 +16,7 @@ pub struct Peer {
 }
 
 /// Why a certificate names no agent.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeerError {
     #[error("the client certificate cannot be parsed")]
     Parse,
