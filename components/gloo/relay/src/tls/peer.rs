@@ -11,7 +11,8 @@ pub struct Peer {
     pub cluster_uid: String,
     /// Below the cluster's own: revoked.
     pub epoch: u64,
-    /// Seconds since 1970.
+    /// Seconds since 1970, as `not_after`.
+    pub not_before: i64,
     pub not_after: i64,
 }
 
@@ -53,6 +54,7 @@ impl Peer {
                 .map_err(|source| PeerError::Cluster { source })?,
             cluster_uid: uid.to_owned(),
             epoch: epoch.parse().map_err(|_| PeerError::Name)?,
+            not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
         })
     }
