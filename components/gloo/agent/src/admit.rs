@@ -2,10 +2,18 @@
 //!
 //! The server may be in the hands of somebody else. The cluster's RBAC and admission policy say the same again.
 
+use gloo_api::labels;
 use gloo_relay::key::ObjectKey;
 use serde_json::Value;
 
-use crate::{kinds, names};
+use crate::kinds;
+
+/// Labels every applied policy has, beside the one with the cluster's name.
+const OWNER: [(&str, &str); 3] = [
+    (labels::AGENT, labels::GLOO_MESH),
+    (labels::OWNER, labels::GLOO_MESH),
+    (labels::RECONCILER, labels::TRANSLATOR),
+];
 
 /// A desired object that may be written.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,7 +74,7 @@ pub fn admit(cluster: &str, key: &ObjectKey, bytes: &[u8]) -> Result<Admitted, R
 
 fn policy(cluster: &str, key: &ObjectKey, object: &Value) -> Result<(), Refused> {
     let namespace = key.namespace();
-    if namespace.is_empty() || names::PROTECTED.contains(&namespace) {
+    if namespace.is_empty() || labels::is_protected(namespace) {
         return Err(Refused::Protected {
             namespace: namespace.to_owned(),
         });
@@ -103,11 +111,11 @@ fn only(object: &Value, prefix: &str, fields: &[&str]) -> Result<(), Refused> {
 }
 
 /// The first label of ours that is not there.
-fn missing<'a>(cluster: &'a str, labels: &Value) -> Option<(&'a str, &'a str)> {
-    names::OWNER
+fn missing<'a>(cluster: &'a str, given: &Value) -> Option<(&'a str, &'a str)> {
+    OWNER
         .into_iter()
-        .chain([(names::CLUSTER_LABEL, cluster)])
-        .find(|(label, value)| labels[*label] != **value)
+        .chain([(labels::RELAY_CLUSTER, cluster)])
+        .find(|(label, value)| given[*label] != **value)
 }
 
 /// Whether a policy of the cluster is one that this agent applied.

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use clap::{Parser, ValueEnum};
-use gloo_relay::cluster::ClusterName;
+use gloo_api::ClusterName;
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::names;
+use gloo_api::names;
 
 /// gloo-mesh-agent: observes its cluster, tells the management server, applies what that desires.
 #[derive(Clone, Debug, Parser)]
@@ -19,7 +19,7 @@ pub struct Args {
     #[arg(long, env = "RELAY_ADDRESS")]
     pub relay_address: String,
     /// The name the server's certificate must have.
-    #[arg(long, env = "RELAY_AUTHORITY", default_value = names::AUTHORITY)]
+    #[arg(long, env = "RELAY_AUTHORITY", default_value = names::RELAY_AUTHORITY)]
     pub relay_authority: String,
     /// Where /metrics is served.
     #[arg(long, env = "METRICS_ADDRESS", default_value = "0.0.0.0:9091")]

@@ -5,9 +5,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use gloo_api::ClusterName;
+use gloo_api::names;
 use gloo_relay::{
     client::{Credentials, EnrolCallError, KeyRequest, Server, enrol, renew},
-    cluster::ClusterName,
     session::{Backoff, renewal},
     tls::{Identity, Peer},
 };
@@ -16,10 +17,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    names,
-    secrets::{SecretError, Secrets, text},
-};
+use crate::secrets::{SecretError, Secrets, text};
 
 /// How soon a new token, or new authorities, are noticed.
 const LOOK: Duration = Duration::from_secs(15);
@@ -35,7 +33,7 @@ pub enum IdentityError {
     #[error(
         "Secret {}/{} has no ca.crt; gloonet cluster register makes it",
         names::NAMESPACE,
-        names::ROOT_SECRET
+        names::ROOT
     )]
     NoRoots,
     #[error(
@@ -100,7 +98,7 @@ impl Keeper {
 
     /// One look: publishes the certificate there is, renews it when that is due, enrols when there is none.
     async fn turn(&self, refused: &mut Option<[u8; 32]>, random: f64) -> Result<(), IdentityError> {
-        let roots = self.secrets.text(names::ROOT_SECRET, "ca.crt").await?;
+        let roots = self.secrets.text(names::ROOT, "ca.crt").await?;
         let roots = roots.ok_or(IdentityError::NoRoots)?;
         let now = seconds(SystemTime::now());
         match self.held(&roots).await? {
@@ -123,8 +121,8 @@ impl Keeper {
 
     /// The certificate in the Secret, if it is one for this cluster.
     async fn held(&self, roots: &str) -> Result<Option<Held>, IdentityError> {
-        let Some(secret) = self.secrets.secret(names::CLIENT_SECRET).await? else {
-            let name = names::CLIENT_SECRET;
+        let Some(secret) = self.secrets.secret(names::CLIENT_TLS).await? else {
+            let name = names::CLIENT_TLS;
             return Err(SecretError::Missing { name }.into());
         };
         let (Some(chain), Some(key)) = (text(&secret, "tls.crt"), text(&secret, "tls.key")) else {
@@ -150,7 +148,7 @@ impl Keeper {
         roots: &str,
         refused: &mut Option<[u8; 32]>,
     ) -> Result<(), IdentityError> {
-        let token = self.secrets.text(names::TOKEN_SECRET, "token").await?;
+        let token = self.secrets.text(names::TOKEN, "token").await?;
         let token = token.ok_or_else(|| IdentityError::NoToken {
             cluster: self.cluster.clone(),
         })?;
@@ -158,16 +156,13 @@ impl Keeper {
         if *refused == Some(hash) {
             return Err(IdentityError::UsedToken);
         }
-        let pending = self
-            .secrets
-            .text(names::CLIENT_SECRET, "pending.key")
-            .await?;
+        let pending = self.secrets.text(names::CLIENT_TLS, "pending.key").await?;
         let request = match pending.as_deref().map(KeyRequest::again) {
             Some(Ok(request)) => request,
             _ => {
                 let request = KeyRequest::new()?;
                 let data = BTreeMap::from([("pending.key", request.key.clone())]);
-                self.secrets.replace(names::CLIENT_SECRET, data).await?;
+                self.secrets.replace(names::CLIENT_TLS, data).await?;
                 request
             }
         };
@@ -192,7 +187,7 @@ impl Keeper {
             ("tls.key", key.clone()),
             ("ca.crt", roots.to_owned()),
         ]);
-        self.secrets.replace(names::CLIENT_SECRET, data).await?;
+        self.secrets.replace(names::CLIENT_TLS, data).await?;
         self.publish(Credentials {
             roots: roots.to_owned(),
             identity: Identity { chain, key },

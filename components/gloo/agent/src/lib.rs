@@ -15,7 +15,6 @@ pub mod health;
 pub mod identity;
 pub mod kinds;
 pub mod metrics;
-pub mod names;
 pub mod observed;
 pub mod plan;
 pub mod reconcile;

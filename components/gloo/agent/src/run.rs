@@ -6,6 +6,7 @@ use std::{
 };
 
 use futures::StreamExt;
+use gloo_api::names;
 use gloo_relay::{
     client::{self, Server, Status},
     session::{AgentFacts, Backoff},
@@ -30,7 +31,6 @@ use crate::{
     control::Control,
     health::{self, ServeError, View},
     identity::Keeper,
-    names,
     observed::Observed,
     reconcile::Reconciler,
     secrets::Secrets,

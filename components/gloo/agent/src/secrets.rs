@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Api, Client, api::PostParams};
 
-use crate::names;
+use gloo_api::names;
 
 /// Why a Secret could not be used.
 #[derive(Debug, thiserror::Error)]

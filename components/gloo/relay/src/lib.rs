@@ -8,7 +8,6 @@
 
 pub mod budget;
 pub mod client;
-pub mod cluster;
 pub mod digest;
 pub mod enrolment;
 #[cfg(test)]

@@ -16,11 +16,11 @@ pub use limits::Limits;
 
 use std::sync::Arc;
 
+use gloo_api::ClusterName;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cluster::ClusterName,
     enrolment::Signer,
     proto::{
         Ack, Hello, Refused, Results, enrolment_server::EnrolmentServer, relay_server::RelayServer,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gloo_api::names;
 use gloo_relay::key::ObjectKey;
 use kube::{
     Api, Client,
@@ -11,7 +12,6 @@ use tokio::time::timeout;
 
 use crate::{
     kinds::{self, Watched},
-    names,
     plan::Write,
 };
 
@@ -43,7 +43,7 @@ pub(super) async fn perform(client: &Client, write: &Write) -> Result<Done, Stri
 }
 
 async fn send(client: &Client, write: &Write) -> Result<String, kube::Error> {
-    let parameters = PatchParams::apply(names::FIELD_MANAGER).force();
+    let parameters = PatchParams::apply(names::AGENT).force();
     let object = match write {
         Write::Apply { key, object } => {
             let api = api(client, key, kinds::POLICY);

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use gloo_api::ClusterName;
 use rcgen::{CertificateParams, KeyPair};
 use tonic::Request;
 
 use super::{Credentials, DialError, Server, dial::dial};
 use crate::{
-    cluster::ClusterName,
     proto::{Certificate, EnrolRequest, RenewRequest, enrolment_client::EnrolmentClient},
     tls::client_config,
 };

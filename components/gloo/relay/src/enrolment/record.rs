@@ -1,13 +1,12 @@
 //! What the management cluster stores of a token, and the decision about a use of it.
 
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
+use gloo_api::ClusterName;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use super::Token;
-use crate::cluster::ClusterName;
-
 /// How long a token may be good for.
 pub const LONGEST_TTL: SignedDuration = SignedDuration::from_hours(1);
 

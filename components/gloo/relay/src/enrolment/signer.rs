@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use gloo_api::ClusterName;
 use rcgen::{
     CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
@@ -9,7 +10,7 @@ use rcgen::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::{cluster::ClusterName, proto::Certificate};
+use crate::proto::Certificate;
 
 /// A request with a P-384 key and nothing else has some 300 bytes.
 pub const CSR_BYTES: usize = 4096;

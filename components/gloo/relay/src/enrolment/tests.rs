@@ -1,12 +1,13 @@
 use std::time::{Duration, SystemTime};
 
+use gloo_api::ClusterName;
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{CertificateParams, IsCa, KeyPair, SanType};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::*;
-use crate::{cluster::ClusterName, fixture, proto::Certificate, tls::Peer};
+use crate::{fixture, proto::Certificate, tls::Peer};
 
 const UID: &str = "5a3c1e1e-0000-4000-8000-000000000001";
 

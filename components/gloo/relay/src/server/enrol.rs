@@ -6,6 +6,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
+use gloo_api::ClusterName;
 use jiff::Timestamp;
 use tonic::{Request, Response, Status};
 
@@ -16,7 +17,6 @@ use super::{
     relay::{judge, peer},
 };
 use crate::{
-    cluster::ClusterName,
     enrolment::{EnrolError, Signed, Signer, SignerError, Token, TokenRecord, verify},
     proto::{Certificate, EnrolRequest, RenewRequest, enrolment_server::Enrolment},
 };

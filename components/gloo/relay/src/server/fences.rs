@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
+use gloo_api::ClusterName;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Stream;
 use crate::{
-    cluster::ClusterName,
     proto::{Refused, refused::Code},
     session::outranks,
 };

@@ -1,8 +1,7 @@
 //! Who a client is, read from its certificate.
 
+use gloo_api::{ClusterName, ClusterNameError};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
-
-use crate::cluster::{ClusterName, ClusterNameError};
 
 /// An agent, as its certificate names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
