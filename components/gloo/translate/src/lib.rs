@@ -22,6 +22,8 @@ pub mod rule;
 mod select;
 mod settings;
 mod share;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod translator;
 pub mod verdict;
 pub mod view;
