@@ -13,6 +13,7 @@ mod crds;
 mod dashboards;
 mod facts;
 mod gateway;
+pub mod gloo_names;
 mod grafana;
 mod health;
 mod id;
@@ -48,5 +49,5 @@ pub use observed::{
     WorkloadRef,
 };
 pub use probe::{HttpCheck, PodSelector, Probe, ProbeKind, ProbeTarget, SecretKeyRef};
-pub use secret::{KeyUsage, SecretKind, SecretSpec};
+pub use secret::{KeyUsage, SecretKind, SecretName, SecretSpec};
 pub use validate::{Refusal, validate};
