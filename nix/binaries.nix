@@ -13,6 +13,7 @@ lib.genAttrs
     "cilium-operator"
     "gloonet"
     "gloonet-operator"
+    "redis-sink"
   ]
   (
     name:

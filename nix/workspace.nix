@@ -32,6 +32,7 @@ rustPlatform.buildRustPackage {
     "cilium-operator"
     "gloonet-ctl"
     "gloonet-operator"
+    "redis-sink"
   ];
   # The pure crates need neither kernel nor cluster; all else is tested by `./dev test`.
   cargoTestFlags = lib.concatMap (package: [ "--package" package ]) [

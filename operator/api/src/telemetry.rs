@@ -3,7 +3,10 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{resources::Resources, switch::ManagementState};
+use crate::{
+    resources::Resources,
+    switch::{ManagementState, Switch},
+};
 
 /// OpenTelemetry gateway and collectors.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -14,6 +17,33 @@ pub struct Telemetry {
     /// One per node; scrapes and sends to the gateway.
     #[serde(default)]
     pub collectors: Collectors,
+    /// The way of log records from the gateway to Redis.
+    #[serde(default)]
+    pub logs: Logs,
+}
+
+/// The way of log records from the gateway to Redis: the sidecar `redis-sink` of the gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+pub struct Logs {
+    /// Enabled: the gateway takes log records and keeps them in Redis, where there is one.
+    #[serde(default = "Switch::enabled")]
+    pub state: Switch,
+    /// CPU and memory of the sidecar.
+    #[serde(default = "sink_resources")]
+    pub resources: Resources,
+}
+
+fn sink_resources() -> Resources {
+    Resources::of("20m", "32Mi", "128Mi")
+}
+
+impl Default for Logs {
+    fn default() -> Self {
+        Self {
+            state: Switch::Enabled,
+            resources: sink_resources(),
+        }
+    }
 }
 
 /// Receives what the collectors of all clusters send.

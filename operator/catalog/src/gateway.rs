@@ -1,10 +1,13 @@
 //! The OpenTelemetry gateway: takes OTLP over mutual TLS, offers the metrics to Prometheus.
 //!
 //! Owns Deployment, Service and configuration of `gloo-telemetry-gateway`. Ports: 4317 OTLP gRPC (client certificate of the
-//! operator's authority), 9091 relayed metrics, 8888 own metrics, 13133 health.
+//! operator's authority), 9091 relayed metrics, 8888 own metrics, 13133 health. Where there is a Redis, the sidecar `redis-sink`
+//! takes log records over loopback (4319) and keeps them there; 13134 its metrics and health.
 
 mod health;
+mod logs;
 pub(crate) mod objects;
+mod sink;
 
 use kube_core::DynamicObject;
 
@@ -17,8 +20,12 @@ pub(crate) const OTLP: u16 = 4317;
 pub(crate) const EXPORTER: u16 = 9091;
 pub(crate) const SELF_METRICS: u16 = 8888;
 pub(crate) const HEALTH: u16 = 13133;
+/// Where the sidecar takes log records, on loopback.
+const SINK_OTLP: u16 = 4319;
+pub(crate) const SINK_METRICS: u16 = 13134;
 const ANSWERS: &str = "health";
 const FLOW: &str = "flow";
+const LOG: &str = "log";
 /// Collector metrics that tell refused from accepted.
 const REFUSED: &str = "otelcol_receiver_refused_metric_points";
 const ACCEPTED: &str = "otelcol_receiver_accepted_metric_points";
@@ -54,7 +61,7 @@ impl Component for Gateway {
         objects::all(input)
     }
 
-    fn probes(&self, _input: &Input) -> Vec<Probe> {
+    fn probes(&self, input: &Input) -> Vec<Probe> {
         let pods = |port| {
             ProbeTarget::EachPod(PodSelector::new(
                 WORKLOAD.namespace,
@@ -63,7 +70,7 @@ impl Component for Gateway {
             ))
         };
         let metrics = vec![ACCEPTED.to_owned(), REFUSED.to_owned()];
-        vec![
+        let mut probes = vec![
             Probe {
                 name: ANSWERS.to_owned(),
                 target: pods(HEALTH),
@@ -77,11 +84,13 @@ impl Component for Gateway {
                     metrics,
                 },
             },
-        ]
+        ];
+        probes.extend(logs::probe(input, pods(OTLP)));
+        probes
     }
 
-    fn health(&self, _input: &Input, observed: &Observed) -> Health {
-        health::judge(observed)
+    fn health(&self, input: &Input, observed: &Observed) -> Health {
+        health::judge(input, observed)
     }
 }
 

@@ -11,6 +11,7 @@ pub enum ImageName {
     GloonetOperator,
     CiliumAgent,
     CiliumOperator,
+    RedisSink,
     Redis,
     Prometheus,
     OtelCollector,
@@ -18,10 +19,11 @@ pub enum ImageName {
 }
 
 impl ImageName {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::GloonetOperator,
         Self::CiliumAgent,
         Self::CiliumOperator,
+        Self::RedisSink,
         Self::Redis,
         Self::Prometheus,
         Self::OtelCollector,
@@ -34,6 +36,7 @@ impl ImageName {
             Self::GloonetOperator => "gloonet-operator",
             Self::CiliumAgent => "cilium-agent",
             Self::CiliumOperator => "cilium-operator",
+            Self::RedisSink => "redis-sink",
             Self::Redis => "redis",
             Self::Prometheus => "prometheus",
             Self::OtelCollector => "otel-collector",

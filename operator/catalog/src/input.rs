@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use gloonet_api::redis::RedisMode;
 use gloonet_api::{GlooNetworkSpec, ManagementState, Role};
 use ipnet::Ipv4Net;
 
@@ -61,6 +62,13 @@ impl Input {
 
     pub(crate) fn gateway(&self) -> bool {
         self.manages() && self.spec.telemetry.gateway.state == ManagementState::Managed
+    }
+
+    /// Log records go from the gateway to Redis.
+    pub(crate) fn logs(&self) -> bool {
+        self.gateway()
+            && self.spec.redis.mode != RedisMode::Disabled
+            && self.spec.telemetry.logs.state.is_enabled()
     }
 
     pub(crate) fn collectors(&self) -> bool {

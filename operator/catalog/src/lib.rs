@@ -48,6 +48,9 @@ pub use observed::{
     Observed, PodObservation, ProbeOutcome, ProbeResult, Trouble, Workload, WorkloadKind,
     WorkloadRef,
 };
-pub use probe::{HttpCheck, PodSelector, Probe, ProbeKind, ProbeTarget, SecretKeyRef};
+pub use probe::{
+    ClientTls, HttpCheck, LogArrives, PodSelector, Probe, ProbeKind, ProbeTarget, RedisLogin,
+    SecretKeyRef,
+};
 pub use secret::{KeyUsage, SecretKind, SecretName, SecretSpec};
 pub use validate::{Refusal, validate};

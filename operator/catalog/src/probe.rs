@@ -38,12 +38,12 @@ pub enum ProbeKind {
     /// `AUTH`, `PING`, `SET` of `probe_key` with an expiry, `GET`, `DEL`, `INFO`.
     /// Values: `used_memory`, `maxmemory`, `aof_enabled`, `aof_last_write_ok`, `loading` (bytes or 0/1).
     RedisReadWrite {
-        username: Option<SecretKeyRef>,
-        password: Option<SecretKeyRef>,
-        /// TLS when present; `ca` then names the trusted certificate, the system's roots when `ca` is absent.
-        tls: Option<RedisTls>,
+        login: RedisLogin,
         probe_key: String,
     },
+    /// Sends a log record by OTLP/gRPC and reads it from Redis. The stream is
+    /// `gloonet:v1:logs:<cluster>:probe:<pod>` (docs/redis-keys.md), one per target, so that targets do not wipe each other's.
+    LogArrives(Box<LogArrives>),
     /// Prometheus instant query `avg by (job) (up)`; answered when the query was.
     /// Values: for each of `jobs` its share of targets that are up (0 to 1), absent when the job has no target.
     PrometheusJobsUp { path: String, jobs: Vec<String> },
@@ -59,6 +59,35 @@ pub struct HttpCheck {
     pub body_contains: Option<String>,
     /// Basic authentication.
     pub basic_auth: Option<(SecretKeyRef, SecretKeyRef)>,
+}
+
+/// How a log record gets in, and where it must come out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogArrives {
+    pub tls: ClientTls,
+    /// `cluster_name` of the record.
+    pub cluster: String,
+    pub redis: ProbeTarget,
+    pub login: RedisLogin,
+}
+
+/// TLS with a client certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientTls {
+    pub certificate: SecretKeyRef,
+    pub key: SecretKeyRef,
+    pub authority: SecretKeyRef,
+    /// The name the server's certificate must have.
+    pub server_name: String,
+}
+
+/// How to log in to Redis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisLogin {
+    pub username: Option<SecretKeyRef>,
+    pub password: Option<SecretKeyRef>,
+    /// TLS when present; `ca` then names the trusted certificate, the system's roots when `ca` is absent.
+    pub tls: Option<RedisTls>,
 }
 
 /// TLS towards a Redis of the user's.

@@ -7,6 +7,8 @@ mod health;
 mod objects;
 mod probe;
 
+pub(crate) use probe::access;
+
 use gloonet_api::redis::RedisMode;
 use kube_core::DynamicObject;
 
@@ -14,7 +16,7 @@ use crate::{
     Component, ComponentId, Health, Input, Observed, Probe, RenderError, WorkloadKind, WorkloadRef,
 };
 
-const PORT: u16 = 6379;
+pub(crate) const PORT: u16 = 6379;
 const READ_WRITE: &str = "read-write";
 pub(crate) const WORKLOAD: WorkloadRef = WorkloadRef {
     kind: WorkloadKind::Deployment,

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod exposition;
+mod log;
 mod prometheus;
 mod redis;
 mod web;
@@ -10,8 +11,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures::{StreamExt, stream};
 use gloonet_catalog::{
-    ComponentId, PodObservation, PodSelector, Probe, ProbeKind, ProbeOutcome, ProbeResult,
-    ProbeTarget,
+    ComponentId, LogArrives, PodObservation, PodSelector, Probe, ProbeKind, ProbeOutcome,
+    ProbeResult, ProbeTarget, RedisLogin,
 };
 use kube::Client;
 use tokio::time::timeout;
@@ -45,6 +46,8 @@ pub(crate) enum ProbeError {
     Answer { path: String, why: String },
     #[error("{0}")]
     Redis(String),
+    #[error("{0}")]
+    Log(String),
     #[error("Secret {0} cannot be read")]
     Secret(String),
 }
@@ -89,7 +92,7 @@ impl Prober {
         let mut results: BTreeMap<ComponentId, Vec<ProbeResult>> = BTreeMap::new();
         let mut tasks = Vec::new();
         for (component, probe) in probes {
-            let found = targets(probe, pods);
+            let found = targets(&probe.target, pods);
             if found.is_empty() {
                 let nothing = ProbeResult {
                     probe: probe.name.clone(),
@@ -106,7 +109,7 @@ impl Prober {
             }));
         }
         let mut running = stream::iter(tasks.into_iter().map(|task| async move {
-            let outcome = self.measure(&task, eyes).await;
+            let outcome = self.measure(&task, pods, eyes).await;
             (
                 task.component,
                 ProbeResult {
@@ -126,8 +129,8 @@ impl Prober {
         results
     }
 
-    async fn measure(&self, task: &Task, eyes: &Eyes) -> ProbeOutcome {
-        let measured = match timeout(PATIENCE, self.ask(task, eyes)).await {
+    async fn measure(&self, task: &Task, pods: &[PodObservation], eyes: &Eyes) -> ProbeOutcome {
+        let measured = match timeout(PATIENCE, self.ask(task, pods, eyes)).await {
             Ok(measured) => measured,
             Err(_) => Err(ProbeError::Late),
         };
@@ -139,7 +142,12 @@ impl Prober {
         }
     }
 
-    async fn ask(&self, task: &Task, eyes: &Eyes) -> Result<Values, ProbeError> {
+    async fn ask(
+        &self,
+        task: &Task,
+        pods: &[PodObservation],
+        eyes: &Eyes,
+    ) -> Result<Values, ProbeError> {
         let address = &task.address;
         match &task.probe.kind {
             ProbeKind::Http(check) => {
@@ -171,31 +179,64 @@ impl Prober {
                     why,
                 })
             }
-            ProbeKind::RedisReadWrite {
-                username,
-                password,
-                tls,
-                probe_key,
-            } => {
-                let username = self.credentials.optional(eyes, username.as_ref()).await;
-                let password = match password {
-                    Some(reference) => Some(self.credentials.get(eyes, reference).await?),
-                    None => None,
-                };
-                let tls = match tls {
-                    None => redis::Tls::Off,
-                    Some(tls) => match &tls.ca {
-                        None => redis::Tls::System,
-                        Some(ca) => redis::Tls::Authority(self.credentials.get(eyes, ca).await?),
-                    },
-                };
-                redis::read_write(address, username, password, tls, probe_key).await
+            ProbeKind::RedisReadWrite { login, probe_key } => {
+                let login = self.login(login, eyes).await?;
+                redis::read_write(address, login, probe_key).await
             }
+            ProbeKind::LogArrives(way) => self.log_arrives(task, way, pods, eyes).await,
         }
+    }
+
+    async fn log_arrives(
+        &self,
+        task: &Task,
+        way: &LogArrives,
+        pods: &[PodObservation],
+        eyes: &Eyes,
+    ) -> Result<Values, ProbeError> {
+        let (_, redis) = targets(&way.redis, pods)
+            .into_iter()
+            .next()
+            .ok_or_else(|| ProbeError::Log("there is no Redis to look into".to_owned()))?;
+        let identity = log::Identity {
+            certificate: self.credentials.get(eyes, &way.tls.certificate).await?,
+            key: self.credentials.get(eyes, &way.tls.key).await?,
+            authority: self.credentials.get(eyes, &way.tls.authority).await?,
+            server_name: &way.tls.server_name,
+        };
+        let login = self.login(&way.login, eyes).await?;
+        let pod = task.target.rsplit('/').next().unwrap_or_default();
+        let token = log::send(&task.address, &identity, &way.cluster, pod).await?;
+        let stream = format!("gloonet:v1:logs:{}:probe:{pod}", way.cluster);
+        redis::await_entry(&redis, login, &stream, &token).await?;
+        Ok(Values::new())
+    }
+
+    async fn login(&self, login: &RedisLogin, eyes: &Eyes) -> Result<redis::Login, ProbeError> {
+        let username = self
+            .credentials
+            .optional(eyes, login.username.as_ref())
+            .await;
+        let password = match &login.password {
+            Some(reference) => Some(self.credentials.get(eyes, reference).await?),
+            None => None,
+        };
+        let tls = match &login.tls {
+            None => redis::Tls::Off,
+            Some(tls) => match &tls.ca {
+                None => redis::Tls::System,
+                Some(ca) => redis::Tls::Authority(self.credentials.get(eyes, ca).await?),
+            },
+        };
+        Ok(redis::Login {
+            username,
+            password,
+            tls,
+        })
     }
 }
 
-fn targets(probe: &Probe, pods: &[PodObservation]) -> Vec<(String, String)> {
+fn targets(target: &ProbeTarget, pods: &[PodObservation]) -> Vec<(String, String)> {
     let at = |pod: &PodObservation, port: u16| {
         pod.ip.as_ref().map(|ip| {
             (
@@ -204,7 +245,7 @@ fn targets(probe: &Probe, pods: &[PodObservation]) -> Vec<(String, String)> {
             )
         })
     };
-    match &probe.target {
+    match target {
         ProbeTarget::Address(address) => vec![(address.clone(), address.clone())],
         ProbeTarget::EachPod(selector) => matching(pods, selector)
             .filter_map(|pod| at(pod, selector.port))

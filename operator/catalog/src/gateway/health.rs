@@ -1,15 +1,23 @@
-use super::{ACCEPTED, ANSWERS, FLOW, REFUSED, WORKLOAD};
+use super::{ACCEPTED, ANSWERS, FLOW, LOG, REFUSED, WORKLOAD};
 use crate::health::{all_answered, value, worst};
-use crate::{Health, Observed, workload_health};
+use crate::{Health, Input, Observed, workload_health};
 
-pub(super) fn judge(observed: &Observed) -> Health {
+pub(super) fn judge(input: &Input, observed: &Observed) -> Health {
     let pods = workload_health(observed, &WORKLOAD);
     if !pods.is_healthy() {
         return pods;
     }
     let answers = all_answered(observed, ANSWERS, true);
     let measured = all_answered(observed, FLOW, true);
-    worst(worst(worst(pods, answers), measured), refusals(observed)).or_message("takes telemetry")
+    let mut found = worst(worst(worst(pods, answers), measured), refusals(observed));
+    if input.logs() {
+        found = worst(found, all_answered(observed, LOG, true));
+    }
+    found.or_message(if input.logs() {
+        "takes telemetry, and log records arrive in Redis"
+    } else {
+        "takes telemetry"
+    })
 }
 
 /// Refusing while it was asked again means it is over its memory limit.

@@ -1,7 +1,7 @@
 use kube_core::DynamicObject;
 use serde_json::{Value, json};
 
-use super::{EXPORTER, HEALTH, OTLP, SELF_METRICS, WORKLOAD};
+use super::{EXPORTER, HEALTH, OTLP, SELF_METRICS, SINK_METRICS, SINK_OTLP, WORKLOAD, sink};
 use crate::labels::CONFIG_DIGEST;
 use crate::object::{
     Builder, allow, container_security, digest, http_probe, image, nodes, pod_security, pods,
@@ -17,7 +17,7 @@ pub(crate) const UID: u32 = 10001;
 pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
     let builder = Builder::new(ComponentId::Gateway, WORKLOAD.namespace);
     let replicas = input.spec.telemetry.gateway.replicas;
-    let configuration = configuration()?;
+    let configuration = configuration(input)?;
     let mut objects = vec![
         builder.service_account(NAME, false)?,
         builder.config_map(CONFIG_MAP, &[("relay.yaml", &configuration)])?,
@@ -32,9 +32,11 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
     Ok(objects)
 }
 
-pub(super) fn configuration() -> Result<String, RenderError> {
-    let values =
-        json!({"otlp": OTLP, "exporter": EXPORTER, "selfMetrics": SELF_METRICS, "health": HEALTH});
+pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
+    let values = json!({
+        "otlp": OTLP, "exporter": EXPORTER, "selfMetrics": SELF_METRICS, "health": HEALTH,
+        "logs": input.logs(), "sink": SINK_OTLP,
+    });
     template::render("gateway.yaml", include_str!("gateway.yaml.hbs"), &values)
 }
 
@@ -89,6 +91,7 @@ fn pod(input: &Input) -> Value {
             {"name": "certificates", "secret": {"secretName": trust::GATEWAY_TLS}},
         ],
     });
+    sink::add(input, &mut pod);
     pull_secrets(&mut pod, &input.images);
     pod
 }
@@ -97,11 +100,13 @@ fn policy(builder: &Builder, input: &Input) -> Result<DynamicObject, RenderError
     let prometheus = || pods(prometheus::WORKLOAD.name);
     let mut watchers = nodes(input);
     watchers.push(prometheus());
+    let mut watched = vec![SELF_METRICS, HEALTH];
+    watched.extend(input.logs().then_some(SINK_METRICS));
     // 4317 is open to other clusters too: who may send is decided by the client certificate.
     let rules = json!([
         {"ports": [{"protocol": "TCP", "port": OTLP}]},
         allow(&[EXPORTER], vec![prometheus()]),
-        allow(&[SELF_METRICS, HEALTH], watchers),
+        allow(&watched, watchers),
     ]);
     builder.network_policy(NAME, rules, None)
 }

@@ -1,6 +1,9 @@
 use super::*;
 use crate::State;
-use crate::component::tests::{answered, collector_accepts, input, input_of, named, running};
+use crate::component::tests::{
+    answered, collector_accepts, failed, input, input_of, named, running,
+};
+use gloonet_api::redis::RedisMode;
 
 const POD: &str = "gloo-mesh/gloo-telemetry-gateway-0";
 
@@ -9,6 +12,7 @@ fn seen(refused: f64) -> Observed {
     observed.probes = vec![
         answered(ANSWERS, POD, &[]),
         answered(FLOW, POD, &[(ACCEPTED, 1000.0), (REFUSED, refused)]),
+        answered(LOG, POD, &[]),
     ];
     observed
 }
@@ -48,5 +52,66 @@ fn more_replicas_bring_a_disruption_budget() {
 
 #[test]
 fn the_collector_program_accepts_the_rendered_file() {
-    collector_accepts(&objects::configuration().unwrap());
+    collector_accepts(&objects::configuration(&input()).unwrap());
+    let no_redis = input_of(|spec| spec.redis.mode = RedisMode::Disabled);
+    collector_accepts(&objects::configuration(&no_redis).unwrap());
+}
+
+#[test]
+fn a_log_record_that_does_not_arrive_twice_in_a_row_is_degraded() {
+    let lost = |mut observed: Observed| {
+        observed.probes[2] = failed(LOG, POD, "it is not in Redis");
+        observed
+    };
+    let mut observed = lost(seen(5.0));
+    observed.earlier = seen(5.0).probes;
+    assert_eq!(
+        Gateway.health(&input(), &observed).state,
+        State::Progressing
+    );
+    observed.earlier = lost(seen(5.0)).probes;
+    let health = Gateway.health(&input(), &observed);
+    assert_eq!(health.state, State::Degraded);
+    assert!(
+        health.message.contains("not in Redis"),
+        "{}",
+        health.message
+    );
+}
+
+#[test]
+fn without_redis_there_is_no_sidecar_and_no_way_for_logs() {
+    let input = input_of(|spec| spec.redis.mode = RedisMode::Disabled);
+    let objects = Gateway.objects(&input).unwrap();
+    let deployment = named(&objects, "Deployment", "gloo-telemetry-gateway");
+    let containers = &deployment.data["spec"]["template"]["spec"]["containers"];
+    assert_eq!(containers.as_array().map(Vec::len), Some(1));
+    assert!(!objects::configuration(&input).unwrap().contains("logs/"));
+    assert!(Gateway.probes(&input).iter().all(|probe| probe.name != LOG));
+}
+
+#[test]
+fn an_external_redis_is_reached_with_its_own_secret_and_authority() {
+    let mut input = input();
+    input.spec.redis.mode = RedisMode::External;
+    input.spec.redis.external = Some(gloonet_api::redis::ExternalRedis {
+        address: "redis.example:6380".to_owned(),
+        tls: gloonet_api::redis::ExternalTls {
+            ca_secret: Some("my-ca".to_owned()),
+            ..Default::default()
+        },
+        credentials_secret: Some("my-login".to_owned()),
+    });
+    let objects = Gateway.objects(&input).unwrap();
+    let deployment = named(&objects, "Deployment", "gloo-telemetry-gateway");
+    let text = deployment.data["spec"]["template"]["spec"].to_string();
+    for wanted in [
+        "--redis-address=redis.example:6380",
+        "--redis-tls",
+        "--redis-ca=/etc/redis-ca/ca.crt",
+        "my-ca",
+        "my-login",
+    ] {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
 }

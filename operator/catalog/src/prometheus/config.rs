@@ -69,6 +69,9 @@ pub(crate) fn jobs(input: &Input) -> Vec<Job> {
             gateway::WORKLOAD,
         ));
     }
+    if input.logs() {
+        jobs.push(job("redis-sink", gateway::SINK_METRICS, gateway::WORKLOAD));
+    }
     if input.collectors() {
         jobs.push(job(
             "gloo-telemetry-collectors",

@@ -3,11 +3,27 @@ use gloonet_api::redis::RedisMode;
 
 use super::{PORT, READ_WRITE, WORKLOAD};
 use crate::probe::RedisTls;
-use crate::{Input, PodSelector, Probe, ProbeKind, ProbeTarget, SecretKeyRef, trust};
+use crate::{Input, PodSelector, Probe, ProbeKind, ProbeTarget, RedisLogin, SecretKeyRef, trust};
 
 const PROBE_KEY: &str = "gloonet:probe";
 
 pub(super) fn all(input: &Input) -> Vec<Probe> {
+    let Some((target, login)) = access(input) else {
+        return Vec::new();
+    };
+    let kind = ProbeKind::RedisReadWrite {
+        login,
+        probe_key: format!("{PROBE_KEY}:{}", input.cluster_name()),
+    };
+    vec![Probe {
+        name: READ_WRITE.to_owned(),
+        target,
+        kind,
+    }]
+}
+
+/// Where Redis is and how to log in; `None` where there is none.
+pub(crate) fn access(input: &Input) -> Option<(ProbeTarget, RedisLogin)> {
     let key = |secret: &str, key: &str| SecretKeyRef::new(MESH_NAMESPACE, secret, key);
     let (target, credentials, tls) = match (input.spec.redis.mode, &input.spec.redis.external) {
         (RedisMode::Managed, _) => {
@@ -31,17 +47,12 @@ pub(super) fn all(input: &Input) -> Vec<Probe> {
                 tls,
             )
         }
-        (RedisMode::External | RedisMode::Disabled, _) => return Vec::new(),
+        (RedisMode::External | RedisMode::Disabled, _) => return None,
     };
-    let kind = ProbeKind::RedisReadWrite {
+    let login = RedisLogin {
         username: credentials.as_deref().map(|secret| key(secret, "username")),
         password: credentials.as_deref().map(|secret| key(secret, "password")),
         tls,
-        probe_key: format!("{PROBE_KEY}:{}", input.cluster_name()),
     };
-    vec![Probe {
-        name: READ_WRITE.to_owned(),
-        target,
-        kind,
-    }]
+    Some((target, login))
 }

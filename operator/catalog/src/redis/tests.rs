@@ -6,7 +6,7 @@ use gloonet_api::redis::{ExternalRedis, ExternalTls};
 
 use super::*;
 use crate::component::tests::{answered, failed, input, input_of, named, program, running};
-use crate::{ProbeKind, ProbeTarget, State};
+use crate::{ProbeKind, ProbeTarget, RedisLogin, State};
 
 const POD: &str = "gloo-mesh/gloo-mesh-redis-0";
 
@@ -84,8 +84,11 @@ fn an_external_redis_renders_nothing_and_is_asked_over_tls() {
     assert!(matches!(
         &probe.kind,
         ProbeKind::RedisReadWrite {
-            tls: Some(_),
-            password: None,
+            login: RedisLogin {
+                tls: Some(_),
+                password: None,
+                ..
+            },
             ..
         }
     ));

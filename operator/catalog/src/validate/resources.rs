@@ -6,7 +6,7 @@ use super::Refusal;
 use crate::quantity;
 
 pub(super) fn all(spec: &GlooNetworkSpec, refusals: &mut Vec<Refusal>) {
-    let blocks: [(&str, &Resources); 9] = [
+    let blocks: [(&str, &Resources); 10] = [
         ("cilium.resources", &spec.cilium.resources),
         ("cilium.operator.resources", &spec.cilium.operator.resources),
         (
@@ -22,6 +22,7 @@ pub(super) fn all(spec: &GlooNetworkSpec, refusals: &mut Vec<Refusal>) {
             "telemetry.collectors.resources",
             &spec.telemetry.collectors.resources,
         ),
+        ("telemetry.logs.resources", &spec.telemetry.logs.resources),
         ("redis.managed.resources", &spec.redis.managed.resources),
         (
             "prometheus.managed.resources",

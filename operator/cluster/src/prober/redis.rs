@@ -10,6 +10,8 @@ use redis::{
 use super::{ProbeError, Values};
 
 const STEP: Duration = Duration::from_secs(2);
+/// Between two looks for an entry.
+const AGAIN: Duration = Duration::from_millis(200);
 /// The probe key vanishes by itself should the probe be cut off.
 const EXPIRY_SECONDS: u32 = 60;
 
@@ -22,14 +24,45 @@ pub(super) enum Tls {
     Authority(String),
 }
 
+/// How to log in.
+pub(super) struct Login {
+    pub(super) username: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) tls: Tls,
+}
+
+/// Waits until the last entry of a stream holds `token`. Whoever calls it sets the limit.
+pub(super) async fn await_entry(
+    address: &str,
+    login: Login,
+    stream: &str,
+    token: &str,
+) -> Result<(), ProbeError> {
+    let mut connection = connect(address, login).await?;
+    loop {
+        let entries: Vec<(String, Vec<String>)> = cmd("XREVRANGE")
+            .arg(stream)
+            .arg("+")
+            .arg("-")
+            .arg("COUNT")
+            .arg(1)
+            .query_async(&mut connection)
+            .await
+            .map_err(|error| ProbeError::Redis(format!("XREVRANGE of {stream}: {error}")))?;
+        let mut fields = entries.iter().flat_map(|(_, fields)| fields);
+        if fields.any(|field| field.contains(token)) {
+            return Ok(());
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
 pub(super) async fn read_write(
     address: &str,
-    username: Option<String>,
-    password: Option<String>,
-    tls: Tls,
+    login: Login,
     key: &str,
 ) -> Result<Values, ProbeError> {
-    let mut connection = connect(address, username, password, tls).await?;
+    let mut connection = connect(address, login).await?;
     let token = format!("{:016x}", rand::random::<u64>());
     let failed = |doing: &'static str| {
         move |error: RedisError| ProbeError::Redis(format!("{doing}: {error}"))
@@ -69,12 +102,12 @@ pub(super) async fn read_write(
     Ok(values(&info))
 }
 
-async fn connect(
-    address: &str,
-    username: Option<String>,
-    password: Option<String>,
-    tls: Tls,
-) -> Result<MultiplexedConnection, ProbeError> {
+async fn connect(address: &str, login: Login) -> Result<MultiplexedConnection, ProbeError> {
+    let Login {
+        username,
+        password,
+        tls,
+    } = login;
     let wrong = |error: RedisError| ProbeError::Connect(error.to_string());
     let (host, port) = address
         .rsplit_once(':')

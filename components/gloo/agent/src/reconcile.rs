@@ -1,0 +1,296 @@
+//! Read, decide, write: makes the cluster what is desired, within the plan's limits.
+
+mod write;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt;
+use gloo_relay::{
+    budget::MassRemoval,
+    client::{Local, State, Status},
+    key::ObjectKey,
+    proto::{Held, ObjectError, Results},
+    table::Objects,
+};
+use kube::Client;
+use tokio::{
+    sync::{Mutex, watch},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    control::Control,
+    observed::{Observed, Policies},
+    plan::{Plan, World, Write, Written, plan},
+};
+use write::{Done, perform};
+
+/// The budget of removals is full again after so long.
+const BUDGET: Duration = Duration::from_secs(3600);
+/// Writes under way at once.
+const WRITES: usize = 8;
+/// Changes of policies come in groups; one look is for all of them.
+const SETTLE: Duration = Duration::from_millis(300);
+/// When what failed is tried again.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// What the last turn led to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    pub desired: usize,
+    pub errors: usize,
+    /// Removals held back, and the digest that confirms them.
+    pub held: Option<(usize, String)>,
+    pub kill_switch: bool,
+    pub writes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    desired: Option<Objects>,
+    written: BTreeMap<ObjectKey, Written>,
+    before: BTreeSet<ObjectKey>,
+    since: Option<Instant>,
+}
+
+/// The only writer of desired objects.
+pub struct Reconciler {
+    client: Client,
+    cluster: String,
+    observed: Arc<Observed>,
+    control: watch::Receiver<Control>,
+    results: watch::Sender<Results>,
+    report: watch::Sender<Report>,
+    memory: Mutex<Memory>,
+}
+
+impl std::fmt::Debug for Reconciler {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Reconciler")
+            .field("cluster", &self.cluster)
+            .finish_non_exhaustive()
+    }
+}
+
+#[tonic::async_trait]
+impl Local for Reconciler {
+    async fn desired(&self, objects: Objects) {
+        let mut memory = self.memory.lock().await;
+        memory.desired = Some(objects);
+        self.turn(&mut memory, true).await;
+    }
+}
+
+impl Reconciler {
+    pub fn new(
+        client: Client,
+        cluster: &str,
+        observed: Arc<Observed>,
+        control: watch::Receiver<Control>,
+    ) -> Self {
+        Self {
+            client,
+            cluster: cluster.to_owned(),
+            observed,
+            control,
+            results: watch::Sender::new(Results::default()),
+            report: watch::Sender::new(Report::default()),
+            memory: Mutex::default(),
+        }
+    }
+
+    /// What became of the desired objects, for the server.
+    pub fn results(&self) -> watch::Receiver<Results> {
+        self.results.subscribe()
+    }
+
+    pub fn report(&self) -> watch::Receiver<Report> {
+        self.report.subscribe()
+    }
+
+    /// Repairs what others change, obeys the switch, tries again what failed. Whoever is fenced or refused writes nothing.
+    pub async fn watch(&self, mut status: watch::Receiver<Status>, closing: CancellationToken) {
+        let mut policies = self.observed.policies_changed();
+        let mut control = self.control.clone();
+        while !closing.is_cancelled() {
+            let state = status.borrow_and_update().state;
+            let may = !matches!(state, State::Fenced | State::Refused);
+            let live = state == State::Connected;
+            let turn = async {
+                if may {
+                    let mut memory = self.memory.lock().await;
+                    self.turn(&mut memory, live).await;
+                }
+                let wait = if self.report.borrow().errors > 0 {
+                    AGAIN
+                } else {
+                    4 * AGAIN
+                };
+                tokio::select! {
+                    Ok(()) = policies.changed() => sleep(SETTLE).await,
+                    Ok(()) = control.changed() => {}
+                    () = sleep(wait) => {}
+                }
+            };
+            tokio::select! {
+                () = closing.cancelled() => return,
+                () = turn => {}
+                // A turn that may not go on is dropped where it is.
+                () = left(&mut status, state) => {}
+            }
+        }
+    }
+
+    async fn turn(&self, memory: &mut Memory, live: bool) {
+        // Before the first list nothing is known of what the cluster has.
+        if self.observed.source().borrow().is_none() {
+            return;
+        }
+        let Policies { found, local } = self.observed.policies();
+        let control = self.control.borrow().clone();
+        refill(memory, found.keys());
+        let plan = plan(
+            &World {
+                cluster: &self.cluster,
+                desired: memory.desired.as_ref(),
+                found: &found,
+                local: &local,
+                written: &memory.written,
+                before: &memory.before,
+                control: &control,
+                live,
+            },
+            MassRemoval::default(),
+        );
+        let removes = plan
+            .writes
+            .iter()
+            .any(|write| matches!(write, Write::Delete { .. }));
+        let (writes, errors) = self.write(memory, &plan).await;
+        if removes && control.confirm_removal.is_some() {
+            // A confirmed removal is none of the next budget's business.
+            memory.since = None;
+        }
+        self.tell(memory, &plan, errors, &control, writes);
+    }
+
+    async fn write(&self, memory: &mut Memory, plan: &Plan) -> (u64, BTreeMap<ObjectKey, String>) {
+        let mut errors = plan.errors.clone();
+        let mut done = futures::stream::iter(plan.writes.clone())
+            .map(|write| {
+                let client = self.client.clone();
+                async move {
+                    let result = perform(&client, &write).await;
+                    (write, result)
+                }
+            })
+            .buffer_unordered(WRITES);
+        let mut writes = 0;
+        while let Some((write, result)) = done.next().await {
+            match (&write, result) {
+                (
+                    Write::Apply { key, .. } | Write::Status { key, .. },
+                    Ok(Done::Written(version)),
+                ) => {
+                    writes += 1;
+                    let desired = memory.desired.as_ref().and_then(|all| all.get(key));
+                    let written = desired.map(|desired| Written {
+                        desired: desired.clone(),
+                        resource_version: version,
+                    });
+                    memory
+                        .written
+                        .extend(written.map(|written| (key.clone(), written)));
+                }
+                (Write::Delete { key, .. }, Ok(_)) => {
+                    writes += 1;
+                    memory.written.remove(key);
+                }
+                (_, Ok(_)) => {}
+                (_, Err(error)) => {
+                    let (Write::Apply { key, .. }
+                    | Write::Status { key, .. }
+                    | Write::Delete { key, .. }) = &write;
+                    tracing::warn!(object = %key, reason = error, "a desired object is not as it should be");
+                    errors.insert(key.clone(), error);
+                }
+            }
+        }
+        (writes, errors)
+    }
+
+    fn tell(
+        &self,
+        memory: &Memory,
+        plan: &Plan,
+        errors: BTreeMap<ObjectKey, String>,
+        control: &Control,
+        writes: u64,
+    ) {
+        let held = plan
+            .held
+            .map(|(removed, digest)| (removed, digest.to_string()));
+        self.report.send_modify(|report| {
+            if report.held != held
+                && let Some((removed, digest)) = &held
+            {
+                tracing::error!(
+                    removed,
+                    digest,
+                    "the server wants more removed than may be at once; put the digest into confirmRemoval of gloo-mesh-agent-control to let it"
+                );
+            }
+            *report = Report {
+                desired: memory.desired.as_ref().map_or(0, Objects::len),
+                errors: errors.len(),
+                held: held.clone(),
+                kill_switch: control.kill_switch,
+                writes: report.writes + writes,
+            };
+        });
+        let now = Results {
+            errors: errors
+                .into_iter()
+                .map(|(key, message)| ObjectError {
+                    key: Some((&key).into()),
+                    message,
+                })
+                .collect(),
+            held: held.map(|(removed, digest)| Held {
+                removals: u32::try_from(removed).unwrap_or(u32::MAX),
+                digest,
+            }),
+            kill_switch: control.kill_switch,
+        };
+        self.results.send_if_modified(|results| {
+            let changed = *results != now;
+            *results = now;
+            changed
+        });
+    }
+}
+
+/// The set removals are counted against: all of ours in the last hour.
+fn refill<'a>(memory: &mut Memory, found: impl Iterator<Item = &'a ObjectKey>) {
+    if memory.since.is_none_or(|since| since.elapsed() > BUDGET) {
+        memory.before.clear();
+        memory.since = Some(Instant::now());
+    }
+    memory.before.extend(found.cloned());
+}
+
+/// Waits until the state is another one.
+async fn left(status: &mut watch::Receiver<Status>, state: State) {
+    if status
+        .wait_for(|status| status.state != state)
+        .await
+        .is_err()
+    {
+        std::future::pending::<()>().await;
+    }
+}

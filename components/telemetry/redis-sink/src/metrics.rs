@@ -1,0 +1,112 @@
+//! What the sink says about itself.
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+/// Seconds a batch takes; a healthy Redis answers within a few milliseconds.
+const SECONDS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 3.0];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+/// All series of the sink.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    records: Family<ResultLabel, Counter>,
+    errors: Family<KindLabel, Counter>,
+    seconds: Histogram,
+    streams: Gauge,
+    up: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::default(),
+            records: Family::default(),
+            errors: Family::default(),
+            seconds: Histogram::new(SECONDS),
+            streams: Gauge::default(),
+            up: Gauge::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register(
+            "redis_sink_records",
+            "Log records: stored, known already, or refused",
+            metrics.records.clone(),
+        );
+        registry.register(
+            "redis_sink_redis_errors",
+            "Batches that Redis did not take, by what failed",
+            metrics.errors.clone(),
+        );
+        registry.register(
+            "redis_sink_write_seconds",
+            "Time Redis took for a batch",
+            metrics.seconds.clone(),
+        );
+        registry.register(
+            "redis_sink_streams",
+            "Streams in use, of all clusters",
+            metrics.streams.clone(),
+        );
+        registry.register(
+            "redis_sink_redis_up",
+            "1 while Redis answers",
+            metrics.up.clone(),
+        );
+        for result in ["stored", "known", "refused"] {
+            metrics.counted(result, 0);
+        }
+        metrics
+    }
+}
+
+impl Metrics {
+    /// Records of one batch.
+    pub fn counted(&self, result: &'static str, records: usize) {
+        self.records
+            .get_or_create(&ResultLabel { result })
+            .inc_by(records as u64);
+    }
+
+    /// A batch Redis took.
+    pub fn took(&self, seconds: f64) {
+        self.seconds.observe(seconds);
+        self.up.set(1);
+    }
+
+    /// A batch Redis did not take, or a question it did not answer.
+    pub fn failed(&self, kind: &'static str) {
+        self.errors.get_or_create(&KindLabel { kind }).inc();
+        self.up.set(0);
+    }
+
+    /// Redis answered.
+    pub fn answered(&self) {
+        self.up.set(1);
+    }
+
+    /// Streams in use.
+    pub fn streams(&self, count: usize) {
+        self.streams.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// The exposition, OpenMetrics 1.0.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,60 @@
+//! What is kept of which source, and for how long.
+
+use std::time::Duration;
+
+/// Resource attribute with the cluster's name. The gateway sets it from the client's certificate.
+pub const CLUSTER: &str = "cluster_name";
+/// Resource attribute that says what kind of record it is.
+pub const SOURCE: &str = "source";
+/// Attribute with the name of the analyzer.
+pub const ANALYZER: &str = "analyzer";
+
+/// Rules for the streams of one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Attributes besides cluster and source that tell streams apart, in the order of the key. An absent one is an empty part.
+    pub parts: &'static [&'static str],
+    /// Entries kept.
+    pub entries: u32,
+    /// Redis may keep a few more entries where exactness costs much.
+    pub about: bool,
+    /// A stream that nobody wrote to for this long is gone.
+    pub time: Duration,
+}
+
+const HALF_AN_HOUR: Duration = Duration::from_mins(30);
+
+/// The state of something: only the last one counts.
+const LAST_VALUE: Retention = Retention {
+    parts: &[ANALYZER],
+    entries: 1,
+    about: false,
+    time: HALF_AN_HOUR,
+};
+
+/// Log lines of components.
+const LINES: Retention = Retention {
+    parts: &["component", "k8s.pod.name", "k8s.container.name"],
+    entries: 1000,
+    about: true,
+    time: HALF_AN_HOUR,
+};
+
+/// Flows Hubble saw.
+const FLOWS: Retention = Retention {
+    parts: &["k8s.node.name"],
+    entries: 10_000,
+    about: true,
+    time: HALF_AN_HOUR,
+};
+
+impl Retention {
+    /// The rules for a source. One that is not known is treated as state, which costs the least.
+    pub fn of(source: &str) -> Self {
+        match source {
+            "ui" => LINES,
+            "hubble" => FLOWS,
+            _ => LAST_VALUE,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Wires the parts and runs until it is told to stop.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsServiceServer;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{codec::CompressionEncoding, transport::Server};
+use tracing_subscriber::EnvFilter;
+
+use crate::{args::Args, metrics::Metrics, quota::Quota, serve, service::Sink, store::Store};
+
+/// Largest request after decompression, in bytes.
+const LARGEST: usize = 8 * 1024 * 1024;
+/// How often Redis is asked whether it is there, when no batch says so.
+const PING: Duration = Duration::from_secs(10);
+/// How long batches under way may take after SIGTERM.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Why the program cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("cannot listen on {address} for {purpose}")]
+    Bind {
+        address: SocketAddr,
+        purpose: &'static str,
+        source: std::io::Error,
+    },
+    #[error("cannot listen for signals")]
+    Signal(#[source] std::io::Error),
+    #[error("OTLP is served no longer")]
+    Otlp(#[source] tonic::transport::Error),
+}
+
+/// Logs as JSON lines, as the collector beside it does.
+pub fn log(level: &str) {
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_env_filter(filter)
+        .init();
+}
+
+/// The error and its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(args: Args) -> Result<(), RunError> {
+    // Several rustls providers may be linked in; the first to be installed wins, and either serves.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let stop = stop_on_signal()?;
+    let metrics = Arc::new(Metrics::default());
+    let store = Arc::new(Store::new(&args));
+    let otlp = bind(args.otlp_address, "OTLP").await?;
+    let pages = bind(args.metrics_address, "metrics").await?;
+    let routes = serve::routes(Arc::clone(&metrics));
+    tokio::spawn(
+        axum::serve(pages, routes)
+            .with_graceful_shutdown(stop.clone().cancelled_owned())
+            .into_future(),
+    );
+    tokio::spawn(ask(Arc::clone(&store), Arc::clone(&metrics), stop.clone()));
+    tracing::info!(
+        otlp = %args.otlp_address,
+        redis = args.redis_address,
+        version = env!("CARGO_PKG_VERSION"),
+        "redis-sink serves"
+    );
+    let sink = Sink::new(store, metrics, Quota::new(args.streams_per_cluster));
+    serve_otlp(otlp, sink, stop).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Serves until `stop`, and then no longer than the grace for what is under way.
+pub async fn serve_otlp(
+    listener: TcpListener,
+    sink: Sink,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    let service = LogsServiceServer::new(sink)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(LARGEST);
+    let served = Server::builder()
+        .concurrency_limit_per_connection(64)
+        .add_service(service)
+        .serve_with_incoming_shutdown(
+            TcpListenerStream::new(listener),
+            stop.clone().cancelled_owned(),
+        );
+    let late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        ended = served => ended.map_err(RunError::Otlp),
+        () = late => Ok(()),
+    }
+}
+
+/// Keeps the metric true while no batch comes.
+async fn ask(store: Arc<Store>, metrics: Arc<Metrics>, stop: CancellationToken) {
+    let mut said = true;
+    loop {
+        match store.ping().await {
+            Ok(()) => {
+                metrics.answered();
+                if !said {
+                    tracing::info!("Redis answers again");
+                }
+                said = true;
+            }
+            Err(error) => {
+                metrics.failed("ping");
+                store.reset().await;
+                if said {
+                    tracing::warn!(error = chain(&error), "Redis does not answer");
+                }
+                said = false;
+            }
+        }
+        if stop
+            .run_until_cancelled(tokio::time::sleep(PING))
+            .await
+            .is_none()
+        {
+            return;
+        }
+    }
+}
+
+async fn bind(address: SocketAddr, purpose: &'static str) -> Result<TcpListener, RunError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| RunError::Bind {
+            address,
+            purpose,
+            source,
+        })
+}
+
+fn stop_on_signal() -> Result<CancellationToken, RunError> {
+    let stop = CancellationToken::new();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let mut signals = signal(kind).map_err(RunError::Signal)?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            signals.recv().await;
+            stop.cancel();
+        });
+    }
+    Ok(stop)
+}

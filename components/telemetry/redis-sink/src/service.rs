@@ -1,0 +1,130 @@
+//! OTLP's LogsService (opentelemetry/proto/collector/logs/v1/logs_service.proto).
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
+    logs_service_server::LogsService,
+};
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    batch::{self, Batch},
+    metrics::Metrics,
+    quota::Quota,
+    store::{Store, StoreError, Written},
+};
+
+/// Batches under way at once. More wait, and what waits too long is sent back: that is how the collector learns to slow down.
+const AT_ONCE: usize = 16;
+/// How long a batch may wait for its turn.
+const TURN: Duration = Duration::from_secs(5);
+/// Reasons given back of one batch; the rest is a number.
+const REASONS: usize = 3;
+
+/// Takes batches and answers when Redis has them.
+#[derive(Debug)]
+pub struct Sink {
+    store: Arc<Store>,
+    metrics: Arc<Metrics>,
+    quota: Mutex<Quota>,
+    turns: Semaphore,
+    started: Instant,
+}
+
+impl Sink {
+    pub fn new(store: Arc<Store>, metrics: Arc<Metrics>, quota: Quota) -> Self {
+        Self {
+            store,
+            metrics,
+            quota: Mutex::new(quota),
+            turns: Semaphore::new(AT_ONCE),
+            started: Instant::now(),
+        }
+    }
+
+    fn sort(&self, request: &ExportLogsServiceRequest) -> Batch {
+        let mut quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
+        let batch = batch::sort(request, &mut quota, self.started.elapsed().as_secs());
+        self.metrics.streams(quota.streams());
+        batch
+    }
+
+    /// Once more right away: a connection that Redis closed while nobody used it says nothing about Redis.
+    async fn write(&self, batch: &Batch) -> Result<Written, StoreError> {
+        let started = Instant::now();
+        let mut written = self.store.write(&batch.entries).await;
+        if written.is_err() {
+            self.store.reset().await;
+            written = self.store.write(&batch.entries).await;
+        }
+        match &written {
+            Ok(_) => self.metrics.took(started.elapsed().as_secs_f64()),
+            Err(error) => {
+                self.metrics.failed(error.kind());
+                self.store.reset().await;
+            }
+        }
+        written
+    }
+}
+
+#[tonic::async_trait]
+impl LogsService for Sink {
+    async fn export(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        // UNAVAILABLE is what OTLP's senders keep and send again.
+        let turn = tokio::time::timeout(TURN, self.turns.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            self.metrics.failed("turn");
+            return Err(Status::unavailable(
+                "too many batches are waiting for Redis; send this one again later",
+            ));
+        };
+        let batch = self.sort(request.get_ref());
+        let written = self.write(&batch).await.map_err(|error| {
+            let cause = crate::run::chain(&error);
+            tracing::warn!(
+                records = batch.entries.len(),
+                error = cause,
+                "batch sent back"
+            );
+            Status::unavailable(cause)
+        })?;
+        self.metrics.counted("stored", written.new);
+        self.metrics.counted("known", written.known);
+        self.metrics.counted("refused", batch.refused.len());
+        Ok(Response::new(ExportLogsServiceResponse {
+            partial_success: refused(&batch),
+        }))
+    }
+}
+
+fn refused(batch: &Batch) -> Option<ExportLogsPartialSuccess> {
+    if batch.refused.is_empty() {
+        return None;
+    }
+    let mut reasons: Vec<String> = Vec::new();
+    for refusal in &batch.refused {
+        let reason = crate::run::chain(refusal);
+        if reasons.len() < REASONS && !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    let error_message = reasons.join("; ");
+    tracing::warn!(
+        records = batch.refused.len(),
+        reasons = error_message,
+        "records refused"
+    );
+    Some(ExportLogsPartialSuccess {
+        rejected_log_records: i64::try_from(batch.refused.len()).unwrap_or(i64::MAX),
+        error_message,
+    })
+}

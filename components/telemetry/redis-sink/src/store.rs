@@ -1,0 +1,249 @@
+//! The one place that speaks with Redis.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
+    RedisConnectionInfo, RedisError, TlsCertificates, aio::MultiplexedConnection, cmd, pipe,
+};
+use tokio::sync::Mutex;
+
+use crate::{args::Args, batch::Entry, key};
+
+/// How long Redis may take to connect.
+const CONNECT: Duration = Duration::from_secs(2);
+/// How long Redis may take for one batch. The collector in front waits longer than this.
+const ANSWER: Duration = Duration::from_secs(3);
+/// How long it is remembered that a record is stored: longer than the collector goes on sending it again.
+const REMEMBER: Duration = Duration::from_mins(15);
+/// Field of an entry that holds the record.
+const FIELD: &str = "r";
+
+/// Why a batch is not stored. Sending it again later may help.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("REDIS_ADDRESS {address:?} is not host:port")]
+    Address { address: String },
+    #[error("cannot read {path}")]
+    File { path: PathBuf, source: io::Error },
+    #[error("cannot connect to Redis at {address}")]
+    Connect { address: String, source: RedisError },
+    #[error("Redis at {address} did not take the batch")]
+    Write { address: String, source: RedisError },
+}
+
+impl StoreError {
+    /// One word for metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Address { .. } => "address",
+            Self::File { .. } => "file",
+            Self::Connect { .. } => "connect",
+            Self::Write { .. } => "write",
+        }
+    }
+}
+
+/// How many records of a batch were stored, and how many were there already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    pub new: usize,
+    pub known: usize,
+}
+
+/// Redis, connected when it is needed.
+#[derive(Debug)]
+pub struct Store {
+    address: String,
+    credentials: Option<PathBuf>,
+    tls: bool,
+    authority: Option<PathBuf>,
+    connection: Mutex<Option<MultiplexedConnection>>,
+}
+
+impl Store {
+    pub fn new(args: &Args) -> Self {
+        Self {
+            address: args.redis_address.clone(),
+            credentials: args.redis_credentials.clone(),
+            tls: args.redis_tls,
+            authority: args.redis_ca.clone(),
+            connection: Mutex::new(None),
+        }
+    }
+
+    /// Stores what is not stored yet. All of it, or nothing and an error; after an error nobody knows which, and writing the
+    /// same again is right.
+    pub async fn write(&self, entries: &[Entry]) -> Result<Written, StoreError> {
+        if entries.is_empty() {
+            return Ok(Written::default());
+        }
+        let mut connection = self.connection().await?;
+        let written = write(&mut connection, entries).await;
+        written.map_err(|source| StoreError::Write {
+            address: self.address.clone(),
+            source,
+        })
+    }
+
+    /// Whether Redis answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let mut connection = self.connection().await?;
+        let answered = cmd("PING").exec_async(&mut connection).await;
+        answered.map_err(|source| StoreError::Write {
+            address: self.address.clone(),
+            source,
+        })
+    }
+
+    /// Lets go of the connection, so that the next batch makes a new one, with the credentials of then.
+    pub async fn reset(&self) {
+        *self.connection.lock().await = None;
+    }
+
+    async fn connection(&self) -> Result<MultiplexedConnection, StoreError> {
+        let mut held = self.connection.lock().await;
+        if let Some(connection) = held.as_ref() {
+            return Ok(connection.clone());
+        }
+        let connection = self.connect().await?;
+        *held = Some(connection.clone());
+        Ok(connection)
+    }
+
+    async fn connect(&self) -> Result<MultiplexedConnection, StoreError> {
+        let wrong = |source| StoreError::Connect {
+            address: self.address.clone(),
+            source,
+        };
+        let target = self.target()?.into_connection_info().map_err(wrong)?;
+        let target: ConnectionInfo = target.set_redis_settings(self.login()?);
+        let client = if self.tls {
+            let root_cert = self.authority.as_deref().map(read).transpose()?;
+            let trusted = TlsCertificates {
+                client_tls: None,
+                root_cert: root_cert.map(String::into_bytes),
+            };
+            Client::build_with_tls(target, trusted)
+        } else {
+            Client::open(target)
+        };
+        let patience = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT))
+            .set_response_timeout(Some(ANSWER));
+        client
+            .map_err(wrong)?
+            .get_multiplexed_async_connection_with_config(&patience)
+            .await
+            .map_err(wrong)
+    }
+
+    fn target(&self) -> Result<ConnectionAddr, StoreError> {
+        let parsed = self
+            .address
+            .rsplit_once(':')
+            .and_then(|(host, port)| Some((host.to_owned(), port.parse::<u16>().ok()?)));
+        let (host, port) = parsed.ok_or_else(|| StoreError::Address {
+            address: self.address.clone(),
+        })?;
+        Ok(if self.tls {
+            ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure: false,
+                tls_params: None,
+            }
+        } else {
+            ConnectionAddr::Tcp(host, port)
+        })
+    }
+
+    fn login(&self) -> Result<RedisConnectionInfo, StoreError> {
+        let mut login = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let Some(folder) = &self.credentials else {
+            return Ok(login);
+        };
+        let user = folder.join("username");
+        if user.exists() {
+            login = login.set_username(read(&user)?.trim());
+        }
+        Ok(login.set_password(read(&folder.join("password"))?.trim()))
+    }
+}
+
+fn read(path: &Path) -> Result<String, StoreError> {
+    fs::read_to_string(path).map_err(|source| StoreError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+async fn write(
+    connection: &mut MultiplexedConnection,
+    entries: &[Entry],
+) -> Result<Written, RedisError> {
+    // The same record twice in one batch is one record.
+    let distinct: BTreeMap<&str, &Entry> = entries
+        .iter()
+        .map(|entry| (entry.id.as_str(), entry))
+        .collect();
+    let names: Vec<String> = distinct.keys().map(|id| key::seen(id)).collect();
+    let known: Vec<Option<u8>> = cmd("MGET").arg(&names).query_async(connection).await?;
+    let stored: BTreeSet<&str> = distinct
+        .keys()
+        .zip(&known)
+        .filter_map(|(id, known)| known.map(|_| *id))
+        .collect();
+    // In the order they came, for those of one stream.
+    let mut taken = BTreeSet::new();
+    let new: Vec<&Entry> = entries
+        .iter()
+        .filter(|entry| !stored.contains(entry.id.as_str()) && taken.insert(entry.id.as_str()))
+        .collect();
+    if !new.is_empty() {
+        transaction(&new).exec_async(connection).await?;
+    }
+    Ok(Written {
+        new: new.len(),
+        known: entries.len() - new.len(),
+    })
+}
+
+/// Entries and the memory of them go in together: a batch cut off in the middle is not there at all.
+fn transaction(new: &[&Entry]) -> redis::Pipeline {
+    let mut pipeline = pipe();
+    pipeline.atomic();
+    let mut streams = BTreeMap::new();
+    for entry in new {
+        let add = pipeline.cmd("XADD").arg(entry.key.as_str()).arg("MAXLEN");
+        if entry.retention.about {
+            add.arg("~");
+        }
+        add.arg(entry.retention.entries)
+            .arg("*")
+            .arg(FIELD)
+            .arg(&entry.text)
+            .ignore();
+        pipeline
+            .cmd("SET")
+            .arg(key::seen(&entry.id))
+            .arg(1)
+            .arg("EX")
+            .arg(REMEMBER.as_secs())
+            .ignore();
+        streams.insert(entry.key.as_str(), entry.retention.time);
+    }
+    for (stream, time) in streams {
+        pipeline
+            .cmd("EXPIRE")
+            .arg(stream)
+            .arg(time.as_secs())
+            .ignore();
+    }
+    pipeline
+}

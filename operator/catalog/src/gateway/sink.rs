@@ -1,0 +1,96 @@
+use gloonet_api::MESH_NAMESPACE;
+use gloonet_api::redis::RedisMode;
+use serde_json::{Value, json};
+
+use super::{SINK_METRICS, SINK_OTLP};
+use crate::object::{container_security, http_probe, image, requirements};
+use crate::{ImageName, Input, redis, trust};
+
+const CREDENTIALS: &str = "/etc/redis-credentials";
+const AUTHORITY: &str = "/etc/redis-ca";
+
+/// Puts the sidecar and what it mounts into the gateway's pod.
+pub(super) fn add(input: &Input, pod: &mut Value) {
+    if !input.logs() {
+        return;
+    }
+    let mut volumes = Vec::new();
+    let mut mounts = Vec::new();
+    let mut arguments = vec![
+        format!("--otlp-address=127.0.0.1:{SINK_OTLP}"),
+        format!("--metrics-address=0.0.0.0:{SINK_METRICS}"),
+        format!("--redis-address={}", address(input)),
+    ];
+    let mut secret = |name: &str, folder: &str, secret: &str, keys: &[&str]| {
+        let items: Vec<Value> = keys
+            .iter()
+            .map(|key| json!({"key": key, "path": key}))
+            .collect();
+        volumes.push(json!({"name": name, "secret": {"secretName": secret, "items": items}}));
+        mounts.push(json!({"name": name, "mountPath": folder, "readOnly": true}));
+    };
+    let external = input.spec.redis.external.as_ref();
+    let external = external.filter(|_| input.spec.redis.mode == RedisMode::External);
+    match external {
+        None => {
+            secret(
+                "redis-credentials",
+                CREDENTIALS,
+                trust::REDIS_AUTH,
+                &["username", "password"],
+            );
+            arguments.push(format!("--redis-credentials={CREDENTIALS}"));
+        }
+        Some(external) => {
+            if let Some(name) = &external.credentials_secret {
+                // `username` need not be there, and a list of keys would demand it.
+                secret("redis-credentials", CREDENTIALS, name, &[]);
+                arguments.push(format!("--redis-credentials={CREDENTIALS}"));
+            }
+            if external.tls.state.is_enabled() {
+                arguments.push("--redis-tls".to_owned());
+                if let Some(name) = &external.tls.ca_secret {
+                    secret("redis-ca", AUTHORITY, name, &["ca.crt"]);
+                    arguments.push(format!("--redis-ca={AUTHORITY}/ca.crt"));
+                }
+            }
+        }
+    }
+    extend(&mut pod["volumes"], volumes);
+    extend(
+        &mut pod["containers"],
+        vec![container(input, &arguments, &mounts)],
+    );
+}
+
+fn container(input: &Input, arguments: &[String], mounts: &[Value]) -> Value {
+    let mut container = json!({
+        "name": "redis-sink",
+        "args": arguments,
+        "ports": [{"name": "sink-metrics", "containerPort": SINK_METRICS, "protocol": "TCP"}],
+        "startupProbe": http_probe("/healthz", "sink-metrics", 2, 60),
+        "livenessProbe": http_probe("/healthz", "sink-metrics", 20, 6),
+        "resources": requirements(&input.spec.telemetry.logs.resources),
+        "securityContext": container_security(),
+        "volumeMounts": mounts,
+    });
+    image(&mut container, &input.images, ImageName::RedisSink);
+    container
+}
+
+fn address(input: &Input) -> String {
+    match (input.spec.redis.mode, &input.spec.redis.external) {
+        (RedisMode::External, Some(external)) => external.address.clone(),
+        _ => format!(
+            "{}.{MESH_NAMESPACE}.svc:{}",
+            redis::WORKLOAD.name,
+            redis::PORT
+        ),
+    }
+}
+
+fn extend(list: &mut Value, more: Vec<Value>) {
+    if let Value::Array(list) = list {
+        list.extend(more);
+    }
+}
