@@ -13,7 +13,6 @@ mod crds;
 mod dashboards;
 mod facts;
 mod gateway;
-pub mod gloo_names;
 mod grafana;
 mod health;
 mod id;

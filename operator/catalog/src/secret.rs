@@ -1,5 +1,7 @@
 //! Which Secrets must exist. The values are made once by the cluster crate (randomness is an effect) and never regenerated.
 
+use gloo_api::ClusterName;
+
 /// A Secret the operator makes when it is missing. A Secret that exists is kept; only missing keys are added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretSpec {
@@ -41,7 +43,7 @@ pub enum SecretKind {
     /// goes into the Secret `records`. As long as a certificate in the Secret `certificate` is good, no token is needed, and
     /// none is made.
     Token {
-        cluster: String,
+        cluster: ClusterName,
         records: SecretName,
         certificate: SecretName,
     },

@@ -9,6 +9,7 @@ use base64::{
     Engine,
     prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD},
 };
+use gloo_api::ClusterName;
 use gloonet_catalog::SecretName;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
@@ -57,13 +58,13 @@ pub enum EnrolmentError {
         "the entry of cluster {cluster} in Secret {secret} is no record of a token; delete that key, then register the cluster again"
     )]
     Entry {
-        cluster: String,
+        cluster: ClusterName,
         secret: String,
         source: serde_json::Error,
     },
     #[error("the record of cluster {cluster} cannot be written as JSON")]
     Record {
-        cluster: String,
+        cluster: ClusterName,
         source: serde_json::Error,
     },
     #[error("Secret {name} cannot be written")]
@@ -95,9 +96,14 @@ struct Record {
 
 impl Record {
     /// The UID of the cluster and the epoch of its certificates outlive every token.
-    fn new(cluster: &str, token: &[u8; 32], expires: Timestamp, before: Option<Self>) -> Self {
+    fn new(
+        cluster: &ClusterName,
+        token: &[u8; 32],
+        expires: Timestamp,
+        before: Option<Self>,
+    ) -> Self {
         Self {
-            cluster: cluster.to_owned(),
+            cluster: cluster.to_string(),
             sha256: BASE64_STANDARD_NO_PAD.encode(Sha256::digest(token)),
             expires,
             epoch: before.as_ref().map_or(0, |before| before.epoch),
@@ -110,7 +116,7 @@ impl Record {
 pub async fn register(
     client: &Client,
     records: &SecretName,
-    cluster: &str,
+    cluster: &ClusterName,
     ttl: SignedDuration,
     now: Timestamp,
 ) -> Result<Enrolment, EnrolmentError> {
@@ -139,7 +145,7 @@ pub async fn register(
 async fn store(
     api: &Api<Secret>,
     records: &SecretName,
-    cluster: &str,
+    cluster: &ClusterName,
     token: &[u8; 32],
     expires: Timestamp,
 ) -> Result<(), EnrolmentError> {
@@ -157,24 +163,27 @@ async fn store(
             return Err(EnrolmentError::Read { name, source });
         }
     };
-    let entry = found.data.as_ref().and_then(|data| data.get(cluster));
+    let entry = found
+        .data
+        .as_ref()
+        .and_then(|data| data.get(cluster.as_str()));
     let before = entry
         .map(|entry| serde_json::from_slice(&entry.0))
         .transpose()
         .map_err(|source| EnrolmentError::Entry {
-            cluster: cluster.to_owned(),
+            cluster: cluster.clone(),
             secret: name(),
             source,
         })?;
     let record = Record::new(cluster, token, expires, before);
     let text = serde_json::to_vec(&record).map_err(|source| EnrolmentError::Record {
-        cluster: cluster.to_owned(),
+        cluster: cluster.clone(),
         source,
     })?;
     // The resource version makes two writers a conflict: no use of a token and no revocation is ever overwritten unseen.
     let body = json!({
         "metadata": {"resourceVersion": found.metadata.resource_version},
-        "data": {cluster: ByteString(text)},
+        "data": {cluster.as_str(): ByteString(text)},
     });
     let written = api
         .patch(&records.name, &PatchParams::default(), &Patch::Merge(&body))
@@ -193,7 +202,12 @@ mod tests {
     const EXPIRES: &str = "2026-01-01T01:00:00Z";
 
     fn record(before: Option<Record>) -> Record {
-        Record::new("east", &[7; 32], EXPIRES.parse().unwrap(), before)
+        Record::new(
+            &"east".parse().unwrap(),
+            &[7; 32],
+            EXPIRES.parse().unwrap(),
+            before,
+        )
     }
 
     /// The relay's `TokenRecord` reads exactly this.

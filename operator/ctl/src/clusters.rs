@@ -3,16 +3,10 @@
 use std::path::Path;
 
 use comfy_table::{Table, presets};
-use gloonet_api::MESH_NAMESPACE;
-use gloonet_catalog::gloo_names::ADMIN_API;
+use gloo_api::{KubernetesCluster, kubernetes_cluster::ClusterCondition, names::NAMESPACE};
 use jiff::Timestamp;
-use kube::{
-    Api,
-    api::{DynamicObject, ListParams},
-    core::{ApiResource, GroupVersionKind},
-};
+use kube::{Api, ResourceExt, api::ListParams};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::{
     age::age,
@@ -36,7 +30,7 @@ pub enum ClustersError {
         "the API server does not know KubernetesClusters: run this against the cluster that manages, once its GlooNetwork is there"
     )]
     NoDefinition,
-    #[error("KubernetesClusters of namespace {MESH_NAMESPACE} cannot be listed")]
+    #[error("KubernetesClusters of namespace {NAMESPACE} cannot be listed")]
     List(#[source] kube::Error),
     #[error("they cannot be printed")]
     Format(#[source] FormatError),
@@ -63,10 +57,7 @@ pub(crate) async fn run(
     let client = fetch::client(kubeconfig)
         .await
         .map_err(ClustersError::Fetch)?;
-    let (group, version) = ADMIN_API;
-    let kind = GroupVersionKind::gvk(group, version, "KubernetesCluster");
-    let resource = ApiResource::from_gvk(&kind);
-    let api: Api<DynamicObject> = Api::namespaced_with(client, MESH_NAMESPACE, &resource);
+    let api: Api<KubernetesCluster> = Api::namespaced(client, NAMESPACE);
     let found = match api.list(&ListParams::default()).await {
         Ok(found) => found,
         Err(kube::Error::Api(status)) if status.code == 404 => {
@@ -82,25 +73,27 @@ pub(crate) async fn run(
     }
 }
 
-fn row(object: &DynamicObject) -> Row {
-    let conditions = object.data["status"]["conditions"].as_array();
-    let condition = |name: &str| -> Option<&Value> {
-        conditions?
-            .iter()
-            .find(|condition| condition["type"] == name)
+fn row(cluster: &KubernetesCluster) -> Row {
+    let conditions = cluster.status.as_ref().map(|status| &status.conditions);
+    let condition = |name: &str| -> Option<&ClusterCondition> {
+        conditions?.iter().find(|condition| condition.type_ == name)
     };
-    let text = |name: &str, field: &str| {
-        let found = condition(name).and_then(|condition| condition[field].as_str());
-        found.map(str::to_owned)
+    let status = |name: &str| {
+        condition(name).map_or_else(
+            || "Unknown".to_owned(),
+            |condition| condition.status.clone(),
+        )
     };
-    let status = |name: &str| text(name, "status").unwrap_or_else(|| "Unknown".to_owned());
     let unsaid = "the management server has said nothing about it yet";
+    let connection = condition("Connected");
     Row {
-        name: object.metadata.name.clone().unwrap_or_default(),
+        name: cluster.name_any(),
         connected: status("Connected"),
         warmed: status("Warmed"),
-        since: text("Connected", "lastTransitionTime").and_then(|time| time.parse().ok()),
-        message: text("Connected", "message").unwrap_or_else(|| unsaid.to_owned()),
+        since: connection
+            .and_then(|condition| condition.last_transition_time.as_deref()?.parse().ok()),
+        message: connection
+            .map_or_else(|| unsaid.to_owned(), |condition| condition.message.clone()),
     }
 }
 
@@ -131,10 +124,11 @@ mod tests {
 
     use super::*;
 
-    fn cluster(status: Value) -> DynamicObject {
+    fn cluster(status: serde_json::Value) -> KubernetesCluster {
         let mut object = json!({
             "apiVersion": "admin.gloo.solo.io/v2", "kind": "KubernetesCluster",
             "metadata": {"name": "east", "namespace": "gloo-mesh"},
+            "spec": {},
         });
         object["status"] = status;
         serde_json::from_value(object).unwrap()

@@ -5,11 +5,10 @@
 use gloonet_api::MESH_NAMESPACE;
 
 use super::secrets::{CA_DAYS, LEAF_DAYS, secret};
-use crate::gloo_names::{
-    CLIENT_SECRET, RECORDS_SECRET, ROOT_SECRET, SERVER_AUTHORITY, SERVER_SECRET, SIGNING_SECRET,
-    STORE_KEY_SECRET, TOKEN_SECRET,
-};
 use crate::{Input, KeyUsage, SecretKind, SecretName, SecretSpec};
+use gloo_api::names::{
+    CLIENT_TLS, RELAY_AUTHORITY, ROOT, SERVER_TLS, SIGNING, STORE_KEY, TOKEN, TOKENS,
+};
 
 /// Bytes of a ChaCha20-Poly1305 key.
 const STORE_KEY_LENGTH: usize = 32;
@@ -26,39 +25,44 @@ pub(super) fn all(input: &Input) -> Vec<SecretSpec> {
         let key = SecretKind::Key {
             length: STORE_KEY_LENGTH,
         };
-        secrets.push(mesh(SIGNING_SECRET, authority));
-        secrets.push(mesh(RECORDS_SECRET, SecretKind::Vessel));
-        secrets.push(mesh(STORE_KEY_SECRET, key));
+        secrets.push(mesh(SIGNING, authority));
+        secrets.push(mesh(TOKENS, SecretKind::Vessel));
+        secrets.push(mesh(STORE_KEY, key));
     }
     if input.management_server() {
-        secrets.push(mesh(SERVER_SECRET, server()));
+        secrets.push(mesh(SERVER_TLS, server()));
         // In a cluster of role Workload this one, and the token, come with its registration.
-        secrets.push(mesh(ROOT_SECRET, SecretKind::Root { ca: authority() }));
+        secrets.push(mesh(ROOT, SecretKind::Root { ca: authority() }));
     }
     if input.gloo_agent() {
-        secrets.push(mesh(CLIENT_SECRET, SecretKind::Vessel));
+        secrets.push(mesh(CLIENT_TLS, SecretKind::Vessel));
     }
-    if input.gloo_agent() && input.management_server() {
+    // Validation has seen to it that the name is one.
+    if let (true, true, Ok(cluster)) = (
+        input.gloo_agent(),
+        input.management_server(),
+        input.cluster_name().parse(),
+    ) {
         let token = SecretKind::Token {
-            cluster: input.cluster_name().to_owned(),
-            records: SecretName::new(MESH_NAMESPACE, RECORDS_SECRET),
-            certificate: SecretName::new(MESH_NAMESPACE, CLIENT_SECRET),
+            cluster,
+            records: SecretName::new(MESH_NAMESPACE, TOKENS),
+            certificate: SecretName::new(MESH_NAMESPACE, CLIENT_TLS),
         };
-        secrets.push(mesh(TOKEN_SECRET, token));
+        secrets.push(mesh(TOKEN, token));
     }
     secrets
 }
 
 fn authority() -> SecretName {
-    SecretName::new(MESH_NAMESPACE, SIGNING_SECRET)
+    SecretName::new(MESH_NAMESPACE, SIGNING)
 }
 
 fn server() -> SecretKind {
     SecretKind::Leaf {
         ca: authority(),
-        common_name: SERVER_AUTHORITY.to_owned(),
+        common_name: RELAY_AUTHORITY.to_owned(),
         dns_names: ["", ".svc", ".svc.cluster.local"]
-            .map(|suffix| format!("{SERVER_AUTHORITY}{suffix}"))
+            .map(|suffix| format!("{RELAY_AUTHORITY}{suffix}"))
             .to_vec(),
         usages: vec![KeyUsage::ServerAuth],
         days: LEAF_DAYS,

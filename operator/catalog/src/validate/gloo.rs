@@ -1,5 +1,6 @@
 //! The management plane: an agent has a server to speak with, a server has a store.
 
+use gloo_api::ClusterName;
 use gloonet_api::redis::RedisMode;
 use gloonet_api::{GlooNetworkSpec, ManagementState, Role};
 
@@ -10,6 +11,16 @@ const ADDRESS: &str = "gloo.agent.managementAddress";
 pub(super) fn all(spec: &GlooNetworkSpec, refusals: &mut Vec<Refusal>) {
     let agent = spec.gloo.agent.state == ManagementState::Managed;
     let address = spec.gloo.agent.management_address.as_deref();
+    let server = spec.role != Role::Workload
+        && spec.gloo.management_server.state == ManagementState::Managed;
+    // A name that is no label at all is refused already.
+    if (agent || server)
+        && super::cluster::is_label(&spec.cluster_name)
+        && let Err(error) = spec.cluster_name.parse::<ClusterName>()
+    {
+        let cure = "or set gloo.managementServer.state and gloo.agent.state to Removed";
+        refusals.push(Refusal::new("clusterName", format!("{error}, {cure}")));
+    }
     if spec.role == Role::Workload {
         match address {
             Some(given) if !is_address(given) => {
@@ -29,7 +40,6 @@ pub(super) fn all(spec: &GlooNetworkSpec, refusals: &mut Vec<Refusal>) {
         let why = "the agent of this cluster speaks with the server of this cluster; leave it out";
         refusals.push(Refusal::new(ADDRESS, why));
     }
-    let server = spec.gloo.management_server.state == ManagementState::Managed;
     if agent && !server {
         let why = "gloo.managementServer.state is Removed, so the agent has nobody to speak with";
         let cure = "set gloo.agent.state to Removed too, or the server to Managed";

@@ -366,6 +366,20 @@ fn an_agent_that_would_find_no_server_is_refused_with_the_cure() {
 }
 
 #[test]
+fn a_cluster_that_takes_part_has_a_name_that_fits_a_certificate() {
+    names(
+        &refused(|spec| "1west".clone_into(&mut spec.cluster_name)),
+        &["clusterName", "a letter first"],
+    );
+    let alone = refused(|spec| {
+        "1west".clone_into(&mut spec.cluster_name);
+        spec.gloo.management_server.state = ManagementState::Removed;
+        spec.gloo.agent.state = ManagementState::Removed;
+    });
+    assert_eq!(alone, Vec::<String>::new());
+}
+
+#[test]
 fn a_management_server_without_a_redis_is_refused() {
     let refusals = refused(|spec| spec.redis.mode = RedisMode::Disabled);
     names(&refusals, &["gloo.managementServer.state", "redis.mode"]);

@@ -1,5 +1,6 @@
 //! The token of this cluster's own agent, where the management server is here as well: no hand is needed.
 
+use gloo_api::ClusterName;
 use gloonet_catalog::{ComponentId, SecretName, SecretSpec};
 use gloonet_plan::{ObjectKey, SecretCondition};
 use jiff::Timestamp;
@@ -51,7 +52,7 @@ pub(super) async fn ensure(
     client: &Client,
     owner: ComponentId,
     spec: &SecretSpec,
-    (cluster, records): (&str, &SecretName),
+    (cluster, records): (&ClusterName, &SecretName),
 ) -> Result<(String, bool), Fault> {
     let key = ObjectKey::secret(&spec.namespace, &spec.name);
     let api: Api<Secret> = Api::namespaced(client.clone(), &spec.namespace);

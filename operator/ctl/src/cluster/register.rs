@@ -9,11 +9,12 @@ use std::{
     time::Duration,
 };
 
-use gloonet_api::{MESH_NAMESPACE, Role};
-use gloonet_catalog::{
-    SecretName,
-    gloo_names::{ADMIN_API, RECORDS_SECRET, ROOT_SECRET},
+use gloo_api::{
+    ClusterName, KubernetesCluster,
+    names::{NAMESPACE, ROOT, TOKENS},
 };
+use gloonet_api::Role;
+use gloonet_catalog::SecretName;
 use gloonet_cluster::{Enrolment, EnrolmentError, enrolment};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
@@ -36,8 +37,7 @@ const MANAGER: &str = "gloonet-register";
 #[command(group = clap::ArgGroup::new("where").required(true))]
 pub(crate) struct Arguments {
     /// What the cluster is called here; the clusterName of its own GlooNetwork.
-    #[arg(value_parser = cluster_name)]
-    name: String,
+    name: ClusterName,
     /// Where the agent of that cluster reaches the management server.
     #[arg(long, value_name = "HOST:PORT")]
     server: String,
@@ -64,19 +64,19 @@ pub enum RegisterError {
     )]
     Own { cluster: String },
     #[error(
-        "Secret {MESH_NAMESPACE}/{ROOT_SECRET} has no ca.crt: it is there once gloo.managementServer is Managed and trust is healthy (gloonet status)"
+        "Secret {NAMESPACE}/{ROOT} has no ca.crt: it is there once gloo.managementServer is Managed and trust is healthy (gloonet status)"
     )]
     NoRoot,
-    #[error("Secret {MESH_NAMESPACE}/{ROOT_SECRET} cannot be read")]
+    #[error("Secret {NAMESPACE}/{ROOT} cannot be read")]
     Root(#[source] kube::Error),
-    #[error("KubernetesCluster {MESH_NAMESPACE}/{cluster} cannot be applied")]
+    #[error("KubernetesCluster {NAMESPACE}/{cluster} cannot be applied")]
     Cluster {
-        cluster: String,
+        cluster: ClusterName,
         source: kube::Error,
     },
     #[error("no token can be made for cluster {cluster}")]
     Token {
-        cluster: String,
+        cluster: ClusterName,
         source: EnrolmentError,
     },
     #[error("the workload cluster of {kubeconfig} cannot be reached", kubeconfig = .kubeconfig.display())]
@@ -133,14 +133,14 @@ async fn connect(path: &Path) -> Result<Client, RegisterError> {
         })
 }
 
-async fn check(management: &Client, name: &str) -> Result<(), RegisterError> {
+async fn check(management: &Client, name: &ClusterName) -> Result<(), RegisterError> {
     let network = fetch::network(management).await;
     let spec = network.map_err(RegisterError::Fetch)?.spec;
     if spec.role == Role::Workload {
         let cluster = spec.cluster_name;
         return Err(RegisterError::NotManaging { cluster });
     }
-    if spec.cluster_name == name {
+    if spec.cluster_name == name.as_str() {
         let cluster = spec.cluster_name;
         return Err(RegisterError::Own { cluster });
     }
@@ -149,35 +149,29 @@ async fn check(management: &Client, name: &str) -> Result<(), RegisterError> {
 
 /// What the agent verifies the server with; the one Secret this command reads besides the records of tokens.
 async fn root(management: &Client) -> Result<String, RegisterError> {
-    let api: Api<Secret> = Api::namespaced(management.clone(), MESH_NAMESPACE);
-    let found = api
-        .get_opt(ROOT_SECRET)
-        .await
-        .map_err(RegisterError::Root)?;
+    let api: Api<Secret> = Api::namespaced(management.clone(), NAMESPACE);
+    let found = api.get_opt(ROOT).await.map_err(RegisterError::Root)?;
     let text = found
         .and_then(|secret| secret.data?.remove("ca.crt"))
         .and_then(|bytes| String::from_utf8(bytes.0).ok());
     text.ok_or(RegisterError::NoRoot)
 }
 
-async fn apply_cluster(management: &Client, name: &str) -> Result<(), RegisterError> {
-    let (group, version) = ADMIN_API;
-    let kind = GroupVersionKind::gvk(group, version, "KubernetesCluster");
-    let resource = ApiResource::from_gvk(&kind);
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(management.clone(), MESH_NAMESPACE, &resource);
+async fn apply_cluster(management: &Client, name: &ClusterName) -> Result<(), RegisterError> {
+    let api: Api<KubernetesCluster> = Api::namespaced(management.clone(), NAMESPACE);
     let body = objects::kubernetes_cluster(name);
-    api.patch(name, &PatchParams::apply(MANAGER), &Patch::Apply(&body))
+    let parameters = PatchParams::apply(MANAGER);
+    api.patch(name.as_str(), &parameters, &Patch::Apply(&body))
         .await
         .map_err(|source| RegisterError::Cluster {
-            cluster: name.to_owned(),
+            cluster: name.clone(),
             source,
         })?;
     Ok(())
 }
 
 async fn token(management: &Client, given: &Arguments) -> Result<Enrolment, RegisterError> {
-    let records = SecretName::new(MESH_NAMESPACE, RECORDS_SECRET);
+    let records = SecretName::new(NAMESPACE, TOKENS);
     let ttl = SignedDuration::try_from(given.ttl).unwrap_or(enrolment::LONGEST_TTL);
     let made = enrolment::register(management, &records, &given.name, ttl, Timestamp::now()).await;
     made.map_err(|source| RegisterError::Token {
@@ -216,18 +210,6 @@ fn ttl(text: &str) -> Result<Duration, String> {
         ));
     }
     Ok(given)
-}
-
-fn cluster_name(text: &str) -> Result<String, String> {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let good = (1..=63).contains(&text.len())
-        && text.bytes().all(plain)
-        && text.starts_with(|first: char| first.is_ascii_lowercase())
-        && !text.ends_with('-');
-    if good {
-        return Ok(text.to_owned());
-    }
-    Err("a cluster's name has 1 to 63 lower-case letters, digits and '-', starts with a letter and does not end with '-'".to_owned())
 }
 
 #[cfg(test)]

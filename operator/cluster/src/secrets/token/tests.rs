@@ -13,7 +13,7 @@ fn spec() -> SecretSpec {
         namespace: NAMESPACE.to_owned(),
         name: "relay-identity-token-secret".to_owned(),
         kind: SecretKind::Token {
-            cluster: "west".to_owned(),
+            cluster: "west".parse().unwrap(),
             records: SecretName::new(NAMESPACE, "relay-enrolment-tokens"),
             certificate: certificate(),
         },

@@ -1,19 +1,20 @@
 //! What a registration consists of, as values.
 
-use gloonet_api::MESH_NAMESPACE;
-use gloonet_catalog::gloo_names::{ADMIN_API, ROOT_SECRET, TOKEN_SECRET};
+use gloo_api::{
+    ClusterName, KubernetesCluster,
+    names::{NAMESPACE, ROOT, TOKEN},
+};
 use gloonet_cluster::{Enrolment, enrolment};
 use k8s_openapi::ByteString;
-use kube::api::DynamicObject;
+use kube::{Resource, api::DynamicObject};
 use serde_json::{Value, json};
 
 /// The cluster's name in the management cluster.
-pub(super) fn kubernetes_cluster(name: &str) -> Value {
-    let (group, version) = ADMIN_API;
+pub(super) fn kubernetes_cluster(name: &ClusterName) -> Value {
     json!({
-        "apiVersion": format!("{group}/{version}"),
+        "apiVersion": KubernetesCluster::api_version(&()),
         "kind": "KubernetesCluster",
-        "metadata": {"name": name, "namespace": MESH_NAMESPACE},
+        "metadata": {"name": name.as_str(), "namespace": NAMESPACE},
         "spec": {"clusterDomain": "cluster.local"},
     })
 }
@@ -24,20 +25,20 @@ pub(super) fn all(root: &str, made: &Enrolment) -> Result<Vec<DynamicObject>, se
     let secret = |name: &str, metadata: Value, data: Value| {
         let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data});
         secret["metadata"]["name"] = json!(name);
-        secret["metadata"]["namespace"] = json!(MESH_NAMESPACE);
+        secret["metadata"]["namespace"] = json!(NAMESPACE);
         secret
     };
     let expires = json!({"annotations": {enrolment::EXPIRES: made.expires.to_string()}});
     let objects = [
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": MESH_NAMESPACE}}),
-        secret(ROOT_SECRET, json!({}), json!({"ca.crt": text(root)})),
-        secret(TOKEN_SECRET, expires, json!({"token": text(&made.token)})),
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}),
+        secret(ROOT, json!({}), json!({"ca.crt": text(root)})),
+        secret(TOKEN, expires, json!({"token": text(&made.token)})),
     ];
     objects.into_iter().map(serde_json::from_value).collect()
 }
 
 /// What is left to do, and until when.
-pub(super) fn next(name: &str, server: &str, made: &Enrolment) -> String {
+pub(super) fn next(name: &ClusterName, server: &str, made: &Enrolment) -> String {
     let expires = made.expires.strftime("%Y-%m-%d %H:%M:%S UTC");
     format!(
         "cluster {name} is registered; its token works once, until {expires}
