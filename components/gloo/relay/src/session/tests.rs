@@ -64,7 +64,7 @@ impl Pair {
         for step in self.agent.receive(NOW, message).unwrap() {
             match step {
                 AgentStep::Send(message) => self.up(message),
-                AgentStep::Welcomed => {}
+                AgentStep::Welcomed | AgentStep::Settled { .. } => {}
                 AgentStep::Apply { changes, full } => {
                     self.applied.push((changes, full));
                     let ack = self.agent.applied().unwrap();
