@@ -208,7 +208,7 @@ fn judge(end: &StreamError, backoff: &mut Backoff) -> (State, Duration) {
             Code::Closing | Code::Busy => (State::Waiting, backoff.pause(random)),
             _ => (State::Refused, backoff.pause(random)),
         },
-        StreamError::Lost { lasted, .. } if *lasted > Duration::from_secs(60) => {
+        StreamError::Lost { lasted, .. } if *lasted > Duration::from_mins(1) => {
             backoff.reset();
             (State::Waiting, backoff.pause(random))
         }
