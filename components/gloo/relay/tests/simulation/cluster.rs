@@ -28,6 +28,8 @@ pub(crate) struct Agent {
     /// What it decided to remove, as it was then.
     pending: BTreeMap<ObjectKey, u64>,
     pub(crate) held: Option<Digest>,
+    /// What is desired came on the stream there is now.
+    pub(crate) fresh: bool,
 }
 
 impl Agent {
@@ -53,6 +55,7 @@ impl Agent {
             turn: 0,
             pending: BTreeMap::new(),
             held: None,
+            fresh: false,
         }
     }
 
@@ -63,6 +66,7 @@ impl Agent {
     /// A new stream: decisions from before are void.
     pub(crate) fn opened(&mut self) {
         self.pending.clear();
+        self.fresh = false;
         self.turn += 1;
     }
 

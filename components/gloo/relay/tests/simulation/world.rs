@@ -277,6 +277,7 @@ impl World {
                     AgentStep::Welcomed => self.clusters[cluster].agents[number].opened(),
                     AgentStep::Settled { turn } => self.settled(cluster, number, turn)?,
                     AgentStep::Apply { .. } => {
+                        self.clusters[cluster].agents[number].fresh = true;
                         let turn = self.clusters[cluster].apply(number)?;
                         let agent = &mut self.clusters[cluster].agents[number];
                         sent.extend(agent.session.applied());
@@ -413,7 +414,7 @@ impl World {
         for cluster in 0..CLUSTERS {
             for number in 0..self.clusters[cluster].agents.len() {
                 let agent = &mut self.clusters[cluster].agents[number];
-                if agent.held.is_some() && agent.session.live() && !agent.fenced {
+                if agent.held.is_some() && agent.fresh && agent.session.live() && !agent.fenced {
                     agent.confirm();
                     let stream = agent.stream;
                     let turn = self.clusters[cluster].apply(number)?;
