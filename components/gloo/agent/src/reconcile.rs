@@ -34,7 +34,7 @@ use crate::{
 use write::{Done, perform};
 
 /// The budget of removals is full again after so long.
-const BUDGET: Duration = Duration::from_secs(3600);
+const BUDGET: Duration = Duration::from_hours(1);
 /// Writes under way at once.
 const WRITES: usize = 8;
 /// Changes of policies come in groups; one look is for all of them.

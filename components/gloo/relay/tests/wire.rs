@@ -3,6 +3,11 @@
 //! `cargo test -p gloo-relay --test wire -- --ignored` writes those of a new protocol version. What is there is never
 //! written again: an agent of that release is out there.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test needs fails the test it serves"
+)]
+
 use std::{fs, path::PathBuf};
 
 use gloo_relay::{

@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn certificates_are_renewed_between_half_and_two_thirds_of_their_life() {
-        let life = Duration::from_secs(600);
+        let life = Duration::from_mins(10);
         assert_eq!(renewal(life, 0.0).as_secs(), 300);
         assert_eq!(renewal(life, 1.0).as_secs(), 400);
     }

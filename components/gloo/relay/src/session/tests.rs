@@ -95,8 +95,12 @@ impl Pair {
             if up.is_none() && down.is_none() {
                 return;
             }
-            up.into_iter().for_each(|message| self.up(message));
-            down.into_iter().for_each(|message| self.down(message));
+            if let Some(message) = up {
+                self.up(message);
+            }
+            if let Some(message) = down {
+                self.down(message);
+            }
         }
     }
 }

@@ -2,6 +2,11 @@
 //!
 //! A seed replays: `SEED=17 cargo test -p gloo-relay --test simulation one_seed -- --ignored --nocapture`.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test needs fails the test it serves"
+)]
+
 mod cluster;
 mod random;
 mod server;

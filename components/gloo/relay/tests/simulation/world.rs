@@ -337,7 +337,9 @@ impl World {
                         self.server.observed(cluster, changes);
                         let served = self.server.streams.get_mut(&stream).unwrap();
                         let ack = served.session.taken();
-                        ack.into_iter().for_each(|ack| self.send_down(stream, ack));
+                        if let Some(ack) = ack {
+                            self.send_down(stream, ack);
+                        }
                     }
                     ServerStep::Acked(_) | ServerStep::Results(_) => {}
                 }

@@ -150,7 +150,7 @@ pub(super) struct Kit {
 
 impl Kit {
     pub(super) async fn start() -> Self {
-        Self::with(Limits::default(), Duration::from_secs(600)).await
+        Self::with(Limits::default(), Duration::from_mins(10)).await
     }
 
     pub(super) async fn with(limits: Limits, life: Duration) -> Self {
