@@ -1,0 +1,131 @@
+//! The two listeners: health with the state of the relay, and metrics.
+
+use std::{net::SocketAddr, sync::Arc, time::UNIX_EPOCH};
+
+use axum::{
+    Json, Router,
+    extract::State as Shared,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
+use gloo_relay::client::{State, Status};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{metrics, observed::Observed, reconcile::Report};
+
+/// What the listeners show.
+#[derive(Clone, Debug)]
+pub struct View {
+    pub server: String,
+    pub status: watch::Receiver<Status>,
+    pub report: watch::Receiver<Report>,
+    pub trouble: watch::Receiver<Option<String>>,
+    pub observed: Arc<Observed>,
+}
+
+/// Why a listener could not be served.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} for {purpose}")]
+pub struct ServeError {
+    address: SocketAddr,
+    purpose: &'static str,
+    source: std::io::Error,
+}
+
+/// Binds both and serves them until `closing`.
+pub async fn start(
+    health: SocketAddr,
+    stats: SocketAddr,
+    view: View,
+    closing: &CancellationToken,
+) -> Result<(), ServeError> {
+    let routes = Router::new()
+        .route("/healthz", get(async || "ok"))
+        .route("/readyz", get(ready))
+        .route("/relay", get(relay))
+        .with_state(view.clone());
+    let listener = bind(health, "health").await?;
+    spawn(listener, routes, closing.clone());
+    let routes = Router::new()
+        .route("/metrics", get(exposition))
+        .with_state(view);
+    let listener = bind(stats, "metrics").await?;
+    spawn(listener, routes, closing.clone());
+    Ok(())
+}
+
+async fn bind(address: SocketAddr, purpose: &'static str) -> Result<TcpListener, ServeError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|source| ServeError {
+        address,
+        purpose,
+        source,
+    })
+}
+
+fn spawn(listener: TcpListener, routes: Router, closing: CancellationToken) {
+    tokio::spawn(async move {
+        let served = axum::serve(listener, routes)
+            .with_graceful_shutdown(closing.cancelled_owned())
+            .await;
+        if let Err(error) = served {
+            tracing::error!(%error, "a listener ended");
+        }
+    });
+}
+
+/// Ready with the first observation: an agent whose server is away serves its cluster as well as it can.
+async fn ready(Shared(view): Shared<View>) -> impl IntoResponse {
+    let unlisted = view.observed.unlisted();
+    if unlisted.is_empty() {
+        (StatusCode::OK, "ok".to_owned())
+    } else {
+        let kinds = unlisted.join(", ");
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not listed yet: {kinds}"),
+        )
+    }
+}
+
+async fn relay(Shared(view): Shared<View>) -> Json<Value> {
+    Json(describe(&view))
+}
+
+/// What the operator's gate reads.
+fn describe(view: &View) -> Value {
+    let status = view.status.borrow().clone();
+    let since = status.since.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = i64::try_from(since.as_secs()).unwrap_or_default();
+    let since = jiff::Timestamp::from_second(since).unwrap_or_default();
+    let report = view.report.borrow().clone();
+    let held = report
+        .held
+        .map(|(removals, digest)| json!({"removals": removals, "digest": digest}));
+    json!({
+        "state": status.state.as_str(),
+        "connected": status.state == State::Connected,
+        "warmed": status.warmed,
+        "since": since.to_string(),
+        "server": view.server,
+        "last_error": status.last_error.or_else(|| view.trouble.borrow().clone()),
+        "held": held,
+        "killSwitch": report.kill_switch,
+        "desired": report.desired,
+        "errors": report.errors,
+        "unlisted": view.observed.unlisted(),
+    })
+}
+
+async fn exposition(Shared(view): Shared<View>) -> impl IntoResponse {
+    match metrics::text(&view) {
+        Ok(text) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

@@ -1,0 +1,215 @@
+//! How the agent comes to its certificate, and keeps it.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
+
+use gloo_api::ClusterName;
+use gloo_api::names;
+use gloo_relay::{
+    client::{Credentials, EnrolCallError, KeyRequest, Server, enrol, renew},
+    session::{Backoff, renewal},
+    tls::{Identity, Peer},
+};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::secrets::{SecretError, Secrets, text};
+
+/// How soon a new token, or new authorities, are noticed.
+const LOOK: Duration = Duration::from_secs(15);
+
+/// Why there is no certificate now.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    #[error("a Secret cannot be used")]
+    Secret {
+        #[from]
+        source: SecretError,
+    },
+    #[error(
+        "Secret {}/{} has no ca.crt; gloonet cluster register makes it",
+        names::NAMESPACE,
+        names::ROOT
+    )]
+    NoRoots,
+    #[error(
+        "there is no certificate and no token to get one; run gloonet cluster register {cluster} against the management cluster"
+    )]
+    NoToken { cluster: ClusterName },
+    #[error("the token was refused before; register the cluster again for a new one")]
+    UsedToken,
+    #[error("the management server was asked for a certificate")]
+    Call {
+        #[from]
+        source: EnrolCallError,
+    },
+}
+
+/// Keeps [`Credentials`] current.
+#[derive(Debug)]
+pub struct Keeper {
+    pub secrets: Secrets,
+    pub server: Server,
+    pub cluster: ClusterName,
+    pub cluster_uid: String,
+    pub credentials: watch::Sender<Option<Credentials>>,
+    /// What is wrong, for people.
+    pub trouble: watch::Sender<Option<String>>,
+}
+
+/// A certificate in use.
+struct Held {
+    credentials: Credentials,
+    /// Seconds since 1970.
+    not_before: i64,
+    not_after: i64,
+}
+
+impl Keeper {
+    /// Until `closing`.
+    pub async fn run(self, closing: CancellationToken) {
+        let mut backoff = Backoff::default();
+        let mut refused = None;
+        let random = rand::random();
+        while !closing.is_cancelled() {
+            let pause = match self.turn(&mut refused, random).await {
+                Ok(()) => {
+                    backoff.reset();
+                    self.trouble.send_replace(None);
+                    LOOK
+                }
+                Err(error) => {
+                    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+                    let words = format!("{error}{}", cause.unwrap_or_default());
+                    if self.trouble.borrow().as_ref() != Some(&words) {
+                        tracing::warn!(reason = words, "there is no new certificate");
+                    }
+                    self.trouble.send_replace(Some(words));
+                    backoff.pause(rand::random())
+                }
+            };
+            let _ = closing.run_until_cancelled(tokio::time::sleep(pause)).await;
+        }
+    }
+
+    /// One look: publishes the certificate there is, renews it when that is due, enrols when there is none.
+    async fn turn(&self, refused: &mut Option<[u8; 32]>, random: f64) -> Result<(), IdentityError> {
+        let roots = self.secrets.text(names::ROOT, "ca.crt").await?;
+        let roots = roots.ok_or(IdentityError::NoRoots)?;
+        let now = seconds(SystemTime::now());
+        match self.held(&roots).await? {
+            Some(held) if held.not_after > now => {
+                let life = span(held.not_before, held.not_after);
+                let due = span(held.not_before, now) >= renewal(life, random);
+                let credentials = held.credentials;
+                self.publish(credentials.clone());
+                if due {
+                    let request = KeyRequest::new()?;
+                    let next = renew(&self.server, &credentials, &request).await?;
+                    self.keep(&roots, next.chain, request.key).await?;
+                    tracing::info!("the relay certificate was renewed");
+                }
+                Ok(())
+            }
+            _ => self.enrol(&roots, refused).await,
+        }
+    }
+
+    /// The certificate in the Secret, if it is one for this cluster.
+    async fn held(&self, roots: &str) -> Result<Option<Held>, IdentityError> {
+        let Some(secret) = self.secrets.secret(names::CLIENT_TLS).await? else {
+            let name = names::CLIENT_TLS;
+            return Err(SecretError::Missing { name }.into());
+        };
+        let (Some(chain), Some(key)) = (text(&secret, "tls.crt"), text(&secret, "tls.key")) else {
+            return Ok(None);
+        };
+        let peer = CertificateDer::from_pem_slice(chain.as_bytes())
+            .ok()
+            .and_then(|leaf| Peer::of(&leaf).ok())
+            .filter(|peer| peer.cluster == self.cluster && peer.cluster_uid == self.cluster_uid);
+        Ok(peer.map(|peer| Held {
+            credentials: Credentials {
+                roots: roots.to_owned(),
+                identity: Identity { chain, key },
+            },
+            not_before: peer.not_before,
+            not_after: peer.not_after,
+        }))
+    }
+
+    /// Trades the token. The key is stored first: an answer lost on the way is asked for again with the same key.
+    async fn enrol(
+        &self,
+        roots: &str,
+        refused: &mut Option<[u8; 32]>,
+    ) -> Result<(), IdentityError> {
+        let token = self.secrets.text(names::TOKEN, "token").await?;
+        let token = token.ok_or_else(|| IdentityError::NoToken {
+            cluster: self.cluster.clone(),
+        })?;
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        if *refused == Some(hash) {
+            return Err(IdentityError::UsedToken);
+        }
+        let pending = self.secrets.text(names::CLIENT_TLS, "pending.key").await?;
+        let request = if let Some(Ok(request)) = pending.as_deref().map(KeyRequest::again) {
+            request
+        } else {
+            let request = KeyRequest::new()?;
+            let data = BTreeMap::from([("pending.key", request.key.clone())]);
+            self.secrets.replace(names::CLIENT_TLS, data).await?;
+            request
+        };
+        let (cluster, uid) = (&self.cluster, &self.cluster_uid);
+        match enrol(&self.server, roots, cluster, uid, &token, &request).await {
+            Ok(certificate) => {
+                tracing::info!(cluster = %self.cluster, "the cluster is enrolled");
+                self.keep(roots, certificate.chain, request.key).await
+            }
+            Err(error) => {
+                if !error.passes() {
+                    *refused = Some(hash);
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn keep(&self, roots: &str, chain: String, key: String) -> Result<(), IdentityError> {
+        let data = BTreeMap::from([
+            ("tls.crt", chain.clone()),
+            ("tls.key", key.clone()),
+            ("ca.crt", roots.to_owned()),
+        ]);
+        self.secrets.replace(names::CLIENT_TLS, data).await?;
+        self.publish(Credentials {
+            roots: roots.to_owned(),
+            identity: Identity { chain, key },
+        });
+        Ok(())
+    }
+
+    fn publish(&self, credentials: Credentials) {
+        self.credentials.send_if_modified(|current| {
+            let changed = current.as_ref() != Some(&credentials);
+            *current = Some(credentials);
+            changed
+        });
+    }
+}
+
+fn seconds(time: SystemTime) -> i64 {
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn span(from: i64, to: i64) -> Duration {
+    Duration::from_secs(u64::try_from(to.saturating_sub(from)).unwrap_or(0))
+}

@@ -1,0 +1,345 @@
+//! Desired and found in, writes out. Pure: the budget, the switch and the refusals are all decided here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gloo_relay::{
+    budget::{Judgement, MassRemoval},
+    digest::Digest,
+    key::ObjectKey,
+    table::Objects,
+};
+use serde_json::Value;
+
+use crate::{
+    admit::{Admitted, admit},
+    control::Control,
+    floor,
+};
+
+/// A policy of ours as the cluster has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub uid: String,
+    pub resource_version: String,
+}
+
+/// What was written last, and what the cluster had right after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    pub desired: bytes::Bytes,
+    pub resource_version: String,
+}
+
+/// Everything a plan depends on.
+#[derive(Debug)]
+pub struct World<'a> {
+    pub cluster: &'a str,
+    /// `None`: what is desired is not known. Then nothing is done at all.
+    pub desired: Option<&'a Objects>,
+    pub found: &'a BTreeMap<ObjectKey, Found>,
+    /// Policies of the cluster that are not ours, by namespace and name.
+    pub local: &'a BTreeMap<(String, String), Value>,
+    pub written: &'a BTreeMap<ObjectKey, Written>,
+    /// Our policies when the budget of removals was last full.
+    pub before: &'a BTreeSet<ObjectKey>,
+    pub control: &'a Control,
+    /// The server is there and serves this agent: only then is anything removed.
+    pub live: bool,
+}
+
+/// One write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    Apply { key: ObjectKey, object: Value },
+    Status { key: ObjectKey, object: Value },
+    Delete { key: ObjectKey, found: Found },
+}
+
+/// What is to be done and said.
+#[derive(Debug, Default, PartialEq)]
+pub struct Plan {
+    pub writes: Vec<Write>,
+    /// Per object, what is wrong with it.
+    pub errors: BTreeMap<ObjectKey, String>,
+    pub held: Option<(usize, Digest)>,
+}
+
+/// Decides.
+pub fn plan(world: &World<'_>, budget: MassRemoval) -> Plan {
+    let mut plan = Plan::default();
+    let Some(desired) = world.desired else {
+        return plan;
+    };
+    let mut wanted = BTreeSet::new();
+    for (key, bytes) in desired {
+        match admit(world.cluster, key, bytes) {
+            Err(refused) => drop(plan.errors.insert(key.clone(), refused.to_string())),
+            Ok(admitted) => {
+                let status = matches!(admitted, Admitted::Status(_));
+                if let Admitted::Policy(object) = &admitted {
+                    note_floor(world, key, object, &mut plan.errors);
+                }
+                if !current(world, key, bytes, status) {
+                    plan.writes.push(write(key, admitted));
+                }
+            }
+        }
+        // A refused object is still one somebody desires: what the cluster has of it is not removed for that.
+        wanted.insert(key.clone());
+    }
+    if world.live {
+        remove(world, &wanted, budget, &mut plan);
+    }
+    if world.control.kill_switch {
+        plan.writes.clear();
+    }
+    plan
+}
+
+fn write(key: &ObjectKey, admitted: Admitted) -> Write {
+    let key = key.clone();
+    match admitted {
+        Admitted::Policy(object) => Write::Apply { key, object },
+        Admitted::Status(object) => Write::Status { key, object },
+    }
+}
+
+/// Whether what is desired was written, and nobody wrote since.
+fn current(world: &World<'_>, key: &ObjectKey, bytes: &bytes::Bytes, status: bool) -> bool {
+    let Some(written) = world.written.get(key) else {
+        return false;
+    };
+    let untouched = world
+        .found
+        .get(key)
+        .is_some_and(|found| found.resource_version == written.resource_version);
+    written.desired == bytes && (status || untouched)
+}
+
+fn note_floor(
+    world: &World<'_>,
+    key: &ObjectKey,
+    object: &Value,
+    errors: &mut BTreeMap<ObjectKey, String>,
+) {
+    let local = world
+        .local
+        .iter()
+        .filter(|((namespace, _), _)| namespace == key.namespace())
+        .map(|((_, name), policy)| (name.as_str(), policy));
+    let denying = floor::denying(object, local);
+    if !denying.is_empty() {
+        let names = denying.join(", ");
+        errors.insert(
+            key.clone(),
+            format!("applied, but denies of this cluster's own policies come first: {names}"),
+        );
+    }
+}
+
+fn remove(world: &World<'_>, wanted: &BTreeSet<ObjectKey>, budget: MassRemoval, plan: &mut Plan) {
+    let confirmed = world.control.confirm_removal.as_deref().and_then(digest);
+    match budget.judge(world.before, wanted, confirmed) {
+        Judgement::Hold { removed, digest } => plan.held = Some((removed, digest)),
+        Judgement::Proceed => {
+            let extra = world.found.iter().filter(|(key, _)| !wanted.contains(*key));
+            plan.writes.extend(extra.map(|(key, found)| Write::Delete {
+                key: key.clone(),
+                found: found.clone(),
+            }));
+        }
+    }
+}
+
+fn digest(text: &str) -> Option<Digest> {
+    let pairs = text.as_bytes().as_chunks::<2>().0;
+    let bytes = pairs.iter().map(|pair| {
+        let text = std::str::from_utf8(pair).ok()?;
+        u8::from_str_radix(text, 16).ok()
+    });
+    Digest::from_bytes(&bytes.collect::<Option<Vec<_>>>()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::admit::tests::labels;
+
+    fn key(name: usize) -> ObjectKey {
+        ObjectKey::new(
+            "cilium.io/v2",
+            "CiliumNetworkPolicy",
+            "shop",
+            &format!("p{name}"),
+        )
+        .unwrap()
+    }
+
+    fn policy(name: usize) -> bytes::Bytes {
+        let object = json!({
+            "apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy",
+            "metadata": {"name": format!("p{name}"), "namespace": "shop", "labels": labels()},
+            "spec": {"endpointSelector": {"matchLabels": {"app": "web"}}},
+        });
+        object.to_string().into()
+    }
+
+    /// A cluster with ten policies of ours, all as they were desired.
+    struct Cluster {
+        desired: Option<Objects>,
+        found: BTreeMap<ObjectKey, Found>,
+        written: BTreeMap<ObjectKey, Written>,
+        local: BTreeMap<(String, String), Value>,
+        before: BTreeSet<ObjectKey>,
+        control: Control,
+        live: bool,
+    }
+
+    impl Cluster {
+        fn new() -> Self {
+            let found = |name| Found {
+                uid: format!("u{name}"),
+                resource_version: "1".to_owned(),
+            };
+            let written = |name| Written {
+                desired: policy(name),
+                resource_version: "1".to_owned(),
+            };
+            Self {
+                desired: Some((0..10).map(|name| (key(name), policy(name))).collect()),
+                found: (0..10).map(|name| (key(name), found(name))).collect(),
+                written: (0..10).map(|name| (key(name), written(name))).collect(),
+                local: BTreeMap::new(),
+                before: (0..10).map(key).collect(),
+                control: Control::default(),
+                live: true,
+            }
+        }
+
+        fn desire(&mut self, names: std::ops::Range<usize>) {
+            self.desired = Some(names.map(|name| (key(name), policy(name))).collect());
+        }
+
+        fn plan(&self) -> Plan {
+            let world = World {
+                cluster: "west",
+                desired: self.desired.as_ref(),
+                found: &self.found,
+                local: &self.local,
+                written: &self.written,
+                before: &self.before,
+                control: &self.control,
+                live: self.live,
+            };
+            plan(&world, MassRemoval::default())
+        }
+    }
+
+    #[test]
+    fn nothing_is_done_where_all_is_as_desired() {
+        assert_eq!(Cluster::new().plan(), Plan::default());
+    }
+
+    #[test]
+    fn what_is_not_known_removes_nothing() {
+        let mut cluster = Cluster::new();
+        cluster.desired = None;
+        assert_eq!(cluster.plan(), Plan::default());
+    }
+
+    #[test]
+    fn an_empty_desired_state_is_held_until_it_is_confirmed() {
+        let mut cluster = Cluster::new();
+        cluster.desire(0..0);
+        let held = cluster.plan();
+        assert!(held.writes.is_empty());
+        let (removed, digest) = held.held.unwrap();
+        assert_eq!(removed, 10);
+        cluster.control.confirm_removal = Some(digest.to_string());
+        assert_eq!(cluster.plan().writes.len(), 10);
+    }
+
+    #[test]
+    fn what_is_held_does_not_hold_what_is_added() {
+        let mut cluster = Cluster::new();
+        cluster.desire(20..22);
+        let plan = cluster.plan();
+        assert_eq!(plan.held.unwrap().0, 10);
+        assert!(
+            plan.writes
+                .iter()
+                .all(|write| matches!(write, Write::Apply { .. }))
+        );
+        assert_eq!(plan.writes.len(), 2);
+    }
+
+    #[test]
+    fn a_removal_after_a_removal_is_counted_with_it() {
+        let mut cluster = Cluster::new();
+        cluster.desire(0..5);
+        assert_eq!(cluster.plan().writes.len(), 5);
+        for name in 5..10 {
+            cluster.found.remove(&key(name));
+        }
+        cluster.desire(0..4);
+        let plan = cluster.plan();
+        assert_eq!((plan.writes.len(), plan.held.unwrap().0), (0, 6));
+    }
+
+    #[test]
+    fn without_the_server_policies_are_restored_and_none_is_removed() {
+        let mut cluster = Cluster::new();
+        cluster.live = false;
+        cluster.desire(0..9);
+        cluster.found.remove(&key(3));
+        let plan = cluster.plan();
+        assert!(
+            matches!(&plan.writes[..], [Write::Apply { key: restored, .. }] if *restored == key(3))
+        );
+    }
+
+    #[test]
+    fn the_switch_stops_every_write() {
+        let mut cluster = Cluster::new();
+        cluster.desire(1..12);
+        cluster.control.kill_switch = true;
+        assert!(cluster.plan().writes.is_empty());
+    }
+
+    #[test]
+    fn a_policy_somebody_changed_is_written_again() {
+        let mut cluster = Cluster::new();
+        if let Some(found) = cluster.found.get_mut(&key(2)) {
+            found.resource_version = "9".to_owned();
+        }
+        assert_eq!(cluster.plan().writes.len(), 1);
+    }
+
+    #[test]
+    fn one_bad_object_is_one_message_and_removes_nothing() {
+        let mut cluster = Cluster::new();
+        let desired = cluster.desired.as_mut().unwrap();
+        desired.insert(key(4), "{".into());
+        desired.insert(
+            ObjectKey::new("v1", "Secret", "shop", "x").unwrap(),
+            "{}".into(),
+        );
+        let plan = cluster.plan();
+        assert!(plan.writes.is_empty());
+        assert_eq!(plan.errors.len(), 2);
+    }
+
+    #[test]
+    fn a_deny_of_the_cluster_is_named_beside_the_policy_it_beats() {
+        let mut cluster = Cluster::new();
+        let deny = json!({"spec": {"endpointSelector": {}, "ingressDeny": [{}]}});
+        cluster
+            .local
+            .insert(("shop".to_owned(), "floor".to_owned()), deny);
+        let plan = cluster.plan();
+        assert!(plan.errors[&key(0)].contains("floor"));
+        assert_eq!(plan.errors.len(), 10);
+    }
+}

@@ -1,0 +1,6 @@
+//! Real ends over loopback TCP.
+
+mod enrolment;
+mod kit;
+mod relay;
+mod strangers;

@@ -1,0 +1,119 @@
+use super::kit::*;
+use crate::{
+    client::{Credentials, EnrolCallError, KeyRequest, enrol, renew},
+    enrolment::EnrolError,
+    fixture,
+    tls::Identity,
+};
+
+fn credentials(kit: &Kit, chain: String, request: &KeyRequest) -> Credentials {
+    Credentials {
+        roots: kit.roots.clone(),
+        identity: Identity {
+            chain,
+            key: request.key.clone(),
+        },
+    }
+}
+
+fn message(error: EnrolCallError) -> (tonic::Code, String) {
+    match error {
+        EnrolCallError::Refused { status } => (status.code(), status.message().to_owned()),
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn a_token_becomes_a_certificate_and_that_the_next() {
+    let kit = Kit::start().await;
+    let (token, west) = (kit.token("west"), "west".parse().unwrap());
+    let request = KeyRequest::new().unwrap();
+    let first = enrol(&kit.server(), &kit.roots, &west, UID, &token, &request)
+        .await
+        .unwrap();
+    let next = KeyRequest::new().unwrap();
+    let held = credentials(&kit, first.chain, &request);
+    let second = renew(&kit.server(), &held, &next).await.unwrap();
+    let held = credentials(&kit, second.chain, &next);
+    assert!(renew(&kit.server(), &held, &next).await.is_ok());
+    // Somebody else with the same token.
+    let thief = KeyRequest::new().unwrap();
+    let refused = enrol(&kit.server(), &kit.roots, &west, UID, &token, &thief).await;
+    assert_eq!(
+        message(refused.unwrap_err()).0,
+        tonic::Code::PermissionDenied
+    );
+    assert_eq!(*kit.memory.alerts.lock().unwrap(), [EnrolError::Reused]);
+    // The answer that was lost.
+    let again = KeyRequest::again(&request.key).unwrap();
+    assert!(
+        enrol(&kit.server(), &kit.roots, &west, UID, &token, &again)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn who_guesses_is_slowed_down_and_told_nothing() {
+    let kit = Kit::start().await;
+    kit.token("west");
+    let west = "west".parse().unwrap();
+    let request = KeyRequest::new().unwrap();
+    let mut answers = Vec::new();
+    for guess in 0..15_u8 {
+        let token = crate::enrolment::Token::new([guess; 32]).reveal();
+        let refused = enrol(&kit.server(), &kit.roots, &west, UID, &token, &request).await;
+        answers.push(message(refused.unwrap_err()));
+    }
+    let denied = answers
+        .iter()
+        .filter(|(code, _)| *code == tonic::Code::PermissionDenied)
+        .count();
+    assert_eq!(denied, 10, "{answers:?}");
+    assert!(answers[14].1.contains("too many"));
+}
+
+#[tokio::test]
+async fn renewal_and_streams_need_a_certificate_of_our_authority() {
+    let kit = Kit::start().await;
+    let foreign = fixture::authority("foreign");
+    let request = KeyRequest::new().unwrap();
+    let signer =
+        crate::enrolment::Signer::new(&foreign.0, &foreign.1, std::time::Duration::from_mins(1))
+            .unwrap();
+    let csr = crate::enrolment::Signed::read(&request.csr).unwrap();
+    let now = std::time::SystemTime::now();
+    let forged = signer
+        .client(&"west".parse().unwrap(), UID, 0, &csr, now, [1; 16])
+        .unwrap();
+    let held = credentials(&kit, forged.chain, &request);
+    assert!(renew(&kit.server(), &held, &request).await.is_err());
+    // None at all: refused by name of the cure.
+    let config = crate::tls::client_config(&kit.roots, None).unwrap();
+    let channel = crate::client::dial_for_tests(&kit.server(), config).await;
+    let mut client = crate::proto::relay_client::RelayClient::new(channel.clone());
+    let status = client
+        .connect(futures::stream::pending())
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), tonic::Code::Unauthenticated);
+    assert!(status.message().contains("enrol"));
+    let mut client = crate::proto::enrolment_client::EnrolmentClient::new(channel);
+    let renewed = client
+        .renew(crate::proto::RenewRequest { csr: request.csr })
+        .await;
+    assert_eq!(renewed.unwrap_err().code(), tonic::Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn an_expired_certificate_renews_nothing() {
+    let kit = Kit::with(
+        super::super::Limits::default(),
+        std::time::Duration::from_secs(1),
+    )
+    .await;
+    let held = kit.credentials("west");
+    tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
+    let request = KeyRequest::new().unwrap();
+    assert!(renew(&kit.server(), &held, &request).await.is_err());
+}
