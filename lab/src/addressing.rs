@@ -178,6 +178,11 @@ impl Addressing {
         format!("gnl-{}-outside", self.cluster)
     }
 
+    /// Name of the interface, in another cluster's outside host, that leads to this cluster.
+    pub fn road(&self) -> String {
+        format!("road-{}", self.index)
+    }
+
     /// Network namespace of a node.
     pub fn node_namespace(&self, ordinal: Ordinal) -> String {
         match ordinal.0 {
@@ -225,6 +230,7 @@ mod tests {
         let plan = plan("east", 3);
         assert_eq!(plan.node_cidr(), "172.30.3.0/24");
         assert_eq!(plan.door_port(), 16446);
+        assert_eq!(plan.road(), "road-3");
         assert_eq!(plan.node_name(Ordinal::worker(1).unwrap()), "east-worker-1");
         assert_eq!(
             plan.node_namespace(Ordinal::worker(1).unwrap()),

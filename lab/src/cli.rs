@@ -76,6 +76,15 @@ enum Action {
     /// Open, list and close loopback ports that lead into the lab.
     #[command(subcommand)]
     Door(DoorAction),
+    /// Let the nodes of this cluster and of another one reach each other.
+    Join { other: String },
+    /// Open a port of a node's address that leads to a Service, as a cloud's load balancer would.
+    Balance {
+        node: String,
+        port: u16,
+        /// Where to, as ADDRESS:PORT.
+        to: std::net::SocketAddrV4,
+    },
     /// Run a program in a node, with its network, files, host name, processes and cgroups; or, with the machine's files,
     /// in the network of `outside`, `switch` or `pod/ADDRESS`.
     #[command(trailing_var_arg = true)]
@@ -219,6 +228,10 @@ fn act(cluster: &Cluster, action: Action) -> Result<ExitCode> {
         Action::Api(ApiAction::Second { off }) => cluster.second_api(!off)?,
         Action::Link(action) => link(cluster, action)?,
         Action::Door(action) => door(cluster, action)?,
+        Action::Join { other } => cluster.join(&Cluster::open(&other)?)?,
+        Action::Balance { node, port, to } => {
+            println!("{}", cluster.open_balancer(&node, port, to)?);
+        }
         Action::Exec { place, argv } => {
             return print::replace(&mut cluster.command_at(&Spot::parse(&place), argv)?);
         }

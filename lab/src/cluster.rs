@@ -1,5 +1,6 @@
 //! A cluster of the lab: the one thing tests and the command line work with.
 
+mod balancer;
 mod control_plane;
 mod door;
 mod down;
@@ -9,6 +10,7 @@ mod link;
 mod load;
 mod node;
 mod processes;
+mod road;
 mod spot;
 mod status;
 mod up;

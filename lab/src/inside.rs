@@ -2,6 +2,7 @@
 //! start, something there. Entering namespaces is done here and not in the caller, because a mount or pid namespace can be
 //! entered by a process of one thread only.
 
+mod balancer;
 mod door;
 mod enter;
 mod fault_proxy;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 
+pub use balancer::Balancer;
 pub use door::Door;
 pub use enter::{Enter, Place};
 pub use fault_proxy::FaultProxy;
@@ -66,6 +68,13 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The port of the node's address is taken, or the like.
+    #[error("cannot listen on {listen} in the node")]
+    Balancer {
+        listen: std::net::SocketAddrV4,
+        #[source]
+        source: std::io::Error,
+    },
     /// Talking to the lab process failed.
     #[error("cannot report to the lab")]
     Report(#[source] std::io::Error),
@@ -92,6 +101,8 @@ pub enum Spec {
     Enter(Box<Enter>),
     /// Forwards a loopback port into a namespace.
     Door(Door),
+    /// Forwards a port of a node to a Service.
+    Balancer(Balancer),
     /// Stands before the API server.
     FaultProxy(Box<FaultProxy>),
     /// Copies frames between two interfaces, late or not at all.
@@ -105,6 +116,7 @@ pub fn run(spec: &str) -> Result<ExitCode, Error> {
         Spec::NodeRoot(spec) => node_init::run_root(&spec),
         Spec::Enter(spec) => enter::run(&spec),
         Spec::Door(spec) => door::run(&spec),
+        Spec::Balancer(spec) => balancer::run(&spec),
         Spec::FaultProxy(spec) => fault_proxy::run(&spec),
         Spec::Relay(spec) => relay::run(&spec),
     }

@@ -92,6 +92,38 @@ pub fn make_outside(plan: &Addressing) -> Result<(), Error> {
     plug(plan, &outside, OUTSIDE, &format!("{}/24", plan.outside()))
 }
 
+/// Makes a road between two clusters: a cable between their outside hosts, each of which routes for the other's nodes.
+///
+/// The cable has no addresses of its own; each end answers for its cluster's outside host, the next hop. It goes with
+/// whichever end goes first.
+pub fn make_road(here: &Addressing, there: &Addressing) -> Result<(), Error> {
+    let ends = [here.outside_namespace(), there.outside_namespace()];
+    let [near, far] = [there.road(), here.road()];
+    if !has_link(&ends[0], &near) {
+        ip_in(
+            &ends[0],
+            &format!(
+                "link add {near} type veth peer name {far} netns {}",
+                ends[1]
+            ),
+        )?;
+    }
+    for (namespace, port, beyond) in [(&ends[0], &near, there), (&ends[1], &far, here)] {
+        ip_in(namespace, &format!("link set {port} up"))?;
+        let forwarding = ["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"];
+        run(Command::new("ip")
+            .args(["netns", "exec", namespace])
+            .args(forwarding))?;
+        let route = format!(
+            "route replace {} via {} dev {port} onlink",
+            beyond.node_cidr(),
+            beyond.outside()
+        );
+        ip_in(namespace, &route)?;
+    }
+    Ok(())
+}
+
 /// Makes a node's namespace with its one interface, `eth0`, and a default route to the outside host.
 pub fn make_node(plan: &Addressing, ordinal: Ordinal) -> Result<(), Error> {
     let namespace = plan.node_namespace(ordinal);

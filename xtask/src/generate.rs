@@ -44,7 +44,8 @@ fn files() -> Result<Files> {
     let gloonetwork = GlooNetwork::crd();
     let page = reference::render(&gloonetwork).context("write the API reference")?;
     let mut files = Files::from([(PathBuf::from("gloonetwork.md"), page)]);
-    for crd in cilium_api::crds().into_iter().chain([gloonetwork]) {
+    let all = cilium_api::crds().into_iter().chain(gloo_api::crds());
+    for crd in all.chain([gloonetwork]) {
         let name = crd.metadata.name.clone().context("a CRD without a name")?;
         files.insert(PathBuf::from(format!("crds/{name}.yaml")), document(&crd)?);
     }
@@ -75,6 +76,7 @@ mod tests {
             "gloonetwork.md",
             "crds/gloonetworks.gloonetwork.io.yaml",
             "crds/ciliumnodes.cilium.io.yaml",
+            "crds/workspaces.admin.gloo.solo.io.yaml",
         ] {
             assert!(
                 names.iter().any(|known| known == name),

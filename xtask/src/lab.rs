@@ -57,6 +57,15 @@ impl Lab {
         }
     }
 
+    /// Name of a cluster that belongs to this one.
+    pub fn beside(&self, name: &str) -> String {
+        if self.name == DEFAULT {
+            name.to_owned()
+        } else {
+            format!("{}-{name}", self.name)
+        }
+    }
+
     /// Builds the lab's program.
     pub fn build(&self) -> Result<()> {
         let mut step = Step::start(

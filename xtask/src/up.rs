@@ -1,5 +1,6 @@
 //! `./dev up`: from sources to a cluster with everything on it, and what each part of the way took.
 
+pub mod clusters;
 pub mod install;
 pub mod renew;
 
@@ -18,6 +19,9 @@ pub struct Arguments {
     /// Workers besides the control-plane node, for a new cluster.
     #[arg(long, default_value_t = 2)]
     pub workers: u32,
+    /// Clusters in all: the first manages, further ones (east, west, north, south) are workload clusters registered with it.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(clusters::MOST)))]
+    pub clusters: u32,
     /// Only the cluster: install nothing on it, nodes stay NotReady.
     #[arg(long)]
     pub bare: bool,
@@ -63,6 +67,7 @@ impl Default for Arguments {
     fn default() -> Self {
         Self {
             workers: 2,
+            clusters: 1,
             bare: false,
             built: false,
             timeout: 600,
@@ -95,17 +100,18 @@ pub fn bring_everything_up(lab: &Lab, arguments: &Arguments) -> Result<()> {
 }
 
 fn bring_up(lab: &Lab, arguments: &Arguments, timeline: &mut Timeline) -> Result<()> {
-    let workers = arguments.workers.to_string();
-    timeline.part("cluster", || {
-        process::run(
-            lab.command()
-                .args(["up", "--workers", &workers])
-                .stdout(std::io::stderr()),
-        )
-    })?;
-    timeline.part("load images", || {
-        process::run(lab.command().arg("load").stdout(std::io::stderr()))
-    })?;
+    let further = clusters::workloads(lab, arguments.clusters)?;
+    timeline.part("cluster", || start(lab, arguments))?;
+    timeline.part("load images", || load(lab))?;
+    if !further.is_empty() {
+        timeline.part("further clusters", || {
+            further.iter().try_for_each(|(_, other)| {
+                start(other, arguments)?;
+                load(other)?;
+                process::run(lab.command().args(["join", other.name()]))
+            })
+        })?;
+    }
     if arguments.bare {
         return Ok(());
     }
@@ -114,7 +120,37 @@ fn bring_up(lab: &Lab, arguments: &Arguments, timeline: &mut Timeline) -> Result
         install::operator(lab)?;
         install::gloonetwork(lab)
     })?;
-    timeline.part("until Available", || wait(lab, arguments.timeout))
+    timeline.part("until Available", || wait(lab, arguments.timeout))?;
+    if further.is_empty() {
+        return Ok(());
+    }
+    let relay = clusters::open_relay(lab)?;
+    timeline.part("register clusters", || {
+        further.iter().try_for_each(|(name, other)| {
+            renew::pods_of_changed_images(other)?;
+            clusters::add(lab, name, other, relay)
+        })
+    })?;
+    timeline.part("until they are, too", || {
+        let names: Vec<&str> = further.iter().map(|(name, _)| *name).collect();
+        for (name, other) in &further {
+            wait(other, arguments.timeout).with_context(|| format!("cluster {name}"))?;
+        }
+        clusters::wait(lab, &names, arguments.timeout)
+    })
+}
+
+fn start(lab: &Lab, arguments: &Arguments) -> Result<()> {
+    let workers = arguments.workers.to_string();
+    process::run(
+        lab.command()
+            .args(["up", "--workers", &workers])
+            .stdout(std::io::stderr()),
+    )
+}
+
+fn load(lab: &Lab) -> Result<()> {
+    process::run(lab.command().arg("load").stdout(std::io::stderr()))
 }
 
 fn wait(lab: &Lab, seconds: u64) -> Result<()> {

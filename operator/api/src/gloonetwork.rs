@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cilium::Cilium, grafana::Grafana, images::Images, pause::Pause, prometheus::Prometheus,
-    redis::Redis, status::GlooNetworkStatus, telemetry::Telemetry,
+    cilium::Cilium, gloo::Gloo, grafana::Grafana, images::Images, pause::Pause,
+    prometheus::Prometheus, redis::Redis, status::GlooNetworkStatus, telemetry::Telemetry,
 };
 
 /// The only name a `GlooNetwork` may have.
@@ -32,6 +32,8 @@ pub const SINGLETON: &str = "default";
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.role != 'Workload' || self.gloo.agent.state != 'Managed' || has(self.gloo.agent.managementAddress)").message("role is Workload: set gloo.agent.managementAddress to host:port of the management server, or gloo.agent.state to Removed"))]
+#[x_kube(validation = Rule::new("self.role == 'Workload' || !has(self.gloo.agent.managementAddress)").message("gloo.agent.managementAddress is for role Workload: leave it out, the agent of this cluster speaks with the server of this cluster"))]
 pub struct GlooNetworkSpec {
     /// Release to run. Absent: the operator's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,6 +53,9 @@ pub struct GlooNetworkSpec {
     /// The pod network.
     #[serde(default)]
     pub cilium: Cilium,
+    /// The management plane: one management server for many clusters, and the agent of this one.
+    #[serde(default)]
+    pub gloo: Gloo,
     /// OpenTelemetry gateway and collectors.
     #[serde(default)]
     pub telemetry: Telemetry,
@@ -77,6 +82,7 @@ impl GlooNetworkSpec {
             role: Role::default(),
             images: Images::default(),
             cilium: Cilium::default(),
+            gloo: Gloo::default(),
             telemetry: Telemetry::default(),
             redis: Redis::default(),
             prometheus: Prometheus::default(),

@@ -9,6 +9,7 @@
 )]
 
 pub mod cilium;
+pub mod gloo;
 pub mod gloonetwork;
 pub mod grafana;
 pub mod images;
@@ -22,6 +23,7 @@ pub mod telemetry;
 pub mod unknown;
 
 pub use cilium::Cilium;
+pub use gloo::Gloo;
 pub use gloonetwork::{GlooNetwork, GlooNetworkSpec, Role, SINGLETON};
 pub use grafana::Grafana;
 pub use images::Images;

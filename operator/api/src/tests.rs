@@ -54,7 +54,7 @@ fn every_rule_has_a_message_of_its_own() {
     }
     let mut found = Vec::new();
     rules(&schema(), &mut found);
-    assert_eq!(found.len(), 7, "{found:#?}");
+    assert_eq!(found.len(), 9, "{found:#?}");
     assert!(
         found
             .iter()
@@ -72,6 +72,14 @@ fn the_schema_holds_the_same_defaults_as_the_code() {
         json!(["10.244.0.0/16"])
     );
     assert_eq!(spec_property(&["redis", "mode"])["default"], "Managed");
+    assert_eq!(
+        spec_property(&["gloo", "managementServer", "safeMode"])["default"],
+        "Enabled"
+    );
+    assert_eq!(
+        spec_property(&["gloo", "managementServer", "service", "type"])["default"],
+        "ClusterIP"
+    );
     assert_eq!(
         spec_property(&["redis", "managed", "resources"])["default"]["limits"]["memory"],
         "256Mi"

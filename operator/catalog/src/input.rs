@@ -52,6 +52,14 @@ impl Input {
         self.cilium() && self.spec.cilium.hubble.state.is_enabled()
     }
 
+    pub(crate) fn management_server(&self) -> bool {
+        self.manages() && self.spec.gloo.management_server.state == ManagementState::Managed
+    }
+
+    pub(crate) fn gloo_agent(&self) -> bool {
+        self.spec.gloo.agent.state == ManagementState::Managed
+    }
+
     pub(crate) fn gateway(&self) -> bool {
         self.manages() && self.spec.telemetry.gateway.state == ManagementState::Managed
     }

@@ -51,5 +51,5 @@ pub use probe::{
     ClientTls, HttpCheck, LogArrives, PodSelector, Probe, ProbeKind, ProbeTarget, RedisLogin,
     SecretKeyRef,
 };
-pub use secret::{KeyUsage, SecretKind, SecretSpec};
+pub use secret::{KeyUsage, SecretKind, SecretName, SecretSpec};
 pub use validate::{Refusal, validate};

@@ -1,5 +1,7 @@
 //! Which Secrets must exist. The values are made once by the cluster crate (randomness is an effect) and never regenerated.
 
+use gloo_api::ClusterName;
+
 /// A Secret the operator makes when it is missing. A Secret that exists is kept; only missing keys are added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretSpec {
@@ -22,15 +24,45 @@ pub enum SecretKind {
     },
     /// Keys `tls.crt` and `tls.key` of a self-signed certificate authority. Valid `days` days.
     Ca { common_name: String, days: u32 },
-    /// Keys `tls.crt`, `tls.key`, `ca.crt`, signed by the [`SecretKind::Ca`] of the named Secret in the operator's namespace.
+    /// Keys `tls.crt`, `tls.key`, `ca.crt`, signed by the [`SecretKind::Ca`] of the named Secret.
     /// Valid `days` days; made anew when less than a third of its life is left.
     Leaf {
-        ca: String,
+        ca: SecretName,
         common_name: String,
         dns_names: Vec<String>,
         usages: Vec<KeyUsage>,
         days: u32,
     },
+    /// Key `ca.crt`: the certificate of that authority and nothing of its key. Follows it when it is made anew.
+    Root { ca: SecretName },
+    /// Key `key`: `length` random bytes.
+    Key { length: usize },
+    /// Made empty and then left alone: somebody else fills it, by rights to this name only.
+    Vessel,
+    /// Key `token`: a token with which the agent of `cluster` gets its first certificate, once and within the hour. Its hash
+    /// goes into the Secret `records`. As long as a certificate in the Secret `certificate` is good, no token is needed, and
+    /// none is made.
+    Token {
+        cluster: ClusterName,
+        records: SecretName,
+        certificate: SecretName,
+    },
+}
+
+/// Names one Secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretName {
+    pub namespace: String,
+    pub name: String,
+}
+
+impl SecretName {
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
+    }
 }
 
 /// Extended key usage of a leaf (RFC 5280 §4.2.1.12).
@@ -48,6 +80,23 @@ impl SecretKind {
             Self::RedisUser { .. } => &["username", "password", "users.acl"],
             Self::Ca { .. } => &["tls.crt", "tls.key"],
             Self::Leaf { .. } => &["tls.crt", "tls.key", "ca.crt"],
+            Self::Root { .. } => &["ca.crt"],
+            Self::Key { .. } => &["key"],
+            Self::Vessel => &[],
+            Self::Token { .. } => &["token"],
+        }
+    }
+
+    /// The authority it is made from.
+    pub fn authority(&self) -> Option<&SecretName> {
+        match self {
+            Self::Leaf { ca, .. } | Self::Root { ca } => Some(ca),
+            Self::Password { .. }
+            | Self::RedisUser { .. }
+            | Self::Ca { .. }
+            | Self::Key { .. }
+            | Self::Vessel
+            | Self::Token { .. } => None,
         }
     }
 }

@@ -1,8 +1,10 @@
-//! What the parts trust each other by: the operator's certificate authority, certificates for OTLP, passwords.
+//! What the parts trust each other by: the operator's certificate authority, certificates for OTLP, passwords, and the relay's
+//! own authority.
 //!
 //! Declares Secrets only; their values are made once by the operator and never regenerated.
 
 mod health;
+mod relay;
 mod secrets;
 
 use kube_core::DynamicObject;

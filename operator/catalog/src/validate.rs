@@ -4,6 +4,7 @@
 //! works without an API server. Nothing is torn down because of a refusal: the last accepted input stays in force.
 
 mod cluster;
+mod gloo;
 mod network;
 mod resources;
 mod stores;
@@ -60,6 +61,7 @@ pub(crate) fn validate_with(
         .ok();
     let api_server = network::api_server(spec, facts, &mut refusals);
     let pool = network::pool(spec, facts, &mut refusals);
+    gloo::all(spec, &mut refusals);
     cluster::telemetry(spec, &mut refusals);
     stores::redis(spec, facts, &mut refusals);
     stores::prometheus(spec, facts, &mut refusals);

@@ -3,6 +3,8 @@
 use gloonet_plan::{ObjectKey, progress::Trouble};
 use kube::core::Status;
 
+use crate::enrolment::EnrolmentError;
+
 /// One failed operation on one object.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
@@ -20,6 +22,11 @@ pub enum Fault {
     Make {
         key: ObjectKey,
         source: rcgen::Error,
+    },
+    #[error("{key} could not be made")]
+    Enrol {
+        key: ObjectKey,
+        source: EnrolmentError,
     },
     #[error("{key}: its certificate authority is not there yet")]
     NoAuthority { key: ObjectKey },
@@ -48,6 +55,7 @@ impl Fault {
             | Self::Read { source, .. }
             | Self::List { source, .. }
             | Self::Platform(source) => source,
+            Self::Enrol { source, .. } => source.api()?,
             Self::Foreign { .. }
             | Self::Make { .. }
             | Self::NoAuthority { .. }
@@ -61,13 +69,14 @@ impl Fault {
 
     /// True when the API server did not answer at all.
     pub fn is_silence(&self) -> bool {
-        let asked = !matches!(
-            self,
+        let asked = match self {
             Self::Foreign { .. }
-                | Self::Make { .. }
-                | Self::NoAuthority { .. }
-                | Self::Inventory { .. }
-        );
+            | Self::Make { .. }
+            | Self::NoAuthority { .. }
+            | Self::Inventory { .. } => false,
+            Self::Enrol { source, .. } => source.api().is_some(),
+            _ => true,
+        };
         asked && self.answer().is_none()
     }
 

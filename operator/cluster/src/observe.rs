@@ -231,6 +231,17 @@ pub fn is_established(seen: &Seen, definition: &str) -> bool {
         })
 }
 
+/// Groups and kinds whose definition, given as name, group and kind, is not established.
+pub fn unestablished<'a>(
+    seen: &Seen,
+    definitions: impl Iterator<Item = (&'a str, &'a str, &'a str)>,
+) -> Vec<(&'a str, &'a str)> {
+    definitions
+        .filter(|(name, ..)| !is_established(seen, name))
+        .map(|(_, group, kind)| (group, kind))
+        .collect()
+}
+
 fn nodes(seen: &Seen) -> Vec<NodeFacts> {
     rows(seen, &Source::Nodes)
         .filter_map(|(_, row)| match row {

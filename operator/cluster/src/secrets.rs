@@ -1,9 +1,10 @@
 //! Secrets that are made once: passwords, a certificate authority, and certificates signed by it.
 
 mod material;
+mod token;
 
-use gloonet_api::{COMPONENT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OPERATOR_NAMESPACE};
-use gloonet_catalog::{ComponentId, SecretKind, SecretSpec};
+use gloonet_api::{COMPONENT_LABEL, MANAGED_BY, MANAGED_BY_LABEL};
+use gloonet_catalog::{ComponentId, SecretKind, SecretName, SecretSpec};
 use gloonet_plan::{NeededSecret, ObjectKey, SecretCondition};
 use jiff::Timestamp;
 use k8s_openapi::{ByteString, api::core::v1::Secret};
@@ -31,6 +32,9 @@ pub fn judge(seen: &Seen, specs: Vec<SecretSpec>, now: Timestamp) -> Option<Vec<
 }
 
 fn condition(seen: &Seen, spec: &SecretSpec, now: Timestamp) -> Option<SecretCondition> {
+    if let SecretKind::Token { certificate, .. } = &spec.kind {
+        return token::condition(seen, spec, certificate, now);
+    }
     let found = match look(seen, &spec.namespace, &spec.name) {
         Look::Unread => return None,
         Look::Absent => return Some(SecretCondition::Missing),
@@ -44,10 +48,10 @@ fn condition(seen: &Seen, spec: &SecretSpec, now: Timestamp) -> Option<SecretCon
     {
         return Some(SecretCondition::Incomplete);
     }
-    let SecretKind::Leaf { ca, .. } = &spec.kind else {
+    let Some(ca) = spec.kind.authority() else {
         return Some(SecretCondition::Complete);
     };
-    let authority = match look(seen, OPERATOR_NAMESPACE, ca) {
+    let authority = match look(seen, &ca.namespace, &ca.name) {
         Look::Unread => return None,
         Look::Absent => None,
         Look::Here(authority) => authority.certificate.as_ref(),
@@ -55,10 +59,11 @@ fn condition(seen: &Seen, spec: &SecretSpec, now: Timestamp) -> Option<SecretCon
     // A leaf of an authority that is gone proves nothing to anybody.
     let orphan =
         authority.is_some_and(|authority| Some(&authority.text) != found.authority.as_ref());
-    let old = found
-        .certificate
-        .as_ref()
-        .is_none_or(|certificate| certificate.runs_out(now));
+    let old = matches!(spec.kind, SecretKind::Leaf { .. })
+        && found
+            .certificate
+            .as_ref()
+            .is_none_or(|certificate| certificate.runs_out(now));
     Some(if orphan || old {
         SecretCondition::Expiring
     } else {
@@ -94,26 +99,24 @@ pub async fn ensure(
 ) -> Result<(String, bool), Fault> {
     let key = ObjectKey::secret(&spec.namespace, &spec.name);
     let api: Api<Secret> = Api::namespaced(client.clone(), &spec.namespace);
-    let read = |source| Fault::Read {
-        key: key.clone(),
-        source,
+    if let SecretKind::Token {
+        cluster, records, ..
+    } = &spec.kind
+    {
+        return token::ensure(client, owner, spec, (cluster, records)).await;
+    }
+    let authority = match spec.kind.authority() {
+        Some(ca) => Some(authority(client, &key, ca).await?),
+        None => None,
     };
-    let authority = match &spec.kind {
-        SecretKind::Leaf { ca, .. } => Some(authority(client, &key, ca).await?),
-        _ => None,
-    };
-    let found = match api.get(&spec.name).await {
-        Ok(found) => Some(found),
-        Err(error) if is_not_found(&error) => None,
-        Err(error) => return Err(read(error)),
-    };
+    let found = read(&api, &key).await?;
     let Some(found) = found else {
         let made =
             material::make(&spec.kind, authority.as_ref()).map_err(|source| Fault::Make {
                 key: key.clone(),
                 source,
             })?;
-        return create(&api, owner, spec, made, &key).await;
+        return create(&api, owner, spec, (made, Vec::new()), &key).await;
     };
     let missing = |name: &str| {
         found
@@ -122,7 +125,7 @@ pub async fn ensure(
             .and_then(|data| data.get(name))
             .is_none_or(|value| value.0.is_empty())
     };
-    let renews = matches!(spec.kind, SecretKind::Leaf { .. });
+    let renews = spec.kind.authority().is_some();
     if !renews && !spec.kind.keys().iter().any(|name| missing(name)) {
         return Ok((found.metadata.uid.unwrap_or_default(), false));
     }
@@ -135,7 +138,7 @@ pub async fn ensure(
     })?;
     let data: serde_json::Map<_, _> = made
         .into_iter()
-        .map(|(name, value)| (name, json!(ByteString(value.into_bytes()))))
+        .map(|(name, value)| (name, json!(ByteString(value))))
         .collect();
     // The resource version makes two writers a conflict: a password is never replaced by a second one.
     let body =
@@ -147,11 +150,22 @@ pub async fn ensure(
     Ok((written.metadata.uid.unwrap_or_default(), true))
 }
 
+async fn read(api: &Api<Secret>, key: &ObjectKey) -> Result<Option<Secret>, Fault> {
+    match api.get(&key.name).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if is_not_found(&error) => Ok(None),
+        Err(source) => Err(Fault::Read {
+            key: key.clone(),
+            source,
+        }),
+    }
+}
+
 async fn create(
     api: &Api<Secret>,
     owner: ComponentId,
     spec: &SecretSpec,
-    made: Material,
+    (made, annotations): (Material, Vec<(String, String)>),
     key: &ObjectKey,
 ) -> Result<(String, bool), Fault> {
     let labels = [
@@ -166,16 +180,22 @@ async fn create(
                     .map(|(name, value)| (name.to_owned(), value.to_owned()))
                     .into(),
             ),
+            annotations: (!annotations.is_empty()).then(|| annotations.into_iter().collect()),
             ..ObjectMeta::default()
         },
         data: Some(
             made.into_iter()
-                .map(|(name, value)| (name, ByteString(value.into_bytes())))
+                .map(|(name, value)| (name, ByteString(value)))
                 .collect(),
         ),
         type_: Some(match spec.kind {
             SecretKind::Ca { .. } | SecretKind::Leaf { .. } => "kubernetes.io/tls".to_owned(),
-            SecretKind::Password { .. } | SecretKind::RedisUser { .. } => "Opaque".to_owned(),
+            SecretKind::Password { .. }
+            | SecretKind::RedisUser { .. }
+            | SecretKind::Root { .. }
+            | SecretKind::Key { .. }
+            | SecretKind::Vessel
+            | SecretKind::Token { .. } => "Opaque".to_owned(),
         }),
         ..Secret::default()
     };
@@ -194,11 +214,11 @@ async fn create(
 async fn authority(
     client: &Client,
     leaf: &ObjectKey,
-    name: &str,
+    ca: &SecretName,
 ) -> Result<(String, String), Fault> {
-    let api: Api<Secret> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
+    let api: Api<Secret> = Api::namespaced(client.clone(), &ca.namespace);
     let missing = || Fault::NoAuthority { key: leaf.clone() };
-    match api.get(name).await {
+    match api.get(&ca.name).await {
         Ok(secret) => {
             let mut data = secret.data.unwrap_or_default();
             let mut text = |key: &str| {
@@ -212,7 +232,7 @@ async fn authority(
         }
         Err(error) if is_not_found(&error) => Err(missing()),
         Err(source) => Err(Fault::Read {
-            key: ObjectKey::secret(OPERATOR_NAMESPACE, name),
+            key: ObjectKey::secret(&ca.namespace, &ca.name),
             source,
         }),
     }

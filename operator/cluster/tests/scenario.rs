@@ -9,14 +9,22 @@
 mod api_server;
 
 use api_server::ApiServer;
-use gloonet_catalog::{ComponentId, Health, SecretKind, SecretSpec};
-use gloonet_cluster::{Cluster, Hands};
+use base64::{
+    Engine,
+    prelude::{
+        BASE64_STANDARD as STANDARD, BASE64_STANDARD_NO_PAD as STANDARD_NO_PAD,
+        BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD,
+    },
+};
+use gloonet_catalog::{ComponentId, Health, SecretKind, SecretName, SecretSpec};
+use gloonet_cluster::{Cluster, Hands, secrets};
 use gloonet_plan::{
     Desired, DesiredComponent, DesiredObject, Fingerprint, Intent, Live, LiveObject, NeededSecret,
     ObjectKey, Reason, SecretCondition, Step, plan, progress::Trouble,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 const CONFIG: &str = "/api/v1/namespaces/gloo-mesh/configmaps/redis";
 const INVENTORY: &str = "/api/v1/namespaces/gloonet-system/configmaps/gloonet-inventory";
@@ -291,6 +299,74 @@ async fn a_broken_inventory_is_an_error_and_not_an_empty_one() {
             .contains("gloonet-inventory holds what is no inventory"),
         "{fault}"
     );
+}
+
+const RECORDS: &str = "/api/v1/namespaces/gloo-mesh/secrets/relay-enrolment-tokens";
+const TOKEN: &str = "/api/v1/namespaces/gloo-mesh/secrets/relay-identity-token-secret";
+
+fn token() -> SecretSpec {
+    SecretSpec {
+        namespace: "gloo-mesh".to_owned(),
+        name: "relay-identity-token-secret".to_owned(),
+        kind: SecretKind::Token {
+            cluster: "west".parse().unwrap(),
+            records: SecretName::new("gloo-mesh", "relay-enrolment-tokens"),
+            certificate: SecretName::new("gloo-mesh", "relay-client-tls-secret"),
+        },
+    }
+}
+
+fn decoded(text: &Value) -> Vec<u8> {
+    STANDARD.decode(text.as_str().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_is_recorded_before_it_is_given_out_and_only_its_hash_is_kept() {
+    let server = ApiServer::default();
+    server.put(RECORDS, json!({"metadata": {"name": "r"}}), "gloonet");
+    let made = secrets::ensure(&server.client(), ComponentId::Trust, &token()).await;
+    assert!(made.unwrap().1);
+    let writes: Vec<String> = server
+        .lines()
+        .into_iter()
+        .filter(|line| !line.starts_with("GET"))
+        .collect();
+    assert_eq!(
+        writes,
+        [
+            format!("PATCH {RECORDS}"),
+            "POST /api/v1/namespaces/gloo-mesh/secrets".to_owned()
+        ]
+    );
+    let record = decoded(&server.get(RECORDS).unwrap()["data"]["west"]);
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    let secret = server.get(TOKEN).unwrap();
+    let text = decoded(&secret["data"]["token"]);
+    let token = URL_SAFE_NO_PAD.decode(&text).unwrap();
+    assert_eq!(token.len(), 32);
+    assert_eq!(
+        record["sha256"],
+        STANDARD_NO_PAD.encode(Sha256::digest(&token))
+    );
+    assert!(
+        !record
+            .to_string()
+            .contains(&String::from_utf8(text).unwrap())
+    );
+    let expires = &secret["metadata"]["annotations"]["gloonetwork.io/token-expires"];
+    assert_eq!(&record["expires"], expires);
+}
+
+#[tokio::test]
+async fn without_its_record_no_token_is_given_out() {
+    let server = ApiServer::default();
+    let made = secrets::ensure(&server.client(), ComponentId::Trust, &token()).await;
+    let trouble = made.unwrap_err().to_trouble();
+    assert!(
+        matches!(&trouble, Trouble::Passing(why) if why.contains("relay-enrolment-tokens")),
+        "{trouble:?}"
+    );
+    assert_eq!(server.get(TOKEN), None);
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! The `gloonet` command line.
 //!
-//! One file per subcommand. `render` works without a cluster; the others only read, and never read a Secret.
+//! One file per subcommand. `render` works without a cluster. Only `cluster register` writes, and only it reads Secrets: the
+//! records of tokens and the relay's root certificate, both by name.
 
 #![forbid(unsafe_code)]
 
 mod age;
+mod cluster;
+mod clusters;
 mod dump;
+mod duration;
 mod explain;
 mod fetch;
 mod format;
@@ -34,6 +38,11 @@ pub struct Arguments {
 enum Command {
     /// Show how the platform and each component is; with --wait, until all of it is healthy.
     Status(status::Arguments),
+    /// Show the clusters of this management plane, and which of their agents are connected.
+    Clusters(clusters::Arguments),
+    /// Bring clusters under this management plane.
+    #[command(subcommand)]
+    Cluster(cluster::Command),
     /// Print the objects a GlooNetwork leads to, without a cluster.
     Render(render::Arguments),
     /// Say what a component is, what it needs, how it is and why.
@@ -47,6 +56,10 @@ enum Command {
 pub enum Failure {
     #[error("status cannot be shown")]
     Status(#[source] status::StatusError),
+    #[error("the clusters cannot be shown")]
+    Clusters(#[source] clusters::ClustersError),
+    #[error("the cluster is not registered")]
+    Register(#[source] cluster::register::RegisterError),
     #[error("nothing can be rendered")]
     Render(#[source] render::RenderFileError),
     #[error("the component cannot be explained")]
@@ -64,6 +77,14 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Status(given) => status::run(kubeconfig, &given)
             .await
             .map_err(Failure::Status)?,
+        Command::Clusters(given) => clusters::run(kubeconfig, &given)
+            .await
+            .map_err(Failure::Clusters)?,
+        Command::Cluster(cluster::Command::Register(given)) => {
+            cluster::register::run(kubeconfig, &given)
+                .await
+                .map_err(Failure::Register)?
+        }
         Command::Render(given) => render::run(&given).map_err(Failure::Render)?,
         Command::Explain(given) => explain::run(kubeconfig, &given)
             .await

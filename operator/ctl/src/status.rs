@@ -10,6 +10,7 @@ use gloonet_api::GlooNetwork;
 use jiff::Timestamp;
 
 use crate::{
+    duration,
     fetch::{self, FetchError},
     format::{self, Format, FormatError},
 };
@@ -23,7 +24,7 @@ pub(crate) struct Arguments {
     #[arg(short, long)]
     wait: bool,
     /// How long to wait, for example 90s, 5m.
-    #[arg(long, default_value = "5m", value_parser = parse_duration, requires = "wait")]
+    #[arg(long, default_value = "5m", value_parser = duration::parse, requires = "wait")]
     timeout: Duration,
 }
 
@@ -36,13 +37,6 @@ pub enum StatusError {
     Format(#[source] FormatError),
     #[error("the platform is not Available after {}s: {message}", timeout.as_secs())]
     NotAvailable { timeout: Duration, message: String },
-}
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text
-        .parse()
-        .map_err(|_| format!("{text:?} is not a duration; write for example 90s, 5m or 1h"))?;
-    Duration::try_from(span).map_err(|_| format!("{text:?} is negative"))
 }
 
 pub(crate) async fn run(

@@ -133,9 +133,18 @@ impl Controller {
         let secrets = secrets
             .iter()
             .map(|spec| Source::secret(&spec.namespace, &spec.name));
-        keys.map(Source::of)
-            .chain(secrets)
-            .for_each(|source| self.eyes.follow(source));
+        // A kind that the API server does not know yet cannot be read, and would count as unread.
+        let unknown = self
+            .eyes
+            .read(|seen| observe::unestablished(seen, rendered.definitions()));
+        keys.filter(|key| {
+            !unknown
+                .iter()
+                .any(|(group, kind)| *group == key.group && *kind == key.kind)
+        })
+        .map(Source::of)
+        .chain(secrets)
+        .for_each(|source| self.eyes.follow(source));
         if self
             .eyes
             .read(|seen| observe::is_established(seen, "ciliumnodes.cilium.io"))

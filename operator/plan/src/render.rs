@@ -102,6 +102,18 @@ impl Rendered {
             .flat_map(|(id, part)| part.objects.iter().flatten().map(|object| (*id, object)))
     }
 
+    /// Definitions among the objects: name, and group and kind of what they define.
+    pub fn definitions(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        let definitions = self
+            .objects()
+            .filter(|(_, object)| object.key.kind == "CustomResourceDefinition");
+        definitions.filter_map(|(_, object)| {
+            let spec = &object.body.data["spec"];
+            let (group, kind) = (spec["group"].as_str()?, spec["names"]["kind"].as_str()?);
+            Some((object.key.name.as_str(), group, kind))
+        })
+    }
+
     /// Components that are wanted, with why they could not be rendered, if so.
     pub fn wanted(&self) -> impl Iterator<Item = (ComponentId, Option<&str>)> {
         let wanted = self.parts.iter().filter(|(_, part)| part.wanted);

@@ -32,7 +32,7 @@ pub fn operator(lab: &Lab) -> Result<()> {
             "data": {"host": host, "port": port.to_string()},
         },
     ]});
-    apply_text(lab, &objects.to_string(), "dev-address")?;
+    text(lab, &objects.to_string(), "dev-address")?;
     apply(
         lab,
         &home::root()?.join("bundle/install.yaml").to_string_lossy(),
@@ -68,7 +68,8 @@ fn apply(lab: &Lab, file: &str, manager: &str) -> Result<()> {
     ]))
 }
 
-fn apply_text(lab: &Lab, text: &str, manager: &str) -> Result<()> {
+/// Applies objects that are in no file.
+pub fn text(lab: &Lab, text: &str, manager: &str) -> Result<()> {
     let file = tempfile::NamedTempFile::new().context("make a temporary file")?;
     std::fs::write(file.path(), text).context("write a temporary file")?;
     apply(lab, &file.path().to_string_lossy(), manager)

@@ -83,6 +83,7 @@ pub enum DestinationKind {
 pub struct PortChoice {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
+    #[schemars(extend("format" = "int32"))]
     pub number: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

@@ -74,4 +74,39 @@ mod tests {
             assert_eq!(crd["spec"]["scope"], "Namespaced");
         }
     }
+
+    /// The API server refuses a definition whose defaults its own schema would refuse, and warns of formats it does not know.
+    #[test]
+    fn no_default_is_too_short_and_no_format_is_unknown() {
+        fn walk(at: &Value, found: &mut Vec<String>) {
+            let too_short = at["default"].as_array().is_some_and(|default| {
+                u64::try_from(default.len())
+                    .is_ok_and(|length| Some(length) < at["minItems"].as_u64())
+            });
+            let unsigned = at["format"]
+                .as_str()
+                .is_some_and(|format| format.starts_with("uint"));
+            if too_short || unsigned {
+                found.push(at.to_string());
+            }
+            match at {
+                Value::Object(fields) => {
+                    for child in fields.values() {
+                        walk(child, found);
+                    }
+                }
+                Value::Array(items) => {
+                    for child in items {
+                        walk(child, found);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut found = Vec::new();
+        for crd in definitions() {
+            walk(&crd, &mut found);
+        }
+        assert_eq!(found, Vec::<String>::new());
+    }
 }

@@ -34,7 +34,7 @@ use crate::state::Common;
 pub struct InsightsConfigSpec {
     /// Codes, as `CFG0002`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 1024))]
+    #[schemars(length(max = 1024), inner(length(max = 16)))]
     #[x_kube(validation = Rule::new("self.all(code, code.matches('^[A-Z]{2,3}[0-9]{4}$'))").message("a code is two or three capital letters and four digits, as in CFG0002"))]
     pub disabled_insights: Vec<String>,
 }

@@ -51,7 +51,7 @@ use crate::state::Common;
 #[serde(rename_all = "camelCase")]
 pub struct WorkspaceSpec {
     /// Which namespaces of which clusters.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = Rule::new("!self.exists(c, has(c.configEnabled)) || self.all(c, has(c.configEnabled))").message("configEnabled is set for one of workloadClusters: set it for each of them, so that nobody has to guess"))]
     pub workload_clusters: Vec<WorkloadCluster>,
@@ -69,7 +69,7 @@ pub struct WorkloadCluster {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub selector: BTreeMap<String, String>,
     /// Namespaces in it. Empty would be all or none, depending on whom one asks, so it is refused.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 1024))]
     #[x_kube(validation = Rule::new("!self.exists(n, has(n.configEnabled)) || self.all(n, has(n.configEnabled))").message("configEnabled is set for one of namespaces: set it for each of them, so that nobody has to guess"))]
     pub namespaces: Vec<NamespaceChoice>,

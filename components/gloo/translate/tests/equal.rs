@@ -82,7 +82,9 @@ proptest! {
     #[test]
     fn an_account_reaches_what_the_documentation_says_and_nothing_else(changes in changes(80)) {
         let mut translator = Translator::new(World::new(cluster("west")));
-        changes.iter().for_each(|change| change.apply(&mut translator));
+        for change in &changes {
+            change.apply(&mut translator);
+        }
         translator.settle();
         prop_assert_eq!(wrong(translator.world(), &rules(&translator)), None);
     }
@@ -90,7 +92,9 @@ proptest! {
     #[test]
     fn nothing_is_made_for_a_protected_namespace(changes in changes(80)) {
         let mut translator = Translator::new(World::new(cluster("west")));
-        changes.iter().for_each(|change| change.apply(&mut translator));
+        for change in &changes {
+            change.apply(&mut translator);
+        }
         translator.settle();
         for (key, _) in translator.rules() {
             prop_assert!(!gloo_api::labels::is_protected(&key.slot.namespace), "{key:?}");
@@ -98,10 +102,12 @@ proptest! {
     }
 }
 
+type Mistake = fn(&mut Rule);
+
 /// Mistakes that were made elsewhere. The reference must see each of them in some world.
 #[test]
 fn the_reference_sees_mistakes() {
-    let mistakes: [(&str, fn(&mut Rule)); 4] = [
+    let mistakes: [(&str, Mistake); 4] = [
         ("namesakes of other clusters are let in", |rule| {
             for peer in rule.peers.clone() {
                 for other in ["west", "east"] {
@@ -131,12 +137,14 @@ fn the_reference_sees_mistakes() {
             let tree = changes(80).new_tree(&mut runner).unwrap();
             let mut translator = Translator::new(World::new(cluster("west")));
             let changes = proptest::strategy::ValueTree::current(&tree);
-            changes
-                .iter()
-                .for_each(|change| change.apply(&mut translator));
+            for change in &changes {
+                change.apply(&mut translator);
+            }
             translator.settle();
             let mut rules = rules(&translator);
-            rules.iter_mut().for_each(|(_, rule)| mistake(rule));
+            for (_, rule) in &mut rules {
+                mistake(rule);
+            }
             wrong(translator.world(), &rules).is_some()
         });
         assert!(found, "{name}");

@@ -3,9 +3,17 @@ use crate::State;
 use crate::component::tests::{
     answered, collector_accepts, failed, input, input_of, named, running,
 };
+use gloonet_api::ManagementState;
 use gloonet_api::redis::RedisMode;
 
 const POD: &str = "gloo-mesh/gloo-telemetry-gateway-0";
+
+/// What keeps something in Redis goes with it.
+fn without_redis(spec: &mut gloonet_api::GlooNetworkSpec) {
+    spec.redis.mode = RedisMode::Disabled;
+    spec.gloo.management_server.state = ManagementState::Removed;
+    spec.gloo.agent.state = ManagementState::Removed;
+}
 
 fn seen(refused: f64) -> Observed {
     let mut observed = running(&WORKLOAD, 1);
@@ -53,7 +61,7 @@ fn more_replicas_bring_a_disruption_budget() {
 #[test]
 fn the_collector_program_accepts_the_rendered_file() {
     collector_accepts(&objects::configuration(&input()).unwrap());
-    let no_redis = input_of(|spec| spec.redis.mode = RedisMode::Disabled);
+    let no_redis = input_of(without_redis);
     collector_accepts(&objects::configuration(&no_redis).unwrap());
 }
 
@@ -81,7 +89,7 @@ fn a_log_record_that_does_not_arrive_twice_in_a_row_is_degraded() {
 
 #[test]
 fn without_redis_there_is_no_sidecar_and_no_way_for_logs() {
-    let input = input_of(|spec| spec.redis.mode = RedisMode::Disabled);
+    let input = input_of(without_redis);
     let objects = Gateway.objects(&input).unwrap();
     let deployment = named(&objects, "Deployment", "gloo-telemetry-gateway");
     let containers = &deployment.data["spec"]["template"]["spec"]["containers"];

@@ -2,7 +2,8 @@ use gloonet_api::grafana::GrafanaMode;
 use gloonet_api::redis::RedisMode;
 use gloonet_api::{MESH_NAMESPACE, OPERATOR_NAMESPACE};
 
-use crate::{Input, KeyUsage, SecretKind, SecretSpec};
+use super::relay;
+use crate::{Input, KeyUsage, SecretKind, SecretName, SecretSpec};
 
 /// The operator's certificate authority; its key never leaves the operator's namespace.
 pub(crate) const CA: &str = "gloonet-ca";
@@ -17,8 +18,8 @@ pub(crate) const GRAFANA_ADMIN: &str = "grafana-admin";
 /// The name collectors verify the gateway by.
 pub(crate) const GATEWAY_SERVER: &str = "gloo-telemetry-gateway.gloo-mesh";
 
-const CA_DAYS: u32 = 3650;
-const LEAF_DAYS: u32 = 90;
+pub(super) const CA_DAYS: u32 = 3650;
+pub(super) const LEAF_DAYS: u32 = 90;
 const PASSWORD_LENGTH: usize = 32;
 /// No administration, no scripts (CVE-2025-49844 needed them); INFO for the operator's gate.
 const REDIS_RULES: &str = "~* &* +@all -@admin -@dangerous -@scripting +info";
@@ -78,6 +79,7 @@ pub(super) fn all(input: &Input) -> Vec<SecretSpec> {
         };
         secrets.push(secret(MESH_NAMESPACE, GRAFANA_ADMIN, kind));
     }
+    secrets.extend(relay::all(input));
     secrets
 }
 
@@ -104,7 +106,7 @@ fn hubble(input: &Input) -> [SecretSpec; 2] {
     ]
 }
 
-fn secret(namespace: &str, name: &str, kind: SecretKind) -> SecretSpec {
+pub(super) fn secret(namespace: &str, name: &str, kind: SecretKind) -> SecretSpec {
     SecretSpec {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
@@ -114,7 +116,7 @@ fn secret(namespace: &str, name: &str, kind: SecretKind) -> SecretSpec {
 
 fn leaf(common_name: &str, dns_names: Vec<String>, usage: KeyUsage) -> SecretKind {
     SecretKind::Leaf {
-        ca: CA.to_owned(),
+        ca: SecretName::new(OPERATOR_NAMESPACE, CA),
         common_name: common_name.to_owned(),
         dns_names,
         usages: vec![usage],

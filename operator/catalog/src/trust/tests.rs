@@ -5,7 +5,7 @@ use crate::component::tests::{input, input_of};
 use crate::{KeyUsage, SecretKind, State};
 
 #[test]
-fn by_default_there_is_one_authority_four_certificates_and_two_passwords() {
+fn by_default_there_are_two_authorities_with_what_they_sign_and_two_passwords() {
     let names: Vec<String> = Trust
         .secrets(&input())
         .into_iter()
@@ -20,20 +20,49 @@ fn by_default_there_is_one_authority_four_certificates_and_two_passwords() {
             GATEWAY_TLS,
             COLLECTOR_TLS,
             REDIS_AUTH,
-            GRAFANA_ADMIN
+            GRAFANA_ADMIN,
+            "relay-tls-signing-secret",
+            "relay-enrolment-tokens",
+            "relay-store-key",
+            "relay-server-tls-secret",
+            "relay-root-tls-secret",
+            "relay-client-tls-secret",
+            "relay-identity-token-secret"
         ]
     );
 }
 
+/// The relay's is in the server's hands, and signs for nobody else.
 #[test]
-fn the_authoritys_key_lies_only_in_the_operators_namespace() {
+fn the_operators_authority_lies_only_in_its_namespace_and_the_relays_signs_only_the_relays() {
     let authorities: Vec<_> = Trust
         .secrets(&input())
         .into_iter()
         .filter(|spec| matches!(spec.kind, SecretKind::Ca { .. }))
         .collect();
-    assert_eq!(authorities.len(), 1);
-    assert_eq!(authorities[0].namespace, "gloonet-system");
+    let places: Vec<_> = authorities
+        .iter()
+        .map(|spec| (spec.namespace.as_str(), spec.name.as_str()))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            ("gloonet-system", "gloonet-ca"),
+            ("gloo-mesh", "relay-tls-signing-secret")
+        ]
+    );
+    for spec in Trust.secrets(&input()) {
+        let by_relay = spec
+            .kind
+            .authority()
+            .is_some_and(|ca| ca.name == "relay-tls-signing-secret");
+        assert_eq!(
+            by_relay,
+            ["relay-server-tls-secret", "relay-root-tls-secret"].contains(&spec.name.as_str()),
+            "{}",
+            spec.name
+        );
+    }
 }
 
 #[test]
@@ -63,13 +92,42 @@ fn what_is_not_installed_gets_no_secret() {
         spec.telemetry.gateway.state = ManagementState::Removed;
         spec.telemetry.collectors.state = ManagementState::Removed;
         spec.cilium.hubble.state = gloonet_api::Switch::Disabled;
+        spec.gloo.management_server.state = ManagementState::Removed;
+        spec.gloo.agent.state = ManagementState::Removed;
     });
-    let names: Vec<String> = Trust
-        .secrets(&input)
-        .into_iter()
-        .map(|spec| spec.name)
-        .collect();
-    assert_eq!(names, [REDIS_AUTH, GRAFANA_ADMIN]);
+    assert_eq!(
+        names(&input),
+        [
+            REDIS_AUTH,
+            GRAFANA_ADMIN,
+            "relay-tls-signing-secret",
+            "relay-enrolment-tokens",
+            "relay-store-key"
+        ]
+    );
+}
+
+#[test]
+fn a_workload_cluster_has_no_authority_of_the_relay_and_brings_nothing_that_registration_brings() {
+    let input = input_of(|spec| {
+        spec.role = gloonet_api::Role::Workload;
+        spec.telemetry.collectors.state = ManagementState::Removed;
+        spec.gloo.agent.management_address = Some("172.30.0.10:9900".to_owned());
+    });
+    assert_eq!(
+        names(&input),
+        [
+            "gloonet-ca",
+            "hubble-server-certs",
+            "hubble-relay-client-certs",
+            "relay-client-tls-secret"
+        ]
+    );
+}
+
+fn names(input: &Input) -> Vec<String> {
+    let secrets = Trust.secrets(input).into_iter();
+    secrets.map(|spec| spec.name).collect()
 }
 
 #[test]
@@ -83,7 +141,7 @@ fn a_missing_secret_is_named_in_the_health() {
     let health = Trust.health(&input(), &observed);
     assert_eq!(
         (health.state, health.ready, health.desired),
-        (State::Progressing, 1, 7)
+        (State::Progressing, 1, 14)
     );
     assert!(
         health.message.contains("gloo-mesh/gloo-mesh-redis-auth"),

@@ -79,7 +79,7 @@ pub(super) fn pause(spec: &GlooNetworkSpec, refusals: &mut Vec<Refusal>) {
     }
 }
 
-fn is_label(name: &str) -> bool {
+pub(super) fn is_label(name: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=63).contains(&name.len())
         && name.bytes().all(inner)

@@ -6,9 +6,14 @@ use super::Refusal;
 use crate::quantity;
 
 pub(super) fn all(spec: &GlooNetworkSpec, refusals: &mut Vec<Refusal>) {
-    let blocks: [(&str, &Resources); 8] = [
+    let blocks: [(&str, &Resources); 10] = [
         ("cilium.resources", &spec.cilium.resources),
         ("cilium.operator.resources", &spec.cilium.operator.resources),
+        (
+            "gloo.managementServer.resources",
+            &spec.gloo.management_server.resources,
+        ),
+        ("gloo.agent.resources", &spec.gloo.agent.resources),
         (
             "telemetry.gateway.resources",
             &spec.telemetry.gateway.resources,

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 
+use crate::enrolment::EXPIRES;
+
 /// A Secret without its values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SecretView {
@@ -25,6 +27,8 @@ pub struct SecretView {
     pub certificate: Option<Certificate>,
     /// Of the text in `ca.crt`.
     pub authority: Option<Fingerprint>,
+    /// Of the token in it, as its annotation says.
+    pub expires: Option<Timestamp>,
 }
 
 /// Dates and identity of a certificate.
@@ -53,6 +57,7 @@ pub(super) fn view(secret: Secret) -> SecretView {
             .map(|bytes| String::from_utf8_lossy(&bytes.0).into_owned())
     };
     let labels = secret.metadata.labels.unwrap_or_default();
+    let annotations = secret.metadata.annotations.unwrap_or_default();
     SecretView {
         uid: secret.metadata.uid.unwrap_or_default(),
         resource_version: secret.metadata.resource_version.unwrap_or_default(),
@@ -67,6 +72,7 @@ pub(super) fn view(secret: Secret) -> SecretView {
             .collect(),
         certificate: text("tls.crt").and_then(|pem| certificate(&pem)),
         authority: text("ca.crt").map(|pem| of_text(&pem)),
+        expires: annotations.get(EXPIRES).and_then(|text| text.parse().ok()),
     }
 }
 

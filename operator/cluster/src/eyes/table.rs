@@ -45,12 +45,12 @@ impl Seen {
             .map(|(source, _)| source)
     }
 
-    pub(super) fn expect(&mut self, source: &Source) {
+    pub(crate) fn expect(&mut self, source: &Source) {
         self.tables.entry(source.clone()).or_default();
     }
 
     /// Takes in one event; a sentence when something changed that may matter.
-    pub(super) fn take(&mut self, source: &Source, event: Event<DynamicObject>) -> Option<String> {
+    pub(crate) fn take(&mut self, source: &Source, event: Event<DynamicObject>) -> Option<String> {
         let table = self.tables.entry(source.clone()).or_default();
         match event {
             Event::Init => {

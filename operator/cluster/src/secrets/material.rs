@@ -6,7 +6,10 @@ use std::{
 };
 
 use gloonet_catalog::{KeyUsage, SecretKind};
-use rand::distr::{Alphanumeric, SampleString};
+use rand::{
+    Rng,
+    distr::{Alphanumeric, SampleString},
+};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
@@ -14,7 +17,10 @@ use rcgen::{
 use sha2::{Digest, Sha256};
 
 /// Key of the Secret to value.
-pub(super) type Material = BTreeMap<String, String>;
+pub(super) type Material = BTreeMap<String, Vec<u8>>;
+
+/// The same, where every value is text.
+type Texts = BTreeMap<String, String>;
 
 const DAY: Duration = Duration::from_hours(24);
 /// Clocks of nodes differ; a certificate of this minute must be good everywhere.
@@ -34,7 +40,9 @@ pub(super) fn complete(
     authority: Option<&(String, String)>,
     password: Option<String>,
 ) -> Result<Material, rcgen::Error> {
-    match kind {
+    let texts = match kind {
+        SecretKind::Key { length } => return Ok(key(*length)),
+        SecretKind::Vessel | SecretKind::Token { .. } => return Ok(Material::new()),
         SecretKind::Password { username, length } => Ok(login(username, password, *length)),
         SecretKind::RedisUser {
             username,
@@ -62,10 +70,22 @@ pub(super) fn complete(
             }
             None => Err(rcgen::Error::CouldNotParseCertificate),
         },
-    }
+        SecretKind::Root { .. } => match authority {
+            Some((certificate, _)) => Ok([("ca.crt".to_owned(), certificate.clone())].into()),
+            None => Err(rcgen::Error::CouldNotParseCertificate),
+        },
+    };
+    let bytes = |(name, text): (String, String)| (name, text.into_bytes());
+    texts.map(|texts| texts.into_iter().map(bytes).collect())
 }
 
-fn login(username: &str, password: Option<String>, length: usize) -> Material {
+fn key(length: usize) -> Material {
+    let mut bytes = vec![0; length];
+    rand::rng().fill_bytes(&mut bytes);
+    [("key".to_owned(), bytes)].into()
+}
+
+fn login(username: &str, password: Option<String>, length: usize) -> Texts {
     let password = password.unwrap_or_else(|| Alphanumeric.sample_string(&mut rand::rng(), length));
     [
         ("username".to_owned(), username.to_owned()),
@@ -74,7 +94,7 @@ fn login(username: &str, password: Option<String>, length: usize) -> Material {
     .into()
 }
 
-fn certificate_authority(common_name: &str, days: u32) -> Result<Material, rcgen::Error> {
+fn certificate_authority(common_name: &str, days: u32) -> Result<Texts, rcgen::Error> {
     let key = KeyPair::generate()?;
     let mut parameters = dated(CertificateParams::new(Vec::new())?, days);
     parameters
@@ -95,7 +115,7 @@ fn leaf(
     (common_name, dns_names, usages, days): (&str, &[String], &[KeyUsage], u32),
     authority: &str,
     authority_key: &str,
-) -> Result<Material, rcgen::Error> {
+) -> Result<Texts, rcgen::Error> {
     let issuer = Issuer::from_ca_cert_pem(authority, KeyPair::from_pem(authority_key)?)?;
     let key = KeyPair::generate()?;
     let mut parameters = dated(CertificateParams::new(dns_names.to_vec())?, days);
@@ -138,11 +158,17 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use x509_parser::{certificate::X509Certificate, extensions::GeneralName, pem::parse_x509_pem};
 
+    use gloonet_catalog::SecretName;
+
     use super::*;
 
     fn parsed(material: &Material, check: impl FnOnce(&X509Certificate<'_>)) {
-        let (_, block) = parse_x509_pem(material["tls.crt"].as_bytes()).unwrap();
+        let (_, block) = parse_x509_pem(&material["tls.crt"]).unwrap();
         check(&block.parse_x509().unwrap());
+    }
+
+    fn text(material: &Material, key: &str) -> String {
+        String::from_utf8(material[key].clone()).unwrap()
     }
 
     fn pair() -> (Material, Material) {
@@ -155,7 +181,7 @@ mod tests {
         )
         .unwrap();
         let kind = SecretKind::Leaf {
-            ca: "gloonet-ca".to_owned(),
+            ca: SecretName::new("gloonet-system", "gloonet-ca"),
             common_name: "gateway".to_owned(),
             dns_names: vec!["gateway.gloo-mesh.svc".to_owned()],
             usages: vec![KeyUsage::ServerAuth],
@@ -163,7 +189,7 @@ mod tests {
         };
         let signed = make(
             &kind,
-            Some(&(authority["tls.crt"].clone(), authority["tls.key"].clone())),
+            Some(&(text(&authority, "tls.crt"), text(&authority, "tls.key"))),
         )
         .unwrap();
         (authority, signed)
@@ -205,8 +231,9 @@ mod tests {
         };
         let made = make(&kind, None).unwrap();
         assert_eq!(made["password"].len(), 32);
-        assert!(!made["users.acl"].contains(&made["password"]));
-        assert!(made["users.acl"].starts_with("user default off\nuser gloonet on #"));
+        let acl = text(&made, "users.acl");
+        assert!(!acl.contains(&text(&made, "password")));
+        assert!(acl.starts_with("user default off\nuser gloonet on #"));
     }
 
     #[test]
@@ -217,7 +244,25 @@ mod tests {
             length: 32,
         };
         let made = complete(&kind, None, Some("kept".to_owned())).unwrap();
-        assert_eq!(made["password"], "kept");
-        assert!(made["users.acl"].contains(&hex(&Sha256::digest(b"kept"))));
+        assert_eq!(made["password"], b"kept");
+        assert!(text(&made, "users.acl").contains(&hex(&Sha256::digest(b"kept"))));
+    }
+
+    #[test]
+    fn a_root_holds_the_authoritys_certificate_and_nothing_of_its_key() {
+        let (authority, _) = pair();
+        let kind = SecretKind::Root {
+            ca: SecretName::new("gloo-mesh", "relay-tls-signing-secret"),
+        };
+        let of = (text(&authority, "tls.crt"), text(&authority, "tls.key"));
+        let made = make(&kind, Some(&of)).unwrap();
+        assert_eq!(made, [("ca.crt".to_owned(), of.0.into_bytes())].into());
+    }
+
+    #[test]
+    fn a_key_has_the_wanted_length_and_is_never_the_same() {
+        let make = || make(&SecretKind::Key { length: 32 }, None).unwrap();
+        assert_eq!(make()["key"].len(), 32);
+        assert_ne!(make(), make());
     }
 }

@@ -148,6 +148,7 @@ fn measurement(probe: &Probe) -> String {
     let question = match &probe.kind {
         ProbeKind::Http(check) => format!("GET {}", check.path),
         ProbeKind::RedisReadWrite { .. } => "log in, PING, write a key and read it back".to_owned(),
+        ProbeKind::LogArrives(_) => "send a log record and read it from Redis".to_owned(),
         ProbeKind::PrometheusJobsUp { jobs, .. } => format!("up of the jobs {}", jobs.join(", ")),
         ProbeKind::MetricSums { metrics, .. } => format!("the counters {}", metrics.join(", ")),
     };

@@ -7,8 +7,6 @@
 
 use serde_json::{Value, json};
 
-use gloonet_catalog::{OPERATOR_NAMESPACE, SecretKind};
-
 use crate::{DesiredObject, NeededSecret, ObjectKey};
 
 const ANNOTATION: &str = "secret.gloonetwork.io/";
@@ -46,10 +44,10 @@ pub(super) fn made_as(
 ) -> Option<String> {
     let own = uid(key)?;
     let needed = secrets.iter().find(|secret| secret.key() == *key)?;
-    let SecretKind::Leaf { ca, .. } = &needed.spec.kind else {
+    let Some(ca) = needed.spec.kind.authority() else {
         return Some(own);
     };
-    let authority = uid(&ObjectKey::secret(OPERATOR_NAMESPACE, ca))?;
+    let authority = uid(&ObjectKey::secret(&ca.namespace, &ca.name))?;
     Some(format!("{own}.{authority}"))
 }
 
@@ -74,7 +72,7 @@ fn referenced<'a>(value: &'a Value, names: &mut Vec<&'a str>) {
 
 #[cfg(test)]
 mod tests {
-    use gloonet_catalog::SecretSpec;
+    use gloonet_catalog::{OPERATOR_NAMESPACE, SecretKind, SecretName, SecretSpec};
 
     use super::*;
     use crate::SecretCondition;
@@ -121,7 +119,7 @@ mod tests {
             condition: SecretCondition::Complete,
         };
         let leaf = SecretKind::Leaf {
-            ca: "ca".to_owned(),
+            ca: SecretName::new(OPERATOR_NAMESPACE, "ca"),
             common_name: "gateway".to_owned(),
             dns_names: Vec::new(),
             usages: Vec::new(),

@@ -17,7 +17,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub enum Change {
     Register(ClusterName, Option<Labels>),
-    Put(Place, Object),
+    Put(Place, Box<Object>),
     Remove(Place, Kind),
 }
 
@@ -25,12 +25,17 @@ impl Change {
     pub fn apply(&self, to: &mut Translator) {
         match self {
             Self::Register(cluster, labels) => to.register(cluster, labels.clone()),
-            Self::Put(place, object) => to.put(place, object.clone()),
+            Self::Put(place, object) => to.put(place, (**object).clone()),
             Self::Remove(place, kind) => to.remove(place, *kind),
         }
     }
 }
 
+/// A cluster of tests.
+///
+/// # Panics
+///
+/// When the text is no name of one.
 #[expect(clippy::expect_used, reason = "names that are written here")]
 pub fn cluster(name: &str) -> ClusterName {
     name.parse().expect("a name of a cluster")
@@ -238,17 +243,17 @@ pub fn change() -> impl Strategy<Value = Change> {
         1 => (clusters(), of(labels("region"))).prop_map(|(cluster, labels)| Change::Register(cluster, labels)),
         4 => (slot(), labels("tier")).prop_map(|(slot, labels)| {
             let name = slot.namespace.clone();
-            Change::Put(Place { slot, name }, Object::Namespace(labels))
+            Change::Put(Place { slot, name }, Box::new(Object::Namespace(labels)))
         }),
-        4 => (at(&["web", "db"]), labels("app")).prop_map(|(place, labels)| Change::Put(place, Object::Account(labels))),
+        4 => (at(&["web", "db"]), labels("app")).prop_map(|(place, labels)| Change::Put(place, Box::new(Object::Account(labels)))),
         4 => (slot(), pods).prop_map(|(slot, (name, labels, port))| {
             let service = service(&name, labels, port);
-            Change::Put(Place { slot, name }, Object::Service(service))
+            Change::Put(Place { slot, name }, Box::new(Object::Service(service)))
         }),
-        4 => (admin.clone(), written(workspace())).prop_map(|(place, spec)| Change::Put(place, Object::Workspace(spec))),
-        4 => (at(&["s1", "s2"]), written(settings())).prop_map(|(place, spec)| Change::Put(place, Object::Settings(spec))),
-        1 => (at(&["global"]), written(settings())).prop_map(|(place, spec)| Change::Put(place, Object::Settings(spec))),
-        4 => (at(&["p1", "p2"]), written(policy())).prop_map(|(place, spec)| Change::Put(place, Object::Policy(spec))),
+        4 => (admin.clone(), written(workspace())).prop_map(|(place, spec)| Change::Put(place, Box::new(Object::Workspace(spec)))),
+        4 => (at(&["s1", "s2"]), written(settings())).prop_map(|(place, spec)| Change::Put(place, Box::new(Object::Settings(spec)))),
+        1 => (at(&["global"]), written(settings())).prop_map(|(place, spec)| Change::Put(place, Box::new(Object::Settings(spec)))),
+        4 => (at(&["p1", "p2"]), written(policy())).prop_map(|(place, spec)| Change::Put(place, Box::new(Object::Policy(spec)))),
         1 => admin.prop_map(|place| Change::Remove(place, Kind::Workspace)),
         3 => (at(&["web", "db", "s1", "s2", "p1", "global", "shop", "bank"]), kinds).prop_map(|(place, kind)| Change::Remove(place, kind)),
     ]
