@@ -17,6 +17,7 @@ pub mod access;
 pub mod dry_run;
 mod isolation;
 mod member;
+mod reach;
 mod render;
 pub mod rule;
 mod select;

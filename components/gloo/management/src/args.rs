@@ -1,0 +1,79 @@
+//! Command line and environment.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{ArgAction, Parser, ValueEnum};
+use gloo_api::ClusterName;
+use tracing_subscriber::{EnvFilter, fmt};
+
+/// gloo-mesh-mgmt-server: snapshots of all clusters in, what each is to have out.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "gloo-mesh-mgmt-server", version)]
+pub struct Args {
+    /// Name of the cluster this runs in: the one whose Workspaces count.
+    #[arg(long, env = "CLUSTER_NAME")]
+    pub cluster_name: ClusterName,
+    /// Where agents connect.
+    #[arg(long, default_value = "0.0.0.0:9900")]
+    pub relay_address: SocketAddr,
+    /// Where /metrics and /snapshots are served.
+    #[arg(long, default_value = "0.0.0.0:9091")]
+    pub stats_address: SocketAddr,
+    /// Where /healthz, /readyz and /relay are served.
+    #[arg(long, default_value = "0.0.0.0:8091")]
+    pub health_address: SocketAddr,
+    /// Folder with this server's certificate (`tls.crt`, `tls.key`), read anew when it changes.
+    #[arg(long)]
+    pub tls: PathBuf,
+    /// Folder with the authority that signs agents' certificates (`tls.crt`, `tls.key`).
+    #[arg(long)]
+    pub signing: PathBuf,
+    /// File with the 32 bytes that seal what is in Redis.
+    #[arg(long)]
+    pub store_key: PathBuf,
+    /// Redis, `redis://host:port` or `rediss://host:port`.
+    #[arg(long)]
+    pub redis_url: String,
+    /// Folder with the files `username` (optional) and `password`, read anew for every connection. Absent: no authentication.
+    #[arg(long)]
+    pub redis_credentials: Option<PathBuf>,
+    /// Authority of Redis' certificate, in PEM. Absent: the system's authorities.
+    #[arg(long)]
+    pub redis_ca: Option<PathBuf>,
+    /// Prometheus with the observed flows; absent: dry runs list nothing and say so.
+    #[arg(long)]
+    pub prometheus_url: Option<String>,
+    /// Push nothing before every registered cluster that ever took part has been heard from, or is known from Redis.
+    #[arg(long, default_value_t = true, action = ArgAction::Set)]
+    pub safe_mode: bool,
+    /// This pod's name.
+    #[arg(long, env = "POD_NAME", default_value = "gloo-mesh-mgmt-server")]
+    pub pod_name: String,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value_t = LogFormat::Json)]
+    pub log_format: LogFormat,
+    /// What is logged: a level, or tracing directives.
+    #[arg(long, env = "GLOONET_LOG", default_value = "info")]
+    pub log_level: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// For reading.
+    Text,
+}
+
+impl Args {
+    /// Sends log lines to standard error from now on.
+    pub fn start_logging(&self) {
+        let filter = EnvFilter::try_new(&self.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
+        let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match self.log_format {
+            LogFormat::Json => lines.json().flatten_event(true).init(),
+            LogFormat::Text => lines.init(),
+        }
+    }
+}

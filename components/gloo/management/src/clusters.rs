@@ -1,0 +1,312 @@
+//! KubernetesClusters: which clusters take part, and what is said of each in its status.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::StreamExt;
+use gloo_api::{
+    Approval, ClusterName, KubernetesCluster, State as Verdict,
+    kubernetes_cluster::{ClusterCondition, KubernetesClusterStatus},
+    names,
+    state::Common,
+};
+use gloo_relay::proto::{Refused, refused::Code};
+use jiff::Timestamp;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::{WatchStreamExt, watcher, watcher::Event},
+};
+use serde_json::json;
+use tokio::time::interval;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    replicas::Replicas,
+    shared::Shared,
+    state::{Cluster, Registration},
+    tokens::Records,
+};
+
+/// Names the digest of a mass removal that somebody confirms.
+pub const CONFIRM: &str = "gloo.gloonetwork.io/confirm-removal";
+/// How often statuses are written, when they changed, and the Lease of this replica renewed.
+const WRITE: Duration = Duration::from_secs(5);
+
+type Seen = BTreeMap<ClusterName, KubernetesCluster>;
+
+/// Follows the KubernetesClusters until `closing`.
+pub async fn run(
+    client: Client,
+    shared: Arc<Shared>,
+    records: Arc<Records>,
+    closing: CancellationToken,
+) {
+    let api: Api<KubernetesCluster> = Api::namespaced(client.clone(), names::NAMESPACE);
+    let config = watcher::Config::default();
+    let mut events = watcher(api.clone(), config).default_backoff().boxed();
+    let (mut seen, mut listed) = (Seen::new(), Seen::new());
+    let replicas = Replicas::new(client, shared.instance.clone());
+    let mut write = interval(WRITE);
+    loop {
+        tokio::select! {
+            () = closing.cancelled() => return,
+            event = events.next() => {
+                let Some(event) = event else { return };
+                if follow(event, &mut seen, &mut listed) {
+                    apply(&shared, &records, &seen).await;
+                }
+            }
+            _ = write.tick() => {
+                apply(&shared, &records, &seen).await;
+                match replicas.renew(Timestamp::now()).await {
+                    Ok(alive) => statuses(&api, &shared, &mut seen, &alive).await,
+                    Err(error) => tracing::warn!(%error, "the Lease of this replica cannot be renewed"),
+                }
+            }
+        }
+    }
+}
+
+/// Takes an event; `true`: the clusters are known and may be others.
+fn follow(
+    event: Result<Event<KubernetesCluster>, watcher::Error>,
+    seen: &mut Seen,
+    listed: &mut Seen,
+) -> bool {
+    match event {
+        Ok(Event::Init) => listed.clear(),
+        Ok(Event::InitApply(cluster)) => {
+            if let Some(name) = name(&cluster) {
+                listed.insert(name, cluster);
+            }
+        }
+        Ok(Event::InitDone) => {
+            *seen = std::mem::take(listed);
+            return true;
+        }
+        Ok(Event::Apply(cluster)) => {
+            if let Some(name) = name(&cluster) {
+                seen.insert(name, cluster);
+                return true;
+            }
+        }
+        Ok(Event::Delete(cluster)) => {
+            if let Some(name) = name(&cluster) {
+                return seen.remove(&name).is_some();
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the watch of KubernetesClusters failed and is tried again")
+        }
+    }
+    false
+}
+
+fn name(cluster: &KubernetesCluster) -> Option<ClusterName> {
+    let name = cluster.name_any().parse();
+    name.inspect_err(|error| tracing::warn!(%error, "a KubernetesCluster is left out"))
+        .ok()
+}
+
+/// Brings the registrations into the state, and ends streams that are no longer allowed.
+async fn apply(shared: &Shared, records: &Records, seen: &Seen) {
+    if seen.is_empty() {
+        return;
+    }
+    let records = match records.refresh().await {
+        Ok(records) => records,
+        Err(error) => {
+            tracing::warn!(%error, "registrations are as they were");
+            return;
+        }
+    };
+    let mut state = shared.state();
+    let gone: Vec<_> = state
+        .clusters
+        .iter()
+        .filter(|(name, c)| c.registration.is_some() && !seen.contains_key(*name))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in gone {
+        state.register(&name, None);
+        let reason = format!("there is no KubernetesCluster {name} any more; register the cluster");
+        end(shared, &name, Code::UnknownCluster, reason);
+        shared.wake.notify_one();
+    }
+    for (name, cluster) in seen {
+        let record = records.get(name.as_str());
+        let epoch = record.map_or(0, |record| record.epoch);
+        let connection = state.clusters.get(name).and_then(|c| c.connection.as_ref());
+        if connection.is_some_and(|connection| connection.epoch < epoch) {
+            let reason = "the cluster's certificates were revoked; register it again";
+            end(shared, name, Code::Revoked, reason.to_owned());
+        }
+        let new = Some(Registration {
+            labels: cluster.labels().clone(),
+            skip_warming: cluster.spec.skip_warming,
+            generation: cluster.metadata.generation.unwrap_or_default(),
+            confirmed: cluster.annotations().get(CONFIRM).cloned(),
+            enrolled: record.is_some_and(|record| record.cluster_uid.is_some()),
+        });
+        if state
+            .clusters
+            .get(name)
+            .is_none_or(|c| c.registration != new)
+        {
+            state.register(name, new);
+            shared.look(name);
+        }
+    }
+}
+
+fn end(shared: &Shared, name: &ClusterName, code: Code, reason: String) {
+    shared.channels(name, |channels| {
+        let code = code.into();
+        channels.end.send_replace(Some(Refused { code, reason }));
+    });
+}
+
+async fn statuses(
+    api: &Api<KubernetesCluster>,
+    shared: &Shared,
+    seen: &mut Seen,
+    alive: &BTreeSet<String>,
+) {
+    let mut wanted = Vec::new();
+    {
+        let state = shared.state();
+        let cold = state.cold();
+        for (name, resource) in seen.iter() {
+            let Some(cluster) = state.clusters.get(name) else {
+                continue;
+            };
+            let before = resource.status.clone().unwrap_or_default();
+            // Another replica serves it, and speaks of it.
+            let elsewhere = condition(&before, "Connected").is_some_and(|condition| {
+                let by = condition.message.strip_prefix("by ");
+                condition.status == "True"
+                    && by.is_some_and(|by| by != shared.instance && alive.contains(by))
+            });
+            if elsewhere && cluster.connection.is_none() {
+                continue;
+            }
+            let status = status(cluster, &before, cold.as_deref(), &shared.instance);
+            if status != before {
+                wanted.push((name.clone(), status));
+            }
+        }
+    }
+    for (name, status) in wanted {
+        let patch = Patch::Merge(json!({"status": status}));
+        let parameters = PatchParams::default();
+        match api.patch_status(name.as_str(), &parameters, &patch).await {
+            Ok(written) => drop(seen.insert(name, written)),
+            Err(error) => {
+                tracing::warn!(cluster = %name, %error, "the status of a KubernetesCluster cannot be written");
+                return;
+            }
+        }
+    }
+}
+
+fn condition<'a>(status: &'a KubernetesClusterStatus, kind: &str) -> Option<&'a ClusterCondition> {
+    status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == kind)
+}
+
+fn status(
+    cluster: &Cluster,
+    before: &KubernetesClusterStatus,
+    cold: Option<&str>,
+    instance: &str,
+) -> KubernetesClusterStatus {
+    let generation = cluster
+        .registration
+        .as_ref()
+        .map_or(0, |given| given.generation);
+    let connected = cluster.connection.is_some();
+    let warmed = cluster.connection.as_ref().is_some_and(|c| c.warmed);
+    let enrolled = cluster
+        .registration
+        .as_ref()
+        .is_some_and(|given| given.enrolled);
+    let why = match (connected, enrolled) {
+        (true, _) => format!("by {instance}"),
+        (false, true) => "its agent has no stream".to_owned(),
+        (false, false) => "no agent has enrolled yet".to_owned(),
+    };
+    let mut sentences: Vec<String> = cold.map(str::to_owned).into_iter().collect();
+    let held = cluster.held.as_ref().map(|held| {
+        format!(
+            "{} policies would go at once and stay; confirm with the annotation {CONFIRM}: {}",
+            held.removed, held.digest
+        )
+    });
+    sentences.extend(held.clone());
+    sentences.extend(cluster.agent_held.clone());
+    if cluster.kill_switch {
+        sentences.push("the cluster's own kill switch is on: nothing is applied".to_owned());
+    }
+    sentences.extend(cluster.errors.first().map(|first| {
+        format!(
+            "{} objects could not be applied, the first: {first}",
+            cluster.errors.len()
+        )
+    }));
+    let approval = match (connected && warmed, sentences.is_empty()) {
+        (true, true) => Approval::Accepted,
+        (false, _) if !enrolled => Approval::Pending,
+        _ => Approval::Warning,
+    };
+    if !connected {
+        sentences.insert(0, why.clone());
+    }
+    let conditions = [
+        ("Connected", connected, why),
+        ("Warmed", warmed, String::new()),
+        ("Held", held.is_some(), held.unwrap_or_default()),
+    ];
+    KubernetesClusterStatus {
+        common: Common {
+            state: Verdict {
+                observed_generation: generation,
+                approval,
+                message: sentences.join("; "),
+            },
+        },
+        conditions: conditions
+            .into_iter()
+            .map(|(kind, is, message)| new_condition(before, kind, is, message, generation))
+            .collect(),
+    }
+}
+
+fn new_condition(
+    before: &KubernetesClusterStatus,
+    kind: &str,
+    is: bool,
+    message: String,
+    generation: i64,
+) -> ClusterCondition {
+    let status = if is { "True" } else { "False" };
+    let same = condition(before, kind).filter(|condition| condition.status == status);
+    let since = same.and_then(|condition| condition.last_transition_time.clone());
+    ClusterCondition {
+        type_: kind.to_owned(),
+        status: status.to_owned(),
+        reason: if is {
+            kind.to_owned()
+        } else {
+            format!("Not{kind}")
+        },
+        message,
+        last_transition_time: since.or_else(|| Some(Timestamp::now().to_string())),
+        observed_generation: Some(generation),
+    }
+}

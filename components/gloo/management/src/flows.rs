@@ -1,0 +1,191 @@
+//! Traffic that was observed, as Prometheus has it; what dry runs are held against.
+
+use std::{sync::Arc, time::Duration};
+
+use gloo_translate::{
+    Slot,
+    dry_run::{Pair, Side},
+};
+use serde::Deserialize;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::{decode::sentence, shared::Shared};
+
+const ASK: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_secs(10);
+/// What is looked at.
+pub const WINDOW: &str = "1h";
+/// Pairs that are kept; a query that finds more is about too large a fleet for a list.
+const PAIRS: usize = 100_000;
+
+const QUERY: &str = "sum by (cluster, source_namespace, source_workload, destination_namespace, destination_workload) \
+    (increase(hubble_flows_processed_total{verdict=\"FORWARDED\", source_workload!=\"\", destination_workload!=\"\"}[1h])) > 0";
+
+/// What is known of traffic.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Flows {
+    Pairs(Vec<Pair>),
+    /// Nothing, and why.
+    Unknown(String),
+}
+
+impl Default for Flows {
+    fn default() -> Self {
+        Self::Unknown("Prometheus was not asked yet".to_owned())
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+enum QueryError {
+    #[error("Prometheus cannot be asked")]
+    Http {
+        #[from]
+        source: reqwest::Error,
+    },
+    #[error("Prometheus refused the query: {reason}")]
+    Refused { reason: String },
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    status: String,
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    data: Data,
+}
+
+#[derive(Default, Deserialize)]
+struct Data {
+    #[serde(default)]
+    result: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    metric: Labels,
+    value: (f64, String),
+}
+
+#[derive(Deserialize)]
+struct Labels {
+    cluster: String,
+    source_namespace: String,
+    source_workload: String,
+    destination_namespace: String,
+    destination_workload: String,
+}
+
+/// Asks from time to time, until `closing`.
+pub async fn run(shared: Arc<Shared>, url: Option<String>, closing: CancellationToken) {
+    let Some(url) = url else {
+        let why = "no Prometheus is configured".to_owned();
+        shared.state().flows = Flows::Unknown(why);
+        return;
+    };
+    let client = reqwest::Client::builder().timeout(ANSWER).build();
+    let Ok(client) = client else {
+        tracing::error!("no HTTP client; dry runs list nothing");
+        return;
+    };
+    let mut ask = interval(ASK);
+    ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = closing.cancelled() => return,
+            _ = ask.tick() => {}
+        }
+        // Without a dry run there is nothing to ask for.
+        if shared.state().translator.trials().next().is_none() {
+            continue;
+        }
+        let flows = match query(&client, &url).await {
+            Ok(pairs) => Flows::Pairs(pairs),
+            Err(error) => {
+                let why = sentence(&error.to_string());
+                tracing::warn!(reason = why, "dry runs list nothing");
+                Flows::Unknown(why)
+            }
+        };
+        let clusters: Vec<_> = {
+            let mut state = shared.state();
+            state.flows = flows;
+            state.clusters.keys().cloned().collect()
+        };
+        clusters.iter().for_each(|cluster| shared.look(cluster));
+    }
+}
+
+async fn query(client: &reqwest::Client, url: &str) -> Result<Vec<Pair>, QueryError> {
+    let url = format!("{}/api/v1/query", url.trim_end_matches('/'));
+    let request = client
+        .post(url)
+        .header("content-type", "application/x-www-form-urlencoded");
+    let answer: Answer = request.body(form(QUERY)).send().await?.json().await?;
+    if answer.status != "success" {
+        let reason = sentence(&answer.error);
+        return Err(QueryError::Refused { reason });
+    }
+    let rows = answer.data.result.into_iter().take(PAIRS);
+    Ok(rows.filter_map(pair).collect())
+}
+
+fn form(query: &str) -> String {
+    let escaped = query.bytes().fold(String::new(), |mut text, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => text.push(char::from(byte)),
+            _ => text.extend(["%", &format!("{byte:02X}")]),
+        }
+        text
+    });
+    format!("query={escaped}")
+}
+
+fn pair(row: Row) -> Option<Pair> {
+    let Labels {
+        cluster,
+        source_namespace,
+        source_workload,
+        destination_namespace,
+        destination_workload,
+    } = row.metric;
+    let cluster: gloo_api::ClusterName = cluster.parse().ok()?;
+    let side = |namespace, workload| Side {
+        slot: Slot {
+            cluster: cluster.clone(),
+            namespace,
+        },
+        workload,
+    };
+    Some(Pair {
+        source: side(source_namespace, source_workload),
+        destination: side(destination_namespace, destination_workload),
+        flows: row.value.1.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_prometheus_is_a_pair_and_one_without_a_cluster_is_none() {
+        let row = |cluster: &str| -> Row {
+            serde_json::from_value(serde_json::json!({
+                "metric": {
+                    "cluster": cluster, "source_namespace": "shop", "source_workload": "web",
+                    "destination_namespace": "bank", "destination_workload": "db",
+                },
+                "value": [1.5, "12"],
+            }))
+            .unwrap()
+        };
+        let found = pair(row("west")).unwrap();
+        assert_eq!(found.destination.slot.namespace, "bank");
+        assert!((found.flows - 12.0).abs() < f64::EPSILON);
+        assert!(pair(row("")).is_none());
+        assert!(!form(QUERY).contains('"'));
+    }
+}

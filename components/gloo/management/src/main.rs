@@ -1,0 +1,20 @@
+//! Entry point of gloo-mesh-mgmt-server.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use gloo_mesh_mgmt_server::{args::Args, run};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    args.start_logging();
+    match run::run(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let error = anyhow::Error::new(error);
+            tracing::error!(error = format!("{error:#}"), "gloo-mesh-mgmt-server stops");
+            ExitCode::FAILURE
+        }
+    }
+}

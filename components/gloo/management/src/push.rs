@@ -1,0 +1,336 @@
+//! What of the output may be sent to a cluster now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use gloo_api::{ClusterName, labels::is_owned};
+use gloo_relay::{
+    budget::{Judgement, MassRemoval},
+    key::ObjectKey,
+    table::Objects,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::{
+    decode, judge,
+    state::{Cluster, Held, State, unreadable},
+};
+
+/// How long a budget of removals lasts.
+const WINDOW: SignedDuration = SignedDuration::from_mins(10);
+
+const POLICY: &str = "CiliumNetworkPolicy";
+
+/// Decides what the cluster is to have. `true`: that is another than before.
+pub fn decide(state: &mut State, name: &ClusterName, now: Timestamp) -> bool {
+    if state.cold().is_some() {
+        return false;
+    }
+    let broken: Vec<(ObjectKey, Bytes)> = state
+        .unreadable
+        .iter()
+        .filter(|((cluster, key), _)| cluster == name && decode::is_gloo(key))
+        .map(|((_, key), why)| (key.clone(), unreadable(key, why)))
+        .collect();
+    let judged = judge::statuses(state, name);
+    let Some(cluster) = state.clusters.get_mut(name) else {
+        return false;
+    };
+    // What an agent has not told us of is not ours to change.
+    if !cluster.known || cluster.registration.is_none() {
+        return false;
+    }
+    let current = current(name, cluster);
+    let mut desired = cluster.wanted.clone();
+    desired.extend(judged);
+    desired.extend(broken);
+    hold(cluster, &current, &mut desired, now);
+    if cluster.desired.as_ref() == Some(&desired) {
+        return false;
+    }
+    cluster.desired = Some(desired);
+    true
+}
+
+/// Policies the cluster has of us: as pushed, or, before anything was, as observed.
+fn current(name: &ClusterName, cluster: &Cluster) -> Objects {
+    match &cluster.desired {
+        Some(desired) => policies(desired),
+        None => policies(&cluster.objects)
+            .into_iter()
+            .filter_map(|(key, bytes)| Some((key, applied(name, &bytes)?)))
+            .collect(),
+    }
+}
+
+fn policies(objects: &Objects) -> Objects {
+    objects
+        .iter()
+        .filter(|(key, _)| key.kind() == POLICY)
+        .map(|(key, bytes)| (key.clone(), bytes.clone()))
+        .collect()
+}
+
+/// An observed policy of ours, as it was applied.
+fn applied(cluster: &ClusterName, bytes: &Bytes) -> Option<Bytes> {
+    let object: Value = serde_json::from_slice(bytes).ok()?;
+    let metadata = &object["metadata"];
+    let labels: BTreeMap<String, String> =
+        serde_json::from_value(metadata["labels"].clone()).ok()?;
+    if !is_owned(&labels, cluster) {
+        return None;
+    }
+    let object = json!({
+        "apiVersion": "cilium.io/v2",
+        "kind": POLICY,
+        "metadata": {
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "labels": labels,
+        },
+        "spec": object["spec"],
+    });
+    Some(Bytes::from(object.to_string()))
+}
+
+/// Keeps policies that would go in too large a number.
+fn hold(cluster: &mut Cluster, current: &Objects, desired: &mut Objects, now: Timestamp) {
+    let after: BTreeSet<_> = policies(desired).into_keys().collect();
+    let fresh = cluster
+        .baseline
+        .as_ref()
+        .is_some_and(|(since, _)| now.duration_since(*since) < WINDOW);
+    if !fresh {
+        cluster.baseline = Some((now, current.keys().cloned().collect()));
+    }
+    let Some((_, before)) = &cluster.baseline else {
+        return;
+    };
+    let registration = cluster.registration.as_ref();
+    let confirmed = registration.and_then(|given| given.confirmed.clone());
+    let judge = |confirmed| MassRemoval::default().judge(before, &after, confirmed);
+    let held = match judge(None) {
+        Judgement::Hold { removed, digest } if confirmed != Some(digest.to_string()) => {
+            Some(Held { removed, digest })
+        }
+        _ => None,
+    };
+    if held.is_some() {
+        for (key, bytes) in current {
+            if !after.contains(key) {
+                desired.insert(key.clone(), bytes.clone());
+            }
+        }
+    } else if confirmed.is_some() && judge(None) != Judgement::Proceed {
+        // A confirmed removal opens a new budget.
+        cluster.baseline = Some((now, after));
+    }
+    cluster.held = held;
+}
+
+#[cfg(test)]
+mod tests {
+    use gloo_relay::table::Changes;
+
+    use super::*;
+    use crate::state::Registration;
+
+    fn name(text: &str) -> ClusterName {
+        text.parse().unwrap()
+    }
+
+    fn registered() -> Option<Registration> {
+        Some(Registration {
+            enrolled: true,
+            ..Registration::default()
+        })
+    }
+
+    fn object(
+        kind: &str,
+        api: &str,
+        namespace: &str,
+        name: &str,
+        rest: Value,
+    ) -> (ObjectKey, Bytes) {
+        let mut object = json!({"metadata": {"name": name, "namespace": namespace}});
+        if let (Some(object), Value::Object(rest)) = (object.as_object_mut(), rest) {
+            object.extend(rest);
+        }
+        let namespace = if kind == "Namespace" { "" } else { namespace };
+        let key = ObjectKey::new(api, kind, namespace, name).unwrap();
+        (key, Bytes::from(object.to_string()))
+    }
+
+    fn upserts(upserts: Vec<(ObjectKey, Bytes)>) -> Changes {
+        Changes {
+            upserts,
+            deletes: Vec::new(),
+        }
+    }
+
+    /// A workspace over `shop` with isolation, and so many services.
+    fn shop(services: usize) -> Changes {
+        let settings = json!({"spec": {"options": {"serviceIsolation": {"enabled": true}}}});
+        let workspace = json!({"spec": {"workloadClusters": [{"name": "*", "namespaces": [{"name": "shop"}]}]}});
+        let mut all = vec![
+            object("Namespace", "v1", "shop", "shop", json!({})),
+            object("ServiceAccount", "v1", "shop", "web", json!({})),
+            object(
+                "Workspace",
+                "admin.gloo.solo.io/v2",
+                "gloo-mesh",
+                "shop",
+                workspace,
+            ),
+            object(
+                "WorkspaceSettings",
+                "admin.gloo.solo.io/v2",
+                "shop",
+                "shop",
+                settings,
+            ),
+        ];
+        for number in 0..services {
+            let spec =
+                json!({"spec": {"selector": {"app": number.to_string()}, "ports": [{"port": 80}]}});
+            all.push(object("Service", "v1", "shop", &format!("s{number}"), spec));
+        }
+        upserts(all)
+    }
+
+    fn state(safe_mode: bool) -> State {
+        let mut state = State::new(name("west"), safe_mode);
+        state.register(&name("west"), registered());
+        state
+    }
+
+    fn count(state: &State, cluster: &str) -> usize {
+        let desired = state.clusters[&name(cluster)].desired.as_ref();
+        desired.map_or(0, |desired| policies(desired).len())
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    #[test]
+    fn a_snapshot_becomes_policies_and_statuses() {
+        let mut state = state(true);
+        state.observe(&name("west"), &shop(3));
+        state.settle();
+        assert!(decide(&mut state, &name("west"), now()));
+        assert_eq!(count(&state, "west"), 3);
+        let desired = state.clusters[&name("west")].desired.as_ref().unwrap();
+        let statuses = desired
+            .keys()
+            .filter(|key| key.kind() == "Workspace")
+            .count();
+        assert_eq!(statuses, 1);
+        assert!(!decide(&mut state, &name("west"), now()), "nothing is new");
+    }
+
+    #[test]
+    fn in_safe_mode_nothing_is_pushed_before_every_cluster_was_heard() {
+        let mut state = state(true);
+        state.register(&name("east"), registered());
+        state.observe(&name("west"), &shop(3));
+        state.settle();
+        assert!(!decide(&mut state, &name("west"), now()));
+        assert!(state.cold().unwrap().contains("east"));
+        state.register(
+            &name("east"),
+            Some(Registration {
+                enrolled: true,
+                skip_warming: true,
+                ..Registration::default()
+            }),
+        );
+        assert!(decide(&mut state, &name("west"), now()));
+        assert!(
+            !decide(&mut state, &name("east"), now()),
+            "nobody knows east"
+        );
+    }
+
+    #[test]
+    fn without_the_management_clusters_word_nothing_is_pushed_even_out_of_safe_mode() {
+        let mut state = state(false);
+        state.register(&name("east"), registered());
+        state.observe(&name("east"), &shop(3));
+        state.settle();
+        assert!(!decide(&mut state, &name("east"), now()));
+    }
+
+    #[test]
+    fn a_mass_removal_is_held_until_exactly_it_is_confirmed() {
+        let mut state = state(true);
+        let west = name("west");
+        state.observe(&west, &shop(20));
+        state.settle();
+        decide(&mut state, &west, now());
+        let later = now() + SignedDuration::from_hours(1);
+        let settings = object(
+            "WorkspaceSettings",
+            "admin.gloo.solo.io/v2",
+            "shop",
+            "shop",
+            json!({"spec": {}}),
+        );
+        state.observe(&west, &upserts(vec![settings]));
+        state.settle();
+        decide(&mut state, &west, later);
+        assert_eq!(count(&state, "west"), 20);
+        let held = state.clusters[&west].held.clone().unwrap();
+        assert_eq!(held.removed, 20);
+        let confirmed = Registration {
+            confirmed: Some(held.digest.to_string()),
+            ..registered().unwrap()
+        };
+        state.register(&west, Some(confirmed));
+        decide(&mut state, &west, later);
+        assert_eq!(count(&state, "west"), 0);
+        assert_eq!(state.clusters[&west].held, None);
+    }
+
+    #[test]
+    fn after_a_restart_policies_the_cluster_still_has_count_as_pushed() {
+        let mut before = state(true);
+        let west = name("west");
+        before.observe(&west, &shop(20));
+        before.settle();
+        decide(&mut before, &west, now());
+        let applied = policies(before.clusters[&west].desired.as_ref().unwrap());
+        let mut after = state(true);
+        after.observe(&west, &upserts(applied.into_iter().collect()));
+        after.settle();
+        decide(&mut after, &west, now());
+        assert_eq!(
+            count(&after, "west"),
+            20,
+            "no workspace is no reason to remove all"
+        );
+        assert!(after.clusters[&west].held.is_some());
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_leaves_the_last_one_in_force_and_says_so() {
+        let mut state = state(true);
+        let west = name("west");
+        state.observe(&west, &shop(3));
+        let key =
+            ObjectKey::new("admin.gloo.solo.io/v2", "WorkspaceSettings", "shop", "shop").unwrap();
+        let bytes = Bytes::from_static(br#"{"metadata": {}, "spec": {"options": 7}}"#);
+        state.observe(&west, &upserts(vec![(key.clone(), bytes)]));
+        state.settle();
+        decide(&mut state, &west, now());
+        assert_eq!(count(&state, "west"), 3);
+        let desired = state.clusters[&west].desired.as_ref().unwrap();
+        let status = String::from_utf8(desired[&key].to_vec()).unwrap();
+        assert!(
+            status.contains("INVALID") && status.contains("cannot be read"),
+            "{status}"
+        );
+    }
+}

@@ -1,0 +1,173 @@
+//! Wires the parts.
+
+use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
+
+use gloo_relay::{
+    enrolment::{LONGEST_LIFE, Signer, SignerError},
+    server::{self, Limits, Parts},
+    tls::{ServerFiles, ServerTls, TlsError},
+};
+use kube::Client;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    args::Args,
+    behind, clusters,
+    connection::Redis,
+    flows,
+    health::{self, ServeError, bind},
+    hub::Server,
+    seal::{Seal, SealError},
+    shared::Shared,
+    snapshots,
+    state::State,
+    store::Store,
+    sync,
+    tokens::Records,
+};
+
+/// How long tasks may take to end.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// Why the program cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("cannot set up the connection to the API server; set KUBECONFIG or run in a pod")]
+    Client { source: kube::Error },
+    #[error("cannot serve")]
+    Serve {
+        #[from]
+        source: ServeError,
+    },
+    #[error("cannot use the relay's certificate")]
+    Tls {
+        #[from]
+        source: TlsError,
+    },
+    #[error("cannot read {path}")]
+    File { path: PathBuf, source: io::Error },
+    #[error("cannot use the authority that signs agents' certificates")]
+    Signer {
+        #[from]
+        source: SignerError,
+    },
+    #[error("cannot seal what goes to Redis")]
+    Seal {
+        #[from]
+        source: SealError,
+    },
+    #[error("cannot listen for signals")]
+    Signal { source: io::Error },
+}
+
+/// Runs until SIGTERM or SIGINT. Streams are told to go elsewhere, and what they said is stored.
+pub async fn run(args: Args) -> Result<(), RunError> {
+    // Several rustls providers may be linked in; the first to be installed wins, and either serves.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = Client::try_default()
+        .await
+        .map_err(|source| RunError::Client { source })?;
+    let closing = stop_on_signal()?;
+    let mut tasks = start(&args, &client, &closing).await?;
+    closing.cancelled().await;
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, ended).await.is_err() {
+        tracing::warn!("some tasks did not end in time");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Starts everything; the tasks end with `closing`.
+pub async fn start(
+    args: &Args,
+    client: &Client,
+    closing: &CancellationToken,
+) -> Result<JoinSet<()>, RunError> {
+    let state = State::new(args.cluster_name.clone(), args.safe_mode);
+    let shared = Arc::new(Shared::new(state, args.pod_name.clone()));
+    let records = Arc::new(Records::new(client.clone()));
+    let store = Store::new(Redis::new(args), Seal::read(&args.store_key)?);
+    let hub = Arc::new(Server {
+        shared: shared.clone(),
+        records: records.clone(),
+    });
+    let parts = parts(args, hub, records.clone())?;
+    let listener = bind(args.health_address, "health").await?;
+    health::serve(listener, health::routes(shared.clone()), closing.clone());
+    let listener = bind(args.stats_address, "statistics").await?;
+    let routes = snapshots::routes(shared.clone(), client.clone());
+    health::serve(listener, routes, closing.clone());
+    let relay = bind(args.relay_address, "the relay").await?;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(clusters::run(
+        client.clone(),
+        shared.clone(),
+        records,
+        closing.clone(),
+    ));
+    tasks.spawn(sync::run(shared.clone(), closing.clone()));
+    tasks.spawn(flows::run(
+        shared.clone(),
+        args.prometheus_url.clone(),
+        closing.clone(),
+    ));
+    tasks.spawn(behind::run(shared, store, closing.clone()));
+    let ending = closing.clone();
+    tasks.spawn(async move {
+        if let Err(error) = server::serve(relay, parts, ending.clone()).await {
+            tracing::error!(
+                error = format!("{:#}", anyhow::Error::new(error)),
+                "the relay ended"
+            );
+            // Without it this process serves nobody; the kubelet starts another.
+            ending.cancel();
+        }
+    });
+    tracing::info!(cluster = %args.cluster_name, relay = %args.relay_address, "gloo-mesh-mgmt-server runs");
+    Ok(tasks)
+}
+
+fn parts(args: &Args, hub: Arc<Server>, records: Arc<Records>) -> Result<Parts, RunError> {
+    let authority = args.signing.join("tls.crt");
+    let tls = ServerTls::new(ServerFiles {
+        certificate: args.tls.join("tls.crt"),
+        key: args.tls.join("tls.key"),
+        client_authorities: authority.clone(),
+    })?;
+    let certificate = read(authority)?;
+    let key = read(args.signing.join("tls.key"))?;
+    Ok(Parts {
+        tls,
+        hub,
+        tokens: records,
+        signer: Arc::new(Signer::new(&certificate, &key, LONGEST_LIFE)?),
+        limits: Limits::default(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        instance: args.pod_name.clone(),
+    })
+}
+
+fn read(path: PathBuf) -> Result<String, RunError> {
+    fs::read_to_string(&path).map_err(|source| RunError::File { path, source })
+}
+
+fn stop_on_signal() -> Result<CancellationToken, RunError> {
+    let source = |source| RunError::Signal { source };
+    let mut terminate = signal(SignalKind::terminate()).map_err(source)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(source)?;
+    let closing = CancellationToken::new();
+    let token = closing.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        token.cancel();
+    });
+    Ok(closing)
+}

@@ -1,0 +1,87 @@
+//! The state, and the channels to the streams of agents.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use gloo_api::ClusterName;
+use gloo_relay::{proto::Refused, table::Source};
+use tokio::sync::{Notify, watch};
+
+use crate::{metrics::Metrics, state::State};
+
+/// Where a cluster's stream listens.
+#[derive(Debug)]
+pub struct Channels {
+    pub desired: watch::Sender<Option<Source>>,
+    pub end: watch::Sender<Option<Refused>>,
+}
+
+impl Default for Channels {
+    fn default() -> Self {
+        Self {
+            desired: watch::Sender::new(None),
+            end: watch::Sender::new(None),
+        }
+    }
+}
+
+/// What Redis is like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StoreState {
+    #[default]
+    Unknown,
+    Ok,
+    Away(String),
+}
+
+/// Everything the tasks share. The lock is held for computing, never over a wait.
+#[derive(Debug)]
+pub struct Shared {
+    pub instance: String,
+    state: Mutex<State>,
+    channels: Mutex<BTreeMap<ClusterName, Channels>>,
+    pending: Mutex<BTreeSet<ClusterName>>,
+    /// Something changed that the translation must see.
+    pub wake: Notify,
+    /// Something changed that the store must see.
+    pub unsaved: Notify,
+    pub store: watch::Sender<StoreState>,
+    pub metrics: Metrics,
+}
+
+impl Shared {
+    pub fn new(state: State, instance: String) -> Self {
+        Self {
+            instance,
+            state: Mutex::new(state),
+            channels: Mutex::default(),
+            pending: Mutex::default(),
+            wake: Notify::new(),
+            unsaved: Notify::new(),
+            store: watch::Sender::new(StoreState::Unknown),
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// A panic elsewhere does not make the state unusable: it is changed one object at a time.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn channels<T>(&self, cluster: &ClusterName, use_it: impl FnOnce(&Channels) -> T) -> T {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        use_it(channels.entry(cluster.clone()).or_default())
+    }
+
+    /// The cluster is looked at again with the next computation, which comes soon.
+    pub fn look(&self, cluster: &ClusterName) {
+        self.pending().insert(cluster.clone());
+        self.wake.notify_one();
+    }
+
+    pub fn pending(&self) -> MutexGuard<'_, BTreeSet<ClusterName>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,95 @@
+//! Computes what changed, and hands it to the streams.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use gloo_api::ClusterName;
+use gloo_relay::table::{Objects, Source};
+use jiff::Timestamp;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::{push, shared::Shared};
+
+/// Changes come in bursts; one computation serves those of this time.
+const GATHER: Duration = Duration::from_millis(20);
+/// Held removals and a cold start are looked at again without a change.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Runs until `closing`.
+pub async fn run(shared: Arc<Shared>, closing: CancellationToken) {
+    let mut again = interval(AGAIN);
+    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = closing.cancelled() => return,
+            () = shared.wake.notified() => tokio::time::sleep(GATHER).await,
+            _ = again.tick() => {}
+        }
+        let shared = shared.clone();
+        // Computing may take a while; the streams go on meanwhile.
+        let computed = tokio::task::spawn_blocking(move || compute(&shared)).await;
+        if let Err(error) = computed {
+            tracing::error!(%error, "a computation ended in the middle; the output stays as it was");
+        }
+    }
+}
+
+/// One computation.
+pub fn compute(shared: &Shared) {
+    let started = Instant::now();
+    let pending = std::mem::take(&mut *shared.pending());
+    let mut state = shared.state();
+    let mut touched = state.settle();
+    let translated = started.elapsed();
+    touched.extend(pending);
+    if state.cold().is_some() {
+        drop(state);
+        shared.pending().extend(touched);
+        return;
+    }
+    let held = state.clusters.iter().filter(|(_, c)| c.held.is_some());
+    touched.extend(held.map(|(name, _)| name.clone()).collect::<BTreeSet<_>>());
+    if touched.is_empty() {
+        return;
+    }
+    for name in &touched {
+        let changed = push::decide(&mut state, name, Timestamp::now());
+        let desired = state.clusters.get(name).and_then(|c| c.desired.as_ref());
+        if let (true, Some(desired)) = (changed, desired) {
+            send(shared, name, desired);
+        }
+    }
+    drop(state);
+    shared.metrics.translated(translated, started.elapsed());
+}
+
+fn send(shared: &Shared, name: &ClusterName, desired: &Objects) {
+    shared.channels(name, |channels| {
+        channels
+            .desired
+            .send_if_modified(|source| merge(source, desired));
+    });
+}
+
+/// Makes the source hold exactly these objects.
+fn merge(source: &mut Option<Source>, desired: &Objects) -> bool {
+    let mut changed = source.is_none();
+    let source = source.get_or_insert_default();
+    let gone: Vec<_> = source
+        .iter()
+        .map(|(key, _)| key)
+        .filter(|key| !desired.contains_key(*key))
+        .cloned()
+        .collect();
+    for key in gone {
+        changed |= source.remove(&key);
+    }
+    for (key, bytes) in desired {
+        changed |= source.set(key.clone(), bytes.clone());
+    }
+    changed
+}

@@ -1,0 +1,129 @@
+//! Records of tokens, in the Secret `relay-enrolment-tokens`.
+
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    sync::{Mutex, PoisonError},
+};
+
+use gloo_api::{ClusterName, names};
+use gloo_relay::{
+    enrolment::{EnrolError, TokenRecord},
+    server::{Stored, Tokens},
+};
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::{Api, Client, api::PostParams};
+
+/// Why records could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    #[error("cannot read Secret {}/{}", names::NAMESPACE, names::TOKENS)]
+    Read { source: kube::Error },
+    #[error("cannot write Secret {}/{}", names::NAMESPACE, names::TOKENS)]
+    Write { source: kube::Error },
+    #[error(
+        "the record of cluster {cluster} in Secret {} cannot be read; register the cluster again",
+        names::TOKENS
+    )]
+    Record {
+        cluster: String,
+        source: serde_json::Error,
+    },
+}
+
+/// The Secret, and what was last read of it.
+#[derive(Debug)]
+pub struct Records {
+    api: Api<Secret>,
+    last: Mutex<BTreeMap<String, TokenRecord>>,
+}
+
+impl Records {
+    pub fn new(client: Client) -> Self {
+        Self {
+            api: Api::namespaced(client, names::NAMESPACE),
+            last: Mutex::default(),
+        }
+    }
+
+    async fn secret(&self) -> Result<Secret, RecordError> {
+        let secret = self.api.get_opt(names::TOKENS).await;
+        let secret = secret.map_err(|source| RecordError::Read { source })?;
+        Ok(secret.unwrap_or_default())
+    }
+
+    /// Reads all records. One that cannot be read is reported and counts as none.
+    pub async fn refresh(&self) -> Result<BTreeMap<String, TokenRecord>, RecordError> {
+        let secret = self.secret().await?;
+        let mut records = BTreeMap::new();
+        for name in secret.data.iter().flatten().map(|(name, _)| name) {
+            match record(&secret, name) {
+                Ok(Some(record)) => drop(records.insert(name.clone(), record)),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "a record of a token is no use"),
+            }
+        }
+        *self.last() = records.clone();
+        Ok(records)
+    }
+
+    fn last(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, TokenRecord>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The record of a cluster; that last read when the API server is away, so that agents that lost their stream come back.
+    pub async fn get(&self, cluster: &ClusterName) -> Option<TokenRecord> {
+        if let Err(error) = self.refresh().await {
+            tracing::warn!(%error, "records of tokens are as last read");
+        }
+        self.last().get(cluster.as_str()).cloned()
+    }
+}
+
+fn record(secret: &Secret, cluster: &str) -> Result<Option<TokenRecord>, RecordError> {
+    let Some(ByteString(bytes)) = secret.data.as_ref().and_then(|data| data.get(cluster)) else {
+        return Ok(None);
+    };
+    let record = serde_json::from_slice(bytes);
+    record.map(Some).map_err(|source| RecordError::Record {
+        cluster: cluster.to_owned(),
+        source,
+    })
+}
+
+#[tonic::async_trait]
+impl Tokens for Records {
+    async fn read(
+        &self,
+        cluster: &ClusterName,
+    ) -> Result<Option<Stored>, Box<dyn Error + Send + Sync>> {
+        let secret = self.secret().await?;
+        let record = record(&secret, cluster.as_str())?;
+        let version = secret.metadata.resource_version.unwrap_or_default();
+        Ok(record.map(|record| Stored { record, version }))
+    }
+
+    async fn store(
+        &self,
+        cluster: &ClusterName,
+        stored: Stored,
+    ) -> Result<bool, Box<dyn Error + Send + Sync>> {
+        let mut secret = self.secret().await?;
+        if secret.metadata.resource_version.as_ref() != Some(&stored.version) {
+            return Ok(false);
+        }
+        let bytes = ByteString(serde_json::to_vec(&stored.record)?);
+        let data = secret.data.get_or_insert_default();
+        data.insert(cluster.to_string(), bytes);
+        let parameters = PostParams::default();
+        match self.api.replace(names::TOKENS, &parameters, &secret).await {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(source) => Err(RecordError::Write { source }.into()),
+        }
+    }
+
+    async fn refused(&self, cluster: &ClusterName, why: EnrolError) {
+        tracing::warn!(%cluster, reason = %why, "somebody tried to enrol with a token that is not accepted");
+    }
+}
