@@ -5,6 +5,7 @@ pub mod node;
 pub mod operator;
 pub mod path;
 pub mod peer;
+pub mod policy;
 pub mod statistics;
 
 use anyhow::Result;
@@ -24,6 +25,8 @@ enum Name {
     Cni(cni::Arguments),
     /// Request/response, connect/request/response and stream between pods, beside plain veth and plain VXLAN.
     Path(path::Arguments),
+    /// How fast a policy holds on every node, and what 10,000 identities with 200 policies cost.
+    Policy(policy::Arguments),
     /// One end of a measured connection; the others start it.
     #[command(hide = true)]
     Peer(peer::Arguments),
@@ -35,6 +38,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Name::Operator(arguments) => operator::run(arguments),
         Name::Cni(arguments) => cni::run(arguments),
         Name::Path(arguments) => path::run(arguments),
+        Name::Policy(arguments) => policy::run(arguments),
         Name::Peer(arguments) => peer::run(arguments),
     }
 }

@@ -250,13 +250,15 @@ impl Datapath for Kernel {
 
 #[cfg(feature = "testing")]
 pub(crate) use self::object::OBJECT;
+#[cfg(feature = "testing")]
+pub(crate) use self::policies::{Trie as PolicyTrie, apply as change_policy};
 
 /// A policy as the kernel has it, not yet known to it under a number.
 #[cfg(feature = "testing")]
 pub(crate) fn policy_trie(
     id: u32,
     entries: &BTreeMap<PolicyKey, PolicyEntry>,
-) -> Result<policies::Trie, Error> {
+) -> Result<PolicyTrie, Error> {
     policies::make(id, entries)
 }
 

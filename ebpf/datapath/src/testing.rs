@@ -15,7 +15,7 @@ use datapath_abi::ip::{IDENTITY_HOST, IpEntry};
 use datapath_abi::metric::{self, Metric};
 use datapath_abi::{policy, reason};
 
-use crate::kernel::{OBJECT, policy_trie};
+use crate::kernel::{OBJECT, PolicyTrie, change_policy, policy_trie};
 use crate::{Direction, PolicyEntry, PolicyKey, Verdict};
 
 const POD: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 10);
@@ -46,7 +46,11 @@ pub struct Packet {
 #[derive(Debug)]
 pub struct Judge {
     object: Ebpf,
+    policy: PolicyTrie,
+    entries: BTreeMap<PolicyKey, PolicyEntry>,
     asked: u32,
+    /// Identity and block the peers have in the maps.
+    peer: Option<(u32, u32)>,
 }
 
 /// The kernel could not be asked.
@@ -77,7 +81,14 @@ impl Judge {
     /// Loads the programs.
     pub fn new() -> Result<Self, AskError> {
         let object = EbpfLoader::new().load(OBJECT).map_err(AskError::Load)?;
-        let mut judge = Self { object, asked: 0 };
+        let entries = BTreeMap::new();
+        let mut judge = Self {
+            object,
+            policy: policy_trie(POLICY, &entries).map_err(AskError::Policy)?,
+            entries,
+            asked: 0,
+            peer: None,
+        };
         let source = Source {
             address: address(POD),
             identity: 1000,
@@ -101,19 +112,36 @@ impl Judge {
         for name in ["from_container", "from_host"] {
             judge.program(name)?.load().map_err(AskError::Program)?;
         }
+        judge.know_policy()?;
         Ok(judge)
     }
 
-    /// Gives the pod its policy.
+    fn know_policy(&mut self) -> Result<(), AskError> {
+        let map = self.object.map_mut("cilium_policy");
+        let map = map.ok_or(AskError::Missing("cilium_policy"))?;
+        let mut policies: HashOfMaps<_, u32, LpmTrie<MapData, policy::Key, policy::Entry>> =
+            map.try_into().map_err(AskError::Map)?;
+        policies
+            .insert(POLICY, &self.policy, 0)
+            .map_err(AskError::Map)
+    }
+
+    /// Gives the pod its policy. The one map is changed: to put another in its place takes the kernel some milliseconds.
     pub fn set_policy(
         &mut self,
         entries: &BTreeMap<PolicyKey, PolicyEntry>,
     ) -> Result<(), AskError> {
-        let trie = policy_trie(POLICY, entries).map_err(AskError::Policy)?;
-        let map = self.map("cilium_policy")?;
-        let mut policies: HashOfMaps<_, u32, LpmTrie<MapData, policy::Key, policy::Entry>> =
-            map.try_into().map_err(AskError::Map)?;
-        policies.insert(POLICY, &trie, 0).map_err(AskError::Map)
+        let held = std::mem::replace(&mut self.entries, entries.clone());
+        let upserts: Vec<_> = entries
+            .iter()
+            .filter(|(key, entry)| held.get(key) != Some(entry))
+            .map(|(key, entry)| (*key, *entry))
+            .collect();
+        let removes: Vec<_> = held
+            .into_keys()
+            .filter(|key| !entries.contains_key(key))
+            .collect();
+        change_policy(&mut self.policy, &upserts, &removes).map_err(AskError::Policy)
     }
 
     /// What the kernel says of a packet that begins a connection. `None`: no entry of the policy matches it (reason 203).
@@ -159,6 +187,11 @@ impl Judge {
     }
 
     fn set_peer(&mut self, packet: &Packet) -> Result<(), AskError> {
+        let peer = Some((packet.peer, packet.block));
+        if self.peer == peer {
+            return Ok(());
+        }
+        self.peer = None;
         let key = Key::new(PEERS.1, address(PEERS.0));
         let entry = IpEntry {
             identity: packet.peer,
@@ -171,11 +204,15 @@ impl Judge {
         ips.insert(&key, entry, 0).map_err(AskError::Map)?;
         let map = self.map("cilium_blocks")?;
         let mut blocks: LpmTrie<_, Address, u32> = map.try_into().map_err(AskError::Map)?;
-        if packet.block != 0 {
-            return blocks.insert(&key, packet.block, 0).map_err(AskError::Map);
+        if packet.block == 0 {
+            // There may be none, which the kernel says as an error.
+            drop(blocks.remove(&key));
+        } else {
+            blocks
+                .insert(&key, packet.block, 0)
+                .map_err(AskError::Map)?;
         }
-        // There may be none, which the kernel says as an error.
-        drop(blocks.remove(&key));
+        self.peer = peer;
         Ok(())
     }
 

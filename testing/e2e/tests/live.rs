@@ -19,6 +19,8 @@ mod components_killed;
 mod drift;
 #[path = "live/foreign_cni.rs"]
 mod foreign_cni;
+#[path = "live/hubble_port.rs"]
+mod hubble_port;
 #[path = "live/leadership.rs"]
 mod leadership;
 #[path = "live/listeners.rs"]

@@ -149,7 +149,8 @@ impl Page {
     }
 }
 
-fn sum(page: &str, name: &str, with: &[&str]) -> f64 {
+/// Sum over the series of one name on a metrics page that carry all of the given label texts.
+pub fn sum(page: &str, name: &str, with: &[&str]) -> f64 {
     page.lines()
         .filter(|line| {
             line.strip_prefix(name)

@@ -5,8 +5,11 @@
 //! falls on both; the ratio of the medians is the result.
 
 pub mod pods;
+pub mod policies;
+pub mod programs;
 pub mod reference;
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::thread::sleep;
 use std::time::Duration;
@@ -30,6 +33,9 @@ pub struct Arguments {
     /// Seconds of traffic per measurement.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
+    /// Numbers of policies for the pods, measured one after the other; each is also compared with the first.
+    #[arg(long, value_delimiter = ',', default_value = "0", value_name = "N,N…")]
+    policies: Vec<u32>,
 }
 
 /// From where, to where, and the address to connect to.
@@ -40,30 +46,65 @@ pub struct Route {
     pub address: Ipv4Addr,
 }
 
+/// Medians over the rounds.
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    ours: f64,
+    reference: f64,
+}
+
+impl Pair {
+    fn ratio(self) -> f64 {
+        self.ours / self.reference
+    }
+}
+
 /// Measures both routes and prints ratios.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let lab = Lab::from_environment()?;
-    let pods = pods::Pods::start(&lab)?;
-    let references = reference::References::make(&lab, pods.nodes())?;
+    programs::print()?;
+    let pods = pods::Pods::on_two_workers(&lab)?;
+    let references = reference::References::make(&lab, pods.nodes()?)?;
     println!(
-        "{:<12} {:<8} {:>14} {:>14} {:>8}",
-        "route", "traffic", "ours", "reference", "ratio"
+        "{:<10} {:<10} {:<8} {:>14} {:>14} {:>8} {:>16}",
+        "policies", "route", "traffic", "ours", "reference", "ratio", "ratio to first"
     );
-    for (name, ours, reference) in [
-        ("one node", pods.same_node()?, references.veth()),
-        ("two nodes", pods.two_nodes()?, references.vxlan()),
-    ] {
-        compare(&lab, name, [&ours, &reference], arguments)?;
+    let mut first: BTreeMap<(&str, Kind), f64> = BTreeMap::new();
+    for count in &arguments.policies {
+        policies::exactly(&lab, pods.nodes()?, *count)?;
+        for (name, ours, reference) in [
+            ("one node", pods.same_node()?, references.veth()),
+            ("two nodes", pods.two_nodes()?, references.vxlan()),
+        ] {
+            for (kind, pair) in compare(&lab, [&ours, &reference], arguments)? {
+                let first = *first.entry((name, kind)).or_insert(pair.ratio());
+                print(*count, name, (kind, pair), pair.ratio() / first);
+            }
+        }
     }
     Ok(())
 }
 
-fn compare(lab: &Lab, name: &str, routes: [&Route; 2], arguments: &Arguments) -> Result<()> {
+fn print(count: u32, route: &str, (kind, pair): (Kind, Pair), flatness: f64) {
+    let (word, unit) = match kind {
+        Kind::Rr => ("rr", "µs"),
+        Kind::Crr => ("crr", "µs"),
+        Kind::Stream => ("stream", "Gbit/s"),
+    };
+    let Pair { ours, reference } = pair;
+    println!(
+        "{count:<10} {route:<10} {word:<8} {ours:>7.2} {unit:<6} {reference:>7.2} {unit:<6} {:>8.2} {flatness:>16.2}",
+        pair.ratio()
+    );
+}
+
+fn compare(lab: &Lab, routes: [&Route; 2], arguments: &Arguments) -> Result<Vec<(Kind, Pair)>> {
     let _servers = [
         Server::start(lab, &routes[0].to, PORT)?,
         Server::start(lab, &routes[1].to, PORT)?,
     ];
     sleep(Duration::from_millis(500));
+    let mut pairs = Vec::new();
     for kind in [Kind::Rr, Kind::Crr, Kind::Stream] {
         let mut values: [Vec<f64>; 2] = [Vec::new(), Vec::new()];
         for _ in 0..arguments.rounds {
@@ -77,17 +118,9 @@ fn compare(lab: &Lab, name: &str, routes: [&Route; 2], arguments: &Arguments) ->
             }
         }
         let (ours, reference) = (median(&values[0]), median(&values[1]));
-        let (word, unit) = match kind {
-            Kind::Rr => ("rr", "µs"),
-            Kind::Crr => ("crr", "µs"),
-            Kind::Stream => ("stream", "Gbit/s"),
-        };
-        println!(
-            "{name:<12} {word:<8} {ours:>7.2} {unit:<6} {reference:>7.2} {unit:<6} {:>8.2}",
-            ours / reference
-        );
+        pairs.push((kind, Pair { ours, reference }));
     }
-    Ok(())
+    Ok(pairs)
 }
 
 fn measure(lab: &Lab, route: &Route, kind: Kind, seconds: f64) -> Result<Sample> {

@@ -1,13 +1,16 @@
-//! The two ends of a measured TCP connection, started inside network namespaces.
+//! The two ends of measured traffic, started inside network namespaces.
 //!
 //! A program of our own instead of netperf: Debian ships that in non-free, and qperf knows no connect/request/response.
 
+pub mod watch;
+
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::sys::socket::{setsockopt, sockopt};
 use serde::{Deserialize, Serialize};
 
 /// First byte of a connection: what the client will do.
@@ -17,11 +20,15 @@ const REQUESTS: u8 = b'r';
 /// Arguments of the hidden `./dev bench peer`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Serve on this port, or connect to it with `--to`.
+    /// Serve on this port, or speak to it with `--to`.
     #[arg(long)]
     port: u16,
+    /// Whom to connect to.
     #[arg(long)]
     to: Option<Ipv4Addr>,
+    /// Whom to ask with datagrams each millisecond: says when they begin and cease to come back, until its input ends.
+    #[arg(long, conflicts_with = "to")]
+    watch: Vec<Ipv4Addr>,
     #[arg(long, value_enum, default_value_t)]
     kind: Kind,
     #[arg(long, default_value_t = 2.0)]
@@ -29,7 +36,19 @@ pub struct Arguments {
 }
 
 /// What is measured.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, clap::ValueEnum)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    Deserialize,
+    Eq,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
+    clap::ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// One byte there and back on one connection.
@@ -54,6 +73,9 @@ pub struct Sample {
 
 /// Serves until its input ends, or measures and prints a [`Sample`] as JSON.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if !arguments.watch.is_empty() {
+        return watch::run(&arguments.watch, arguments.port);
+    }
     let Some(to) = arguments.to else {
         return serve(arguments.port);
     };
@@ -73,17 +95,31 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 fn serve(port: u16) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).context("listen")?;
-    // Namespaces lie between the one who measures and this process, so a signal may never get here; the end of input does.
-    thread::spawn(|| {
-        let _ended = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        std::process::exit(0);
-    });
+    let datagrams = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).context("listen for UDP")?;
+    end_with_input();
+    thread::spawn(move || echo(&datagrams));
     for connection in listener.incoming() {
         let connection = connection.context("accept a connection")?;
         // A client that goes away in the middle ends its own thread only.
         thread::spawn(move || drop(answer(connection)));
     }
     Ok(())
+}
+
+/// Namespaces lie between the one who measures and this process, so a signal may never get here; the end of input does.
+fn end_with_input() {
+    thread::spawn(|| {
+        let _ended = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(0);
+    });
+}
+
+fn echo(datagrams: &UdpSocket) {
+    let mut buffer = [0; 64];
+    // A datagram that was not answered is a lost one, and its sender counts those.
+    while let Ok((length, from)) = datagrams.recv_from(&mut buffer) {
+        let _lost = datagrams.send_to(&buffer[..length], from);
+    }
 }
 
 fn answer(mut connection: TcpStream) -> std::io::Result<()> {
@@ -124,8 +160,19 @@ fn connections(address: SocketAddrV4, time: Duration) -> Result<Sample> {
         let mut connection = connect(address, REQUESTS)?;
         let mut byte = [7];
         connection.write_all(&byte).context("send")?;
-        connection.read_exact(&mut byte).context("receive")
+        connection.read_exact(&mut byte).context("receive")?;
+        reset_at_close(&connection)
     })
+}
+
+/// An ordinary close leaves the client's port in TIME_WAIT for a minute: after 28,000 connections most of the time would go
+/// into the search for a free one.
+fn reset_at_close(connection: &TcpStream) -> Result<()> {
+    let at_once = nix::libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    setsockopt(connection, sockopt::Linger, &at_once).context("set SO_LINGER")
 }
 
 fn repeated(time: Duration, mut exchange: impl FnMut() -> Result<()>) -> Result<Sample> {

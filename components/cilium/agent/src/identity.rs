@@ -1,18 +1,18 @@
 //! Which number a pod's labels have. The numbers are the operator's (CiliumIdentity); the agent only looks them up. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use cilium_api::{CiliumIdentity, LabelSet, NumericIdentity, identity_labels};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 
 /// The label sets that have a number.
 #[derive(Debug, Default)]
-pub struct Identities(BTreeMap<LabelSet, NumericIdentity>);
+pub struct Identities(HashMap<LabelSet, NumericIdentity>);
 
 impl Identities {
     /// Of two numbers for one set the lower counts, on every node alike.
     pub fn new<'a>(objects: impl IntoIterator<Item = &'a CiliumIdentity>) -> Self {
-        let mut numbers: BTreeMap<LabelSet, NumericIdentity> = BTreeMap::new();
+        let mut numbers: HashMap<LabelSet, NumericIdentity> = HashMap::new();
         for object in objects {
             if let Some(number) = object.number() {
                 numbers

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
@@ -110,7 +110,14 @@ impl Watched {
                 &readers.policy,
                 &readers.names,
             ])),
-            identities: Cache::new(bells(&[&readers.policy])),
+            identities: Cache::trimmed(bells(&[&readers.policy]), |identity| {
+                // There are thousands, and they are a number and its labels.
+                let name = identity.metadata.name.take();
+                identity.metadata = ObjectMeta {
+                    name,
+                    ..ObjectMeta::default()
+                };
+            }),
             network_policies: Cache::new(bells(&[&readers.policy])),
             policies: Cache::new(bells(&[&readers.policy])),
             clusterwide_policies: Cache::new(bells(&[&readers.policy])),

@@ -3,7 +3,7 @@
 //! Pods with the same identity and the same named ports share one policy, which has a number.
 
 mod blocks;
-mod entries;
+pub mod entries;
 mod feed;
 mod seen;
 mod write;
@@ -13,6 +13,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use cilium_api::policy::Unplaced;
 use cilium_policy::{Cookie, Options, PolicyRef, Refused, Repository, Subject, SubjectId};
 use datapath::Datapath;
 
@@ -148,6 +149,7 @@ impl Policies {
                 host_runs_apiserver: around.runs_api_server,
                 max_entries: self.max_entries,
                 numbers: self.store.prefixes(),
+                ..Options::default()
             });
         }
         let State {
@@ -234,6 +236,22 @@ impl Policies {
             .collect()
     }
 
+    /// The policies that are to blame for that.
+    pub fn unplaced(&self) -> BTreeSet<Unplaced> {
+        let state = self.lock();
+        let blamed = state
+            .refused
+            .values()
+            .filter_map(|refused| refused.policy.as_ref());
+        blamed
+            .map(|policy| Unplaced {
+                kind: policy.kind.to_string(),
+                namespace: policy.namespace.clone(),
+                name: policy.name.clone(),
+            })
+            .collect()
+    }
+
     /// Runs `look` on the resolver, for what people ask of it.
     pub fn with<T>(&self, look: impl FnOnce(&Repository) -> T) -> T {
         look(&self.lock().repository)
@@ -280,3 +298,5 @@ impl State {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod weight;

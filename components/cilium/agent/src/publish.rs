@@ -1,5 +1,6 @@
 //! The objects this agent writes about its own node and pods. Pure.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use cilium_api::endpoint::{
@@ -7,6 +8,7 @@ use cilium_api::endpoint::{
     PolicyDirection,
 };
 use cilium_api::node::AddressPair;
+use cilium_api::policy::{UNPLACED_ANNOTATION, Unplaced, write_unplaced};
 use cilium_api::{CiliumEndpoint, EndpointStatus};
 use ipnet::Ipv4Net;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -21,7 +23,7 @@ pub const POD_CIDR_ANNOTATION: &str = "network.cilium.io/ipv4-pod-cidr";
 /// The node as the agent may describe it: never its podCIDRs, which are the operator's to give.
 ///
 /// `running` is the range the agent runs with or ran with; it is said even when `given`, the object's podCIDRs, are gone.
-/// The router's address is only said inside them, as the admission policy demands.
+/// The router's address is only said inside them, as the admission policy demands. `unplaced` are policies without room.
 pub fn cilium_node(
     name: &str,
     ip: Ipv4Addr,
@@ -29,10 +31,14 @@ pub fn cilium_node(
     router: Option<Ipv4Addr>,
     given: &[Ipv4Net],
     boot_id: &str,
+    unplaced: &BTreeSet<Unplaced>,
 ) -> Value {
     let mut annotations = json!({});
     if let Some(cidr) = running {
         annotations[POD_CIDR_ANNOTATION] = json!(cidr);
+    }
+    if let Some(unplaced) = write_unplaced(unplaced) {
+        annotations[UNPLACED_ANNOTATION] = unplaced.into();
     }
     let mut addresses = vec![json!({"type": "InternalIP", "ip": ip})];
     if let Some(router) = router.filter(|router| given.iter().any(|cidr| cidr.contains(router))) {
@@ -177,18 +183,42 @@ mod tests {
     #[test]
     fn the_agent_never_writes_its_pod_cidrs_and_its_router_only_inside_them() {
         let cidr: Ipv4Net = "10.244.1.0/24".parse().unwrap();
-        let written = cilium_node("worker-1", NODE, Some(cidr), Some(ROUTER), &[cidr], "b");
+        let written = cilium_node(
+            "worker-1",
+            NODE,
+            Some(cidr),
+            Some(ROUTER),
+            &[cidr],
+            "b",
+            &BTreeSet::new(),
+        );
         assert_eq!(written["spec"]["addresses"][1]["type"], "CiliumInternalIP");
         assert!(written["spec"].get("ipam").is_none());
         let other = "10.244.9.0/24".parse().unwrap();
-        let moved = cilium_node("worker-1", NODE, Some(cidr), Some(ROUTER), &[other], "b");
+        let moved = cilium_node(
+            "worker-1",
+            NODE,
+            Some(cidr),
+            Some(ROUTER),
+            &[other],
+            "b",
+            &BTreeSet::new(),
+        );
         assert_eq!(moved["spec"]["addresses"].as_array().unwrap().len(), 1);
     }
 
     #[test]
     fn a_node_whose_object_was_deleted_still_says_which_range_its_pods_have() {
         let cidr: Ipv4Net = "10.244.1.0/24".parse().unwrap();
-        let written = cilium_node("worker-1", NODE, Some(cidr), Some(ROUTER), &[], "b");
+        let written = cilium_node(
+            "worker-1",
+            NODE,
+            Some(cidr),
+            Some(ROUTER),
+            &[],
+            "b",
+            &BTreeSet::new(),
+        );
         assert_eq!(
             written["metadata"]["annotations"][POD_CIDR_ANNOTATION],
             "10.244.1.0/24"

@@ -1,5 +1,6 @@
 //! The node's address and podCIDRs: asked of the API server, remembered for the time when it is away.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,7 @@ async fn ask(
             kept.map(|state| state.router),
             &given,
             &start.boot_id,
+            &BTreeSet::new(),
         );
         start
             .kubernetes

@@ -250,7 +250,11 @@ async fn operate(
             "Deletions that were queued while no agent ran are done"
         );
     }
-    tasks.spawn(task::policy::run(agent.clone(), readers.policy.clone()));
+    tasks.spawn(task::policy::run(
+        agent.clone(),
+        readers.policy.clone(),
+        readers.node.clone(),
+    ));
     tasks.spawn(task::flows::run(agent.clone()));
     if let Some(settings) = &start.config.hubble {
         hubble::start(&agent, settings, readers.names.clone(), tasks)?;

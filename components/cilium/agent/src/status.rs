@@ -81,16 +81,7 @@ pub fn too_large(agent: &Agent) -> Option<String> {
         .map(Endpoint::owner)
         .take(3)
         .collect();
-    let blame = refused.policy.as_ref().map_or_else(
-        || "all its policies together".to_owned(),
-        ToString::to_string,
-    );
-    Some(format!(
-        "the policy of {} has {} entries, {} fit: the old one stays; most are by {blame}: make its selectors wider or its rules fewer",
-        pods.join(", "),
-        refused.entries,
-        refused.max_entries,
-    ))
+    Some(format!("the policy of {}: {refused}", pods.join(", ")))
 }
 
 /// Ok as long as traffic is carried by what is known; what cannot be updated now is a warning.

@@ -49,6 +49,7 @@ pub struct Cache<K> {
     waiting_since: Mutex<Option<Instant>>,
     pub seen: Seen,
     bells: Bells,
+    trim: fn(&mut K),
 }
 
 impl<K> Cache<K>
@@ -57,6 +58,11 @@ where
 {
     /// Empty until [`Self::follow`] runs; `bells` ring after every change.
     pub fn new(bells: Bells) -> Arc<Self> {
+        Self::trimmed(bells, |_| {})
+    }
+
+    /// As [`Self::new`]; `trim` takes from each object what nobody here reads.
+    pub fn trimmed(bells: Bells, trim: fn(&mut K)) -> Arc<Self> {
         Arc::new(Self {
             known: Mutex::new(Known {
                 objects: BTreeMap::new(),
@@ -69,6 +75,7 @@ where
             waiting_since: Mutex::new(None),
             seen: Seen::default(),
             bells,
+            trim,
         })
     }
 
@@ -142,6 +149,7 @@ where
                     objects, listed, ..
                 } = &mut *known;
                 objects.retain(|key, _| listed.contains(key));
+                listed.clear();
                 known.recovered::<K>();
                 self.synced.store(true, Ordering::Release);
             }
@@ -170,6 +178,7 @@ where
             Ok(mut object) => {
                 // The largest part of most objects, and of no use here.
                 object.meta_mut().managed_fields = None;
+                (self.trim)(&mut object);
                 known.undecodable.remove(&key);
                 known.objects.insert(key, Arc::new(object));
                 self.seen.applied.fetch_add(1, Ordering::Relaxed);

@@ -4,11 +4,11 @@
 //! Both call [`identity_labels`], so that they cannot disagree. Source of the filter: Cilium's default label prefixes
 //! (`pkg/labelsfilter`, documentation "Limiting Identity-Relevant Labels").
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::names::{
@@ -16,11 +16,23 @@ use crate::names::{
 };
 
 /// A set of labels whose keys carry their source (`k8s:app`), always in order of the key.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(transparent)]
-pub struct LabelSet(BTreeMap<String, String>);
+///
+/// A copy is the same memory: an agent keeps each set in several places, and there are thousands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema)]
+#[schemars(transparent)]
+pub struct LabelSet(Arc<BTreeMap<String, String>>);
+
+impl Serialize for LabelSet {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for LabelSet {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        BTreeMap::deserialize(from).map(|labels| Self(Arc::new(labels)))
+    }
+}
 
 impl LabelSet {
     /// The labels by key with source.
@@ -62,12 +74,8 @@ impl LabelSet {
 
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for LabelSet {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(labels: I) -> Self {
-        Self(
-            labels
-                .into_iter()
-                .map(|(k, v)| (k.into(), v.into()))
-                .collect(),
-        )
+        let labels = labels.into_iter().map(|(k, v)| (k.into(), v.into()));
+        Self(Arc::new(labels.collect()))
     }
 }
 
@@ -293,7 +301,7 @@ mod tests {
             a in prop::collection::btree_map("[a-c]{1,2}", "[x-y]?", 0..4),
             b in prop::collection::btree_map("[a-c]{1,2}", "[x-y]?", 0..4),
         ) {
-            let (a, b) = (LabelSet(a), LabelSet(b));
+            let (a, b): (LabelSet, LabelSet) = (a.into_iter().collect(), b.into_iter().collect());
             prop_assert_eq!(a == b, a.canonical() == b.canonical());
         }
 

@@ -8,6 +8,7 @@ pub mod read;
 mod refusal;
 pub mod rule;
 mod schema;
+mod unplaced;
 
 pub use kinds::{
     CiliumCIDRGroup, CiliumClusterwideNetworkPolicy, CiliumNetworkPolicy, PolicyCondition,
@@ -15,5 +16,6 @@ pub use kinds::{
 };
 pub use read::{ReadRule, read_cidr_group, read_rules};
 pub use refusal::Refusal;
+pub use unplaced::{MOST_UNPLACED, UNPLACED_ANNOTATION, Unplaced, read_unplaced, write_unplaced};
 
 pub(crate) use schema::crds;

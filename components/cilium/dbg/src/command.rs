@@ -4,6 +4,7 @@ pub mod bpf_ct;
 pub mod bpf_endpoint;
 pub mod bpf_ipcache;
 pub mod bpf_policy;
+pub mod config;
 pub mod encrypt;
 pub mod endpoint;
 pub mod identity;
@@ -64,6 +65,8 @@ enum Command {
     Metrics(metrics::Command),
     /// Packets that are dropped, traced or judged, as they come
     Monitor(monitor::Arguments),
+    /// What the agent runs with
+    Config(config::Arguments),
     /// Encryption between nodes
     #[command(subcommand)]
     Encrypt(encrypt::Command),
@@ -102,6 +105,7 @@ pub async fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Error
         Command::Node(command) => node::run(command, &agent, out).await,
         Command::Metrics(command) => metrics::run(command, &agent, out).await,
         Command::Monitor(arguments) => monitor::run(arguments, &agent, out).await,
+        Command::Config(arguments) => config::run(arguments, &agent, out).await,
         Command::Encrypt(command) => encrypt::run(command, &agent, out).await,
     }
 }

@@ -1,4 +1,4 @@
-//! `-o json` and `-o jsonpath='{.a.b[0]}'`.
+//! `-o json`, `-o yaml` and `-o jsonpath='{.a.b[0]}'`.
 
 use std::io::Write;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use crate::Error;
 
 #[derive(Clone, Debug, Default, Args)]
 pub struct Output {
-    /// json, or jsonpath='{.field.field[0]}'
+    /// json, yaml, or jsonpath='{.field.field[0]}'
     #[arg(short = 'o', long = "output", value_name = "FORMAT")]
     format: Option<Format>,
 }
@@ -19,6 +19,7 @@ pub struct Output {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
     Json,
+    Yaml,
     /// Fields and positions, from the outside in.
     Path(Vec<Step>),
 }
@@ -33,12 +34,13 @@ impl FromStr for Format {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "json" {
-            return Ok(Self::Json);
-        }
-        match text.strip_prefix("jsonpath=") {
-            Some(path) => steps(path.trim_matches('\'')).map(Self::Path),
-            None => Err(format!("{text:?} is not supported; use json or jsonpath")),
+        match (text, text.strip_prefix("jsonpath=")) {
+            ("json", _) => Ok(Self::Json),
+            ("yaml", _) => Ok(Self::Yaml),
+            (_, Some(path)) => steps(path.trim_matches('\'')).map(Self::Path),
+            (_, None) => Err(format!(
+                "{text:?} is not supported; use json, yaml or jsonpath"
+            )),
         }
     }
 }
@@ -88,7 +90,7 @@ impl Output {
         }
     }
 
-    /// Writes `value` when JSON or a part of it was asked for; `false` when a table was.
+    /// Writes `value` when JSON, YAML or a part of it was asked for; `false` when a table was.
     pub fn write(&self, value: &impl Serialize, out: &mut dyn Write) -> Result<bool, Error> {
         let Some(format) = &self.format else {
             return Ok(false);
@@ -98,6 +100,10 @@ impl Output {
             Format::Json => {
                 serde_json::to_writer_pretty(&mut *out, &value).map_err(std::io::Error::from)?;
                 writeln!(out)?;
+            }
+            Format::Yaml => {
+                let text = serde_norway::to_string(&value).map_err(std::io::Error::other)?;
+                out.write_all(text.as_bytes())?;
             }
             Format::Path(steps) => match find(&value, steps) {
                 Some(Value::String(text)) => writeln!(out, "{text}")?,
@@ -162,6 +168,15 @@ mod tests {
     }
 
     #[test]
+    fn yaml_says_the_same_as_json() {
+        let value = json!({"status": {"ids": [1, 2]}});
+        assert_eq!(
+            written("yaml", &value).unwrap(),
+            "status:\n  ids:\n  - 1\n  - 2\n"
+        );
+    }
+
+    #[test]
     fn a_path_to_nothing_is_an_error_that_names_it() {
         let error = written("jsonpath={.a.b}", &json!({"a": {}})).unwrap_err();
         assert_eq!(error.to_string(), "the output holds nothing at {.a.b}");
@@ -170,7 +185,7 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_refused_and_not_taken_for_something_else() {
         for format in [
-            "yaml",
+            "xml",
             "jsonpath={..a}x",
             "jsonpath={.a[*]}",
             "jsonpath={.a[?(@.b)]}",

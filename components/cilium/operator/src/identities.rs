@@ -12,6 +12,7 @@ use cilium_api::{LabelSet, NumericIdentity};
 
 use crate::grace::Grace;
 
+pub mod claims;
 pub mod controller;
 
 /// What is known about label sets and numbers at one moment.

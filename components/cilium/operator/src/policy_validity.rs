@@ -1,11 +1,12 @@
 //! Says of each Cilium policy whether it is followed in full, in its condition `Valid`. What is not followed fails closed
 //! in the agents; here people learn of it.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
+use cilium_api::CiliumNode;
 use cilium_api::policy::{
     CiliumCIDRGroup, CiliumClusterwideNetworkPolicy, CiliumNetworkPolicy, PolicyCondition,
-    PolicyStatus, Refusal, VALID,
+    PolicyStatus, Refusal, UNPLACED_ANNOTATION, Unplaced, VALID, read_unplaced,
 };
 use kube::{Resource, api::ObjectMeta};
 use serde::Deserialize;
@@ -27,6 +28,8 @@ const FOLLOWED: (&str, &str) = ("Followed", "Policy validation succeeded");
 const NOT_FOLLOWED: &str = "NotFollowed";
 /// Refusals a message names; more would drown the first.
 const NAMED: usize = 20;
+/// Nodes a refusal names.
+const NAMED_NODES: usize = 5;
 
 /// The duty.
 #[derive(Debug)]
@@ -56,6 +59,7 @@ impl Controller for PolicyValidity {
             world.policies.changes(),
             world.clusterwide_policies.changes(),
             world.cidr_groups.changes(),
+            world.cilium_nodes.changes(),
         ]
     }
 
@@ -65,10 +69,12 @@ impl Controller for PolicyValidity {
             world.policies.snapshot(),
             world.clusterwide_policies.snapshot(),
         );
-        // A group that is not seen yet is not an unknown one.
-        if !groups.synced {
+        let nodes = world.cilium_nodes.snapshot();
+        // A group that is not seen yet is not an unknown one, and a node may still complain.
+        if !groups.synced || !nodes.synced {
             return Decision::default();
         }
+        let full = full(&nodes);
         let namespaced = verdicts(
             &policies,
             |policy: &CiliumNetworkPolicy| Said {
@@ -77,6 +83,7 @@ impl Controller for PolicyValidity {
                 refusals: cilium_policy::validate(policy),
             },
             &groups,
+            &full,
         );
         let clusterwide = verdicts(
             &clusterwide,
@@ -86,6 +93,7 @@ impl Controller for PolicyValidity {
                 refusals: cilium_policy::validate_clusterwide(policy),
             },
             &groups,
+            &full,
         );
         let all: Vec<Verdict> = namespaced.into_iter().chain(clusterwide).collect();
         let invalid = all
@@ -107,10 +115,11 @@ struct Said<'a> {
     refusals: Vec<Refusal>,
 }
 
-fn verdicts<K: Resource>(
+fn verdicts<K: Resource<DynamicType = ()>>(
     policies: &Snapshot<K>,
     read: impl for<'a> Fn(&'a K) -> Said<'a>,
     groups: &Snapshot<CiliumCIDRGroup>,
+    full: &Full,
 ) -> Vec<Verdict> {
     let readable = policies.objects.values().map(|policy| {
         let said = read(policy);
@@ -118,8 +127,10 @@ fn verdicts<K: Resource>(
         for (rules, path) in said.rules {
             refusals.extend(unknown_groups(rules.as_ref(), path, groups));
         }
+        let target = Target::of(&**policy);
+        refusals.extend(without_room(&K::kind(&()), &target.key, full));
         Verdict {
-            policy: Target::of(&**policy),
+            policy: target,
             current: said.status.and_then(|status| valid(&status.conditions)),
             refusals,
         }
@@ -129,6 +140,47 @@ fn verdicts<K: Resource>(
         .iter()
         .map(|(key, unreadable)| Verdict::of_unreadable(key, unreadable));
     readable.chain(unreadable).collect()
+}
+
+/// Which nodes have no room for which policies.
+type Full = BTreeMap<Unplaced, Vec<String>>;
+
+/// As their agents say.
+fn full(nodes: &Snapshot<CiliumNode>) -> Full {
+    let mut full = Full::new();
+    for (key, node) in &nodes.objects {
+        let annotations = node.metadata.annotations.iter().flatten();
+        for (_, said) in annotations.filter(|(key, _)| *key == UNPLACED_ANNOTATION) {
+            for policy in read_unplaced(said) {
+                full.entry(policy).or_default().push(key.name.clone());
+            }
+        }
+    }
+    full
+}
+
+fn without_room(kind: &str, key: &Key, full: &Full) -> Option<Refusal> {
+    let nodes = full.get(&Unplaced {
+        kind: kind.to_owned(),
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+    })?;
+    let named = nodes
+        .iter()
+        .take(NAMED_NODES)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    let others = nodes.len().saturating_sub(NAMED_NODES);
+    let others = if others == 0 {
+        String::new()
+    } else {
+        format!(" and {others} more")
+    };
+    Some(Refusal::new(
+        format!("the datapath of {named}{others}"),
+        "has no room for its entries; what held before stays in force there, and pods that come are closed; choose fewer peers or ports, or wider networks",
+    ))
 }
 
 fn valid(conditions: &[PolicyCondition]) -> Option<PolicyCondition> {

@@ -62,6 +62,20 @@ impl Blocks {
         }
     }
 
+    /// Prefixes the kernel holds at most on its way from those it has to those that are needed.
+    pub(crate) fn peak(&self) -> usize {
+        let new = self
+            .users
+            .keys()
+            .filter(|prefix| !self.numbers.contains_key(prefix));
+        self.numbers.len() + new.count()
+    }
+
+    /// Whether it is among these.
+    pub(crate) fn holds(&self, prefix: Ipv4Net) -> bool {
+        self.numbers.contains_key(&prefix) || self.users.contains_key(&prefix)
+    }
+
     /// Gives numbers to prefixes that are now needed and takes those of the others back.
     pub(crate) fn settle(&mut self) -> Settled {
         let mut settled = Settled::default();

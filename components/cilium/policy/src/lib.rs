@@ -26,4 +26,4 @@ pub use input::{
     Subject, SubjectId,
 };
 pub use key::{Cookie, Direction, Entry, Key, MapState, Verdict};
-pub use repository::{Changes, Choice, Options, Refused, Repository, SubjectChanges};
+pub use repository::{Changes, Choice, Options, Refused, Repository, SubjectChanges, Table};

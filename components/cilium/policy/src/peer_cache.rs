@@ -28,6 +28,18 @@ pub(crate) struct PeerCache {
     touched: Touched,
     /// Choices of addresses whose networks have to be looked up anew.
     stale: BTreeSet<PeersId>,
+    /// Choices of addresses that are as they were, because the kernel has no room for the prefixes of what they are now.
+    crowded: BTreeSet<PeersId>,
+    /// Choices that have become crowded, or are so no more.
+    turned: BTreeSet<PeersId>,
+}
+
+/// What happened to choices since it was last asked.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    pub(crate) touched: Touched,
+    /// Whoever uses one of these is to be resolved as a whole.
+    pub(crate) turned: BTreeSet<PeersId>,
 }
 
 #[derive(Debug)]
@@ -118,6 +130,7 @@ impl PeerCache {
             cached.cover.prefixes().for_each(|p| blocks.release(p));
             self.ids.remove(&cached.peers);
             self.stale.remove(&id);
+            self.crowded.remove(&id);
             self.touched.remove(&id);
             if let Peers::Labels(selector) = &cached.peers {
                 let namespace = confined(selector);
@@ -176,21 +189,46 @@ impl PeerCache {
         self.stale.extend(stale.map(|(id, _)| *id));
     }
 
-    /// Looks networks up where they are stale, so that their prefixes are asked for.
-    pub(crate) fn look_up(&mut self, cluster: &Cluster, blocks: &mut Blocks) -> BTreeSet<PeersId> {
-        let stale = std::mem::take(&mut self.stale);
+    /// Looks networks up where they are stale, so that their prefixes are asked for. The kernel holds at most `room` prefixes.
+    pub(crate) fn look_up(
+        &mut self,
+        cluster: &Cluster,
+        blocks: &mut Blocks,
+        room: usize,
+    ) -> BTreeSet<PeersId> {
+        let mut stale = std::mem::take(&mut self.stale);
+        let before = std::mem::take(&mut self.crowded);
+        stale.extend(&before);
+        let mut peak = if stale.is_empty() { 0 } else { blocks.peak() };
         for id in &stale {
             let Some(cached) = self.cached.get_mut(id) else {
                 continue;
             };
             if let Peers::Addresses(addresses) = &cached.peers {
                 let cover = cluster.cover(addresses);
+                let new: BTreeSet<_> = cover.prefixes().filter(|p| !blocks.holds(*p)).collect();
+                if !new.is_empty() && peak + new.len() > room {
+                    self.crowded.insert(*id);
+                    continue;
+                }
+                peak += new.len();
                 cover.prefixes().for_each(|p| blocks.acquire(p));
                 cached.cover.prefixes().for_each(|p| blocks.release(p));
                 cached.cover = cover;
             }
         }
+        self.turned
+            .extend(before.symmetric_difference(&self.crowded));
         stale
+    }
+
+    pub(crate) fn is_crowded(&self, id: PeersId) -> bool {
+        self.crowded.contains(&id)
+    }
+
+    /// Whether a choice waits for room.
+    pub(crate) fn is_any_crowded(&self) -> bool {
+        !self.crowded.is_empty()
     }
 
     /// Chooses among the prefixes anew: everywhere when some came or went, else where networks changed.
@@ -211,8 +249,11 @@ impl PeerCache {
         }
     }
 
-    pub(crate) fn take_touched(&mut self) -> Touched {
-        std::mem::take(&mut self.touched)
+    pub(crate) fn take_news(&mut self) -> News {
+        News {
+            touched: std::mem::take(&mut self.touched),
+            turned: std::mem::take(&mut self.turned),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use cilium_api::policy::Refusal;
 use ipnet::Ipv4Net;
 
-pub use changes::{Changes, Options, Refused, SubjectChanges};
+pub use changes::{Changes, Options, Refused, SubjectChanges, Table};
 pub use choices::Choice;
 
 use crate::{
@@ -35,6 +35,7 @@ use profile::Profile;
 pub struct Repository {
     host: Host,
     max_entries: usize,
+    max_prefixes: usize,
     revision: u64,
     cluster: Cluster,
     cache: PeerCache,
@@ -65,6 +66,7 @@ impl Repository {
         Self {
             host,
             max_entries: options.max_entries,
+            max_prefixes: options.max_prefixes,
             revision: 0,
             cluster: Cluster::new(options.host_runs_apiserver),
             cache: PeerCache::default(),

@@ -24,6 +24,14 @@ pub(crate) struct ActiveRule {
     pub(crate) grants: Vec<ActiveGrant>,
 }
 
+impl ActiveRule {
+    pub(crate) fn peers(&self) -> impl Iterator<Item = PeersId> + '_ {
+        self.grants
+            .iter()
+            .flat_map(|grant| grant.peers.iter().copied())
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct ActiveGrant {
     pub(crate) direction: Direction,

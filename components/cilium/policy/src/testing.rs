@@ -2,6 +2,7 @@
 //! the policies, and the kernel's lookup over the maps.
 
 pub mod choose;
+pub mod crowd;
 pub mod generate;
 pub mod kernel;
 pub mod policies;

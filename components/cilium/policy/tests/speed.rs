@@ -3,75 +3,16 @@
 use std::time::{Duration, Instant};
 
 use cilium_policy::{
-    Options, PolicyId, PolicyKind, Repository, Subject, SubjectId, testing::scene,
+    Options, Repository, Subject, SubjectId,
+    testing::{
+        crowd::{identity, labels, policy},
+        scene,
+    },
 };
-use serde_json::{Value, json};
 
 const IDENTITIES: u32 = 10_000;
-const NAMESPACES: u32 = 100;
 const POLICIES: u32 = 200;
 const SUBJECTS: u32 = 100;
-
-fn labels(number: u32) -> cilium_api::LabelSet {
-    [
-        (
-            "k8s:app".to_owned(),
-            format!("app{}", number / NAMESPACES % 20),
-        ),
-        (
-            "k8s:io.cilium.k8s.namespace.labels.team".to_owned(),
-            format!("team{}", number % 10),
-        ),
-        (
-            "k8s:io.cilium.k8s.policy.cluster".to_owned(),
-            "default".to_owned(),
-        ),
-        (
-            "k8s:io.cilium.k8s.policy.serviceaccount".to_owned(),
-            "default".to_owned(),
-        ),
-        (
-            "k8s:io.kubernetes.pod.namespace".to_owned(),
-            format!("ns{}", number % NAMESPACES),
-        ),
-        (
-            "k8s:version".to_owned(),
-            format!("v{}", number / NAMESPACES),
-        ),
-    ]
-    .into_iter()
-    .collect()
-}
-
-/// Two policies per namespace: pods among themselves and a team of other namespaces; the world without some networks.
-fn policy(number: u32, port: u32) -> (PolicyId, Value) {
-    let namespace = format!("ns{}", number % NAMESPACES);
-    let id = PolicyId {
-        kind: PolicyKind::CiliumNetworkPolicy,
-        namespace: namespace.clone(),
-        name: format!("p{number}"),
-    };
-    let team = format!("team{}", number % 10);
-    let spec = if number < NAMESPACES {
-        json!({"endpointSelector": {}, "ingress": [
-            {"fromEndpoints": [{}], "toPorts": [{"ports": [{"port": port.to_string(), "protocol": "TCP"}]}]},
-            {"fromEndpoints": [{"matchLabels": {"k8s:io.cilium.k8s.namespace.labels.team": team},
-                                "matchExpressions": [{"key": "k8s:io.kubernetes.pod.namespace", "operator": "Exists"}]}],
-             "toPorts": [{"ports": [{"port": "443", "protocol": "TCP"}]}]},
-        ]})
-    } else {
-        json!({"endpointSelector": {"matchLabels": {"app": "app1"}}, "egress": [
-            {"toEntities": ["cluster"]},
-            {"toCIDRSet": [{"cidr": "0.0.0.0/0", "except": [format!("10.{}.0.0/16", number % 250)]}],
-             "toPorts": [{"ports": [{"port": port.to_string(), "endPort": port + 100, "protocol": "TCP"}]}]},
-        ]})
-    };
-    (
-        id.clone(),
-        json!({"apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy",
-        "metadata": {"name": id.name, "namespace": namespace, "uid": id.name}, "spec": spec}),
-    )
-}
 
 fn timed(what: &str, limit: Duration, work: impl FnOnce()) {
     let begin = Instant::now();
@@ -89,7 +30,7 @@ fn ten_thousand_identities_and_two_hundred_policies_are_resolved_in_a_second_and
     let mut repository = Repository::new(Options::default());
     timed("from scratch", Duration::from_secs(1), || {
         for number in 0..IDENTITIES {
-            repository.upsert_identity(256 + number, labels(number));
+            repository.upsert_identity(identity(number), labels(number));
         }
         for number in 0..POLICIES {
             let (id, object) = policy(number, 80);
@@ -97,7 +38,7 @@ fn ten_thousand_identities_and_two_hundred_policies_are_resolved_in_a_second_and
         }
         for number in 0..SUBJECTS {
             let subject = Subject {
-                identity: 256 + number * 7,
+                identity: identity(number * 7),
                 ..Subject::default()
             };
             repository.upsert_subject(SubjectId(number), subject);

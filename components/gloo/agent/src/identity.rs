@@ -157,14 +157,13 @@ impl Keeper {
             return Err(IdentityError::UsedToken);
         }
         let pending = self.secrets.text(names::CLIENT_TLS, "pending.key").await?;
-        let request = match pending.as_deref().map(KeyRequest::again) {
-            Some(Ok(request)) => request,
-            _ => {
-                let request = KeyRequest::new()?;
-                let data = BTreeMap::from([("pending.key", request.key.clone())]);
-                self.secrets.replace(names::CLIENT_TLS, data).await?;
-                request
-            }
+        let request = if let Some(Ok(request)) = pending.as_deref().map(KeyRequest::again) {
+            request
+        } else {
+            let request = KeyRequest::new()?;
+            let data = BTreeMap::from([("pending.key", request.key.clone())]);
+            self.secrets.replace(names::CLIENT_TLS, data).await?;
+            request
         };
         let (cluster, uid) = (&self.cluster, &self.cluster_uid);
         match enrol(&self.server, roots, cluster, uid, &token, &request).await {

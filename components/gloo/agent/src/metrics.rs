@@ -15,17 +15,39 @@ use crate::health::View;
 pub fn text(view: &View) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::default();
     let status = view.status.borrow().clone();
-    let report = view.report.borrow().clone();
-    let states = Family::<[(&'static str, &'static str); 1], Gauge>::default();
+    let by_state = Family::<[(&'static str, &'static str); 1], Gauge>::default();
     for state in State::ALL {
         let now = i64::from(state == status.state);
-        states.get_or_create(&[("state", state.as_str())]).set(now);
+        by_state
+            .get_or_create(&[("state", state.as_str())])
+            .set(now);
     }
     registry.register(
         "relay_state",
         "1 for the state the relay client is in",
-        states,
+        by_state,
     );
+    let connected = usize::from(status.state == State::Connected);
+    gauge(
+        &mut registry,
+        "relay_connected",
+        "1 while the management server serves this agent",
+        connected,
+    );
+    gauge(
+        &mut registry,
+        "relay_warmed",
+        "1 while the server holds all that was observed",
+        usize::from(status.warmed),
+    );
+    observed(view, &mut registry);
+    desired(view, &mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+fn observed(view: &View, registry: &mut Registry) {
     let (objects, bytes) = {
         let source = view.observed.source();
         let source = source.borrow();
@@ -33,25 +55,27 @@ pub fn text(view: &View) -> Result<String, std::fmt::Error> {
             .as_ref()
             .map_or((0, 0), |source| (source.len(), source.bytes()))
     };
-    let held = report.held.as_ref().map_or(0, |(removed, _)| *removed);
-    let connected = usize::from(status.state == State::Connected);
-    let gauges = [
-        (
-            "relay_connected",
-            "1 while the management server serves this agent",
-            connected,
-        ),
-        (
-            "relay_warmed",
-            "1 while the server holds all that was observed",
-            usize::from(status.warmed),
-        ),
+    for (name, help, value) in [
         (
             "gloo_agent_observed_objects",
             "Objects sent to the server",
             objects,
         ),
         ("gloo_agent_observed_bytes", "Bytes of those objects", bytes),
+        (
+            "gloo_agent_unlisted_kinds",
+            "Kinds whose first list is not complete",
+            view.observed.unlisted().len(),
+        ),
+    ] {
+        gauge(registry, name, help, value);
+    }
+}
+
+fn desired(view: &View, registry: &mut Registry) {
+    let report = view.report.borrow().clone();
+    let held = report.held.as_ref().map_or(0, |(removed, _)| *removed);
+    for (name, help, value) in [
         (
             "gloo_agent_desired_objects",
             "Objects the server desires",
@@ -72,21 +96,16 @@ pub fn text(view: &View) -> Result<String, std::fmt::Error> {
             "1 while the local switch forbids writes",
             usize::from(report.kill_switch),
         ),
-        (
-            "gloo_agent_unlisted_kinds",
-            "Kinds whose first list is not complete",
-            view.observed.unlisted().len(),
-        ),
-    ];
-    for (name, help, value) in gauges {
-        let gauge: Gauge = Gauge::default();
-        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        registry.register(name, help, gauge);
+    ] {
+        gauge(registry, name, help, value);
     }
     let writes = Counter::<u64, AtomicU64>::default();
     writes.inc_by(report.writes);
     registry.register("gloo_agent_writes", "Writes of desired objects", writes);
-    let mut text = String::new();
-    encode(&mut text, &registry)?;
-    Ok(text)
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str, value: usize) {
+    let gauge: Gauge = Gauge::default();
+    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+    registry.register(name, help, gauge);
 }

@@ -4,7 +4,10 @@ mod write;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -31,7 +34,7 @@ use crate::{
 use write::{Done, perform};
 
 /// The budget of removals is full again after so long.
-const BUDGET: Duration = Duration::from_secs(3600);
+const BUDGET: Duration = Duration::from_hours(1);
 /// Writes under way at once.
 const WRITES: usize = 8;
 /// Changes of policies come in groups; one look is for all of them.
@@ -56,6 +59,9 @@ struct Memory {
     written: BTreeMap<ObjectKey, Written>,
     before: BTreeSet<ObjectKey>,
     since: Option<Instant>,
+    /// Removals decided, as the cluster had the objects then. They wait for the server's answer to `turn`.
+    pending: Vec<Write>,
+    turn: u64,
 }
 
 /// The only writer of desired objects.
@@ -67,6 +73,10 @@ pub struct Reconciler {
     results: watch::Sender<Results>,
     report: watch::Sender<Report>,
     memory: Mutex<Memory>,
+    /// What is desired came on the stream there is now.
+    fresh: AtomicBool,
+    /// Decisions up to this turn were made on an earlier stream.
+    voided: AtomicU64,
 }
 
 impl std::fmt::Debug for Reconciler {
@@ -82,7 +92,22 @@ impl Local for Reconciler {
     async fn desired(&self, objects: Objects) {
         let mut memory = self.memory.lock().await;
         memory.desired = Some(objects);
-        self.turn(&mut memory, true).await;
+        self.fresh.store(true, Ordering::Relaxed);
+        self.turn(&mut memory).await;
+    }
+
+    fn opened(&self) {
+        self.fresh.store(false, Ordering::Relaxed);
+        self.voided
+            .store(self.results.borrow().turn, Ordering::Relaxed);
+    }
+
+    async fn settled(&self, turn: u64) {
+        let mut memory = self.memory.lock().await;
+        let void = turn <= self.voided.load(Ordering::Relaxed) || turn < memory.turn;
+        if !void && self.fresh.load(Ordering::Relaxed) {
+            self.remove(&mut memory).await;
+        }
     }
 }
 
@@ -101,6 +126,8 @@ impl Reconciler {
             results: watch::Sender::new(Results::default()),
             report: watch::Sender::new(Report::default()),
             memory: Mutex::default(),
+            fresh: AtomicBool::new(false),
+            voided: AtomicU64::new(0),
         }
     }
 
@@ -120,11 +147,13 @@ impl Reconciler {
         while !closing.is_cancelled() {
             let state = status.borrow_and_update().state;
             let may = !matches!(state, State::Fenced | State::Refused);
-            let live = state == State::Connected;
+            if state != State::Connected {
+                self.fresh.store(false, Ordering::Relaxed);
+            }
             let turn = async {
                 if may {
                     let mut memory = self.memory.lock().await;
-                    self.turn(&mut memory, live).await;
+                    self.turn(&mut memory).await;
                 }
                 let wait = if self.report.borrow().errors > 0 {
                     AGAIN
@@ -146,7 +175,7 @@ impl Reconciler {
         }
     }
 
-    async fn turn(&self, memory: &mut Memory, live: bool) {
+    async fn turn(&self, memory: &mut Memory) {
         // Before the first list nothing is known of what the cluster has.
         if self.observed.source().borrow().is_none() {
             return;
@@ -154,7 +183,7 @@ impl Reconciler {
         let Policies { found, local } = self.observed.policies();
         let control = self.control.borrow().clone();
         refill(memory, found.keys());
-        let plan = plan(
+        let mut plan = plan(
             &World {
                 cluster: &self.cluster,
                 desired: memory.desired.as_ref(),
@@ -163,25 +192,51 @@ impl Reconciler {
                 written: &memory.written,
                 before: &memory.before,
                 control: &control,
-                live,
+                live: self.fresh.load(Ordering::Relaxed),
             },
             MassRemoval::default(),
         );
-        let removes = plan
-            .writes
-            .iter()
-            .any(|write| matches!(write, Write::Delete { .. }));
-        let (writes, errors) = self.write(memory, &plan).await;
-        if removes && control.confirm_removal.is_some() {
+        let deletes = |write: &mut Write| matches!(write, Write::Delete { .. });
+        memory.pending = plan.writes.extract_if(.., deletes).collect();
+        if !memory.pending.is_empty() {
+            memory.turn += 1;
+        }
+        let (writes, errors) = self.write(memory, &plan.writes).await;
+        plan.errors.extend(errors);
+        self.tell(memory, &plan, &control, writes);
+    }
+
+    /// Removes what was decided and is still not desired. The API server refuses what somebody wrote to since.
+    async fn remove(&self, memory: &mut Memory) {
+        let mut pending = std::mem::take(&mut memory.pending);
+        let Memory { desired, .. } = memory;
+        pending.retain(|write| {
+            let Write::Delete { key, .. } = write else {
+                return false;
+            };
+            desired.as_ref().is_some_and(|all| !all.contains_key(key))
+        });
+        if self.control.borrow().kill_switch {
+            return;
+        }
+        let (writes, errors) = self.write(memory, &pending).await;
+        if !pending.is_empty() && self.control.borrow().confirm_removal.is_some() {
             // A confirmed removal is none of the next budget's business.
             memory.since = None;
         }
-        self.tell(memory, &plan, errors, &control, writes);
+        self.report.send_modify(|report| {
+            report.writes += writes;
+            report.errors += errors.len();
+        });
     }
 
-    async fn write(&self, memory: &mut Memory, plan: &Plan) -> (u64, BTreeMap<ObjectKey, String>) {
-        let mut errors = plan.errors.clone();
-        let mut done = futures::stream::iter(plan.writes.clone())
+    async fn write(
+        &self,
+        memory: &mut Memory,
+        writes: &[Write],
+    ) -> (u64, BTreeMap<ObjectKey, String>) {
+        let mut errors = BTreeMap::new();
+        let mut done = futures::stream::iter(writes.to_vec())
             .map(|write| {
                 let client = self.client.clone();
                 async move {
@@ -224,14 +279,7 @@ impl Reconciler {
         (writes, errors)
     }
 
-    fn tell(
-        &self,
-        memory: &Memory,
-        plan: &Plan,
-        errors: BTreeMap<ObjectKey, String>,
-        control: &Control,
-        writes: u64,
-    ) {
+    fn tell(&self, memory: &Memory, plan: &Plan, control: &Control, writes: u64) {
         let held = plan
             .held
             .map(|(removed, digest)| (removed, digest.to_string()));
@@ -247,18 +295,19 @@ impl Reconciler {
             }
             *report = Report {
                 desired: memory.desired.as_ref().map_or(0, Objects::len),
-                errors: errors.len(),
+                errors: plan.errors.len(),
                 held: held.clone(),
                 kill_switch: control.kill_switch,
                 writes: report.writes + writes,
             };
         });
         let now = Results {
-            errors: errors
-                .into_iter()
+            errors: plan
+                .errors
+                .iter()
                 .map(|(key, message)| ObjectError {
-                    key: Some((&key).into()),
-                    message,
+                    key: Some(key.into()),
+                    message: message.clone(),
                 })
                 .collect(),
             held: held.map(|(removed, digest)| Held {
@@ -266,6 +315,7 @@ impl Reconciler {
                 digest,
             }),
             kill_switch: control.kill_switch,
+            turn: memory.turn,
         };
         self.results.send_if_modified(|results| {
             let changed = *results != now;

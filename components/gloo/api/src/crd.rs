@@ -90,13 +90,23 @@ mod tests {
                 found.push(at.to_string());
             }
             match at {
-                Value::Object(fields) => fields.values().for_each(|child| walk(child, found)),
-                Value::Array(items) => items.iter().for_each(|child| walk(child, found)),
+                Value::Object(fields) => {
+                    for child in fields.values() {
+                        walk(child, found);
+                    }
+                }
+                Value::Array(items) => {
+                    for child in items {
+                        walk(child, found);
+                    }
+                }
                 _ => {}
             }
         }
         let mut found = Vec::new();
-        definitions().iter().for_each(|crd| walk(crd, &mut found));
+        for crd in definitions() {
+            walk(&crd, &mut found);
+        }
         assert_eq!(found, Vec::<String>::new());
     }
 }

@@ -102,6 +102,11 @@ pub trait Local: Send + Sync + 'static {
     /// The cluster is to have exactly these objects. Returns once that took effect as far as it can; called again with the
     /// newest state if it changed meanwhile. Dropped when the stream ends: who is fenced writes nothing more.
     async fn desired(&self, objects: Objects);
+    /// A stream was opened. What is desired from now on is not known before the next call of `desired`, and decisions from before
+    /// are void.
+    fn opened(&self);
+    /// The server answered results of this turn: removals decided up to it may happen. Dropped as `desired` is.
+    async fn settled(&self, turn: u64);
 }
 
 /// What the client works with.
@@ -203,7 +208,7 @@ fn judge(end: &StreamError, backoff: &mut Backoff) -> (State, Duration) {
             Code::Closing | Code::Busy => (State::Waiting, backoff.pause(random)),
             _ => (State::Refused, backoff.pause(random)),
         },
-        StreamError::Lost { lasted, .. } if *lasted > Duration::from_secs(60) => {
+        StreamError::Lost { lasted, .. } if *lasted > Duration::from_mins(1) => {
             backoff.reset();
             (State::Waiting, backoff.pause(random))
         }

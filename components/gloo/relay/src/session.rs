@@ -22,7 +22,7 @@ pub const OLDEST: u32 = 1;
 /// How long the other side may take to say who it is, or to answer that.
 pub const GREETING: Duration = Duration::from_secs(20);
 /// How long frames may go without an acknowledgement. Applying a thousand objects against a slow API server takes a while.
-pub const ACKNOWLEDGED: Duration = Duration::from_secs(120);
+pub const ACKNOWLEDGED: Duration = Duration::from_mins(2);
 /// Fresh snapshots one stream may ask for. Who needs more is broken, and starts over with a new stream and a pause.
 const RESYNCS: u32 = 5;
 

@@ -10,7 +10,7 @@ use super::State;
 use super::maps::{Maps, absent_is_none};
 use crate::{Direction, Error, PolicyEntry, PolicyKey, Verdict};
 
-pub(super) type Trie = LpmTrie<MapData, abi::Key, abi::Entry>;
+pub(crate) type Trie = LpmTrie<MapData, abi::Key, abi::Entry>;
 
 /// A new trie takes the place of the old one in one step. The kernel waits there until no packet is being judged by the old one
 /// (5 to 15 ms); [`update`] does not.
@@ -128,7 +128,8 @@ fn open(maps: &Maps, id: u32) -> Result<Option<Trie>, Error> {
     absent_is_none(maps.cilium_policy.map.get(&id, 0)).map_err(failed("read"))
 }
 
-fn apply(
+/// Upserts, then removes; what was done before an error stays done.
+pub(crate) fn apply(
     trie: &mut Trie,
     upserts: &[(PolicyKey, PolicyEntry)],
     removes: &[PolicyKey],

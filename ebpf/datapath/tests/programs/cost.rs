@@ -2,8 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use datapath_abi::metric::{EGRESS, INGRESS};
+use datapath_abi::policy::{ALLOW, DEFAULT_DENY};
+
 use crate::frame::{Frame, tcp_flags};
-use crate::node::{DROPPED, NEIGHBOUR, NODE, Node, POD, REMOTE, ROUTER, WORLD};
+use crate::node::{
+    DROPPED, NEIGHBOUR, NEIGHBOUR_IDENTITY, NODE, Node, POD, POD_IDENTITY, REMOTE, ROUTER, WORLD,
+};
+use crate::rules::{Rule, any, peer};
 
 #[test]
 #[ignore = "a measurement"]
@@ -39,6 +45,52 @@ fn a_packet() {
             "{name}: not each run was a packet on its way"
         );
     }
+}
+
+/// Each run is the first packet of a new epoch, so that each is judged by both pods' policies.
+#[test]
+#[ignore = "a measurement"]
+fn a_judged_packet_by_the_size_of_the_policies() {
+    const POLICY: u32 = 7;
+    const RUNS: usize = 2_000;
+    let mut node = Node::new();
+    let frame = tcp_flags((POD, 40_000), (NEIGHBOUR, 80), 0x10);
+    for size in [0, 100, 1_000] {
+        let policy: Vec<Rule> = [INGRESS, EGRESS]
+            .into_iter()
+            .flat_map(|direction| rules(direction, size))
+            .collect();
+        node.policy(POLICY, &policy);
+        for pod in [POD, NEIGHBOUR] {
+            node.judge_by(pod, POLICY);
+        }
+        let mut runs: Vec<Duration> = (0..RUNS)
+            .map(|_| {
+                node.new_epoch();
+                node.cost("from_container", &frame, 1)
+            })
+            .collect();
+        runs.sort_unstable();
+        println!(
+            "{:16} {:24} half {:?}, fastest {:?}",
+            "from_container",
+            format!("judged, {size} policies"),
+            runs[RUNS / 2],
+            runs[0]
+        );
+        assert_eq!(node.dropped(), 0, "not each run was a packet on its way");
+    }
+}
+
+/// Without policies everything passes; each policy opens a port, the first one the measured one.
+fn rules(direction: u8, size: u16) -> Vec<Rule> {
+    let everyone = if size == 0 { ALLOW } else { DEFAULT_DENY };
+    let port = |number: u16| if number == 0 { 80 } else { 20_000 + number };
+    let opened = (0..size).flat_map(|number| {
+        let peers = [NEIGHBOUR_IDENTITY, POD_IDENTITY];
+        peers.map(|identity| peer(identity, direction, ALLOW).on(6, port(number)))
+    });
+    opened.chain([any(direction, everyone)]).collect()
 }
 
 #[test]

@@ -60,7 +60,7 @@ impl Rule {
 impl Node {
     /// Writes a policy as a whole.
     pub(crate) fn policy(&mut self, id: u32, entries: &[Rule]) {
-        let mut trie = LpmTrie::<MapData, policy::Key, policy::Entry>::create(64, 1).unwrap();
+        let mut trie = LpmTrie::<MapData, policy::Key, policy::Entry>::create(4_096, 1).unwrap();
         for rule in entries {
             let bits = match (rule.protocol, rule.port_bits) {
                 (0, _) => policy::EXACT_BITS,

@@ -115,8 +115,12 @@ pub(crate) async fn run(
     let Some(workload) = workload else {
         let documents: Result<Vec<String>, _> = objects.iter().map(format::yaml).collect();
         let documents = documents.map_err(RegisterError::Format)?;
-        let comment: String = next.lines().map(|line| format!("# {line}\n")).collect();
-        return Ok(format!("{}---\n{comment}", documents.join("---\n")));
+        let comment: Vec<String> = next.lines().map(|line| format!("# {line}")).collect();
+        return Ok(format!(
+            "{}---\n{}\n",
+            documents.join("---\n"),
+            comment.join("\n")
+        ));
     };
     for object in &objects {
         apply(&workload, object).await?;

@@ -1,5 +1,6 @@
-//! Three idle pods, two on one node and one on another.
+//! Idle pods between which traffic is measured.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result};
@@ -10,21 +11,48 @@ use super::Route;
 use crate::lab::Lab;
 use crate::process;
 
-const NAMESPACE: &str = "gloonet-bench";
-const IMAGE: &str = "registry.k8s.io/e2e-test-images/agnhost:2.63.0";
+/// Where pods of measurements are.
+pub const NAMESPACE: &str = "gloonet-bench";
+/// It can idle.
+pub const IMAGE: &str = "registry.k8s.io/e2e-test-images/agnhost:2.63.0";
+
+const CLIENT: &str = "client";
 
 /// The pods; their namespace goes with this value.
 #[derive(Debug)]
 pub struct Pods<'a> {
     lab: &'a Lab,
-    nodes: [String; 2],
+    /// By pod's name.
+    nodes: BTreeMap<String, String>,
     running: Vec<Value>,
 }
 
 impl<'a> Pods<'a> {
-    /// Starts them on two workers and waits until they run.
-    pub fn start(lab: &'a Lab) -> Result<Self> {
-        let nodes = workers(lab)?;
+    /// `a` and `b` on one worker, `c` on another.
+    pub fn on_two_workers(lab: &'a Lab) -> Result<Self> {
+        let [first, second] = workers(lab)?;
+        let places = [("a", &first), ("b", &first), ("c", &second)];
+        Self::start(
+            lab,
+            places
+                .map(|(pod, node)| (pod.to_owned(), node.clone()))
+                .into(),
+        )
+    }
+
+    /// `client` on the first worker, and on each node a pod called after it.
+    pub fn one_per_node(lab: &'a Lab, nodes: &[String]) -> Result<Self> {
+        let [first, _] = workers(lab)?;
+        let mut places: BTreeMap<String, String> = nodes
+            .iter()
+            .map(|node| (node.clone(), node.clone()))
+            .collect();
+        places.insert(CLIENT.to_owned(), first);
+        Self::start(lab, places)
+    }
+
+    /// Starts them and waits until they run.
+    fn start(lab: &'a Lab, nodes: BTreeMap<String, String>) -> Result<Self> {
         let mut pods = Self {
             lab,
             nodes,
@@ -49,9 +77,21 @@ impl<'a> Pods<'a> {
         Ok(pods)
     }
 
-    /// The node with two pods, and the other.
-    pub fn nodes(&self) -> [&str; 2] {
-        [&self.nodes[0], &self.nodes[1]]
+    /// The nodes of `a` and `c`.
+    pub fn nodes(&self) -> Result<[&str; 2]> {
+        let of = |pod: &str| self.nodes.get(pod).with_context(|| format!("no pod {pod}"));
+        Ok([of("a")?, of("c")?])
+    }
+
+    /// The pod that asks.
+    pub fn client(&self) -> Result<Place> {
+        self.address(CLIENT).map(Place::Pod)
+    }
+
+    /// Addresses of all but the client.
+    pub fn servers(&self) -> Result<Vec<Ipv4Addr>> {
+        let names = self.nodes.keys().filter(|name| *name != CLIENT);
+        names.map(|name| self.address(name)).collect()
     }
 
     /// Between the two pods of one node.
@@ -91,14 +131,16 @@ impl<'a> Pods<'a> {
     fn manifest(&self) -> Vec<Value> {
         let mut items =
             vec![json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})];
-        for (name, node) in [("a", 0), ("b", 0), ("c", 1)] {
+        for (name, node) in &self.nodes {
             items.push(json!({
                 "apiVersion": "v1",
                 "kind": "Pod",
                 "metadata": {"name": name, "namespace": NAMESPACE},
                 "spec": {
-                    "nodeName": self.nodes[node],
+                    "nodeName": node,
                     "terminationGracePeriodSeconds": 0,
+                    // A node's taints count for the scheduler and for whoever evicts.
+                    "tolerations": [{"operator": "Exists"}],
                     "containers": [{"name": "idle", "image": IMAGE, "args": ["pause"]}],
                 },
             }));
@@ -111,8 +153,7 @@ impl Drop for Pods<'_> {
     fn drop(&mut self) {
         if let Ok(mut command) = self.lab.kubectl() {
             // Nobody can act on a failure here; the namespace's name says what left it behind.
-            let _gone =
-                process::output(command.args(["delete", "namespace", NAMESPACE, "--wait=false"]));
+            let _gone = process::output(command.args(["delete", "namespace", NAMESPACE]));
         }
     }
 }

@@ -28,6 +28,8 @@ impl<'a> References<'a> {
             lab,
             nodes: nodes.map(ToOwned::to_owned),
         };
+        // What a run that was killed left behind.
+        made.remove();
         let addresses = [address(lab, nodes[0])?, address(lab, nodes[1])?];
         shell(
             lab,
@@ -78,6 +80,15 @@ impl<'a> References<'a> {
         }
     }
 
+    fn remove(&self) {
+        for node in &self.nodes {
+            let line = "for n in bench-a bench-b bench-x; do ip netns del $n || true; done
+                        for l in bench-vx bench-br bench-h; do ip link del $l || true; done";
+            // Half of it may never have been made; what is left goes with the node.
+            let _gone = shell(self.lab, node, &format!("exec 2>/dev/null; {line}"));
+        }
+    }
+
     fn named(&self, node: usize, namespace: &str) -> Place {
         Place::Named {
             node: self.nodes[node].clone(),
@@ -88,12 +99,7 @@ impl<'a> References<'a> {
 
 impl Drop for References<'_> {
     fn drop(&mut self) {
-        for node in &self.nodes {
-            let line = "for n in bench-a bench-b bench-x; do ip netns del $n || true; done
-                        for l in bench-vx bench-br bench-h; do ip link del $l || true; done";
-            // Half of it may never have been made; what is left goes with the node.
-            let _gone = shell(self.lab, node, &format!("exec 2>/dev/null; {line}"));
-        }
+        self.remove();
     }
 }
 

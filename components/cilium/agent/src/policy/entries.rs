@@ -2,8 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use cilium_policy::{Direction, Entry, Key};
+use cilium_policy::{Direction, Entry, Key, MapState};
 use datapath::{PolicyEntry, PolicyKey, Verdict};
+
+/// A policy as a whole.
+pub fn entries(state: &MapState) -> BTreeMap<PolicyKey, PolicyEntry> {
+    state.iter().map(entry).collect()
+}
 
 pub(super) fn key(key: &Key) -> PolicyKey {
     PolicyKey {

@@ -54,9 +54,7 @@ impl Feed {
     }
 
     fn identities(&mut self, repository: &mut Repository, watched: &Watched) {
-        let changed = self
-            .identities
-            .look(watched.identities.entries(), |_| false);
+        let changed = self.identities.follow(&watched.identities);
         for (_, object) in &changed.put {
             if let Some(number) = object.number() {
                 repository.upsert_identity(number.0, object.security_labels.clone());
@@ -71,8 +69,8 @@ impl Feed {
 
     /// Pods of this node are known before their CiliumEndpoint is written.
     fn ports(&mut self, repository: &mut Repository, watched: &Watched, local: &[Endpoint]) {
-        let endpoints = self.endpoints.look(watched.endpoints.entries(), |_| false);
-        let pods = self.pods.look(watched.pods.entries(), |_| false);
+        let endpoints = self.endpoints.follow(&watched.endpoints);
+        let pods = self.pods.follow(&watched.pods);
         if endpoints.is_empty() && pods.is_empty() {
             return;
         }
@@ -112,7 +110,7 @@ impl Feed {
     }
 
     fn nodes(&mut self, repository: &mut Repository, watched: &Watched) {
-        let changed = self.nodes.look(watched.nodes.entries(), |_| false);
+        let changed = self.nodes.follow(&watched.nodes);
         for ((_, name), object) in &changed.put {
             let node = Node {
                 labels: object.metadata.labels.clone().unwrap_or_default(),
@@ -126,8 +124,8 @@ impl Feed {
     }
 
     fn services(&mut self, repository: &mut Repository, watched: &Watched) {
-        let changed = self.services.look(watched.services.entries(), |_| false);
-        let slices = self.slices.look(watched.slices.entries(), |_| false);
+        let changed = self.services.follow(&watched.services);
+        let slices = self.slices.follow(&watched.slices);
         for (namespace, name) in &changed.gone {
             repository.remove_service(&service_name(namespace, name));
         }
@@ -178,7 +176,7 @@ impl Feed {
     }
 
     fn groups(&mut self, repository: &mut Repository, watched: &Watched) {
-        let changed = self.groups.look(watched.cidr_groups.entries(), |_| false);
+        let changed = self.groups.follow(&watched.cidr_groups);
         for ((_, name), object) in &changed.put {
             if let Some(refusal) = repository.upsert_cidr_group(object) {
                 tracing::warn!(group = name, "CiliumCIDRGroup counts as unknown: {refusal}");

@@ -1,13 +1,21 @@
 //! What changed in one kind since the last look. Objects that did not change are the same allocation, so nothing is compared.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::watch::Key;
+use kube::Resource;
+use serde::de::DeserializeOwned;
+
+use crate::watch::{Cache, Key};
 
 /// The objects of one kind as they were at the last look.
 #[derive(Debug)]
-pub(super) struct Seen<K>(BTreeMap<Key, Arc<K>>);
+pub(super) struct Seen<K> {
+    objects: BTreeMap<Key, Arc<K>>,
+    /// Of the cache when it was looked at.
+    version: Option<u64>,
+}
 
 /// What is new or different, and what is gone.
 #[derive(Debug)]
@@ -18,13 +26,34 @@ pub(super) struct Changed<K> {
 
 impl<K> Default for Seen<K> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self {
+            objects: BTreeMap::new(),
+            version: None,
+        }
     }
 }
 
 impl<K> Changed<K> {
     pub(super) fn is_empty(&self) -> bool {
         self.put.is_empty() && self.gone.is_empty()
+    }
+}
+
+impl<K> Seen<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    /// Looks at a cache. One that did not change since costs nothing, however much is in it.
+    pub(super) fn follow(&mut self, cache: &Cache<K>) -> Changed<K> {
+        // Asked for first: what comes in between is looked at again.
+        let version = cache.version();
+        if self.version.replace(version) == Some(version) {
+            return Changed {
+                put: Vec::new(),
+                gone: Vec::new(),
+            };
+        }
+        self.look(cache.entries(), |_| false)
     }
 }
 
@@ -38,20 +67,20 @@ impl<K> Seen<K> {
         let put = now
             .iter()
             .filter(|(key, object)| {
-                self.0
+                self.objects
                     .get(*key)
                     .is_none_or(|known| !Arc::ptr_eq(known, object))
             })
             .map(|(key, object)| (key.clone(), object.clone()))
             .collect();
         let (kept, gone): (Vec<_>, Vec<_>) = self
-            .0
+            .objects
             .iter()
             .filter(|(key, _)| !now.contains_key(*key))
             .map(|(key, object)| (key.clone(), object.clone()))
             .partition(|(key, _)| held(key));
-        self.0 = now;
-        self.0.extend(kept);
+        self.objects = now;
+        self.objects.extend(kept);
         Changed {
             put,
             gone: gone.into_iter().map(|(key, _)| key).collect(),

@@ -62,7 +62,15 @@ impl Node {
     }
 
     fn pass(&self) -> Pass {
-        self.policies.pass(&self.watched, &Surroundings::default())
+        self.pass_with(&[])
+    }
+
+    fn pass_with(&self, local: &[Endpoint]) -> Pass {
+        let around = Surroundings {
+            local,
+            ..Surroundings::default()
+        };
+        self.policies.pass(&self.watched, &around)
     }
 
     fn judges(&self, number: u32, identity: u32) -> Verdict {
@@ -155,4 +163,33 @@ fn an_identity_that_waits_for_its_labels_is_isolated() {
     };
     let number = node.policies.admit(&init).unwrap();
     assert_eq!(node.judges(number, 0), Verdict::DefaultDeny);
+}
+
+fn pod_of_shop() -> Endpoint {
+    let endpoint = json!({
+        "id": 7, "attachment": {"container-id": "c", "ifname": "eth0"},
+        "pod": {"namespace": "shop", "name": "slow", "uid": "u"},
+        "ip": "10.244.1.7", "mac": "02:00:00:00:00:01", "host-mac": "02:00:00:00:00:02",
+        "ifindex": 9, "interface": "lxc7", "identity": 300, "labels": [], "state": "ready",
+    });
+    serde_json::from_value(endpoint).unwrap()
+}
+
+/// T35: a namespace's policies are deleted before its pods have ended.
+#[test]
+fn isolation_holds_until_the_last_pod_of_a_namespace_that_is_gone_has_ended() {
+    let node = node();
+    node.know_identity();
+    node.isolate("192.0.2.0/24");
+    let local = [pod_of_shop()];
+    node.pass_with(&local);
+    let number = node.policies.admit(&web()).unwrap();
+    assert_eq!(node.judges(number, 0), Verdict::DefaultDeny);
+    let gone = node.watched.network_policies.get("shop", "only").unwrap();
+    let gone = serde_json::from_value(serde_json::to_value(&*gone).unwrap()).unwrap();
+    node.watched.network_policies.take(Ok(Event::Delete(gone)));
+    node.pass_with(&local);
+    assert_eq!(node.judges(number, 0), Verdict::DefaultDeny);
+    node.pass_with(&[]);
+    assert_eq!(node.judges(number, 0), Verdict::Allow);
 }

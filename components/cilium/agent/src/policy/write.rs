@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use cilium_policy::{Changes, Key, SubjectChanges, SubjectId};
 use datapath::{PolicyEntry, PolicyKey};
 
-use super::entries::{closed, entry, key};
+use super::entries::{closed, entries, entry, key};
 use super::{Enforcement, Pass, Policies, State};
 
 /// One step for one policy.
@@ -117,13 +117,13 @@ impl Policies {
             .iter_mut()
             .filter(|(_, program)| !program.written);
         for (number, program) in unwritten {
-            let entries = match state.repository.state(SubjectId(*number)) {
-                Some(wanted) => wanted.iter().map(entry).collect(),
+            let wanted = match state.repository.state(SubjectId(*number)) {
+                Some(state) => entries(state),
                 // One that does not fit at first has no old state to stay with: nothing passes until it does.
                 None => closed(),
             };
             progress.touched = true;
-            let written = self.datapath.set_policy(*number, &entries);
+            let written = self.datapath.set_policy(*number, &wanted);
             program.written = progress.note(written);
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cilium_api::CiliumNode;
+use cilium_api::policy::UNPLACED_ANNOTATION;
 
 use crate::agent::Agent;
 use crate::bell::Bell;
@@ -49,6 +50,7 @@ async fn write(agent: &Agent, seen: Option<&CiliumNode>, boot_id: &str) -> Optio
         Some(own.router),
         &given(seen),
         boot_id,
+        &agent.policies.unplaced(),
     );
     if seen.is_some_and(|node| says(node, &desired)) {
         return None;
@@ -63,8 +65,11 @@ async fn write(agent: &Agent, seen: Option<&CiliumNode>, boot_id: &str) -> Optio
 fn says(node: &CiliumNode, desired: &serde_json::Value) -> bool {
     let annotations = node.metadata.annotations.clone().unwrap_or_default();
     let wanted = desired["metadata"]["annotations"].as_object();
+    let unplaced = annotations.get(UNPLACED_ANNOTATION).map(String::as_str);
     serde_json::to_value(&node.spec.addresses)
         .is_ok_and(|addresses| addresses == desired["spec"]["addresses"])
+        // Also when it shall be gone.
+        && unplaced == desired["metadata"]["annotations"][UNPLACED_ANNOTATION].as_str()
         && wanted.is_some_and(|wanted| {
             wanted
                 .iter()

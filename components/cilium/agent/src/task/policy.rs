@@ -16,9 +16,11 @@ use crate::task::{REPAIR, RETRY};
 /// Reason of the event about a policy that does not fit into the datapath.
 const TOO_LARGE: &str = "PolicyTooLarge";
 
-pub async fn run(agent: Arc<Agent>, bell: Bell) {
+/// `node` rings when what has no room has changed.
+pub async fn run(agent: Arc<Agent>, bell: Bell, node: Bell) {
     let mut pause = REPAIR;
     let mut told = None;
+    let mut said = BTreeSet::new();
     loop {
         bell.wait(pause).await;
         // Before all are listed, "no such pod" would turn known pods back into `init`, and "no such policy" would open them.
@@ -32,6 +34,11 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
             .unwrap_or_else(|| vec!["policy task panicked".to_owned()]);
         pause = if failures.is_empty() { REPAIR } else { RETRY };
         agent.report("policy", failures.into_iter().next());
+        let unplaced = agent.policies.unplaced();
+        if unplaced != said {
+            said = unplaced;
+            node.ring();
+        }
         let now = too_large(&agent);
         if now != told {
             // Untold, it is tried again with the next change.

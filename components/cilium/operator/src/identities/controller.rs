@@ -9,6 +9,7 @@ use cilium_api::{CiliumEndpoint, CiliumIdentity, NumericIdentity, identity_label
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use tokio::sync::watch;
 
+use super::claims::Claims;
 use super::{Allocator, Facts, Step};
 use crate::{
     cache::{Key, Snapshot},
@@ -24,6 +25,7 @@ pub struct Identities {
     cluster: String,
     allocator: Allocator,
     exhausted: bool,
+    claims: Claims,
     metrics: Arc<Metrics>,
 }
 
@@ -34,6 +36,7 @@ impl Identities {
             cluster: cluster.to_owned(),
             allocator: Allocator::new(grace),
             exhausted: false,
+            claims: Claims::default(),
             metrics,
         }
     }
@@ -70,8 +73,14 @@ impl Controller for Identities {
             let object = identities.objects.get(&Key::cluster(&number.to_string()))?;
             Some(Write::DeleteIdentity(Target::of(object.as_ref())))
         });
+        let pods = world.pods.snapshot();
+        let claims = self.claims.news(pods.objects.values().map(AsRef::as_ref));
         Decision {
-            writes: create.chain(delete).chain(exhausted).collect(),
+            writes: create
+                .chain(delete)
+                .chain(exhausted)
+                .chain(claims)
+                .collect(),
             again,
         }
     }

@@ -33,6 +33,8 @@ fn world(policies: &[Value], groups: &[&str]) -> World {
             .take(Event::InitApply(serde_json::from_value(group).unwrap()));
     }
     world.cidr_groups.take(Event::InitDone);
+    world.cilium_nodes.take(Event::Init);
+    world.cilium_nodes.take(Event::InitDone);
     for policy in policies {
         world.policies.take(Event::Apply(
             serde_json::from_value(policy.clone()).unwrap(),
@@ -162,6 +164,39 @@ fn a_clusterwide_policy_is_judged_too() {
         .clusterwide_policies
         .take(Event::Apply(serde_json::from_value(policy).unwrap()));
     assert_eq!(said(&world)[0].1, "False");
+}
+
+fn complain(world: &World, node: &str, annotation: &str) {
+    let node = json!({
+        "metadata": {"name": node, "annotations": {UNPLACED_ANNOTATION: annotation}}, "spec": {},
+    });
+    let node = serde_json::from_value(node).unwrap();
+    world.cilium_nodes.take(Event::Apply(node));
+}
+
+#[test]
+fn a_policy_that_has_no_room_on_a_node_says_so_itself_and_its_namesakes_do_not() {
+    let mut elsewhere = policy("wide", &good());
+    elsewhere["metadata"]["namespace"] = json!("bank");
+    let world = world(&[policy("wide", &good()), elsewhere], &[]);
+    complain(
+        &world,
+        "worker-1",
+        r#"[{"kind": "CiliumNetworkPolicy", "namespace": "shop", "name": "wide"}]"#,
+    );
+    complain(&world, "worker-2", "no list");
+    let said = said(&world);
+    let of = |status: &str| {
+        said.iter()
+            .filter(|said| said.1 == status)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((of("True").len(), of("False").len()), (1, 1));
+    let told = &of("False")[0].2;
+    assert!(
+        told.starts_with("the datapath of worker-1: has no room"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub struct Options {
     pub host_runs_apiserver: bool,
     /// Most entries a map holds.
     pub max_entries: usize,
+    /// Most prefixes the kernel's table of them holds.
+    pub max_prefixes: usize,
     /// Numbers of prefixes as they were handed out before; a prefix that comes back gets the number it had.
     pub numbers: BTreeMap<Ipv4Net, u32>,
 }
@@ -25,6 +27,8 @@ impl Default for Options {
         Self {
             host_runs_apiserver: false,
             max_entries: 16_384,
+            // The table has 65,536; what is left is for the second names of nodes.
+            max_prefixes: 60_000,
             numbers: BTreeMap::new(),
         }
     }
@@ -85,34 +89,55 @@ impl SubjectChanges {
     }
 }
 
-/// A map that would not fit.
+/// A table of the kernel that is too small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// The policy map of an endpoint.
+    Policy,
+    /// The prefixes of all policies.
+    Prefixes,
+}
+
+/// A policy map that cannot be as it should.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// Entries it would have.
+    /// What has no room.
+    pub table: Table,
+    /// Entries the policy map would have.
     pub entries: usize,
-    /// Most entries a map holds.
+    /// Most entries the table holds.
     pub max_entries: usize,
-    /// The policy that contributes most of them.
+    /// The policy that is at fault: that contributes most entries, or names prefixes there is no room for.
     pub policy: Option<PolicyId>,
 }
 
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {
+            table,
             entries,
             max_entries,
             policy,
         } = self;
-        write!(
-            f,
-            "{entries} entries do not fit into a policy map of {max_entries}; the old ones stay"
-        )?;
-        match policy {
-            Some(policy) => write!(
+        match table {
+            Table::Policy => write!(
+                f,
+                "{entries} entries do not fit into a policy map of {max_entries}; the old ones stay"
+            )?,
+            Table::Prefixes => write!(
+                f,
+                "all policies together name more than {max_entries} prefixes; the old entries stay"
+            )?,
+        }
+        let Some(policy) = policy else {
+            return Ok(());
+        };
+        match table {
+            Table::Policy => write!(
                 f,
                 "; most come from {policy}: choose fewer peers or ports there"
             ),
-            None => Ok(()),
+            Table::Prefixes => write!(f, "; {policy} waits for room: choose wider networks"),
         }
     }
 }

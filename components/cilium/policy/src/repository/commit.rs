@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use cilium_api::NumericIdentity;
 
 use super::{
-    Changes, Refused, Repository, SubjectChanges,
+    Changes, Refused, Repository, SubjectChanges, Table,
     profile::{Dirty, Profile},
 };
 use crate::{
     cookies::Cookies,
     input::Subject,
     key::{ANYONE, Direction, Entry, Key, MapState, Verdict},
-    peer_cache::Touched,
-    resolve::{Resolved, View},
+    peer_cache::News,
+    resolve::{ActiveRule, Resolved, View},
 };
 
 impl Repository {
@@ -24,19 +24,23 @@ impl Repository {
             return changes;
         }
         self.revision += 1;
-        let looked_up = self.cache.look_up(&self.cluster, &mut self.blocks);
+        let looked_up = self
+            .cache
+            .look_up(&self.cluster, &mut self.blocks, self.max_prefixes);
         let settled = self.blocks.settle();
         let moved = !settled.added.is_empty() || !settled.removed.is_empty();
         if moved || !looked_up.is_empty() {
             self.cache.choose(&looked_up, moved, &self.blocks);
         }
+        // What leaves now makes room for whoever waits.
+        self.changed = self.cache.is_any_crowded() && !settled.removed.is_empty();
         changes.prefixes_added = settled.added;
         changes.prefixes_removed = settled.removed;
-        let touched = self.cache.take_touched();
+        let news = self.cache.take_news();
         let mut profiles = std::mem::take(&mut self.profiles);
         profiles.retain(|_, profile| !profile.subjects.is_empty());
         for (subject, profile) in &mut profiles {
-            self.follow(subject, profile, &touched, &mut changes);
+            self.follow(subject, profile, &news, &mut changes);
         }
         self.profiles = profiles;
         self.report_moved(&mut changes);
@@ -48,10 +52,10 @@ impl Repository {
         &mut self,
         subject: &Subject,
         profile: &mut Profile,
-        touched: &Touched,
+        news: &News,
         changes: &mut Changes,
     ) {
-        self.collect_dirty(profile, touched);
+        self.collect_dirty(profile, news);
         let dirty = match std::mem::take(&mut profile.dirty) {
             Dirty::Nothing => return,
             Dirty::Peers(_) if profile.outdated => Dirty::Everything,
@@ -82,45 +86,48 @@ impl Repository {
             .filter(|k| !profile.state.contains_key(k))
             .count();
         let entries = profile.state.len() + added - change.removes.len();
-        profile.outdated = entries > self.max_entries;
-        if !profile.outdated {
+        let crowded = rules
+            .iter()
+            .find(|rule| rule.peers().any(|id| self.cache.is_crowded(id)));
+        let full = if let Some(rule) = crowded {
+            Some((Table::Prefixes, Some(rule.origin)))
+        } else {
+            (entries > self.max_entries).then(|| (Table::Policy, view.greatest()))
+        };
+        profile.outdated = full.is_some();
+        let Some((table, origin)) = full else {
             profile.turn_into(change, enforced, changes);
             return;
-        }
-        let policy = view.greatest().and_then(|o| self.cookies.policy(o));
+        };
+        let max_entries = match table {
+            Table::Policy => self.max_entries,
+            Table::Prefixes => self.max_prefixes,
+        };
+        let policy = origin.and_then(|origin| self.cookies.policy(origin));
         let refused = Refused {
+            table,
             entries,
-            max_entries: self.max_entries,
+            max_entries,
             policy: policy.map(|p| p.id.clone()),
         };
-        changes
-            .refused
-            .extend(profile.subjects.iter().map(|s| (*s, refused.clone())));
-        // A new prefix takes its addresses out of a wider one that an old map denies; that map no longer holds them back.
-        let exposed = !changes.prefixes_added.is_empty()
-            && profile
-                .state
-                .iter()
-                .any(|(key, entry)| key.block().is_some() && entry.verdict == Verdict::Deny);
-        if !profile.resolved || exposed {
-            let isolated = SubjectChanges::between(&profile.state, &closed(), [true, true]);
-            profile.turn_into(isolated, [true, true], changes);
-        }
+        profile.stay(refused, changes);
     }
 
-    fn collect_dirty(&self, profile: &mut Profile, touched: &Touched) {
-        if touched.is_empty() || profile.dirty == Dirty::Everything {
+    fn collect_dirty(&self, profile: &mut Profile, news: &News) {
+        if news.touched.is_empty() && news.turned.is_empty() || profile.dirty == Dirty::Everything {
             return;
         }
         let mut peers = BTreeSet::new();
-        for rule in profile
-            .rules
-            .iter()
+        let rules = profile.rules.iter();
+        for id in rules
             .filter_map(|(id, i)| self.policies.get(id)?.rules.get(*i))
+            .flat_map(ActiveRule::peers)
         {
-            for id in rule.grants.iter().flat_map(|g| &g.peers) {
-                peers.extend(touched.get(id).into_iter().flatten());
+            if news.turned.contains(&id) {
+                profile.dirty = Dirty::Everything;
+                return;
             }
+            peers.extend(news.touched.get(&id).into_iter().flatten());
         }
         profile.dirty.add(peers);
     }
@@ -168,6 +175,23 @@ impl Repository {
 }
 
 impl Profile {
+    /// The old map stays; or none passes anything, if it would not hold back what it should.
+    fn stay(&mut self, refused: Refused, changes: &mut Changes) {
+        changes
+            .refused
+            .extend(self.subjects.iter().map(|s| (*s, refused.clone())));
+        // A new prefix takes its addresses out of a wider one that an old map denies; that map no longer holds them back.
+        let exposed = !changes.prefixes_added.is_empty()
+            && self
+                .state
+                .iter()
+                .any(|(key, entry)| key.block().is_some() && entry.verdict == Verdict::Deny);
+        if !self.resolved || exposed {
+            let isolated = SubjectChanges::between(&self.state, &closed(), [true, true]);
+            self.turn_into(isolated, [true, true], changes);
+        }
+    }
+
     fn turn_into(
         &mut self,
         mut change: SubjectChanges,

@@ -1,6 +1,6 @@
 //! The kernel's lookup, as slow and obvious as can be.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use ipnet::Ipv4Net;
 
@@ -20,18 +20,13 @@ pub fn judge(state: &MapState, prefixes: &BTreeMap<Ipv4Net, u32>, packet: &Packe
     } else {
         CLUSTER
     };
-    let around = prefixes
-        .iter()
-        .filter(|(prefix, _)| prefix.contains(&packet.address));
-    let block = around
-        .max_by_key(|(prefix, _)| prefix.prefix_len())
-        .map(|(_, number)| {
-            if packet.identity == WORLD {
-                world_block(*number)
-            } else {
-                cluster_block(*number)
-            }
-        });
+    let block = block(prefixes, packet.address).map(|number| {
+        if packet.identity == WORLD {
+            world_block(number)
+        } else {
+            cluster_block(number)
+        }
+    });
     let asked = [Some(packet.identity), Some(aggregate), block, Some(0)];
     let answers = asked
         .into_iter()
@@ -41,6 +36,16 @@ pub fn judge(state: &MapState, prefixes: &BTreeMap<Ipv4Net, u32>, packet: &Packe
         .map(|entry| entry.verdict)
         .max()
         .unwrap_or(Verdict::Deny)
+}
+
+/// Number of the block an address is in.
+pub fn block(prefixes: &BTreeMap<Ipv4Net, u32>, address: Ipv4Addr) -> Option<u32> {
+    let around = prefixes
+        .iter()
+        .filter(|(prefix, _)| prefix.contains(&address));
+    around
+        .max_by_key(|(prefix, _)| prefix.prefix_len())
+        .map(|(_, number)| *number)
 }
 
 fn longest(state: &MapState, identity: u32, packet: &Packet) -> Option<Entry> {

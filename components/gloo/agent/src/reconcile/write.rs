@@ -28,9 +28,8 @@ pub(super) enum Done {
 
 /// Writes, within some seconds. The error is a sentence for the one who desired the object.
 pub(super) async fn perform(client: &Client, write: &Write) -> Result<Done, String> {
-    let result = match timeout(ANSWER, send(client, write)).await {
-        Ok(result) => result,
-        Err(_) => return Err("the API server did not answer in time".to_owned()),
+    let Ok(result) = timeout(ANSWER, send(client, write)).await else {
+        return Err("the API server did not answer in time".to_owned());
     };
     match result {
         Ok(version) => Ok(Done::Written(version)),

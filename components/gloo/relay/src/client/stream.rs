@@ -49,6 +49,7 @@ struct Live<'a> {
     /// Changes that came and were not yet given to the cluster, and those it works at.
     fresh: usize,
     applying: usize,
+    settled: Option<u64>,
 }
 
 /// Runs one stream. It always ends with an error; which one says what to do next.
@@ -73,6 +74,7 @@ pub(super) async fn run(
         answers: VecDeque::from([hello]),
         fresh: 0,
         applying: 0,
+        settled: None,
     };
     match live.run(&mut messages, &sender, credentials).await {
         Ok(()) => StreamError::Renewed,
@@ -125,6 +127,13 @@ impl Live<'_> {
                 let objects = self.session.desired().objects().clone();
                 working = Some(Box::pin(async move { local.desired(objects).await }));
             }
+            if working.is_none()
+                && let Some(turn) = self.settled.take()
+            {
+                self.applying = 0;
+                let local = self.parts.local.clone();
+                working = Some(Box::pin(async move { local.settled(turn).await }));
+            }
             if self.answers.is_empty() {
                 let frame = {
                     let source = observed.borrow_and_update();
@@ -172,7 +181,8 @@ impl Live<'_> {
             match step {
                 AgentStep::Send(answer) => self.answers.push_back(answer),
                 AgentStep::Apply { .. } => self.fresh += 1,
-                AgentStep::Welcomed => {}
+                AgentStep::Welcomed => self.parts.local.opened(),
+                AgentStep::Settled { turn } => self.settled = Some(turn),
             }
         }
         if self.session.live() {

@@ -138,8 +138,8 @@ fn a_new_registration_keeps_uid_and_epoch() {
 
 fn sign(csr: &[u8]) -> Result<Certificate, SignerError> {
     let (certificate, key) = fixture::authority("clients");
-    let signer = Signer::new(&certificate, &key, Duration::from_secs(600))?;
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let signer = Signer::new(&certificate, &key, Duration::from_mins(10))?;
+    let now = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
     signer.client(&west(), UID, 3, &Signed::read(csr)?, now, [5; 16])
 }
 

@@ -99,7 +99,7 @@ pub(super) fn connections(
                     // The receiver is gone when the server is, and so is the connection.
                     Ok(connection) => drop(ready.send(Ok(connection)).await),
                     Err(error) => {
-                        tracing::debug!(%error, %address, "a client of the relay was refused")
+                        tracing::debug!(%error, %address, "a client of the relay was refused");
                     }
                 }
                 drop(place);

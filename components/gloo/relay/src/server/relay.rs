@@ -35,23 +35,20 @@ impl Relay for RelayService {
         let standing = self.hub.standing(&peer.cluster).await;
         // One message at a time: what a slow agent does not read waits as a key in a table, not as a message here.
         let (sender, messages) = mpsc::channel(1);
-        match judge(&peer, &standing) {
-            Err(refused) => {
-                tracing::warn!(cluster = %peer.cluster, reason = refused.reason, "an agent was refused");
-                let last = crate::session::ServerEnd::Refused(refused).message();
-                let _ = sender.try_send(Ok(last));
-            }
-            Ok(()) => {
-                let served = Served {
-                    hub: self.hub.clone(),
-                    fences: self.fences.clone(),
-                    version: self.version.clone(),
-                    instance: self.instance.clone(),
-                    closing: self.closing.clone(),
-                    peer,
-                };
-                tokio::spawn(served.run(request.into_inner(), sender));
-            }
+        if let Err(refused) = judge(&peer, &standing) {
+            tracing::warn!(cluster = %peer.cluster, reason = refused.reason, "an agent was refused");
+            let last = crate::session::ServerEnd::Refused(refused).message();
+            let _ = sender.try_send(Ok(last));
+        } else {
+            let served = Served {
+                hub: self.hub.clone(),
+                fences: self.fences.clone(),
+                version: self.version.clone(),
+                instance: self.instance.clone(),
+                closing: self.closing.clone(),
+                peer,
+            };
+            tokio::spawn(served.run(request.into_inner(), sender));
         }
         Ok(Response::new(Box::pin(ReceiverStream::new(messages))))
     }

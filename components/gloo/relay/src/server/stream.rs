@@ -161,7 +161,9 @@ impl Live<'_> {
             tokio::select! {
                 room = sender.reserve(), if !self.answers.is_empty() => {
                     let Ok(room) = room else { return Ok(()) };
-                    self.answers.pop_front().map(|answer| room.send(Ok(answer)));
+                    if let Some(answer) = self.answers.pop_front() {
+                        room.send(Ok(answer));
+                    }
                 }
                 message = messages.message(), if self.answers.len() < ANSWERS => {
                     // An error here is the connection's: the agent knows, or is gone.

@@ -27,6 +27,10 @@ pub enum AgentStep {
     Send(FromAgent),
     /// The server greeted; the cluster is served.
     Welcomed,
+    /// The agent was still the cluster's when the server had its results of this turn.
+    Settled {
+        turn: u64,
+    },
     /// Make these changes to the objects desired, then call [`AgentSession::applied`].
     Apply {
         changes: Changes,
@@ -157,6 +161,10 @@ impl AgentSession {
                 Ok(Vec::new())
             }
             (Message::Desired(frame), _) => self.frame(&frame),
+            (Message::Settled(settled), _) => {
+                let turn = settled.turn;
+                Ok(vec![AgentStep::Settled { turn }])
+            }
             (Message::Resync(resync), _) => self.restart(&resync),
             (Message::Refused(_), _) => Ok(Vec::new()),
         }

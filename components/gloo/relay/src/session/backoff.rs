@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// Another agent of the cluster serves it. One that asks again and again would only fence it in turn.
-const FENCED: Duration = Duration::from_secs(120);
+const FENCED: Duration = Duration::from_mins(2);
 
 /// Pauses between attempts: doubling from a second to a minute, spread so that a hundred agents do not come at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn certificates_are_renewed_between_half_and_two_thirds_of_their_life() {
-        let life = Duration::from_secs(600);
+        let life = Duration::from_mins(10);
         assert_eq!(renewal(life, 0.0).as_secs(), 300);
         assert_eq!(renewal(life, 1.0).as_secs(), 400);
     }

@@ -6,7 +6,7 @@ use super::{ACKNOWLEDGED, GREETING, Moment, PROTOCOL, RESYNCS, common_version};
 use crate::{
     digest::Digest,
     proto::{
-        Ack, FromAgent, FromServer, Hello, Refused, Results, Resync, Welcome, from_agent,
+        Ack, FromAgent, FromServer, Hello, Refused, Results, Resync, Settled, Welcome, from_agent,
         from_server, refused::Code,
     },
     table::{Changes, FrameError, Incoming, Outgoing, Refusal, Source, Taken},
@@ -144,7 +144,7 @@ impl ServerSession {
             }),
             (Message::Snapshot(frame), _) => self.frame(&frame),
             (Message::DesiredAck(ack), _) => Ok(self.acked(ack)),
-            (Message::Results(results), _) => Ok(vec![ServerStep::Results(results)]),
+            (Message::Results(results), _) => Ok(settle(results)),
             (Message::Resync(resync), _) => self.restart(&resync),
         }
     }
@@ -250,6 +250,12 @@ impl ServerSession {
             _ => Ok(()),
         }
     }
+}
+
+fn settle(results: Results) -> Vec<ServerStep> {
+    let turn = results.turn;
+    let settled = message(from_server::Message::Settled(Settled { turn }));
+    vec![ServerStep::Results(results), ServerStep::Send(settled)]
 }
 
 fn message(message: from_server::Message) -> FromServer {

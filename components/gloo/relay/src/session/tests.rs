@@ -64,7 +64,7 @@ impl Pair {
         for step in self.agent.receive(NOW, message).unwrap() {
             match step {
                 AgentStep::Send(message) => self.up(message),
-                AgentStep::Welcomed => {}
+                AgentStep::Welcomed | AgentStep::Settled { .. } => {}
                 AgentStep::Apply { changes, full } => {
                     self.applied.push((changes, full));
                     let ack = self.agent.applied().unwrap();
@@ -95,8 +95,12 @@ impl Pair {
             if up.is_none() && down.is_none() {
                 return;
             }
-            up.into_iter().for_each(|message| self.up(message));
-            down.into_iter().for_each(|message| self.down(message));
+            if let Some(message) = up {
+                self.up(message);
+            }
+            if let Some(message) = down {
+                self.down(message);
+            }
         }
     }
 }

@@ -83,7 +83,7 @@ fn an_agent_without_a_certificate_needs_a_token_that_has_not_expired() {
         Some(SecretCondition::Missing)
     );
     assert_eq!(
-        judged(&[fresh.clone()], "2026-01-01T00:59:59Z"),
+        judged(std::slice::from_ref(&fresh), "2026-01-01T00:59:59Z"),
         Some(SecretCondition::Complete)
     );
     assert_eq!(

@@ -79,7 +79,7 @@ async fn renewal_and_streams_need_a_certificate_of_our_authority() {
     let foreign = fixture::authority("foreign");
     let request = KeyRequest::new().unwrap();
     let signer =
-        crate::enrolment::Signer::new(&foreign.0, &foreign.1, std::time::Duration::from_secs(60))
+        crate::enrolment::Signer::new(&foreign.0, &foreign.1, std::time::Duration::from_mins(1))
             .unwrap();
     let csr = crate::enrolment::Signed::read(&request.csr).unwrap();
     let now = std::time::SystemTime::now();

@@ -150,7 +150,7 @@ pub(super) struct Kit {
 
 impl Kit {
     pub(super) async fn start() -> Self {
-        Self::with(Limits::default(), Duration::from_secs(600)).await
+        Self::with(Limits::default(), Duration::from_mins(10)).await
     }
 
     pub(super) async fn with(limits: Limits, life: Duration) -> Self {
@@ -250,12 +250,19 @@ impl Kit {
 #[derive(Debug, Default)]
 pub(super) struct Desired {
     pub(super) objects: Mutex<Option<Objects>>,
+    pub(super) settled: Mutex<u64>,
 }
 
 #[tonic::async_trait]
 impl Local for Desired {
     async fn desired(&self, objects: Objects) {
         *self.objects.lock().unwrap() = Some(objects);
+    }
+
+    fn opened(&self) {}
+
+    async fn settled(&self, turn: u64) {
+        *self.settled.lock().unwrap() = turn;
     }
 }
 
@@ -265,7 +272,7 @@ pub(super) struct Agent {
     pub(super) status: watch::Receiver<Status>,
     pub(super) local: Arc<Desired>,
     pub(super) credentials: watch::Sender<Option<Credentials>>,
-    _results: watch::Sender<Results>,
+    pub(super) results: watch::Sender<Results>,
     _guard: DropGuard,
 }
 
@@ -283,7 +290,7 @@ impl Agent {
             _guard: closing.clone().drop_guard(),
             credentials: credentials.clone(),
             observed: observed.clone(),
-            _results: results.clone(),
+            results: results.clone(),
         };
         let parts = client::Parts {
             server: kit.server(),

@@ -60,6 +60,15 @@ async fn two_agents_of_one_cluster_are_served_by_the_order_they_started_in() {
 }
 
 #[tokio::test]
+async fn results_are_answered_with_their_turn() {
+    let kit = Kit::start().await;
+    let mut agent = kit.agent("west", "one", 1);
+    agent.warmed().await;
+    agent.results.send_modify(|results| results.turn = 9);
+    eventually("settled", || *agent.local.settled.lock().unwrap() == 9).await;
+}
+
+#[tokio::test]
 async fn a_stream_that_starts_over_sends_no_object_again() {
     let kit = Kit::start().await;
     let mut agent = kit.agent("west", "one", 1);

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use futures::StreamExt;
+
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
@@ -38,7 +40,7 @@ async fn garbage_and_slow_hellos_end_and_the_loop_lives() {
         handshake: Duration::from_millis(300),
         ..Limits::default()
     };
-    let kit = Kit::with(limits, Duration::from_secs(600)).await;
+    let kit = Kit::with(limits, Duration::from_mins(10)).await;
     let mut garbage = from(&kit, "127.0.0.9").await;
     garbage.write_all(&[0xff; 4096]).await.unwrap();
     let mut slow = from(&kit, "127.0.0.9").await;
@@ -57,7 +59,7 @@ async fn a_connection_without_a_certificate_does_not_live_long() {
         anonymous: Duration::from_millis(300),
         ..Limits::default()
     };
-    let kit = Kit::with(limits, Duration::from_secs(600)).await;
+    let kit = Kit::with(limits, Duration::from_mins(10)).await;
     let config = crate::tls::client_config(&kit.roots, None).unwrap();
     let stream = from(&kit, "127.0.0.9").await;
     let name = AUTHORITY.try_into().unwrap();
@@ -136,7 +138,6 @@ async fn garbage_messages_end_that_stream_with_a_reason_and_no_other() {
         message: Some(message),
     });
     let mut client = RelayClient::new(channel);
-    use futures::StreamExt;
     let messages = futures::stream::iter(messages).chain(futures::stream::pending());
     let mut answers = client.connect(messages).await.unwrap().into_inner();
     let mut last = None;

@@ -1,0 +1,5 @@
+//! Worlds, changes, and a slow reference. Only for tests and benchmarks.
+
+pub mod changes;
+pub mod fleet;
+pub mod reference;

@@ -1,0 +1,75 @@
+//! What is said about a resource.
+
+use gloo_api::{
+    Approval, State, access_policy::AccessPolicyStatus, state::Common, workspace::WorkspaceStatus,
+    workspace_settings::WorkspaceSettingsStatus,
+};
+
+use crate::world::Place;
+
+/// A resource with a status.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    Workspace(Place),
+    Settings(Place),
+    Policy(Place),
+}
+
+/// The status of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    Workspace(WorkspaceStatus),
+    Settings(WorkspaceSettingsStatus),
+    Policy(AccessPolicyStatus),
+}
+
+impl Status {
+    pub fn state(&self) -> &State {
+        match self {
+            Self::Workspace(status) => &status.common.state,
+            Self::Settings(status) => &status.common.state,
+            Self::Policy(status) => &status.common.state,
+        }
+    }
+}
+
+/// Collects sentences; the worst decides.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Verdict {
+    invalid: bool,
+    sentences: Vec<String>,
+}
+
+/// Sentences a status repeats at most; it is for people.
+const SENTENCES: usize = 20;
+
+impl Verdict {
+    pub(crate) fn warn(&mut self, sentence: impl Into<String>) {
+        self.sentences.push(sentence.into());
+    }
+
+    pub(crate) fn refuse(&mut self, sentence: impl Into<String>) {
+        self.invalid = true;
+        self.warn(sentence);
+    }
+
+    pub(crate) fn common(mut self, generation: i64) -> Common {
+        let more = self.sentences.len().saturating_sub(SENTENCES);
+        self.sentences.truncate(SENTENCES);
+        if more > 0 {
+            self.sentences.push(format!("and {more} more"));
+        }
+        let approval = match (self.invalid, self.sentences.is_empty()) {
+            (true, _) => Approval::Invalid,
+            (false, false) => Approval::Warning,
+            (false, true) => Approval::Accepted,
+        };
+        Common {
+            state: State {
+                observed_generation: generation,
+                approval,
+                message: self.sentences.join("; "),
+            },
+        }
+    }
+}
