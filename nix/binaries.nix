@@ -11,6 +11,8 @@ lib.genAttrs
     "cilium-cni"
     "cilium-dbg"
     "cilium-operator"
+    "gloo-mesh-agent"
+    "gloo-mesh-mgmt-server"
     "gloonet"
     "gloonet-operator"
     "redis-sink"

@@ -30,6 +30,8 @@ rustPlatform.buildRustPackage {
     "cilium-cni"
     "cilium-dbg"
     "cilium-operator"
+    "gloo-mesh-agent"
+    "gloo-mesh-mgmt-server"
     "gloonet-ctl"
     "gloonet-operator"
     "redis-sink"

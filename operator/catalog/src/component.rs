@@ -4,7 +4,8 @@ use kube_core::DynamicObject;
 
 use crate::{
     ComponentId, Health, Input, Observed, Probe, SecretSpec, cilium_agent, cilium_operator,
-    collectors, crds, gateway, grafana, operator_dashboard, prometheus, redis, trust,
+    collectors, crds, gateway, gloo_agent, grafana, management_server, operator_dashboard,
+    prometheus, redis, trust,
 };
 
 /// One installable part of the platform.
@@ -54,7 +55,7 @@ pub enum RenderError {
 }
 
 /// Every component, in an order that respects what each needs.
-pub fn catalog() -> [&'static dyn Component; 10] {
+pub fn catalog() -> [&'static dyn Component; 12] {
     ComponentId::ALL.map(component)
 }
 
@@ -69,6 +70,8 @@ pub fn component(id: ComponentId) -> &'static dyn Component {
         ComponentId::Prometheus => &prometheus::Prometheus,
         ComponentId::Gateway => &gateway::Gateway,
         ComponentId::Collectors => &collectors::Collectors,
+        ComponentId::ManagementServer => &management_server::ManagementServer,
+        ComponentId::GlooAgent => &gloo_agent::GlooAgent,
         ComponentId::Grafana => &grafana::Grafana,
         ComponentId::OperatorDashboard => &operator_dashboard::OperatorDashboard,
     }

@@ -1,4 +1,4 @@
-//! Custom resource definitions of cilium.io, and the platform's namespace.
+//! Custom resource definitions of cilium.io and of Gloo, and the platform's namespace.
 //!
 //! Owns the definitions, never an object of theirs. They stay when the platform is removed: user data hangs on them.
 

@@ -16,13 +16,15 @@ pub enum ComponentId {
     Prometheus,
     Gateway,
     Collectors,
+    ManagementServer,
+    GlooAgent,
     Grafana,
     OperatorDashboard,
 }
 
 impl ComponentId {
     /// Every component, in an order that respects what each needs.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Crds,
         Self::Trust,
         Self::CiliumOperator,
@@ -31,6 +33,8 @@ impl ComponentId {
         Self::Prometheus,
         Self::Gateway,
         Self::Collectors,
+        Self::ManagementServer,
+        Self::GlooAgent,
         Self::OperatorDashboard,
         Self::Grafana,
     ];
@@ -46,6 +50,8 @@ impl ComponentId {
             Self::Prometheus => "prometheus",
             Self::Gateway => "telemetry-gateway",
             Self::Collectors => "telemetry-collectors",
+            Self::ManagementServer => "management-server",
+            Self::GlooAgent => "gloo-agent",
             Self::Grafana => "grafana",
             Self::OperatorDashboard => "operator-dashboard",
         }

@@ -11,6 +11,8 @@ pub enum ImageName {
     GloonetOperator,
     CiliumAgent,
     CiliumOperator,
+    GlooMeshAgent,
+    GlooMeshMgmtServer,
     RedisSink,
     Redis,
     Prometheus,
@@ -19,10 +21,12 @@ pub enum ImageName {
 }
 
 impl ImageName {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::GloonetOperator,
         Self::CiliumAgent,
         Self::CiliumOperator,
+        Self::GlooMeshAgent,
+        Self::GlooMeshMgmtServer,
         Self::RedisSink,
         Self::Redis,
         Self::Prometheus,
@@ -36,6 +40,8 @@ impl ImageName {
             Self::GloonetOperator => "gloonet-operator",
             Self::CiliumAgent => "cilium-agent",
             Self::CiliumOperator => "cilium-operator",
+            Self::GlooMeshAgent => "gloo-mesh-agent",
+            Self::GlooMeshMgmtServer => "gloo-mesh-mgmt-server",
             Self::RedisSink => "redis-sink",
             Self::Redis => "redis",
             Self::Prometheus => "prometheus",

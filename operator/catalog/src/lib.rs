@@ -13,6 +13,7 @@ mod crds;
 mod dashboards;
 mod facts;
 mod gateway;
+mod gloo_agent;
 mod grafana;
 mod health;
 mod id;
@@ -20,6 +21,7 @@ mod images;
 mod input;
 mod labels;
 mod lock;
+mod management_server;
 mod object;
 mod observed;
 mod probe;
@@ -48,8 +50,8 @@ pub use observed::{
     WorkloadRef,
 };
 pub use probe::{
-    ClientTls, HttpCheck, LogArrives, PodSelector, Probe, ProbeKind, ProbeTarget, RedisLogin,
-    SecretKeyRef,
+    ClientTls, HttpCheck, JsonCheck, LogArrives, PodSelector, Probe, ProbeKind, ProbeTarget,
+    RedisLogin, SecretKeyRef,
 };
 pub use secret::{KeyUsage, SecretKind, SecretName, SecretSpec};
 pub use validate::{Refusal, validate};

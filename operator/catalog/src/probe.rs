@@ -41,6 +41,9 @@ pub enum ProbeKind {
         login: RedisLogin,
         probe_key: String,
     },
+    /// `GET` of JSON; good when each pointer of [`JsonCheck::set`] leads to something that is neither null, false, zero nor empty,
+    /// and each of [`JsonCheck::unset`] to nothing else.
+    Json(JsonCheck),
     /// Sends a log record by OTLP/gRPC and reads it from Redis. The stream is
     /// `gloonet:v1:logs:<cluster>:probe:<pod>` (docs/redis-keys.md), one per target, so that targets do not wipe each other's.
     LogArrives(Box<LogArrives>),
@@ -59,6 +62,17 @@ pub struct HttpCheck {
     pub body_contains: Option<String>,
     /// Basic authentication.
     pub basic_auth: Option<(SecretKeyRef, SecretKeyRef)>,
+}
+
+/// What a component must say of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonCheck {
+    pub path: String,
+    /// JSON pointers (RFC 6901).
+    pub set: Vec<String>,
+    pub unset: Vec<String>,
+    /// Repeated to people when the check fails.
+    pub quote: Vec<String>,
 }
 
 /// How a log record gets in, and where it must come out.

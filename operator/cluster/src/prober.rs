@@ -2,6 +2,7 @@
 
 mod credentials;
 mod exposition;
+mod json;
 mod log;
 mod prometheus;
 mod redis;
@@ -44,6 +45,8 @@ pub(crate) enum ProbeError {
     },
     #[error("the answer at {path} is not what was asked for: {why}")]
     Answer { path: String, why: String },
+    #[error("it says at {path}: {why}")]
+    Said { path: String, why: String },
     #[error("{0}")]
     Redis(String),
     #[error("{0}")]
@@ -166,6 +169,14 @@ impl Prober {
                     }),
                     _ => Ok(Values::new()),
                 }
+            }
+            ProbeKind::Json(check) => {
+                let body = self.web.get(address, &check.path, None).await?;
+                let judged = json::judge(&body, check).map(|()| Values::new());
+                judged.map_err(|why| ProbeError::Said {
+                    path: check.path.clone(),
+                    why,
+                })
             }
             ProbeKind::MetricSums { path, metrics } => Ok(exposition::sums(
                 &self.web.get(address, path, None).await?,

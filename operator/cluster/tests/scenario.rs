@@ -323,7 +323,8 @@ fn decoded(text: &Value) -> Vec<u8> {
 #[tokio::test]
 async fn a_token_is_recorded_before_it_is_given_out_and_only_its_hash_is_kept() {
     let server = ApiServer::default();
-    server.put(RECORDS, json!({"metadata": {"name": "r"}}), "gloonet");
+    // The manager of a patch that names none.
+    server.put(RECORDS, json!({"metadata": {"name": "r"}}), "nobody");
     let made = secrets::ensure(&server.client(), ComponentId::Trust, &token()).await;
     assert!(made.unwrap().1);
     let writes: Vec<String> = server

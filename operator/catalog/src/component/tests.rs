@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
 
-use gloonet_api::{GlooNetworkSpec, ManagementState, Switch};
+use gloonet_api::{GlooNetworkSpec, ManagementState, Role, Switch};
 use kube_core::DynamicObject;
 
 use super::catalog;
@@ -206,6 +206,7 @@ pub(crate) fn lossless(object: &DynamicObject) {
         "ValidatingAdmissionPolicyBinding" => {
             through::<admission::ValidatingAdmissionPolicyBinding>
         }
+        "KubernetesCluster" => through::<gloo_api::KubernetesCluster>,
         other => panic!("{other} has no type here"),
     };
     check(object);
@@ -264,6 +265,7 @@ pub(crate) fn variants() -> Vec<(&'static str, Input)> {
                 spec.prometheus.managed.storage.state = Switch::Enabled;
                 spec.prometheus.managed.storage.storage_class = Some("fast".to_owned());
                 spec.telemetry.gateway.replicas = 2;
+                spec.gloo.management_server.replicas = 2;
                 spec.images.pull_secrets = vec!["mirror".to_owned()];
                 spec.images.registry = "mirror.example.org".to_owned();
             }),
@@ -271,6 +273,14 @@ pub(crate) fn variants() -> Vec<(&'static str, Input)> {
         (
             "foreign-cni",
             input_of(|spec| spec.cilium.state = ManagementState::Removed),
+        ),
+        (
+            "workload",
+            input_of(|spec| {
+                spec.role = Role::Workload;
+                spec.telemetry.collectors.state = ManagementState::Removed;
+                spec.gloo.agent.management_address = Some("relay.example.org:9900".to_owned());
+            }),
         ),
     ]
 }

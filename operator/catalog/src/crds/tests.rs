@@ -2,8 +2,7 @@ use super::*;
 use crate::State;
 
 fn all_established() -> Observed {
-    let established_crds = cilium_api::crds()
-        .into_iter()
+    let established_crds = objects::definitions()
         .filter_map(|crd| crd.metadata.name)
         .collect();
     Observed {

@@ -2,7 +2,8 @@
 
 use gloonet_api::grafana::GrafanaMode;
 use gloonet_api::{
-    CILIUM_NAMESPACE, GlooNetworkSpec, MESH_NAMESPACE, ManagementState, OPERATOR_NAMESPACE, Switch,
+    CILIUM_NAMESPACE, GlooNetworkSpec, MESH_NAMESPACE, ManagementState, OPERATOR_NAMESPACE, Role,
+    Switch,
 };
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube_core::DynamicObject;
@@ -14,7 +15,7 @@ const WATCH: [&str; 2] = ["list", "watch"];
 /// ConfigMap in which the operator keeps what it has made.
 const INVENTORY: &str = "gloonet-inventory";
 /// Every kind the catalog may render: (apiVersion, kind) to plural, and whether it has a namespace. A test compares it with what is rendered.
-const KINDS: [(&str, &str, &str, bool); 16] = [
+const KINDS: [(&str, &str, &str, bool); 17] = [
     ("v1", "Namespace", "namespaces", false),
     (
         "apiextensions.k8s.io/v1",
@@ -68,6 +69,12 @@ const KINDS: [(&str, &str, &str, bool); 16] = [
         "policy/v1",
         "PodDisruptionBudget",
         "poddisruptionbudgets",
+        true,
+    ),
+    (
+        "admin.gloo.solo.io/v2",
+        "KubernetesCluster",
+        "kubernetesclusters",
         true,
     ),
     (
@@ -152,7 +159,9 @@ pub(super) fn written(rights: &mut Rights, objects: &[DynamicObject]) {
         let Some((group, kind, plural, namespaced)) = kind_of(object) else {
             continue;
         };
+        // This one bears the name of the cluster, which is the user's choice.
         let name = object.metadata.name.as_deref();
+        let name = name.filter(|_| kind != "KubernetesCluster");
         let namespace = object.metadata.namespace.as_deref().filter(|_| namespaced);
         rights.allow(namespace, group, plural, None, &["create", "list", "watch"]);
         rights.allow(namespace, group, plural, name, &["patch"]);
@@ -199,10 +208,15 @@ pub(super) fn shapes() -> Vec<GlooNetworkSpec> {
     persistent.redis.managed.persistence.state = Switch::Enabled;
     persistent.prometheus.managed.storage.state = Switch::Enabled;
     persistent.telemetry.gateway.replicas = 2;
+    persistent.gloo.management_server.replicas = 2;
     let mut foreign_cni = full.clone();
     foreign_cni.cilium.state = ManagementState::Removed;
     foreign_cni.grafana.mode = GrafanaMode::DashboardsOnly;
-    vec![full, persistent, foreign_cni]
+    let mut workload = full.clone();
+    workload.role = Role::Workload;
+    workload.telemetry.collectors.state = ManagementState::Removed;
+    workload.gloo.agent.management_address = Some("192.0.2.2:9900".to_owned());
+    vec![full, persistent, foreign_cni, workload]
 }
 
 /// Group, kind, plural and whether it has a namespace.

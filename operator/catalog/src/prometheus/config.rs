@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::WORKLOAD;
 use crate::{
-    Input, RenderError, WorkloadRef, cilium_agent, cilium_operator, collectors, gateway, operator,
-    template,
+    Input, RenderError, WorkloadRef, cilium_agent, cilium_operator, collectors, gateway,
+    gloo_agent, management_server, operator, template,
 };
 
 /// Alert rules, beside the dashboards.
@@ -54,6 +54,20 @@ pub(crate) fn jobs(input: &Input) -> Vec<Job> {
             "cilium-operator",
             cilium_api::names::OPERATOR_METRICS_PORT,
             cilium_operator::WORKLOAD,
+        ));
+    }
+    if input.management_server() {
+        jobs.push(job(
+            "gloo-mesh-mgmt-server",
+            gloo_api::names::SERVER_STATS_PORT,
+            management_server::WORKLOAD,
+        ));
+    }
+    if input.gloo_agent() {
+        jobs.push(job(
+            "gloo-mesh-agent",
+            gloo_api::names::AGENT_STATS_PORT,
+            gloo_agent::WORKLOAD,
         ));
     }
     if input.gateway() {

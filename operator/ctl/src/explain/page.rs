@@ -148,6 +148,7 @@ fn measurement(probe: &Probe) -> String {
     let question = match &probe.kind {
         ProbeKind::Http(check) => format!("GET {}", check.path),
         ProbeKind::RedisReadWrite { .. } => "log in, PING, write a key and read it back".to_owned(),
+        ProbeKind::Json(check) => format!("GET {}, and what it says there", check.path),
         ProbeKind::LogArrives(_) => "send a log record and read it from Redis".to_owned(),
         ProbeKind::PrometheusJobsUp { jobs, .. } => format!("up of the jobs {}", jobs.join(", ")),
         ProbeKind::MetricSums { metrics, .. } => format!("the counters {}", metrics.join(", ")),
@@ -159,7 +160,7 @@ fn measurement(probe: &Probe) -> String {
 fn purpose(id: ComponentId) -> &'static str {
     match id {
         ComponentId::Crds => {
-            "the definitions of the cilium.io resources; kept on uninstall while they hold data"
+            "the definitions of the cilium.io and Gloo resources; kept on uninstall while they hold data"
         }
         ComponentId::Trust => {
             "the certificate authority of this cluster, certificates and passwords; made once and kept"
@@ -179,6 +180,12 @@ fn purpose(id: ComponentId) -> &'static str {
         }
         ComponentId::Collectors => {
             "an OpenTelemetry Collector on each node that scrapes it and sends to the gateway"
+        }
+        ComponentId::ManagementServer => {
+            "computes what all clusters shall be, out of the snapshots their agents send"
+        }
+        ComponentId::GlooAgent => {
+            "tells the management server what is in this cluster, and applies here what it says"
         }
         ComponentId::Grafana => "dashboards over Prometheus",
         ComponentId::OperatorDashboard => "the dashboard about the operator itself",
