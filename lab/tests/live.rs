@@ -282,17 +282,17 @@ fn a_node_is_added_restarted_frozen_and_removed() {
 }
 
 #[test]
-fn two_clusters_stand_side_by_side_and_do_not_see_each_other() {
+fn two_clusters_do_not_see_each_other_until_they_are_joined() {
     if !wanted() {
         return;
     }
-    let (east, west) = (Guard::start("east", 0), Guard::start("west", 0));
+    let (left, right) = (Guard::start("left", 0), Guard::start("right", 0));
     let plan = |guard: &Guard| guard.0.state().unwrap().addressing();
-    assert_ne!(plan(&east).door_port(), plan(&west).door_port());
-    assert_ne!(plan(&east).node_cidr(), plan(&west).node_cidr());
+    assert_ne!(plan(&left).door_port(), plan(&right).door_port());
+    assert_ne!(plan(&left).node_cidr(), plan(&right).node_cidr());
     for (guard, node) in [
-        (&east, "node/east-control-plane\n"),
-        (&west, "node/west-control-plane\n"),
+        (&left, "node/left-control-plane\n"),
+        (&right, "node/right-control-plane\n"),
     ] {
         let nodes = guard
             .0
@@ -302,15 +302,35 @@ fn two_clusters_stand_side_by_side_and_do_not_see_each_other() {
             .unwrap();
         assert_eq!(String::from_utf8_lossy(&nodes.stdout), node);
     }
-    let other = plan(&west).node(Ordinal::CONTROL_PLANE).to_string();
-    let node = east.0.node("east-control-plane").unwrap();
+    let other = plan(&right).node(Ordinal::CONTROL_PLANE).to_string();
+    let node = left.0.node("left-control-plane").unwrap();
     let ping = node
         .exec(["busybox", "ping", "-c", "1", "-W", "1", &other])
         .unwrap();
-    assert!(!ping.status.success(), "east reaches west");
-    east.0.down(&quiet).unwrap();
+    assert!(!ping.status.success(), "left reaches right");
+    left.0.join(&right.0).unwrap();
+    left.0.join(&right.0).unwrap();
+    // From a node of the one, over the road, to a node's port of the other that leads to its kubelet.
+    let address = plan(&right).node(Ordinal::CONTROL_PLANE);
+    let kubelet = SocketAddrV4::new(address, 10250);
+    let balancer = right
+        .0
+        .open_balancer("right-control-plane", 9900, kubelet)
+        .unwrap();
+    assert_eq!(balancer, SocketAddrV4::new(address, 9900));
+    let from = Spot::Node("left-control-plane".into());
+    let door = left.0.open_door(&from, balancer, None).unwrap();
+    assert!(comes_to_answer(&right.0, "right-control-plane", door));
+    right.0.link("outside").unwrap().cut().unwrap();
     assert!(
-        west.0.status().unwrap().dead().is_empty(),
+        !answers(&right.0, "right-control-plane", door),
+        "the way out is cut"
+    );
+    right.0.link("outside").unwrap().heal().unwrap();
+    assert!(comes_to_answer(&right.0, "right-control-plane", door));
+    left.0.down(&quiet).unwrap();
+    assert!(
+        right.0.status().unwrap().dead().is_empty(),
         "taking one down leaves the other alone"
     );
 }

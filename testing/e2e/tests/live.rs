@@ -19,6 +19,8 @@ mod components_killed;
 mod drift;
 #[path = "live/foreign_cni.rs"]
 mod foreign_cni;
+#[path = "live/gloo_admission.rs"]
+mod gloo_admission;
 #[path = "live/hubble_port.rs"]
 mod hubble_port;
 #[path = "live/leadership.rs"]

@@ -15,10 +15,18 @@ use gloonet_e2e::{
 const OPERATOR: &str = "gloonet-system/gloonet-operator";
 const AGENT: &str = "kube-system/cilium";
 const CILIUM_OPERATOR: &str = "kube-system/cilium-operator";
-const ACCOUNTS: [&str; 3] = [OPERATOR, AGENT, CILIUM_OPERATOR];
+const MANAGEMENT_SERVER: &str = "gloo-mesh/gloo-mesh-mgmt-server";
+const GLOO_AGENT: &str = "gloo-mesh/gloo-mesh-agent";
+const ACCOUNTS: [&str; 5] = [
+    OPERATOR,
+    AGENT,
+    CILIUM_OPERATOR,
+    MANAGEMENT_SERVER,
+    GLOO_AGENT,
+];
 
 /// Rights that a healthy cluster does not use before this test runs: (account, verb, resource or any, why they are held).
-const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 15] = [
+const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 20] = [
     (
         OPERATOR,
         "get",
@@ -104,6 +112,36 @@ const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 15] = [
         Some("events"),
         "an event that repeats",
     ),
+    (
+        MANAGEMENT_SERVER,
+        "create",
+        Some("tokenreviews"),
+        "somebody asks for snapshots",
+    ),
+    (
+        MANAGEMENT_SERVER,
+        "create",
+        Some("subjectaccessreviews"),
+        "somebody asks for snapshots",
+    ),
+    (
+        GLOO_AGENT,
+        "create",
+        Some("ciliumnetworkpolicies"),
+        "a workspace has to ask for one",
+    ),
+    (
+        GLOO_AGENT,
+        "delete",
+        Some("ciliumnetworkpolicies"),
+        "a workspace has to want one no longer",
+    ),
+    (
+        GLOO_AGENT,
+        "patch",
+        None,
+        "a policy, or a resource whose status is to be written",
+    ),
 ];
 
 async fn uses(scene: &Scene) -> Result<Vec<Use>> {
@@ -162,7 +200,7 @@ fn passed_on(right: &Right, granted: &BTreeSet<Right>) -> bool {
         ..right.clone()
     };
     right.account == OPERATOR
-        && [AGENT, CILIUM_OPERATOR]
+        && [AGENT, CILIUM_OPERATOR, MANAGEMENT_SERVER, GLOO_AGENT]
             .iter()
             .any(|account| granted.contains(&same(account)))
 }
