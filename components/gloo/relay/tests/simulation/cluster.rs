@@ -30,6 +30,8 @@ pub(crate) struct Agent {
     pub(crate) held: Option<Digest>,
     /// What is desired came on the stream there is now.
     pub(crate) fresh: bool,
+    /// The policies it last looked at.
+    looked: BTreeMap<ObjectKey, u64>,
 }
 
 impl Agent {
@@ -56,6 +58,7 @@ impl Agent {
             pending: BTreeMap::new(),
             held: None,
             fresh: false,
+            looked: BTreeMap::new(),
         }
     }
 
@@ -108,6 +111,12 @@ impl Cluster {
         self.observed.set(resource(name), Bytes::from_static(b"{}"));
     }
 
+    /// Somebody else changed the policies, such as an agent that did not know yet that it was fenced: the watch says so.
+    pub(crate) fn touched(&self, agent: usize) -> bool {
+        let agent = &self.agents[agent];
+        agent.fresh && agent.session.live() && !agent.fenced && agent.looked != self.applied
+    }
+
     /// The agent makes what is desired, and decides what to remove. Returns the turn it tells the server, if there is one.
     pub(crate) fn apply(&mut self, agent: usize) -> Result<Option<u64>, String> {
         let agent = &mut self.agents[agent];
@@ -120,6 +129,7 @@ impl Cluster {
             self.made += 1;
             self.applied.entry(key.clone()).or_insert(self.made);
         }
+        agent.looked.clone_from(&self.applied);
         agent.pending.clear();
         match MassRemoval::default().judge(&agent.before, &wanted, agent.confirmed) {
             Judgement::Hold { digest, .. } => agent.held = Some(digest),

@@ -208,8 +208,11 @@ impl World {
             return Ok(());
         }
         let cluster = &mut self.clusters[cluster];
-        let agent = &mut cluster.agents[number];
         let mut sent = Vec::new();
+        if cluster.touched(number) {
+            sent.extend(cluster.apply(number)?.map(results));
+        }
+        let agent = &mut cluster.agents[number];
         while let Ok(Some(message)) = agent.session.poll(self.now, Some(&cluster.observed)) {
             sent.push(message);
         }
