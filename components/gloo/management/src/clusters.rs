@@ -100,7 +100,7 @@ fn follow(
             }
         }
         Err(error) => {
-            tracing::warn!(%error, "the watch of KubernetesClusters failed and is tried again")
+            tracing::warn!(%error, "the watch of KubernetesClusters failed and is tried again");
         }
     }
     false

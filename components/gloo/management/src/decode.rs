@@ -104,11 +104,12 @@ struct ServiceSpec {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Port {
     name: Option<String>,
-    port: u16,
-    target_port: Option<Value>,
+    #[serde(rename = "port")]
+    number: u16,
+    #[serde(rename = "targetPort")]
+    target: Option<Value>,
     protocol: Option<String>,
 }
 
@@ -121,10 +122,10 @@ fn service(resource: Resource<ServiceSpec>) -> Service {
 }
 
 fn port(port: Port) -> ServicePort {
-    let target = match port.target_port {
+    let target = match port.target {
         Some(Value::String(name)) if !name.is_empty() => name,
         Some(Value::Number(number)) if number.as_u64() != Some(0) => number.to_string(),
-        _ => port.port.to_string(),
+        _ => port.number.to_string(),
     };
     let protocol = match port.protocol.as_deref() {
         Some("UDP") => "UDP",
@@ -133,7 +134,7 @@ fn port(port: Port) -> ServicePort {
     };
     ServicePort {
         name: port.name,
-        number: port.port,
+        number: port.number,
         pod: PodPort {
             port: target,
             protocol,

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{decode::sentence, shared::Shared};
 
-const ASK: Duration = Duration::from_secs(60);
+const ASK: Duration = Duration::from_mins(1);
 const ANSWER: Duration = Duration::from_secs(10);
 /// What is looked at.
 pub const WINDOW: &str = "1h";
@@ -114,7 +114,9 @@ pub async fn run(shared: Arc<Shared>, url: Option<String>, closing: Cancellation
             state.flows = flows;
             state.clusters.keys().cloned().collect()
         };
-        clusters.iter().for_each(|cluster| shared.look(cluster));
+        for cluster in &clusters {
+            shared.look(cluster);
+        }
     }
 }
 

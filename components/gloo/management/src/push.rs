@@ -140,11 +140,11 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn registered() -> Option<Registration> {
-        Some(Registration {
+    fn registered() -> Registration {
+        Registration {
             enrolled: true,
             ..Registration::default()
-        })
+        }
     }
 
     fn object(
@@ -202,7 +202,7 @@ mod tests {
 
     fn state(safe_mode: bool) -> State {
         let mut state = State::new(name("west"), safe_mode);
-        state.register(&name("west"), registered());
+        state.register(&name("west"), Some(registered()));
         state
     }
 
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn in_safe_mode_nothing_is_pushed_before_every_cluster_was_heard() {
         let mut state = state(true);
-        state.register(&name("east"), registered());
+        state.register(&name("east"), Some(registered()));
         state.observe(&name("west"), &shop(3));
         state.settle();
         assert!(!decide(&mut state, &name("west"), now()));
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn without_the_management_clusters_word_nothing_is_pushed_even_out_of_safe_mode() {
         let mut state = state(false);
-        state.register(&name("east"), registered());
+        state.register(&name("east"), Some(registered()));
         state.observe(&name("east"), &shop(3));
         state.settle();
         assert!(!decide(&mut state, &name("east"), now()));
@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(held.removed, 20);
         let confirmed = Registration {
             confirmed: Some(held.digest.to_string()),
-            ..registered().unwrap()
+            ..registered()
         };
         state.register(&west, Some(confirmed));
         decide(&mut state, &west, later);

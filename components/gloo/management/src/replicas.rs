@@ -61,21 +61,18 @@ impl Replicas {
             renew_time: Some(MicroTime(now)),
             ..LeaseSpec::default()
         });
-        match self.api.get_opt(&self.me).await? {
-            Some(mut lease) => {
-                lease.spec = spec;
-                self.api.replace(&self.me, &parameters, &lease).await?;
-            }
-            None => {
-                let metadata = ObjectMeta {
-                    name: Some(self.me.clone()),
-                    labels: Some([(LABEL.0.to_owned(), LABEL.1.to_owned())].into()),
-                    ..ObjectMeta::default()
-                };
-                let lease = Lease { metadata, spec };
-                self.api.create(&parameters, &lease).await?;
-            }
+        if let Some(mut lease) = self.api.get_opt(&self.me).await? {
+            lease.spec = spec;
+            self.api.replace(&self.me, &parameters, &lease).await?;
+            return Ok(());
         }
+        let metadata = ObjectMeta {
+            name: Some(self.me.clone()),
+            labels: Some([(LABEL.0.to_owned(), LABEL.1.to_owned())].into()),
+            ..ObjectMeta::default()
+        };
+        let lease = Lease { metadata, spec };
+        self.api.create(&parameters, &lease).await?;
         Ok(())
     }
 }

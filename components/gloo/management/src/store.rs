@@ -3,7 +3,10 @@
 //! Whoever writes to Redis is not trusted. A chunk opens only for its cluster, epoch, number and revision, and the head says
 //! which revisions belong together; so entries can be lost or old as a whole, but not mixed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    hash::BuildHasher,
+};
 
 use gloo_api::ClusterName;
 use gloo_relay::{
@@ -103,41 +106,10 @@ pub fn prepare(
     last: Option<&Head>,
     mut random: impl FnMut() -> [u8; 12],
 ) -> Result<Write, StoreError> {
-    let bytes: usize = objects.values().map(bytes::Bytes::len).sum();
-    let wanted = (bytes / CHUNK_BYTES)
-        .next_power_of_two()
-        .clamp(LEAST_CHUNKS, MOST_CHUNKS);
-    let keys = match (unsaved, last) {
-        // Up to four times too few or many is no reason to write everything.
-        (Unsaved::Keys(keys), Some(head))
-            if head.chunks * 4 >= wanted && wanted * 4 >= head.chunks =>
-        {
-            Some((keys, head))
-        }
-        _ => None,
-    };
-    let (mut head, dirty): (Head, BTreeSet<usize>) = match keys {
-        Some((keys, head)) => {
-            let dirty = keys.iter().map(|key| chunk_of(key, head.chunks)).collect();
-            (head.clone(), dirty)
-        }
-        None => {
-            let seed = random();
-            let epoch = seed
-                .iter()
-                .take(8)
-                .fold(0, |n, byte| (n << 8) | u64::from(*byte));
-            let head = Head {
-                epoch,
-                chunks: wanted,
-                ..Head::default()
-            };
-            (head, (0..wanted).collect())
-        }
-    };
+    let (whole, mut head, dirty) = begin(objects, unsaved, last, &mut random);
     head.revision += 1;
     let mut write = Write {
-        whole: keys.is_none(),
+        whole,
         head: Head::default(),
         set: Vec::new(),
         delete: Vec::new(),
@@ -173,6 +145,38 @@ pub fn prepare(
     Ok(write)
 }
 
+/// Whether everything is written, under which head, and the chunks that are.
+fn begin(
+    objects: &Objects,
+    unsaved: &Unsaved,
+    last: Option<&Head>,
+    mut random: impl FnMut() -> [u8; 12],
+) -> (bool, Head, BTreeSet<usize>) {
+    let bytes: usize = objects.values().map(bytes::Bytes::len).sum();
+    let wanted = (bytes / CHUNK_BYTES)
+        .next_power_of_two()
+        .clamp(LEAST_CHUNKS, MOST_CHUNKS);
+    if let (Unsaved::Keys(keys), Some(head)) = (unsaved, last)
+        // Up to four times too few or many is no reason to write everything.
+        && head.chunks * 4 >= wanted
+        && wanted * 4 >= head.chunks
+    {
+        let dirty = keys.iter().map(|key| chunk_of(key, head.chunks)).collect();
+        return (false, head.clone(), dirty);
+    }
+    let seed = random();
+    let epoch = seed
+        .iter()
+        .take(8)
+        .fold(0, |n, byte| (n << 8) | u64::from(*byte));
+    let head = Head {
+        epoch,
+        chunks: wanted,
+        ..Head::default()
+    };
+    (true, head, (0..wanted).collect())
+}
+
 fn grouped(objects: &Objects, dirty: &BTreeSet<usize>, chunks: usize) -> BTreeMap<usize, Changes> {
     let mut grouped: BTreeMap<_, _> = dirty.iter().map(|at| (*at, Changes::default())).collect();
     for (key, bytes) in objects {
@@ -184,10 +188,10 @@ fn grouped(objects: &Objects, dirty: &BTreeSet<usize>, chunks: usize) -> BTreeMa
 }
 
 /// Reads what a hash holds. `None`: something in it is not ours, or not whole.
-pub fn open(
+pub fn open<S: BuildHasher>(
     seal: &Seal,
     cluster: &ClusterName,
-    entries: &HashMap<String, Vec<u8>>,
+    entries: &HashMap<String, Vec<u8>, S>,
 ) -> Option<(Head, Objects)> {
     let head = open_head(seal, cluster, entries.get(HEAD)?)?;
     let mut objects = Objects::new();
@@ -282,7 +286,7 @@ impl Store {
         }
         let mut ask = cmd("HGETALL");
         ask.arg(&key);
-        let all = ask.query_async(&mut connection).await.map_err(wrong)?;
+        let all: HashMap<String, Vec<u8>> = ask.query_async(&mut connection).await.map_err(wrong)?;
         Ok(match open(&self.seal, cluster, &all) {
             Some((head, objects)) => Found::Snapshot(head, objects),
             None => Found::Refused,

@@ -29,13 +29,16 @@ impl Job {
     }
 }
 
-/// The jobs for what is installed, in the order they stand in the file.
-pub(crate) fn jobs(input: &Input) -> Vec<Job> {
-    let job = |name, port, workload| Job {
+const fn job(name: &'static str, port: u16, workload: WorkloadRef) -> Job {
+    Job {
         name,
         port,
         workload,
-    };
+    }
+}
+
+/// The jobs for what is installed, in the order they stand in the file.
+pub(crate) fn jobs(input: &Input) -> Vec<Job> {
     let mut jobs = vec![
         job("prometheus", super::PORT, WORKLOAD),
         job(
@@ -70,6 +73,12 @@ pub(crate) fn jobs(input: &Input) -> Vec<Job> {
             gloo_agent::WORKLOAD,
         ));
     }
+    jobs.extend(telemetry(input));
+    jobs
+}
+
+fn telemetry(input: &Input) -> Vec<Job> {
+    let mut jobs = Vec::new();
     if input.gateway() {
         jobs.push(job(
             "gloo-telemetry-gateway",
