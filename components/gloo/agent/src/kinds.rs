@@ -27,6 +27,7 @@ const WORKLOAD: &[&str] = &[
     "spec.template.spec.serviceAccountName",
     "spec.template.spec.containers[].name",
     "spec.template.spec.containers[].image",
+    "spec.template.spec.containers[].ports",
     "status.replicas",
     "status.readyReplicas",
     "status.desiredNumberScheduled",

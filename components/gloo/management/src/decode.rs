@@ -167,11 +167,31 @@ struct TemplateMetadata {
 struct TemplateSpec {
     #[serde(default)]
     service_account_name: String,
+    #[serde(default)]
+    containers: Vec<Container>,
+}
+
+#[derive(Deserialize)]
+struct Container {
+    #[serde(default)]
+    ports: Vec<ContainerPort>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ContainerPort {
+    name: Option<String>,
+    container_port: u16,
 }
 
 fn workload(resource: Resource<WorkloadSpec>) -> Workload {
-    let account = resource.spec.template.spec.service_account_name;
+    let spec = resource.spec.template.spec;
+    let account = spec.service_account_name;
+    let ports = spec.containers.into_iter().flat_map(|one| one.ports);
     Workload {
+        ports: ports
+            .filter_map(|port| Some((port.name?, port.container_port)))
+            .collect(),
         labels: resource.spec.template.metadata.labels,
         account: if account.is_empty() {
             "default".to_owned()

@@ -286,7 +286,8 @@ impl Store {
         }
         let mut ask = cmd("HGETALL");
         ask.arg(&key);
-        let all: HashMap<String, Vec<u8>> = ask.query_async(&mut connection).await.map_err(wrong)?;
+        let all: HashMap<String, Vec<u8>> =
+            ask.query_async(&mut connection).await.map_err(wrong)?;
         Ok(match open(&self.seal, cluster, &all) {
             Some((head, objects)) => Found::Snapshot(head, objects),
             None => Found::Refused,

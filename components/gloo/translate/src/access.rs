@@ -14,8 +14,9 @@ use gloo_api::{
 use ipnet::IpNet;
 
 use crate::{
-    isolation::{ServiceAt, closable},
-    rule::{Origin, Peer, PolicyKey, Rule, access_name},
+    isolation::closable,
+    overlap::Taken,
+    rule::{Excluded, Origin, Peer, PolicyKey, Rule, access_name},
     select::{chosen, placed},
     verdict::Verdict,
     view::View,
@@ -26,8 +27,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) rules: Vec<(PolicyKey, Rule)>,
-    /// Ports of services it answers for.
-    pub(crate) taken: BTreeSet<ServiceAt>,
+    /// What it answers for.
+    pub(crate) taken: BTreeSet<Taken>,
     pub(crate) slots: BTreeSet<Slot>,
     pub(crate) verdict: Verdict,
     /// Enforces nothing; its rules are what would be.
@@ -203,7 +204,8 @@ fn destinations(
                     workspace: workspace.to_owned(),
                     origin: Origin::Access(policy.clone()),
                     selector: service.selector.clone(),
-                    ports: pods,
+                    except: Excluded::new(),
+                    ports: pods.clone(),
                     peers: peers.clone(),
                     blocks: allowed.blocks.clone(),
                 };
@@ -213,11 +215,11 @@ fn destinations(
                     access_name(policy, &format!("{name}-{port}")),
                     rule,
                 );
-                let place = Place {
+                plan.taken.extend(pods.into_iter().map(|port| Taken {
                     slot: slot.clone(),
-                    name: name.clone(),
-                };
-                plan.taken.insert(ServiceAt { place, port });
+                    selector: service.selector.clone(),
+                    port,
+                }));
             }
         }
     }
@@ -293,6 +295,7 @@ fn workload_rule(
         workspace: workspace.to_owned(),
         origin: Origin::Access(policy.clone()),
         selector,
+        except: Excluded::new(),
         ports: BTreeSet::new(),
         peers: peers.clone(),
         blocks: allowed.blocks.clone(),

@@ -51,8 +51,7 @@ fn denied(trial: &Trial, world: &World, pair: &Pair) -> bool {
         .rules
         .iter()
         .filter(|(key, rule)| {
-            key.slot == pair.destination.slot
-                && crate::select::labelled(&rule.selector, &destination.labels)
+            key.slot == pair.destination.slot && rule.selects(&destination.labels)
         })
         .map(|(_, rule)| rule)
         .peekable();

@@ -17,6 +17,7 @@ pub mod access;
 pub mod dry_run;
 mod isolation;
 mod member;
+mod overlap;
 mod reach;
 mod render;
 pub mod rule;

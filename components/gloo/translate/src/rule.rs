@@ -38,6 +38,9 @@ impl Origin {
     }
 }
 
+/// Labels, each with a value, of which a pod has none.
+pub type Excluded = BTreeSet<(String, String)>;
+
 /// Who reaches some pods. Nobody else does, as long as no other policy selects them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -45,6 +48,8 @@ pub struct Rule {
     pub origin: Origin,
     /// Labels of the pods; empty: every pod of the namespace.
     pub selector: Labels,
+    /// Pods with one of these are somebody else's to answer for.
+    pub except: Excluded,
     /// Empty: all ports.
     pub ports: BTreeSet<PodPort>,
     pub peers: BTreeSet<Peer>,
@@ -53,6 +58,12 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Whether a pod with these labels is meant.
+    pub fn selects(&self, labels: &Labels) -> bool {
+        let excluded = |(label, value): &(String, String)| labels.get(label) == Some(value);
+        crate::select::labelled(&self.selector, labels) && !self.except.iter().any(excluded)
+    }
+
     /// As the agent of `key`'s cluster applies it.
     pub fn manifest(&self, key: &PolicyKey) -> Value {
         json!({
@@ -64,10 +75,28 @@ impl Rule {
                 "labels": self.labels(&key.slot),
             },
             "spec": {
-                "endpointSelector": {"matchLabels": prefixed(&self.selector)},
+                "endpointSelector": self.endpoints(),
                 "ingress": self.ingress(),
             },
         })
+    }
+
+    fn endpoints(&self) -> Value {
+        let mut endpoints = json!({"matchLabels": prefixed(&self.selector)});
+        let mut values: BTreeMap<&String, Vec<&String>> = BTreeMap::new();
+        for (label, value) in &self.except {
+            values.entry(label).or_default().push(value);
+        }
+        let without: Vec<_> = values
+            .into_iter()
+            .map(|(label, values)| {
+                json!({"key": format!("any:{label}"), "operator": "NotIn", "values": values})
+            })
+            .collect();
+        if !without.is_empty() {
+            endpoints["matchExpressions"] = json!(without);
+        }
+        endpoints
     }
 
     fn labels(&self, slot: &Slot) -> BTreeMap<String, String> {
@@ -128,8 +157,13 @@ fn selector(peer: &Peer) -> Value {
 }
 
 /// Name of the isolation of a service's port. Within a namespace, which has one workspace, no two are the same.
-pub(crate) fn isolation_name(service: &str, port: u16, workspace: &str) -> String {
-    fitting(format!("settings-{service}-{port}-{workspace}"))
+/// What is not the first of its pieces is numbered after a dot, which no service's name has.
+pub(crate) fn isolation_name(service: &str, port: u16, workspace: &str, piece: usize) -> String {
+    let name = format!("settings-{service}-{port}-{workspace}");
+    fitting(match piece {
+        0 => name,
+        _ => format!("{name}.{piece}"),
+    })
 }
 
 /// Name of what an access policy makes of `target`. The digest tells policies of one name in different places apart.
@@ -178,10 +212,16 @@ mod tests {
 
     #[test]
     fn a_name_too_long_is_cut_and_stays_its_own() {
-        let long =
-            |last: &str| isolation_name(&"s".repeat(63), 80, &format!("{}{last}", "w".repeat(200)));
+        let long = |last: &str| {
+            isolation_name(
+                &"s".repeat(63),
+                80,
+                &format!("{}{last}", "w".repeat(200)),
+                0,
+            )
+        };
         assert_eq!(long("a").len(), LONGEST);
         assert_ne!(long("a"), long("b"));
-        assert_eq!(isolation_name("web", 80, "shop"), "settings-web-80-shop");
+        assert_eq!(isolation_name("web", 80, "shop", 0), "settings-web-80-shop");
     }
 }

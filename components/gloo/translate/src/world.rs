@@ -63,6 +63,8 @@ pub struct Workload {
     pub labels: Labels,
     /// ServiceAccount of its pods.
     pub account: String,
+    /// Numbers of their containers' named ports.
+    pub ports: BTreeMap<String, u16>,
 }
 
 /// An object of a cluster.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gloo_translate::{
     Delta, PolicyKey, Rule, Translator,
     testing::{
-        changes::{changes, cluster},
+        changes::{changes, cluster, sharing},
         fleet::{fleet, place, slot},
         reference::{enforced, questions, reaches},
     },
@@ -81,6 +81,16 @@ proptest! {
 
     #[test]
     fn an_account_reaches_what_the_documentation_says_and_nothing_else(changes in changes(80)) {
+        let mut translator = Translator::new(World::new(cluster("west")));
+        for change in &changes {
+            change.apply(&mut translator);
+        }
+        translator.settle();
+        prop_assert_eq!(wrong(translator.world(), &rules(&translator)), None);
+    }
+
+    #[test]
+    fn services_that_share_pods_open_nothing_an_access_policy_closes(changes in sharing()) {
         let mut translator = Translator::new(World::new(cluster("west")));
         for change in &changes {
             change.apply(&mut translator);

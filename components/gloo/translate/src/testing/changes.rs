@@ -203,7 +203,26 @@ fn policy() -> impl Strategy<Value = AccessPolicySpec> {
     })
 }
 
-/// Pods are labelled by the name of their service, so that no two services have the same pods.
+/// Selectors of services: alike, apart, one within another, and crossing.
+fn pods() -> impl Strategy<Value = Labels> {
+    let all: [&[(&str, &str)]; 6] = [
+        &[("pods", "web")],
+        &[("pods", "db")],
+        &[("pods", "web"), ("track", "canary")],
+        &[("track", "canary")],
+        &[("zone", "a"), ("track", "canary")],
+        &[("pods", "web"), ("track", "canary"), ("zone", "a")],
+    ];
+    let labels = |pairs: &[(&str, &str)]| -> Labels {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(label, value)| ((*label).to_owned(), (*value).to_owned()))
+            .collect()
+    };
+    select(all.map(labels).to_vec())
+}
+
+/// Pods are labelled by the name of their service.
 pub fn service(name: &str, labels: Labels, number: u16) -> Service {
     Service {
         labels,
@@ -238,7 +257,12 @@ pub fn change() -> impl Strategy<Value = Change> {
         Kind::Settings,
         Kind::Policy,
     ]);
-    let pods = (name(&["web", "db"]), labels("app"), 80..82u16);
+    let pods = (
+        name(&["web", "db", "all"]),
+        labels("app"),
+        80..82u16,
+        pods(),
+    );
     prop_oneof![
         1 => (clusters(), of(labels("region"))).prop_map(|(cluster, labels)| Change::Register(cluster, labels)),
         4 => (slot(), labels("tier")).prop_map(|(slot, labels)| {
@@ -246,8 +270,8 @@ pub fn change() -> impl Strategy<Value = Change> {
             Change::Put(Place { slot, name }, Box::new(Object::Namespace(labels)))
         }),
         4 => (at(&["web", "db"]), labels("app")).prop_map(|(place, labels)| Change::Put(place, Box::new(Object::Account(labels)))),
-        4 => (slot(), pods).prop_map(|(slot, (name, labels, port))| {
-            let service = service(&name, labels, port);
+        4 => (slot(), pods).prop_map(|(slot, (name, labels, port, selector))| {
+            let service = Service { selector, ..service(&name, labels, port) };
             Change::Put(Place { slot, name }, Box::new(Object::Service(service)))
         }),
         4 => (admin.clone(), written(workspace())).prop_map(|(place, spec)| Change::Put(place, Box::new(Object::Workspace(spec)))),
@@ -257,6 +281,95 @@ pub fn change() -> impl Strategy<Value = Change> {
         1 => admin.prop_map(|place| Change::Remove(place, Kind::Workspace)),
         3 => (at(&["web", "db", "s1", "s2", "p1", "global", "shop", "bank"]), kinds).prop_map(|(place, kind)| Change::Remove(place, kind)),
     ]
+}
+
+/// One isolated workspace whose services share pods, with policies for some of them.
+pub fn sharing() -> impl Strategy<Value = Vec<Change>> {
+    let at = |namespace: &str, name: &str| Place {
+        slot: Slot {
+            cluster: cluster("west"),
+            namespace: namespace.to_owned(),
+        },
+        name: name.to_owned(),
+    };
+    let put = |place: Place, object: Object| Change::Put(place, Box::new(object));
+    let selects = WorkspaceSpec {
+        workload_clusters: vec![WorkloadCluster {
+            name: Some("*".to_owned()),
+            namespaces: vec![NamespaceChoice {
+                name: Some("shop".to_owned()),
+                ..NamespaceChoice::default()
+            }],
+            ..WorkloadCluster::default()
+        }],
+    };
+    let mut isolated = WorkspaceSettingsSpec::default();
+    isolated.options.service_isolation.enabled = true;
+    let fixed = vec![
+        Change::Register(cluster("west"), Some(Labels::new())),
+        put(at("shop", "shop"), Object::Namespace(Labels::new())),
+        put(at("shop", "web"), Object::Account(Labels::new())),
+        put(at("shop", "db"), Object::Account(Labels::new())),
+        put(
+            at("gloo-mesh", "w1"),
+            Object::Workspace(Written {
+                spec: selects,
+                ..Written::default()
+            }),
+        ),
+        put(
+            at("shop", "s1"),
+            Object::Settings(Written {
+                spec: isolated,
+                ..Written::default()
+            }),
+        ),
+    ];
+    let services = vec((name(&["a", "b", "c", "d"]), pods(), 80..82u16), 2..5);
+    let client = part(&["web", "db"]).prop_map(|name| Client {
+        service_account_selector: Some(ObjectChoice {
+            name,
+            ..ObjectChoice::default()
+        }),
+        ..Client::default()
+    });
+    let policy = (part(&["a", "b", "c"]), vec(client, 0..2)).prop_map(|(name, allowed_clients)| {
+        AccessPolicySpec {
+            apply_to_destinations: vec![DestinationChoice {
+                selector: ObjectChoice {
+                    name,
+                    ..ObjectChoice::default()
+                },
+                ..DestinationChoice::default()
+            }],
+            config: Config {
+                authz_list: vec![Authz {
+                    allowed_clients,
+                    ..Authz::default()
+                }],
+                ..Config::default()
+            },
+            ..AccessPolicySpec::default()
+        }
+    });
+    (services, vec(policy, 1..3)).prop_map(move |(services, policies)| {
+        let mut all = fixed.clone();
+        for (name, selector, port) in services {
+            let service = Service {
+                selector,
+                ..service(&name, Labels::new(), port)
+            };
+            all.push(put(at("shop", &name), Object::Service(service)));
+        }
+        for (number, spec) in policies.into_iter().enumerate() {
+            let policy = Object::Policy(Written {
+                spec,
+                ..Written::default()
+            });
+            all.push(put(at("shop", &format!("p{number}")), policy));
+        }
+        all
+    })
 }
 
 /// Many changes, after both clusters are there.

@@ -143,7 +143,6 @@ fn lets_in(world: &World, policy: &AccessPolicySpec, peer: &Peer) -> bool {
 /// Whether an account reaches the pods behind a service on its port. The account must be one of the world's.
 pub fn reaches(world: &World, peer: &Peer, slot: &Slot, name: &str) -> bool {
     let service = &world.namespaces[slot].services[name];
-    let at = (slot, name, service);
     let Some((ours, _)) = owner(world, slot) else {
         return true;
     };
@@ -155,19 +154,32 @@ pub fn reaches(world: &World, peer: &Peer, slot: &Slot, name: &str) -> bool {
     let same_workspace = owner(world, &peer.slot).map(|(name, _)| name) == Some(ours);
     let (mut by_destination, mut selected) = (false, isolated);
     let mut let_in = false;
+    // The pods may be those of other services, too.
+    let port = &service.ports[0].pod;
+    let theirs: Vec<_> = world.namespaces[slot]
+        .services
+        .iter()
+        .filter(|(_, other)| all(&other.selector, &service.selector))
+        .map(|(name, other)| {
+            let same = other.ports.iter().any(|one| one.pod == *port);
+            ((slot, name.as_str(), other), same)
+        })
+        .collect();
     for written in policies(world, ours) {
         let policy = &written.spec;
         let entries = &policy.config.authz_list;
         if !entries.is_empty() && entries.iter().all(|entry| entry.dry_run) {
             continue;
         }
-        let hit = policy
-            .apply_to_destinations
-            .iter()
-            .any(|choice| chosen(&choice.selector, slot, name, &service.labels));
-        if policy.apply_to_workloads.is_empty() && hit {
-            (by_destination, selected) = (true, true);
-            let_in |= lets_in(world, policy, peer) && may(world, peer, at);
+        for (at, same) in &theirs {
+            let hit = policy
+                .apply_to_destinations
+                .iter()
+                .any(|choice| chosen(&choice.selector, slot, at.1, &at.2.labels));
+            if policy.apply_to_workloads.is_empty() && hit {
+                (by_destination, selected) = (by_destination || *same, true);
+                let_in |= *same && lets_in(world, policy, peer) && may(world, peer, *at);
+            }
         }
         let workload = policy
             .apply_to_workloads
@@ -179,7 +191,9 @@ pub fn reaches(world: &World, peer: &Peer, slot: &Slot, name: &str) -> bool {
         }
     }
     if isolated && !by_destination {
-        let_in |= may(world, peer, at);
+        let_in |= theirs
+            .iter()
+            .any(|(at, same)| *same && may(world, peer, *at));
     }
     !selected || let_in
 }
@@ -197,7 +211,7 @@ fn policies<'a>(world: &'a World, workspace: &str) -> Vec<&'a Written<AccessPoli
 pub fn enforced(rules: &[(PolicyKey, Rule)], service: &Service, peer: &Peer, slot: &Slot) -> bool {
     let selecting: Vec<&Rule> = rules
         .iter()
-        .filter(|(key, rule)| key.slot == *slot && all(&rule.selector, &service.selector))
+        .filter(|(key, rule)| key.slot == *slot && rule.selects(&service.selector))
         .map(|(_, rule)| rule)
         .collect();
     let port = &service.ports[0].pod;
