@@ -302,13 +302,8 @@ impl Reconciler {
             };
         });
         let now = Results {
-            errors: plan
-                .errors
-                .iter()
-                .map(|(key, message)| ObjectError {
-                    key: Some(key.into()),
-                    message: message.clone(),
-                })
+            errors: said(&plan.errors, false)
+                .chain(said(&plan.remarks, true))
                 .collect(),
             held: held.map(|(removed, digest)| Held {
                 removals: u32::try_from(removed).unwrap_or(u32::MAX),
@@ -323,6 +318,17 @@ impl Reconciler {
             changed
         });
     }
+}
+
+fn said(
+    messages: &BTreeMap<ObjectKey, String>,
+    applied: bool,
+) -> impl Iterator<Item = ObjectError> {
+    messages.iter().map(move |(key, message)| ObjectError {
+        key: Some(key.into()),
+        message: message.clone(),
+        applied,
+    })
 }
 
 /// The set removals are counted against: all of ours in the last hour.

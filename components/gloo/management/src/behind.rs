@@ -22,9 +22,11 @@ pub async fn run(shared: Arc<Shared>, store: Store, closing: CancellationToken) 
     let mut heads = BTreeMap::new();
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while !closing.is_cancelled() {
+    loop {
+        let last = closing.is_cancelled();
         tokio::select! {
-            () = closing.cancelled() => {}
+            // What the last agents say while the streams close is written, too.
+            () = closing.cancelled() => tokio::time::sleep(GATHER).await,
             () = shared.unsaved.notified() => tokio::time::sleep(GATHER).await,
             _ = look.tick() => {}
         }
@@ -38,6 +40,9 @@ pub async fn run(shared: Arc<Shared>, store: Store, closing: CancellationToken) 
                 let why = format!("{error}: {}", cause.unwrap_or_default());
                 tell(&shared, StoreState::Away(why));
             }
+        }
+        if last {
+            return;
         }
     }
 }

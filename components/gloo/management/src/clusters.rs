@@ -253,10 +253,12 @@ fn status(
     if cluster.kill_switch {
         sentences.push("the cluster's own kill switch is on: nothing is applied".to_owned());
     }
-    sentences.extend(cluster.errors.first().map(|first| {
+    let failed = cluster.said.iter().filter(|(_, said)| !said.applied);
+    sentences.extend(failed.clone().next().map(|(key, first)| {
         format!(
-            "{} objects could not be applied, the first: {first}",
-            cluster.errors.len()
+            "{} objects could not be applied, the first: {key}: {}",
+            failed.count(),
+            first.message
         )
     }));
     let approval = match (connected && warmed, sentences.is_empty()) {

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use gloo_api::ClusterName;
 use gloo_translate::{
     Slot,
     dry_run::{Pair, Side},
@@ -71,6 +72,8 @@ struct Row {
 
 #[derive(Deserialize)]
 struct Labels {
+    /// Absent on what this cluster's own nodes report.
+    #[serde(default)]
     cluster: String,
     source_namespace: String,
     source_workload: String,
@@ -101,7 +104,8 @@ pub async fn run(shared: Arc<Shared>, url: Option<String>, closing: Cancellation
         if shared.state().translator.trials().next().is_none() {
             continue;
         }
-        let flows = match query(&client, &url).await {
+        let home = shared.state().home.clone();
+        let flows = match query(&client, &url, &home).await {
             Ok(pairs) => Flows::Pairs(pairs),
             Err(error) => {
                 let why = sentence(&error.to_string());
@@ -120,7 +124,11 @@ pub async fn run(shared: Arc<Shared>, url: Option<String>, closing: Cancellation
     }
 }
 
-async fn query(client: &reqwest::Client, url: &str) -> Result<Vec<Pair>, QueryError> {
+async fn query(
+    client: &reqwest::Client,
+    url: &str,
+    home: &ClusterName,
+) -> Result<Vec<Pair>, QueryError> {
     let url = format!("{}/api/v1/query", url.trim_end_matches('/'));
     let request = client
         .post(url)
@@ -131,7 +139,7 @@ async fn query(client: &reqwest::Client, url: &str) -> Result<Vec<Pair>, QueryEr
         return Err(QueryError::Refused { reason });
     }
     let rows = answer.data.result.into_iter().take(PAIRS);
-    Ok(rows.filter_map(pair).collect())
+    Ok(rows.filter_map(|row| pair(row, home)).collect())
 }
 
 fn form(query: &str) -> String {
@@ -145,7 +153,7 @@ fn form(query: &str) -> String {
     format!("query={escaped}")
 }
 
-fn pair(row: Row) -> Option<Pair> {
+fn pair(row: Row, home: &ClusterName) -> Option<Pair> {
     let Labels {
         cluster,
         source_namespace,
@@ -153,7 +161,11 @@ fn pair(row: Row) -> Option<Pair> {
         destination_namespace,
         destination_workload,
     } = row.metric;
-    let cluster: gloo_api::ClusterName = cluster.parse().ok()?;
+    let cluster = if cluster.is_empty() {
+        home.clone()
+    } else {
+        cluster.parse().ok()?
+    };
     let side = |namespace, workload| Side {
         slot: Slot {
             cluster: cluster.clone(),
@@ -173,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_of_prometheus_is_a_pair_and_one_without_a_cluster_is_none() {
+    fn a_row_of_prometheus_is_a_pair_and_one_without_a_cluster_is_at_home() {
         let row = |cluster: &str| -> Row {
             serde_json::from_value(serde_json::json!({
                 "metric": {
@@ -184,10 +196,13 @@ mod tests {
             }))
             .unwrap()
         };
-        let found = pair(row("west")).unwrap();
+        let home = "east".parse().unwrap();
+        let found = pair(row("west"), &home).unwrap();
+        assert_eq!(found.destination.slot.cluster.as_str(), "west");
         assert_eq!(found.destination.slot.namespace, "bank");
         assert!((found.flows - 12.0).abs() < f64::EPSILON);
-        assert!(pair(row("")).is_none());
+        assert_eq!(pair(row(""), &home).unwrap().source.slot.cluster, home);
+        assert!(pair(row("Not/A/Name"), &home).is_none());
         assert!(!form(QUERY).contains('"'));
     }
 }

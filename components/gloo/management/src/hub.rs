@@ -1,10 +1,11 @@
 //! What agents send, into the state.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use gloo_api::ClusterName;
 use gloo_relay::{
-    proto::{Ack, Hello, Refused, Results, refused::Code},
+    key::ObjectKey,
+    proto::{Ack, Hello, ObjectError, Refused, Results, refused::Code},
     server::{Admission, Hub, Standing, Stream},
     table::{Changes, Incoming, Limits},
     tls::Peer,
@@ -14,12 +15,23 @@ use jiff::Timestamp;
 use crate::{
     decode::sentence,
     shared::Shared,
-    state::{Connection, Unsaved},
+    state::{Connection, Said, Unsaved},
     tokens::Records,
 };
 
 /// Errors of one agent that are kept.
 const ERRORS: usize = 100;
+
+/// What an agent says, of objects whose names can be read.
+fn said(errors: Vec<ObjectError>) -> BTreeMap<ObjectKey, Said> {
+    let errors = errors.into_iter().filter_map(|error| {
+        let key = ObjectKey::try_from(error.key?).ok()?;
+        let message = sentence(&error.message);
+        let applied = error.applied;
+        Some((key, Said { message, applied }))
+    });
+    errors.take(ERRORS).collect()
+}
 
 /// Serves the streams.
 #[derive(Debug)]
@@ -69,6 +81,7 @@ impl Hub for Server {
                 Incoming::default()
             }
         };
+        self.shared.look(name);
         Ok(self.shared.channels(name, |channels| {
             channels.end.send_replace(None);
             Admission {
@@ -107,14 +120,8 @@ impl Hub for Server {
         let Some(cluster) = state.clusters.get_mut(&stream.cluster) else {
             return;
         };
-        let errors = results.errors.into_iter().take(ERRORS);
-        cluster.errors = errors
-            .map(|error| {
-                let key = error.key.unwrap_or_default();
-                let object = format!("{} {}/{}", key.kind, key.namespace, key.name);
-                sentence(&format!("{object}: {}", error.message))
-            })
-            .collect();
+        let before = std::mem::replace(&mut cluster.said, said(results.errors));
+        let changed = before != cluster.said;
         cluster.kill_switch = results.kill_switch;
         cluster.agent_held = results.held.map(|held| {
             let digest = sentence(&held.digest);
@@ -123,8 +130,17 @@ impl Hub for Server {
                 held.removals
             )
         });
-        if !cluster.errors.is_empty() {
-            tracing::warn!(cluster = %stream.cluster, errors = cluster.errors.len(), first = cluster.errors[0], "an agent could not apply all");
+        let failed = cluster.said.iter().filter(|(_, said)| !said.applied);
+        if changed && let Some((key, first)) = failed.clone().next() {
+            tracing::warn!(cluster = %stream.cluster, errors = failed.count(), object = %key, first = first.message, "an agent could not apply all");
+        }
+        let names: Vec<_> = state.clusters.keys().cloned().collect();
+        drop(state);
+        if changed {
+            // The resources the objects come from may be anywhere, and their statuses say it.
+            for name in &names {
+                self.shared.look(name);
+            }
         }
     }
 

@@ -11,6 +11,7 @@ pub mod behind;
 pub mod clusters;
 pub mod connection;
 pub mod decode;
+pub mod failed;
 pub mod flows;
 pub mod health;
 pub mod hub;

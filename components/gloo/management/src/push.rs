@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
-    decode, judge,
+    decode, failed, judge,
     state::{Cluster, Held, State, unreadable},
 };
 
@@ -34,6 +34,7 @@ pub fn decide(state: &mut State, name: &ClusterName, now: Timestamp) -> bool {
         .map(|((_, key), why)| (key.clone(), unreadable(key, why)))
         .collect();
     let judged = judge::statuses(state, name);
+    let failed = failed::statuses(state, name, &judged);
     let Some(cluster) = state.clusters.get_mut(name) else {
         return false;
     };
@@ -44,6 +45,7 @@ pub fn decide(state: &mut State, name: &ClusterName, now: Timestamp) -> bool {
     let current = current(name, cluster);
     let mut desired = cluster.wanted.clone();
     desired.extend(judged);
+    desired.extend(failed);
     desired.extend(broken);
     hold(cluster, &current, &mut desired, now);
     if cluster.desired.as_ref() == Some(&desired) {
@@ -134,7 +136,7 @@ mod tests {
     use gloo_relay::table::Changes;
 
     use super::*;
-    use crate::state::Registration;
+    use crate::state::{Registration, Said};
 
     fn name(text: &str) -> ClusterName {
         text.parse().unwrap()
@@ -312,6 +314,36 @@ mod tests {
             "no workspace is no reason to remove all"
         );
         assert!(after.clusters[&west].held.is_some());
+    }
+
+    #[test]
+    fn what_an_agent_could_not_apply_is_said_of_the_resource_it_comes_from() {
+        let mut state = state(true);
+        let west = name("west");
+        state.observe(&west, &shop(3));
+        state.settle();
+        decide(&mut state, &west, now());
+        let status = |state: &State| -> Value {
+            let key = ObjectKey::new("admin.gloo.solo.io/v2", "WorkspaceSettings", "shop", "shop");
+            let desired = state.clusters[&west].desired.as_ref().unwrap();
+            let status: Value = serde_json::from_slice(&desired[&key.unwrap()]).unwrap();
+            status["status"]["common"]["State"].clone()
+        };
+        assert_eq!(status(&state)["approval"], "ACCEPTED");
+        let failed = policies(state.clusters[&west].desired.as_ref().unwrap());
+        let (failed, _) = failed.into_iter().next().unwrap();
+        for (applied, approval) in [(false, "FAILED"), (true, "WARNING")] {
+            let message = "the API server says no".to_owned();
+            let said = Said { message, applied };
+            state.clusters.get_mut(&west).unwrap().said = [(failed.clone(), said)].into();
+            decide(&mut state, &west, now());
+            assert_eq!(status(&state)["approval"], approval);
+            let message = status(&state)["message"].to_string();
+            assert!(
+                message.contains("west shop/") && message.contains("says no"),
+                "{message}"
+            );
+        }
     }
 
     #[test]

@@ -42,6 +42,14 @@ pub struct Connection {
     pub since: jiff::Timestamp,
 }
 
+/// What an agent says of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    pub message: String,
+    /// It is as desired; the message is a remark.
+    pub applied: bool,
+}
+
 /// Removals that wait for somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
@@ -69,7 +77,7 @@ pub struct Cluster {
     /// Removals held here.
     pub held: Option<Held>,
     /// What its agent says of desired objects.
-    pub errors: Vec<String>,
+    pub said: BTreeMap<ObjectKey, Said>,
     pub agent_held: Option<String>,
     pub kill_switch: bool,
     /// Changed since it was last written to the store; `None`: all of it.

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::{push, shared::Shared};
+use crate::{push, shared::Shared, state::Cluster};
 
 /// Changes come in bursts; one computation serves those of this time.
 const GATHER: Duration = Duration::from_millis(20);
@@ -57,6 +57,11 @@ pub fn compute(shared: &Shared) {
         return;
     }
     for name in &touched {
+        // What a cluster is to have is decided by the replica that serves it, and by no other at the same time.
+        let served = |cluster: &Cluster| cluster.connection.is_some();
+        if !state.clusters.get(name).is_some_and(served) {
+            continue;
+        }
         let changed = push::decide(&mut state, name, Timestamp::now());
         let desired = state.clusters.get(name).and_then(|c| c.desired.as_ref());
         if let (true, Some(desired)) = (changed, desired) {

@@ -103,9 +103,10 @@ pub(crate) fn rules(
                         selector: service.selector.clone(),
                         except: piece.except,
                         ports: piece.ports,
-                        peers: match piece.closed {
-                            true => BTreeSet::new(),
-                            false => peers.clone(),
+                        peers: if piece.closed {
+                            BTreeSet::new()
+                        } else {
+                            peers.clone()
                         },
                         blocks: BTreeSet::new(),
                     };

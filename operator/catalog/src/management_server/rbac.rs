@@ -40,10 +40,11 @@ fn cluster_rules() -> Value {
     ])
 }
 
-/// In gloo-mesh: the records of tokens, and the clusters with what is said of them.
+/// In gloo-mesh: the records of tokens, a Lease for each replica (named as its pod), and the clusters with what is said of them.
 fn rules() -> Value {
     json!([
         {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [TOKENS], "verbs": ["get", "update"]},
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create", "delete", "get", "list", "update"]},
         {"apiGroups": ["admin.gloo.solo.io"], "resources": ["kubernetesclusters"], "verbs": ["list", "watch"]},
         {"apiGroups": ["admin.gloo.solo.io"], "resources": ["kubernetesclusters/status"], "verbs": ["patch"]},
     ])
