@@ -285,14 +285,45 @@ pub fn change() -> impl Strategy<Value = Change> {
 
 /// One isolated workspace whose services share pods, with policies for some of them.
 pub fn sharing() -> impl Strategy<Value = Vec<Change>> {
-    let at = |namespace: &str, name: &str| Place {
-        slot: Slot {
-            cluster: cluster("west"),
-            namespace: namespace.to_owned(),
-        },
-        name: name.to_owned(),
+    let services = vec((name(&["a", "b", "c", "d"]), pods(), 80..82u16), 2..5);
+    (services, vec(for_some_service(), 1..3)).prop_map(|(services, policies)| {
+        let services = services.into_iter().map(|(name, selector, port)| {
+            let service = Service {
+                selector,
+                ..service(&name, Labels::new(), port)
+            };
+            put("shop", &name, Object::Service(service))
+        });
+        let policies = policies.into_iter().enumerate().map(|(number, spec)| {
+            let policy = Object::Policy(written_as(spec));
+            put("shop", &format!("p{number}"), policy)
+        });
+        isolated()
+            .into_iter()
+            .chain(services)
+            .chain(policies)
+            .collect()
+    })
+}
+
+fn put(namespace: &str, name: &str, object: Object) -> Change {
+    let slot = Slot {
+        cluster: cluster("west"),
+        namespace: namespace.to_owned(),
     };
-    let put = |place: Place, object: Object| Change::Put(place, Box::new(object));
+    let name = name.to_owned();
+    Change::Put(Place { slot, name }, Box::new(object))
+}
+
+fn written_as<S: Default>(spec: S) -> Written<S> {
+    Written {
+        spec,
+        ..Written::default()
+    }
+}
+
+/// A workspace over `shop` with service isolation and two accounts.
+fn isolated() -> Vec<Change> {
     let selects = WorkspaceSpec {
         workload_clusters: vec![WorkloadCluster {
             name: Some("*".to_owned()),
@@ -303,43 +334,32 @@ pub fn sharing() -> impl Strategy<Value = Vec<Change>> {
             ..WorkloadCluster::default()
         }],
     };
-    let mut isolated = WorkspaceSettingsSpec::default();
-    isolated.options.service_isolation.enabled = true;
-    let fixed = vec![
+    let mut settings = WorkspaceSettingsSpec::default();
+    settings.options.service_isolation.enabled = true;
+    vec![
         Change::Register(cluster("west"), Some(Labels::new())),
-        put(at("shop", "shop"), Object::Namespace(Labels::new())),
-        put(at("shop", "web"), Object::Account(Labels::new())),
-        put(at("shop", "db"), Object::Account(Labels::new())),
-        put(
-            at("gloo-mesh", "w1"),
-            Object::Workspace(Written {
-                spec: selects,
-                ..Written::default()
-            }),
-        ),
-        put(
-            at("shop", "s1"),
-            Object::Settings(Written {
-                spec: isolated,
-                ..Written::default()
-            }),
-        ),
-    ];
-    let services = vec((name(&["a", "b", "c", "d"]), pods(), 80..82u16), 2..5);
-    let client = part(&["web", "db"]).prop_map(|name| Client {
-        service_account_selector: Some(ObjectChoice {
-            name,
-            ..ObjectChoice::default()
-        }),
+        put("shop", "shop", Object::Namespace(Labels::new())),
+        put("shop", "web", Object::Account(Labels::new())),
+        put("shop", "db", Object::Account(Labels::new())),
+        put("gloo-mesh", "w1", Object::Workspace(written_as(selects))),
+        put("shop", "s1", Object::Settings(written_as(settings))),
+    ]
+}
+
+/// A policy that lets some account in to one of the services, or to all.
+fn for_some_service() -> impl Strategy<Value = AccessPolicySpec> {
+    let named = |name| ObjectChoice {
+        name,
+        ..ObjectChoice::default()
+    };
+    let client = part(&["web", "db"]).prop_map(move |name| Client {
+        service_account_selector: Some(named(name)),
         ..Client::default()
     });
-    let policy = (part(&["a", "b", "c"]), vec(client, 0..2)).prop_map(|(name, allowed_clients)| {
+    (part(&["a", "b", "c"]), vec(client, 0..2)).prop_map(move |(name, allowed_clients)| {
         AccessPolicySpec {
             apply_to_destinations: vec![DestinationChoice {
-                selector: ObjectChoice {
-                    name,
-                    ..ObjectChoice::default()
-                },
+                selector: named(name),
                 ..DestinationChoice::default()
             }],
             config: Config {
@@ -351,24 +371,6 @@ pub fn sharing() -> impl Strategy<Value = Vec<Change>> {
             },
             ..AccessPolicySpec::default()
         }
-    });
-    (services, vec(policy, 1..3)).prop_map(move |(services, policies)| {
-        let mut all = fixed.clone();
-        for (name, selector, port) in services {
-            let service = Service {
-                selector,
-                ..service(&name, Labels::new(), port)
-            };
-            all.push(put(at("shop", &name), Object::Service(service)));
-        }
-        for (number, spec) in policies.into_iter().enumerate() {
-            let policy = Object::Policy(Written {
-                spec,
-                ..Written::default()
-            });
-            all.push(put(at("shop", &format!("p{number}")), policy));
-        }
-        all
     })
 }
 
