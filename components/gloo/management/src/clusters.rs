@@ -253,14 +253,7 @@ fn status(
     if cluster.kill_switch {
         sentences.push("the cluster's own kill switch is on: nothing is applied".to_owned());
     }
-    let failed = cluster.said.iter().filter(|(_, said)| !said.applied);
-    sentences.extend(failed.clone().next().map(|(key, first)| {
-        format!(
-            "{} objects could not be applied, the first: {key}: {}",
-            failed.count(),
-            first.message
-        )
-    }));
+    sentences.extend(failed(cluster));
     let approval = match (connected && warmed, sentences.is_empty()) {
         (true, true) => Approval::Accepted,
         (false, _) if !enrolled => Approval::Pending,
@@ -287,6 +280,16 @@ fn status(
             .map(|(kind, is, message)| new_condition(before, kind, is, message, generation))
             .collect(),
     }
+}
+
+fn failed(cluster: &Cluster) -> Option<String> {
+    let failed = cluster.said.iter().filter(|(_, said)| !said.applied);
+    let (key, first) = failed.clone().next()?;
+    let message = &first.message;
+    let count = failed.count();
+    Some(format!(
+        "{count} objects could not be applied, the first: {key}: {message}"
+    ))
 }
 
 fn new_condition(

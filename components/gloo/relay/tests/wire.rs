@@ -56,6 +56,7 @@ fn results() -> Results {
                 name: "web".to_owned(),
             }),
             message: "no".to_owned(),
+            applied: false,
         }],
         held: Some(Held {
             removals: 9,
