@@ -3,7 +3,7 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Service, ServiceAccount};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, PostParams},
@@ -99,16 +99,34 @@ impl<'a> Playground<'a> {
         self.run(name, node, false).await
     }
 
+    /// Starts a talker as a ServiceAccount of its own, named as it is.
+    pub async fn talker_as_itself(&self, name: &str, node: &str) -> Result<Talker> {
+        let accounts: Api<ServiceAccount> =
+            Api::namespaced(self.scene.client.clone(), &self.namespace);
+        let account = serde_json::from_value(json!({"metadata": {"name": name}}))?;
+        accounts
+            .create(&PostParams::default(), &account)
+            .await
+            .context("make a ServiceAccount")?;
+        let mut pod = talker(name, node, false)?;
+        if let Some(spec) = &mut pod.spec {
+            spec.service_account_name = Some(name.to_owned());
+        }
+        self.create(name, &pod).await
+    }
+
     /// Starts a talker in the network of a node.
     pub async fn on_host(&self, name: &str, node: &str) -> Result<Talker> {
         self.run(name, node, true).await
     }
 
     async fn run(&self, name: &str, node: &str, on_host: bool) -> Result<Talker> {
-        self.pods()
-            .create(&PostParams::default(), &talker(name, node, on_host)?)
-            .await
-            .context("make a pod")?;
+        self.create(name, &talker(name, node, on_host)?).await
+    }
+
+    async fn create(&self, name: &str, pod: &Pod) -> Result<Talker> {
+        let made = self.pods().create(&PostParams::default(), pod).await;
+        made.context("make a pod")?;
         self.ready(name).await
     }
 

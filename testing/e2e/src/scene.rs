@@ -32,11 +32,24 @@ impl fmt::Debug for Scene {
 impl Scene {
     /// The cluster named by the environment, `default` without.
     pub async fn open() -> Result<Self> {
-        let name = std::env::var(CLUSTER)
-            .ok()
-            .filter(|n| !n.is_empty())
-            .unwrap_or_else(|| "default".to_owned());
-        let lab = Cluster::open(&name).with_context(|| format!("cluster {name} of the lab"))?;
+        let name = std::env::var(CLUSTER).ok().filter(|n| !n.is_empty());
+        let name = name.unwrap_or_else(|| "default".to_owned());
+        Self::named(&name).await
+    }
+
+    /// A workload cluster beside this one, by the name it is registered under (`./dev up --clusters N`).
+    pub async fn beside(&self, name: &str) -> Result<Self> {
+        let first = self.lab.name().to_string();
+        Self::named(&if first == "default" {
+            name.to_owned()
+        } else {
+            format!("{first}-{name}")
+        })
+        .await
+    }
+
+    async fn named(name: &str) -> Result<Self> {
+        let lab = Cluster::open(name).with_context(|| format!("cluster {name} of the lab"))?;
         if !lab.exists() {
             bail!("cluster {name} does not run; start it with ./dev up");
         }

@@ -1,5 +1,7 @@
 //! The gate that runs everything on a real cluster.
 
+use std::process::Command;
+
 use anyhow::Result;
 
 use super::cargo::cargo;
@@ -10,6 +12,8 @@ use crate::{process, up};
 
 /// A cluster of its own, so that the one somebody works with stays as it is.
 const CLUSTER: &str = "test";
+/// It and those it manages.
+const CLUSTERS: u32 = 3;
 
 /// Brings the platform up as a user would, runs the tests against it, and takes it down whatever happened.
 pub fn run(tally: &mut Tally) -> Result<()> {
@@ -18,16 +22,52 @@ pub fn run(tally: &mut Tally) -> Result<()> {
     // What a run before this one left behind when it was killed.
     take_down(&lab)?;
     let own = lab_itself(tally);
-    let result = up::bring_everything_up(&lab, &up::Arguments::default()).and_then(|()| {
+    let all = up::Arguments {
+        clusters: CLUSTERS,
+        ..up::Arguments::default()
+    };
+    let result = up::bring_everything_up(&lab, &all).and_then(|()| {
+        let fleet = fleet(&lab, tally);
+        if fleet.is_err() {
+            show(&lab);
+        }
+        // The machine is for one cluster from here on.
+        further_down(&lab)?;
+        forget_further(&lab)?;
         // Before the project's own tests: the last of those uninstalls the platform.
         let upstream = subset::run(&lab, tally);
-        tests(&lab, tally).and(upstream)
+        tests(&lab, tally).and(upstream).and(fleet)
     });
     if result.is_err() {
         show(&lab);
     }
     let taken_down = take_down(&lab);
     own.and(result).and(taken_down)
+}
+
+/// Several clusters under one management server.
+fn fleet(lab: &Lab, tally: &mut Tally) -> Result<()> {
+    let mut command = end_to_end("fleet")?;
+    against(lab, &mut command);
+    let what = "several clusters under one management server";
+    tally::counted("lab-fleet", what, 300, &mut command, tally)
+}
+
+fn further_down(lab: &Lab) -> Result<()> {
+    for (_, further) in up::clusters::workloads(lab, CLUSTERS)? {
+        process::run(further.command().arg("down").stdout(std::io::stderr()))?;
+    }
+    Ok(())
+}
+
+/// The clusters that went are no longer the management server's.
+fn forget_further(lab: &Lab) -> Result<()> {
+    for (name, _) in up::clusters::workloads(lab, CLUSTERS)? {
+        let mut kubectl = lab.kubectl()?;
+        kubectl.args(["delete", "kubernetescluster", name]);
+        process::output(kubectl.args(["--namespace", "gloo-mesh"]))?;
+    }
+    Ok(())
 }
 
 /// What a person would look at first, because the cluster is gone when they read this.
@@ -82,7 +122,16 @@ fn lab_itself(tally: &mut Tally) -> Result<()> {
 
 fn tests(lab: &Lab, tally: &mut Tally) -> Result<()> {
     let rendered = rendered_objects(lab, tally);
-    rendered.and(end_to_end(lab, tally))
+    let mut command = end_to_end("live")?;
+    against(lab, &mut command);
+    let live = tally::counted("lab-tests", "against the cluster", 600, &mut command, tally);
+    rendered.and(live)
+}
+
+fn against(lab: &Lab, command: &mut Command) {
+    command
+        .env(CLUSTER_VARIABLE, lab.name())
+        .env("KUBECONFIG", lab.kubeconfig());
 }
 
 /// The catalog's tests that ask a real API server and a real Prometheus.
@@ -110,21 +159,21 @@ fn rendered_objects(lab: &Lab, tally: &mut Tally) -> Result<()> {
     )
 }
 
-fn end_to_end(lab: &Lab, tally: &mut Tally) -> Result<()> {
-    let mut command = cargo(&[
+/// One of the e2e crate's two suites.
+fn end_to_end(suite: &str) -> Result<Command> {
+    cargo(&[
         "test",
         "--package",
         "gloonet-e2e",
         "--no-fail-fast",
+        "--test",
+        suite,
         "--",
         "--test-threads=1",
-    ])?;
-    command
-        .env(CLUSTER_VARIABLE, lab.name())
-        .env("KUBECONFIG", lab.kubeconfig());
-    tally::counted("lab-tests", "against the cluster", 600, &mut command, tally)
+    ])
 }
 
 fn take_down(lab: &Lab) -> Result<()> {
+    further_down(lab)?;
     process::run(lab.command().arg("down").stdout(std::io::stderr()))
 }

@@ -201,7 +201,7 @@ async fn statuses(
         }
     }
     for (name, status) in wanted {
-        let patch = Patch::Merge(json!({"status": status}));
+        let patch = Patch::Merge(json!({"status": whole(&status)}));
         let parameters = PatchParams::default();
         match api.patch_status(name.as_str(), &parameters, &patch).await {
             Ok(written) => drop(seen.insert(name, written)),
@@ -211,6 +211,13 @@ async fn statuses(
             }
         }
     }
+}
+
+/// A merge leaves alone what is not said: an empty message is said, too.
+fn whole(status: &KubernetesClusterStatus) -> serde_json::Value {
+    let mut whole = json!(status);
+    whole["common"]["State"]["message"] = json!(status.common.state.message);
+    whole
 }
 
 fn condition<'a>(status: &'a KubernetesClusterStatus, kind: &str) -> Option<&'a ClusterCondition> {
@@ -313,5 +320,16 @@ fn new_condition(
         message,
         last_transition_time: since.or_else(|| Some(Timestamp::now().to_string())),
         observed_generation: Some(generation),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_is_no_longer_true_is_taken_back() {
+        let written = whole(&KubernetesClusterStatus::default());
+        assert_eq!(written["common"]["State"]["message"], "");
     }
 }
