@@ -1,6 +1,7 @@
 //! `./dev bench NAME`: measurements beside a reference in the same run, because numbers of one machine mean little alone.
 
 pub mod cni;
+pub mod gloo;
 pub mod metrics;
 pub mod node;
 pub mod operator;
@@ -26,6 +27,10 @@ enum Name {
     Cni(cni::Arguments),
     /// Request/response, connect/request/response and stream between pods, beside plain veth and plain VXLAN.
     Path(path::Arguments),
+    /// The management server with 100 clusters: time to warmed, memory, latency of a change, all of them back at once.
+    Relay(gloo::Arguments),
+    /// The translation of 10, 100 and 1,000 workspaces: from scratch, and one change.
+    Translate(gloo::Arguments),
     /// How fast a policy holds on every node, and what 10,000 identities with 200 policies cost.
     Policy(policy::Arguments),
     /// One end of a measured connection; the others start it.
@@ -33,12 +38,14 @@ enum Name {
     Peer(peer::Arguments),
 }
 
-/// Runs one measurement against the cluster that is up.
+/// Runs one measurement; those of the data plane and the operator need the cluster that is up.
 pub fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.name {
         Name::Operator(arguments) => operator::run(arguments),
         Name::Cni(arguments) => cni::run(arguments),
         Name::Path(arguments) => path::run(arguments),
+        Name::Relay(arguments) => gloo::run("relay", arguments),
+        Name::Translate(arguments) => gloo::run("translate", arguments),
         Name::Policy(arguments) => policy::run(arguments),
         Name::Peer(arguments) => peer::run(arguments),
     }

@@ -2,8 +2,9 @@
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use cilium_hubble::observer::Observer;
 use datapath::Datapath;
 use ipnet::Ipv4Net;
 
@@ -61,6 +62,8 @@ pub struct Agent {
     pub events: Events,
     pub tally: Tally,
     pub timings: Timings,
+    /// Set once flows are recorded.
+    pub flows: OnceLock<Arc<Observer>>,
     /// [`Self::identities`] and the version of the watch they were made of.
     identities: Mutex<Option<(u64, Arc<Identities>)>>,
     /// What does not work now, by part; an entry is a sentence.
@@ -96,6 +99,7 @@ impl Agent {
             events: Events::default(),
             tally: Tally::default(),
             timings: Timings::default(),
+            flows: OnceLock::new(),
             identities: Mutex::default(),
             problems: Mutex::default(),
         }

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use cilium_api::NumericIdentity;
 use cilium_hubble::names::{Endpoint, Names, Policy, ServiceName, Workload};
 use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::agent::Agent;
 
@@ -116,7 +117,7 @@ fn endpoints(agent: &Agent) -> HashMap<IpAddr, Arc<Endpoint>> {
             namespace: object.metadata.namespace.clone().unwrap_or_default(),
             pod: object.metadata.name.clone().unwrap_or_default(),
             labels: identity.labels,
-            workloads: Vec::new(),
+            workloads: elsewhere(&object.metadata).into_iter().collect(),
         });
         let networking = object.status.networking.iter();
         let addresses = networking.flat_map(|networking| &networking.addressing);
@@ -171,6 +172,28 @@ fn workloads(pod: &Pod) -> Vec<Workload> {
             }
         })
         .collect()
+}
+
+/// What made a pod of another node, as its endpoint tells: by the labels that controllers put on their pods, and how they name
+/// them. One of a Job, or of nobody, is not told apart.
+fn elsewhere(metadata: &ObjectMeta) -> Option<Workload> {
+    let labels = metadata.labels.as_ref()?;
+    let name = metadata.name.as_deref()?;
+    let (pods, _) = name.rsplit_once('-')?;
+    let workload = |kind: &str, name: &str| Workload {
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+    };
+    if let Some(hash) = labels.get("pod-template-hash") {
+        let name = pods.strip_suffix(hash.as_str())?.strip_suffix('-')?;
+        return Some(workload("Deployment", name));
+    }
+    if labels.contains_key("statefulset.kubernetes.io/pod-name") {
+        return Some(workload("StatefulSet", pods));
+    }
+    labels
+        .contains_key("controller-revision-hash")
+        .then(|| workload("DaemonSet", pods))
 }
 
 fn services(agent: &Agent) -> HashMap<Place, ServiceName> {
@@ -242,6 +265,34 @@ mod tests {
         assert_eq!(named(pod("ReplicaSet", "web-5d8f")), "Deployment/web");
         assert_eq!(named(pod("ReplicaSet", "other")), "ReplicaSet/other");
         assert_eq!(named(pod("Job", "once")), "Job/once");
+    }
+
+    #[test]
+    fn a_pod_of_another_node_is_its_controllers_by_labels_and_name() {
+        let told = |name: &str, label: &str, value: &str| {
+            let metadata = ObjectMeta {
+                name: Some(name.to_owned()),
+                labels: Some([(label.to_owned(), value.to_owned())].into()),
+                ..ObjectMeta::default()
+            };
+            let told = elsewhere(&metadata)?;
+            Some(format!("{}/{}", told.kind, told.name))
+        };
+        let by = |name, label, value| told(name, label, value).unwrap_or_default();
+        assert_eq!(
+            by("web-5d8f-x2k9z", "pod-template-hash", "5d8f"),
+            "Deployment/web"
+        );
+        assert_eq!(
+            by("db-0", "statefulset.kubernetes.io/pod-name", "db-0"),
+            "StatefulSet/db"
+        );
+        assert_eq!(
+            by("log-x2k9z", "controller-revision-hash", "77"),
+            "DaemonSet/log"
+        );
+        assert_eq!(by("web-1", "app", "web"), "");
+        assert_eq!(by("other-x2k9z", "pod-template-hash", "5d8f"), "");
     }
 
     #[test]

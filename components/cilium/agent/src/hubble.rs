@@ -39,6 +39,8 @@ pub(crate) fn start(
         version: VERSION.to_owned(),
     };
     let (observer, writer) = observer::new(settings, directory.clone());
+    // Started once; a second start would be another process.
+    let _ = agent.flows.set(observer.clone());
     let (peers, nodes) = watch::channel(Vec::new());
     let server = Server::new(observer, nodes, names::HUBBLE_PORT);
     tasks.spawn(follow_names(agent.clone(), directory, peers, bell));

@@ -1,5 +1,6 @@
 //! Metrics with Cilium's names, so that its dashboards and alerts work unchanged.
 
+mod flows;
 mod policy;
 mod process;
 mod snapshot;
@@ -80,16 +81,24 @@ impl Metrics {
             &self.registry.lock().unwrap_or_else(PoisonError::into_inner),
         )?;
         let mut registry = Registry::with_prefix("cilium");
+        let mut hubble = Registry::with_prefix("hubble");
         if let Phase::Serving(agent) = self.progress.phase() {
             registry.register_collector(Box::new(Snapshot::take(&agent)));
             agent.timings.register(&mut registry);
+            if let Some(observer) = agent.flows.get() {
+                let flows = Box::new(flows::Flows(observer.clone()));
+                hubble.register_collector(flows);
+            }
         }
-        // Two registries make one exposition: only the last may end it.
+        // Several registries make one exposition: only the last may end it.
         let body = text.strip_suffix("# EOF\n").unwrap_or(&text).to_owned();
         let mut second = String::new();
         encode(&mut second, &registry)?;
+        let second = second.strip_suffix("# EOF\n").unwrap_or(&second);
+        let mut third = String::new();
+        encode(&mut third, &hubble)?;
         let mut whole = body;
-        write!(whole, "{second}")?;
+        write!(whole, "{second}{third}")?;
         Ok(whole)
     }
 }

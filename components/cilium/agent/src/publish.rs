@@ -1,6 +1,6 @@
 //! The objects this agent writes about its own node and pods. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use cilium_api::endpoint::{
@@ -58,6 +58,8 @@ pub struct About {
     pub enforcement: Enforcement,
     pub named_ports: Vec<NamedPort>,
     pub service_account: Option<String>,
+    /// Of the pod. Cilium puts them on the endpoint, too.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// An endpoint of a Pod; `None` for one that belongs to no Pod we know. It goes with its Pod by the owner reference.
@@ -98,6 +100,7 @@ pub fn cilium_endpoint(
     };
     let mut object = CiliumEndpoint::new(&pod.name, status);
     object.metadata.namespace = Some(pod.namespace.clone());
+    object.metadata.labels = Some(about.labels.clone()).filter(|labels| !labels.is_empty());
     object.metadata.owner_references = Some(vec![OwnerReference {
         api_version: "v1".to_owned(),
         kind: "Pod".to_owned(),
@@ -160,10 +163,12 @@ mod tests {
                 ingress: true,
                 egress: false,
             },
+            labels: [("app".to_owned(), "web".to_owned())].into(),
             ..About::default()
         };
         let object = serde_json::to_value(cilium_endpoint(&endpoint("u1"), NODE, &about)).unwrap();
         assert_eq!(object["metadata"]["ownerReferences"][0]["uid"], "u1");
+        assert_eq!(object["metadata"]["labels"]["app"], "web");
         assert_eq!(object["status"]["networking"]["node"], "172.30.0.11");
         let policy = &object["status"]["policy"];
         assert_eq!(policy["ingress"]["state"], "enforcing");

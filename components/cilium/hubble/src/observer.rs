@@ -3,6 +3,7 @@
 mod entry;
 mod namespaces;
 pub mod request;
+pub mod traffic;
 
 use std::{
     sync::{
@@ -23,6 +24,7 @@ use crate::{
 pub use entry::{Content, Entry};
 use namespaces::Namespaces;
 pub use namespaces::SeenNamespace;
+use traffic::{Pair, Traffic};
 
 const MINUTE: i64 = 60_000_000_000;
 
@@ -47,6 +49,7 @@ pub struct Observer {
     flows: AtomicU64,
     ring_losses: AtomicU64,
     namespaces: Namespaces,
+    traffic: Traffic,
 }
 
 /// The writing side. There is one per observer.
@@ -72,6 +75,7 @@ pub fn new(config: Config, names: Arc<dyn Names>) -> (Arc<Observer>, Writer) {
         flows: AtomicU64::new(0),
         ring_losses: AtomicU64::new(0),
         namespaces: Namespaces::default(),
+        traffic: Traffic::default(),
     });
     let writer = Writer {
         ring: writer,
@@ -86,6 +90,7 @@ impl Writer {
         let observer = &self.observer;
         let parties = Parties::of(&event, &*observer.names);
         observer.namespaces.saw(&parties, event.time);
+        observer.traffic.saw(&event, &parties);
         self.ring
             .write(|number| Entry::packet(number, event, parties));
         observer.flows.fetch_add(1, Ordering::Relaxed);
@@ -170,6 +175,16 @@ impl Observer {
     /// The namespaces that had flows in the hour before `now`, by name.
     pub fn namespaces(&self, now: i64) -> Vec<SeenNamespace> {
         self.namespaces.list(&self.node.cluster, now)
+    }
+
+    /// How much each workload asked of each, since the start.
+    pub fn traffic(&self) -> Vec<(Pair, u64)> {
+        self.traffic.list()
+    }
+
+    /// What [`Observer::traffic`] had no room for.
+    pub fn traffic_missed(&self) -> u64 {
+        self.traffic.missed()
     }
 
     fn missed(&self, count: u64) {

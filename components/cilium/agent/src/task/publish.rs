@@ -82,6 +82,10 @@ fn about(agent: &Agent, endpoint: &Endpoint) -> About {
             .unwrap_or_default(),
         named_ports: pod.as_deref().map(ports::of_pod).unwrap_or_default(),
         service_account: spec.and_then(|spec| spec.service_account_name.clone()),
+        labels: pod
+            .iter()
+            .find_map(|pod| pod.metadata.labels.clone())
+            .unwrap_or_default(),
     }
 }
 
@@ -95,5 +99,7 @@ fn in_force(agent: &Agent, object: &CiliumEndpoint) -> bool {
             .watched
             .endpoints
             .get(namespace, name)
-            .is_some_and(|known| known.status == object.status)
+            .is_some_and(|known| {
+                known.status == object.status && known.metadata.labels == object.metadata.labels
+            })
 }
