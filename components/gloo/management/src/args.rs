@@ -49,6 +49,9 @@ pub struct Args {
     /// This pod's name.
     #[arg(long, env = "POD_NAME", default_value = "gloo-mesh-mgmt-server")]
     pub pod_name: String,
+    /// This pod's UID.
+    #[arg(long, env = "POD_UID")]
+    pub pod_uid: Option<String>,
     /// How log lines look.
     #[arg(long, value_enum, default_value_t = LogFormat::Json)]
     pub log_format: LogFormat,

@@ -43,13 +43,13 @@ pub async fn run(
     client: Client,
     shared: Arc<Shared>,
     records: Arc<Records>,
+    replicas: Replicas,
     closing: CancellationToken,
 ) {
-    let api: Api<KubernetesCluster> = Api::namespaced(client.clone(), names::NAMESPACE);
+    let api: Api<KubernetesCluster> = Api::namespaced(client, names::NAMESPACE);
     let config = watcher::Config::default();
     let mut events = watcher(api.clone(), config).default_backoff().boxed();
     let (mut seen, mut listed) = (Seen::new(), Seen::new());
-    let replicas = Replicas::new(client, shared.instance.clone());
     let mut write = interval(WRITE);
     loop {
         tokio::select! {

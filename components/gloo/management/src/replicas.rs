@@ -6,17 +6,15 @@ use gloo_api::names;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
-    apimachinery::pkg::apis::meta::v1::MicroTime,
+    apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference},
 };
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, ListParams, ObjectMeta, PostParams},
+    api::{ListParams, ObjectMeta, PostParams},
 };
 
 /// A replica that renewed later than this lives.
 const LIVES: SignedDuration = SignedDuration::from_secs(30);
-/// Leases of replicas that are gone are removed after this.
-const FORGOTTEN: SignedDuration = SignedDuration::from_hours(1);
 const LABEL: (&str, &str) = ("app", names::MANAGEMENT_SERVER);
 
 /// The Leases.
@@ -24,12 +22,21 @@ const LABEL: (&str, &str) = ("app", names::MANAGEMENT_SERVER);
 pub struct Replicas {
     api: Api<Lease>,
     me: String,
+    /// The pod this is, whose end is the Lease's. Absent outside of a cluster.
+    owner: Option<OwnerReference>,
 }
 
 impl Replicas {
-    pub fn new(client: Client, me: String) -> Self {
+    pub fn new(client: Client, me: String, pod_uid: Option<String>) -> Self {
         let api = Api::namespaced(client, names::NAMESPACE);
-        Self { api, me }
+        let owner = pod_uid.map(|uid| OwnerReference {
+            api_version: "v1".to_owned(),
+            kind: "Pod".to_owned(),
+            name: me.clone(),
+            uid,
+            ..OwnerReference::default()
+        });
+        Self { api, me, owner }
     }
 
     /// Says that this replica lives, and who else does.
@@ -40,17 +47,8 @@ impl Replicas {
             .api
             .list(&ListParams::default().labels(&selector))
             .await?;
-        let mut alive = BTreeSet::new();
-        for lease in leases {
-            let age = age(&lease, now);
-            if age < LIVES {
-                alive.insert(lease.name_any());
-            } else if age > FORGOTTEN {
-                let parameters = DeleteParams::default();
-                self.api.delete(&lease.name_any(), &parameters).await?;
-            }
-        }
-        Ok(alive)
+        let alive = leases.iter().filter(|lease| age(lease, now) < LIVES);
+        Ok(alive.map(ResourceExt::name_any).collect())
     }
 
     async fn say(&self, now: Timestamp) -> Result<(), kube::Error> {
@@ -69,6 +67,7 @@ impl Replicas {
         let metadata = ObjectMeta {
             name: Some(self.me.clone()),
             labels: Some([(LABEL.0.to_owned(), LABEL.1.to_owned())].into()),
+            owner_references: self.owner.clone().map(|owner| vec![owner]),
             ..ObjectMeta::default()
         };
         let lease = Lease { metadata, spec };
@@ -89,7 +88,7 @@ mod tests {
     #[test]
     fn a_lease_nobody_renewed_is_old() {
         let now = Timestamp::UNIX_EPOCH;
-        assert!(age(&Lease::default(), now) > FORGOTTEN);
+        assert!(age(&Lease::default(), now) > LIVES);
         let spec = Some(LeaseSpec {
             renew_time: Some(MicroTime(now - SignedDuration::from_secs(10))),
             ..LeaseSpec::default()

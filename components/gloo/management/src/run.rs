@@ -21,6 +21,7 @@ use crate::{
     flows,
     health::{self, ServeError, bind},
     hub::Server,
+    replicas::Replicas,
     seal::{Seal, SealError},
     shared::Shared,
     snapshots,
@@ -104,10 +105,13 @@ pub async fn start(
     health::serve(listener, routes, closing.clone());
     let relay = bind(args.relay_address, "the relay").await?;
     let mut tasks = JoinSet::new();
+    let pod_uid = args.pod_uid.clone();
+    let replicas = Replicas::new(client.clone(), args.pod_name.clone(), pod_uid);
     tasks.spawn(clusters::run(
         client.clone(),
         shared.clone(),
         records,
+        replicas,
         closing.clone(),
     ));
     tasks.spawn(sync::run(shared.clone(), closing.clone()));

@@ -97,7 +97,7 @@ fn container(input: &Input, arguments: Vec<String>, mounts: Vec<Value>) -> Value
         "name": NAME,
         "command": ["/usr/bin/gloo-mesh-mgmt-server"],
         "args": arguments,
-        "env": [field("POD_NAME", "metadata.name")],
+        "env": [field("POD_NAME", "metadata.name"), field("POD_UID", "metadata.uid")],
         "ports": [
             {"name": "relay", "containerPort": RELAY_PORT, "protocol": "TCP"},
             {"name": "stats", "containerPort": SERVER_STATS_PORT, "protocol": "TCP"},

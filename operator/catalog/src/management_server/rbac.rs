@@ -44,7 +44,7 @@ fn cluster_rules() -> Value {
 fn rules() -> Value {
     json!([
         {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [TOKENS], "verbs": ["get", "update"]},
-        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create", "delete", "get", "list", "update"]},
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create", "get", "list", "update"]},
         {"apiGroups": ["admin.gloo.solo.io"], "resources": ["kubernetesclusters"], "verbs": ["list", "watch"]},
         {"apiGroups": ["admin.gloo.solo.io"], "resources": ["kubernetesclusters/status"], "verbs": ["patch"]},
     ])
