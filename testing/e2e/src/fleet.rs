@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use gloo_api::{KubernetesCluster, labels, names};
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, ResourceExt,
     api::{DynamicObject, ListParams, WatchEvent, WatchParams},
@@ -59,14 +60,18 @@ impl Fleet {
         self.workloads.values().chain([&self.management])
     }
 
-    /// Waits until the server says of every cluster that it is connected and has sent all it has.
+    /// Waits until a server that lives says of every cluster that it is connected and has sent all it has.
     pub async fn connected(&self, limit: Duration) -> Result<()> {
         let clusters: Api<KubernetesCluster> =
             Api::namespaced(self.management.client.clone(), names::NAMESPACE);
         let what = "every cluster is connected and warmed";
         until(what, limit, async || {
             let all = clusters.list(&ListParams::default()).await?;
-            let cold: Vec<_> = all.iter().filter(|cluster| !warm(cluster)).collect();
+            let servers = self.servers().await?;
+            let cold: Vec<_> = all
+                .iter()
+                .filter(|cluster| !warm(cluster) || !served(cluster, &servers))
+                .collect();
             let how = cold
                 .iter()
                 .map(|cluster| format!("{}: {:?}", cluster.name_any(), cluster.status));
@@ -75,6 +80,14 @@ impl Fleet {
             Ok(Progress::when(there && cold.is_empty(), how))
         })
         .await
+    }
+
+    /// Pods of the management server.
+    async fn servers(&self) -> Result<Vec<String>> {
+        let pods: Api<Pod> = Api::namespaced(self.management.client.clone(), names::NAMESPACE);
+        let selector = format!("app={}", names::MANAGEMENT_SERVER);
+        let all = pods.list(&ListParams::default().labels(&selector)).await?;
+        Ok(all.iter().map(ResourceExt::name_any).collect())
     }
 
     /// Waits until the server says of a cluster that its agent has no stream.
@@ -110,6 +123,14 @@ fn is(cluster: &KubernetesCluster, kind: &str) -> bool {
     let conditions = cluster.status.iter().flat_map(|status| &status.conditions);
     let mut of_kind = conditions.filter(|condition| condition.type_ == kind);
     of_kind.any(|condition| condition.status == "True")
+}
+
+/// Whether the one who serves it, by the condition's words, is one of these. A server that was killed takes nothing back.
+fn served(cluster: &KubernetesCluster, servers: &[String]) -> bool {
+    let conditions = cluster.status.iter().flat_map(|status| &status.conditions);
+    let mut connected = conditions.filter(|condition| condition.type_ == "Connected");
+    let by = connected.find_map(|condition| condition.message.strip_prefix("by "));
+    by.is_some_and(|by| servers.iter().any(|server| server == by))
 }
 
 fn warm(cluster: &KubernetesCluster) -> bool {

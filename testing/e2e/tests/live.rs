@@ -21,6 +21,8 @@ mod drift;
 mod foreign_cni;
 #[path = "live/gloo_admission.rs"]
 mod gloo_admission;
+#[path = "live/gloo_dry_run.rs"]
+mod gloo_dry_run;
 #[path = "live/hubble_port.rs"]
 mod hubble_port;
 #[path = "live/leadership.rs"]

@@ -21,11 +21,11 @@ use kube::{
     runtime::{WatchStreamExt, watcher, watcher::Event},
 };
 use serde_json::json;
-use tokio::time::interval;
+use tokio::time::{Instant, interval, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    replicas::Replicas,
+    replicas::{Replicas, surplus},
     shared::Shared,
     state::{Cluster, Registration},
     tokens::Records,
@@ -35,6 +35,8 @@ use crate::{
 pub const CONFIRM: &str = "gloo.gloonetwork.io/confirm-removal";
 /// How often statuses are written, when they changed, and the Lease of this replica renewed.
 const WRITE: Duration = Duration::from_secs(5);
+/// How often it is seen whether replicas have about equally many clusters.
+const SPREAD: Duration = Duration::from_mins(1);
 
 type Seen = BTreeMap<ClusterName, KubernetesCluster>;
 
@@ -51,6 +53,8 @@ pub async fn run(
     let mut events = watcher(api.clone(), config).default_backoff().boxed();
     let (mut seen, mut listed) = (Seen::new(), Seen::new());
     let mut write = interval(WRITE);
+    let mut spread = interval_at(Instant::now() + SPREAD, SPREAD);
+    let mut alive = BTreeSet::new();
     loop {
         tokio::select! {
             () = closing.cancelled() => return,
@@ -63,12 +67,47 @@ pub async fn run(
             _ = write.tick() => {
                 apply(&shared, &records, &seen).await;
                 match replicas.renew(Timestamp::now()).await {
-                    Ok(alive) => statuses(&api, &shared, &mut seen, &alive).await,
+                    Ok(now) => {
+                        alive = now;
+                        statuses(&api, &shared, &mut seen, &alive).await;
+                    }
                     Err(error) => tracing::warn!(%error, "the Lease of this replica cannot be renewed"),
                 }
             }
+            _ = spread.tick() => let_go(&shared, &seen, &alive),
         }
     }
+}
+
+/// Ends some streams when this replica serves more than its share; the Service leads their agents to any replica.
+fn let_go(shared: &Shared, seen: &Seen, alive: &BTreeSet<String>) {
+    let here: Vec<ClusterName> = {
+        let state = shared.state();
+        let connected = state
+            .clusters
+            .iter()
+            .filter(|(_, c)| c.connection.is_some());
+        connected.map(|(name, _)| name.clone()).collect()
+    };
+    let elsewhere = seen
+        .iter()
+        .filter(|(name, cluster)| !here.contains(name) && served_by_other(cluster, shared, alive))
+        .count();
+    let surplus = surplus(here.len(), here.len() + elsewhere, alive.len());
+    for name in here.iter().take(surplus) {
+        let reason = "another replica of the server has fewer clusters; connect again";
+        end(shared, name, Code::Closing, reason.to_owned());
+    }
+}
+
+fn served_by_other(cluster: &KubernetesCluster, shared: &Shared, alive: &BTreeSet<String>) -> bool {
+    let status = cluster.status.as_ref();
+    let connected = status.and_then(|status| condition(status, "Connected"));
+    connected.is_some_and(|condition| {
+        let by = condition.message.strip_prefix("by ");
+        condition.status == "True"
+            && by.is_some_and(|by| by != shared.instance && alive.contains(by))
+    })
 }
 
 /// Takes an event; `true`: the clusters are known and may be others.
@@ -186,12 +225,7 @@ async fn statuses(
             };
             let before = resource.status.clone().unwrap_or_default();
             // Another replica serves it, and speaks of it.
-            let elsewhere = condition(&before, "Connected").is_some_and(|condition| {
-                let by = condition.message.strip_prefix("by ");
-                condition.status == "True"
-                    && by.is_some_and(|by| by != shared.instance && alive.contains(by))
-            });
-            if elsewhere && cluster.connection.is_none() {
+            if cluster.connection.is_none() && served_by_other(resource, shared, alive) {
                 continue;
             }
             let status = status(cluster, &before, cold.as_deref(), &shared.instance);

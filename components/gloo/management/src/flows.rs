@@ -88,10 +88,13 @@ pub async fn run(shared: Arc<Shared>, url: Option<String>, closing: Cancellation
         shared.state().flows = Flows::Unknown(why);
         return;
     };
-    let client = reqwest::Client::builder().timeout(ANSWER).build();
-    let Ok(client) = client else {
-        tracing::error!("no HTTP client; dry runs list nothing");
-        return;
+    let client = match client() {
+        Ok(client) => client,
+        Err(error) => {
+            tracing::error!(%error, "there is no HTTP client; dry runs list nothing");
+            shared.state().flows = Flows::Unknown(sentence(&error.to_string()));
+            return;
+        }
     };
     let mut ask = interval(ASK);
     ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -122,6 +125,14 @@ pub async fn run(shared: Arc<Shared>, url: Option<String>, closing: Cancellation
             shared.look(cluster);
         }
     }
+}
+
+/// The image carries no authorities, and the library would not start without any: Prometheus is asked over plain HTTP.
+fn client() -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .timeout(ANSWER)
+        .tls_certs_only([])
+        .build()
 }
 
 async fn query(
@@ -183,6 +194,12 @@ fn pair(row: Row, home: &ClusterName) -> Option<Pair> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_needs_no_authorities_of_the_system() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        assert!(client().is_ok());
+    }
 
     #[test]
     fn a_row_of_prometheus_is_a_pair_and_one_without_a_cluster_is_at_home() {

@@ -76,6 +76,17 @@ impl Replicas {
     }
 }
 
+/// How many streams a replica lets go of now, so that others get some: a part of what it has above its share. `own` of `total`
+/// clusters are connected here, and so many replicas live.
+pub fn surplus(own: usize, total: usize, replicas: usize) -> usize {
+    let share = total.div_ceil(replicas.max(1));
+    // One more than the share is no reason to move anybody: who moves may come back.
+    match own.saturating_sub(share + 1) {
+        0 => 0,
+        above => above.div_ceil(4),
+    }
+}
+
 fn age(lease: &Lease, now: Timestamp) -> SignedDuration {
     let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.clone());
     renewed.map_or(SignedDuration::MAX, |MicroTime(at)| now.duration_since(at))
@@ -84,6 +95,17 @@ fn age(lease: &Lease, now: Timestamp) -> SignedDuration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_replica_with_more_than_its_share_lets_go_of_some_and_one_alone_of_none() {
+        assert_eq!(surplus(100, 100, 1), 0);
+        assert_eq!(surplus(100, 100, 2), 13);
+        assert_eq!(surplus(51, 100, 2), 0);
+        assert_eq!(surplus(2, 3, 2), 0);
+        assert_eq!(surplus(3, 3, 2), 0);
+        assert_eq!(surplus(4, 4, 2), 1);
+        assert_eq!(surplus(0, 4, 0), 0);
+    }
 
     #[test]
     fn a_lease_nobody_renewed_is_old() {
