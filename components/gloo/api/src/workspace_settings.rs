@@ -184,6 +184,7 @@ impl Default for EnforcementLayers {
 
 /// What the management server says about settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct WorkspaceSettingsStatus {
     /// The verdict.
     #[serde(default)]

@@ -111,7 +111,11 @@ pub async fn run(shared: Arc<Shared>, url: Option<String>, closing: Cancellation
         let flows = match query(&client, &url, &home).await {
             Ok(pairs) => Flows::Pairs(pairs),
             Err(error) => {
-                let why = sentence(&error.to_string());
+                let cause = std::error::Error::source(&error);
+                let why = match cause {
+                    Some(cause) => sentence(&format!("{error}: {cause}")),
+                    None => sentence(&error.to_string()),
+                };
                 tracing::warn!(reason = why, "dry runs list nothing");
                 Flows::Unknown(why)
             }

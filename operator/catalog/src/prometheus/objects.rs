@@ -121,6 +121,15 @@ fn container(input: &Input) -> Value {
 
 fn policy(builder: &Builder, input: &Input) -> Result<DynamicObject, RenderError> {
     let mut peers = nodes(input);
-    peers.extend(["grafana", "gloo-mesh-ui", "gloo-insights", NAME].map(pods));
+    peers.extend(
+        [
+            "grafana",
+            "gloo-mesh-ui",
+            "gloo-insights",
+            gloo_api::names::MANAGEMENT_SERVER,
+            NAME,
+        ]
+        .map(pods),
+    );
     builder.network_policy(NAME, json!([allow(&[PORT], peers)]), None)
 }

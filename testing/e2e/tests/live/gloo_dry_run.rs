@@ -46,6 +46,28 @@ spec: {{options: {{serviceIsolation: {{enabled: true, dryRun: true}}}}}}
     )
 }
 
+/// What the settings' status lists, once `wanted` is in it.
+async fn denied(scene: &Scene, namespace: &str, wanted: &str) -> Result<String> {
+    let path = "jsonpath={.status.wouldDeny}";
+    let arguments = [
+        "get",
+        "workspacesettings",
+        "dry",
+        "--namespace",
+        namespace,
+        "--output",
+        path,
+    ];
+    until(&format!("the dry run lists {wanted}"), SEEN, async || {
+        let list = scene.kubectl(&arguments)?;
+        Ok(Progress::of(
+            list.contains(wanted).then(|| list.clone()),
+            list,
+        ))
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_dry_run_lists_what_it_would_deny_of_the_traffic_there_is() -> Result<()> {
     let scene = Scene::open().await?;
@@ -64,28 +86,7 @@ async fn a_dry_run_lists_what_it_would_deny_of_the_traffic_there_is() -> Result<
     scene.apply(&resources(&shop.namespace))?;
     let (inside, outside) = (&shop.namespace, &street.namespace);
     let wanted = format!("lab/{outside}/passerby to lab/{inside}/web: ");
-    let path = "jsonpath={.status.wouldDeny}";
-    let arguments = [
-        "get",
-        "workspacesettings",
-        "dry",
-        "--namespace",
-        inside,
-        "--output",
-        path,
-    ];
-    let list = until(
-        "the dry run lists the traffic from the street",
-        SEEN,
-        async || {
-            let list = scene.kubectl(&arguments)?;
-            Ok(Progress::of(
-                list.contains(&wanted).then(|| list.clone()),
-                list,
-            ))
-        },
-    )
-    .await?;
+    let list = denied(&scene, inside, &wanted).await?;
     assert!(
         !list.contains("clerk"),
         "the workspace itself is let in: {list}"
