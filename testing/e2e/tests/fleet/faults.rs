@@ -21,7 +21,7 @@ use serde_json::json;
 use crate::shop::Shop;
 
 /// How long a cluster is cut off; longer than any keep-alive of the relay.
-const CUT: Duration = Duration::from_secs(75);
+const CUT: Duration = Duration::from_secs(50);
 
 fn pods(scene: &Scene) -> Api<Pod> {
     Api::namespaced(scene.client.clone(), names::NAMESPACE)
