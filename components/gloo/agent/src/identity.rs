@@ -42,6 +42,12 @@ pub enum IdentityError {
     NoToken { cluster: ClusterName },
     #[error("the token was refused before; register the cluster again for a new one")]
     UsedToken,
+    #[error(
+        "the management server signed with another authority than the one in Secret {}/{}; it is asked again",
+        names::NAMESPACE,
+        names::ROOT
+    )]
+    OtherAuthority,
     #[error("the management server was asked for a certificate")]
     Call {
         #[from]
@@ -131,7 +137,8 @@ impl Keeper {
         let peer = CertificateDer::from_pem_slice(chain.as_bytes())
             .ok()
             .and_then(|leaf| Peer::of(&leaf).ok())
-            .filter(|peer| peer.cluster == self.cluster && peer.cluster_uid == self.cluster_uid);
+            .filter(|peer| peer.cluster == self.cluster && peer.cluster_uid == self.cluster_uid)
+            .filter(|_| of_authority(&chain, roots));
         Ok(peer.map(|peer| Held {
             credentials: Credentials {
                 roots: roots.to_owned(),
@@ -167,6 +174,10 @@ impl Keeper {
         };
         let (cluster, uid) = (&self.cluster, &self.cluster_uid);
         match enrol(&self.server, roots, cluster, uid, &token, &request).await {
+            // The same token is good for the same key again, once the server has read its new authority.
+            Ok(certificate) if !of_authority(&certificate.chain, roots) => {
+                Err(IdentityError::OtherAuthority)
+            }
             Ok(certificate) => {
                 tracing::info!(cluster = %self.cluster, "the cluster is enrolled");
                 self.keep(roots, certificate.chain, request.key).await
@@ -203,6 +214,16 @@ impl Keeper {
     }
 }
 
+/// Whether the chain ends in one of the relay's authorities. One of an authority that was replaced opens nothing any more.
+fn of_authority(chain: &str, roots: &str) -> bool {
+    let read = |text: &str| -> Vec<CertificateDer<'static>> {
+        let certificates = CertificateDer::pem_slice_iter(text.as_bytes());
+        certificates.filter_map(Result::ok).collect()
+    };
+    let roots = read(roots);
+    read(chain).last().is_some_and(|last| roots.contains(last))
+}
+
 fn seconds(time: SystemTime) -> i64 {
     let since = time
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -212,4 +233,28 @@ fn seconds(time: SystemTime) -> i64 {
 
 fn span(from: i64, to: i64) -> Duration {
     Duration::from_secs(u64::try_from(to.saturating_sub(from)).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A block as a certificate's; what is in it does not matter here.
+    fn certificate(content: &str) -> String {
+        format!("-----BEGIN CERTIFICATE-----\n{content}\n-----END CERTIFICATE-----\n")
+    }
+
+    #[test]
+    fn a_chain_of_an_authority_that_was_replaced_is_no_certificate() {
+        let (leaf, old, new) = (
+            certificate("bGVhZg=="),
+            certificate("b2xk"),
+            certificate("bmV3"),
+        );
+        let chain = format!("{leaf}{old}");
+        assert!(of_authority(&chain, &old));
+        assert!(of_authority(&chain, &format!("{new}{old}")));
+        assert!(!of_authority(&chain, &new));
+        assert!(!of_authority("", &new));
+    }
 }

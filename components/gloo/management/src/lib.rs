@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod authority;
 pub mod authorize;
 pub mod behind;
 pub mod clusters;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::Args,
-    behind, clusters,
+    authority, behind, clusters,
     connection::Redis,
     flows,
     health::{self, ServeError, bind},
@@ -97,7 +97,9 @@ pub async fn start(
         shared: shared.clone(),
         records: records.clone(),
     });
-    let parts = parts(args, hub, records.clone())?;
+    let signing = ["tls.crt", "tls.key"].map(|name| args.signing.join(name));
+    let authority = [read(signing[0].clone())?, read(signing[1].clone())?];
+    let parts = parts(args, hub, records.clone(), &authority)?;
     let listener = bind(args.health_address, "health").await?;
     health::serve(listener, health::routes(shared.clone()), closing.clone());
     let listener = bind(args.stats_address, "statistics").await?;
@@ -105,6 +107,7 @@ pub async fn start(
     health::serve(listener, routes, closing.clone());
     let relay = bind(args.relay_address, "the relay").await?;
     let mut tasks = JoinSet::new();
+    tasks.spawn(authority::watch(signing, authority, closing.clone()));
     let pod_uid = args.pod_uid.clone();
     let replicas = Replicas::new(client.clone(), args.pod_name.clone(), pod_uid);
     tasks.spawn(clusters::run(
@@ -136,20 +139,22 @@ pub async fn start(
     Ok(tasks)
 }
 
-fn parts(args: &Args, hub: Arc<Server>, records: Arc<Records>) -> Result<Parts, RunError> {
-    let authority = args.signing.join("tls.crt");
+fn parts(
+    args: &Args,
+    hub: Arc<Server>,
+    records: Arc<Records>,
+    [certificate, key]: &[String; 2],
+) -> Result<Parts, RunError> {
     let tls = ServerTls::new(ServerFiles {
         certificate: args.tls.join("tls.crt"),
         key: args.tls.join("tls.key"),
-        client_authorities: authority.clone(),
+        client_authorities: args.signing.join("tls.crt"),
     })?;
-    let certificate = read(authority)?;
-    let key = read(args.signing.join("tls.key"))?;
     Ok(Parts {
         tls,
         hub,
         tokens: records,
-        signer: Arc::new(Signer::new(&certificate, &key, LONGEST_LIFE)?),
+        signer: Arc::new(Signer::new(certificate, key, LONGEST_LIFE)?),
         limits: Limits::default(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         instance: args.pod_name.clone(),

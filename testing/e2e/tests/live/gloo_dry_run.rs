@@ -77,8 +77,7 @@ async fn a_dry_run_lists_what_it_would_deny_of_the_traffic_there_is() -> Result<
     let web = format!("args: [netexec, '--http-port={HTTP}']");
     scene.apply(&deployment(&shop, "web", &web))?;
     let address = shop.service("web").await?;
-    let asks =
-        format!("while true; do wget -q -T 1 -O /dev/null http://{address}:80/; sleep 1; done");
+    let asks = format!("while true; do /agnhost connect {address}:80 --timeout=1s; sleep 1; done");
     let asks = format!("command: [sh, -c, '{asks}']");
     for (playground, name) in [(&shop, "clerk"), (&street, "passerby")] {
         scene.apply(&deployment(playground, name, &asks))?;
