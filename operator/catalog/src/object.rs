@@ -222,6 +222,11 @@ pub(crate) fn container_security() -> Value {
     })
 }
 
+/// A variable with a field of the pod itself.
+pub(crate) fn from_field(name: &str, path: &str) -> Value {
+    json!({"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}})
+}
+
 pub(crate) fn http_probe(path: &str, port: &str, period: u32, failures: u32) -> Value {
     json!({
         "httpGet": {"path": path, "port": port, "scheme": "HTTP"},

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use comfy_table::{Table, presets};
-use gloo_api::{KubernetesCluster, kubernetes_cluster::ClusterCondition, names::NAMESPACE};
+use gloo_api::{KubernetesCluster, names::NAMESPACE};
 use jiff::Timestamp;
 use kube::{Api, ResourceExt, api::ListParams};
 use serde::Serialize;
@@ -74,10 +74,7 @@ pub(crate) async fn run(
 }
 
 fn row(cluster: &KubernetesCluster) -> Row {
-    let conditions = cluster.status.as_ref().map(|status| &status.conditions);
-    let condition = |name: &str| -> Option<&ClusterCondition> {
-        conditions?.iter().find(|condition| condition.type_ == name)
-    };
+    let condition = |name: &str| cluster.status.as_ref()?.condition(name);
     let status = |name: &str| {
         condition(name).map_or_else(
             || "Unknown".to_owned(),

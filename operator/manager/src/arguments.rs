@@ -2,8 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Parser, ValueEnum};
-use tracing_subscriber::{EnvFilter, fmt};
+use clap::Parser;
+use gloonet_daemon::logging::Logging;
 
 /// Installs, gates, repairs and removes the network platform that GlooNetwork default describes.
 #[derive(Clone, Debug, Parser)]
@@ -37,39 +37,11 @@ pub struct Arguments {
         default_value_t = 443
     )]
     pub api_server_port: u16,
-    /// How log lines look.
-    #[arg(long, value_enum, default_value_t = LogFormat::Json)]
-    pub log_format: LogFormat,
-    /// What is logged: a level, or tracing directives such as `info,gloonet_cluster=debug`.
-    #[arg(
-        long,
-        value_name = "FILTER",
-        env = "GLOONET_LOG",
-        default_value = "info"
-    )]
-    pub log_level: String,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object per line.
-    Json,
-    /// For reading.
-    Text,
+    #[command(flatten)]
+    pub logging: Logging,
 }
 
 impl Arguments {
-    /// Sends log lines to standard error from now on.
-    pub fn start_logging(&self) {
-        let filter = EnvFilter::try_new(&self.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
-        let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        match self.log_format {
-            LogFormat::Json => lines.json().flatten_event(true).init(),
-            LogFormat::Text => lines.init(),
-        }
-    }
-
     /// Host and port of the API server, if they are known.
     pub fn api_server(&self) -> Option<(String, u16)> {
         self.api_server_host

@@ -19,7 +19,6 @@ use crate::{
     metrics::Metrics,
     schedule::{Next, Schedule},
     serve::Pulse,
-    startup::sentence,
 };
 
 /// Changes come in bursts; one reconcile answers a whole burst.
@@ -123,7 +122,11 @@ impl Controller {
         self.metrics
             .reconciled(result.is_ok(), began.elapsed().as_secs_f64());
         result.unwrap_or_else(|fault| {
-            tracing::warn!(error = sentence(&fault), trigger, "reconcile failed");
+            tracing::warn!(
+                error = gloonet_daemon::error::chain(&fault),
+                trigger,
+                "reconcile failed"
+            );
             Next {
                 retry: true,
                 ..Next::default()

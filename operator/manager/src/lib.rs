@@ -12,4 +12,4 @@ mod startup;
 mod uninstall;
 
 pub use arguments::Arguments;
-pub use startup::{StartupError, run, sentence};
+pub use startup::{StartupError, run};

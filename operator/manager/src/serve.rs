@@ -9,11 +9,11 @@ use std::{
 };
 
 use axum::{Router, http::StatusCode, routing::get};
+use gloonet_daemon::listener::{self, ListenError};
 use jiff::Timestamp;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{metrics::Metrics, startup::StartupError};
+use crate::metrics::Metrics;
 
 /// A loop that has not turned for this long hangs.
 const HANGS_AFTER_SECONDS: i64 = 120;
@@ -48,13 +48,11 @@ pub(crate) async fn metrics(
     address: SocketAddr,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
-) -> Result<(), StartupError> {
-    const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    let text = move || {
-        let text = metrics.text();
-        async move { ([(axum::http::header::CONTENT_TYPE, OPENMETRICS)], text) }
-    };
-    serve(address, Router::new().route("/metrics", get(text)), stop).await
+) -> Result<(), ListenError> {
+    let bound = listener::bind(address, "metrics").await?;
+    let text = async move || listener::open_metrics(Ok(metrics.text()));
+    listener::serve(bound, Router::new().route("/metrics", get(text)), stop);
+    Ok(())
 }
 
 /// Serves until `stop`.
@@ -62,7 +60,7 @@ pub(crate) async fn health(
     address: SocketAddr,
     pulse: Arc<Pulse>,
     stop: CancellationToken,
-) -> Result<(), StartupError> {
+) -> Result<(), ListenError> {
     let alive = Arc::clone(&pulse);
     let router = Router::new()
         .route(
@@ -78,7 +76,9 @@ pub(crate) async fn health(
                 )
             }),
         );
-    serve(address, router, stop).await
+    let bound = listener::bind(address, "health").await?;
+    listener::serve(bound, router, stop);
+    Ok(())
 }
 
 fn answer(good: bool, why: &'static str) -> (StatusCode, &'static str) {
@@ -87,23 +87,4 @@ fn answer(good: bool, why: &'static str) -> (StatusCode, &'static str) {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, why)
     }
-}
-
-async fn serve(
-    address: SocketAddr,
-    router: Router,
-    stop: CancellationToken,
-) -> Result<(), StartupError> {
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| StartupError::Listen { address, source })?;
-    tokio::spawn(async move {
-        let served = axum::serve(listener, router)
-            .with_graceful_shutdown(stop.cancelled_owned())
-            .await;
-        if let Err(error) = served {
-            tracing::error!(%error, %address, "listener failed");
-        }
-    });
-    Ok(())
 }

@@ -1,9 +1,9 @@
 //! From arguments to a working operator, and back to nothing.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use gloonet_cluster::{Cluster, ConnectError, ElectionError, Fault};
-use tokio::signal::unix::{SignalKind, signal};
+use gloonet_daemon::{error::chain, listener::ListenError, signals};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -21,25 +21,14 @@ const RETRY: Duration = Duration::from_secs(3);
 pub enum StartupError {
     #[error("no connection to a cluster")]
     Connect(#[source] Box<ConnectError>),
-    #[error("cannot listen on {address}")]
-    Listen {
-        address: SocketAddr,
-        source: std::io::Error,
-    },
+    #[error("cannot serve")]
+    Listen(#[from] ListenError),
     #[error("cannot receive signals")]
     Signals(#[source] std::io::Error),
     #[error("this replica may not work any more")]
     Lease(#[source] ElectionError),
     #[error("what the operator made before cannot be known")]
     Inventory(#[source] Box<Fault>),
-}
-
-/// An error with its causes, in one line.
-pub fn sentence(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", sentence(source)),
-        None => error.to_string(),
-    }
 }
 
 /// Runs until SIGTERM, SIGINT, or the loss of the Lease.
@@ -58,7 +47,7 @@ pub async fn run(arguments: Arguments) -> Result<(), StartupError> {
     )
     .await?;
     serve::health(arguments.health_address, Arc::clone(&pulse), stop.clone()).await?;
-    stop_on_signals(&stop)?;
+    signals::cancel_on_signal(&stop).map_err(StartupError::Signals)?;
     let meter: Arc<dyn gloonet_cluster::Meter> = Arc::clone(&metrics) as _;
     let cluster = Cluster::connect(arguments.kubeconfig.as_deref(), meter)
         .await
@@ -95,7 +84,7 @@ async fn lead(
                     return Err(StartupError::Inventory(Box::new(fault)));
                 }
                 Err(fault) => {
-                    tracing::warn!(error = sentence(&fault), "the inventory cannot be read yet");
+                    tracing::warn!(error = chain(&fault), "the inventory cannot be read yet");
                 }
             }
             tokio::time::sleep(RETRY).await;
@@ -119,18 +108,4 @@ async fn lead(
     election.release().await;
     tracing::info!("stopped");
     result
-}
-
-fn stop_on_signals(stop: &CancellationToken) -> Result<(), StartupError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(StartupError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartupError::Signals)?;
-    let stop = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        stop.cancel();
-    });
-    Ok(())
 }

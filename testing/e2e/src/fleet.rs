@@ -10,17 +10,17 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use gloo_api::{KubernetesCluster, labels, names};
+use gloo_api::{KubernetesCluster, kubernetes_cluster::ClusterCondition, labels, names};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, ResourceExt,
     api::{DynamicObject, ListParams, WatchEvent, WatchParams},
-    core::{ApiResource, GroupVersionKind},
 };
 use tokio::task::JoinHandle;
 
 use crate::{
     Scene,
+    objects::cilium_policy,
     wait::{Progress, until},
 };
 
@@ -110,7 +110,7 @@ impl Fleet {
         let what = format!("cluster {} has {wanted:?} in {namespace}", scene.lab.name());
         until(&what, SPREAD, async || {
             let api: Api<DynamicObject> =
-                Api::namespaced_with(scene.client.clone(), namespace, &policy());
+                Api::namespaced_with(scene.client.clone(), namespace, &cilium_policy());
             let mut there: Vec<_> = owned(&api).await?.into_keys().collect();
             there.sort();
             Ok(Progress::when(there == wanted, format!("{there:?}")))
@@ -120,26 +120,25 @@ impl Fleet {
 }
 
 fn is(cluster: &KubernetesCluster, kind: &str) -> bool {
-    let conditions = cluster.status.iter().flat_map(|status| &status.conditions);
-    let mut of_kind = conditions.filter(|condition| condition.type_ == kind);
-    of_kind.any(|condition| condition.status == "True")
+    let condition = cluster
+        .status
+        .as_ref()
+        .and_then(|status| status.condition(kind));
+    condition.is_some_and(ClusterCondition::is_true)
 }
 
-/// Whether the one who serves it, by the condition's words, is one of these. A server that was killed takes nothing back.
+/// Whether the one who serves it is one of these. A server that was killed takes nothing back.
 fn served(cluster: &KubernetesCluster, servers: &[String]) -> bool {
-    let conditions = cluster.status.iter().flat_map(|status| &status.conditions);
-    let mut connected = conditions.filter(|condition| condition.type_ == "Connected");
-    let by = connected.find_map(|condition| condition.message.strip_prefix("by "));
+    let condition = cluster
+        .status
+        .as_ref()
+        .and_then(|status| status.condition("Connected"));
+    let by = condition.and_then(ClusterCondition::by);
     by.is_some_and(|by| servers.iter().any(|server| server == by))
 }
 
 fn warm(cluster: &KubernetesCluster) -> bool {
     is(cluster, "Connected") && is(cluster, "Warmed")
-}
-
-fn policy() -> ApiResource {
-    let kind = GroupVersionKind::gvk("cilium.io", "v2", "CiliumNetworkPolicy");
-    ApiResource::from_gvk_with_plural(&kind, "ciliumnetworkpolicies")
 }
 
 fn selector() -> String {
@@ -169,7 +168,7 @@ pub struct Vigil {
 impl Vigil {
     /// Begins with what there is, which must be something.
     pub async fn begin(scene: &Scene) -> Result<Self> {
-        let api: Api<DynamicObject> = Api::all_with(scene.client.clone(), &policy());
+        let api: Api<DynamicObject> = Api::all_with(scene.client.clone(), &cilium_policy());
         let before = owned(&api).await?;
         let cluster = scene.lab.name().to_string();
         if before.is_empty() {

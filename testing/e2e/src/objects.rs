@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Resource, ResourceExt,
     api::{DeleteParams, PostParams},
+    core::{ApiResource, GroupVersionKind},
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -22,6 +23,12 @@ pub fn ignore_missing<T>(answer: kube::Result<T>) -> kube::Result<()> {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         other => other.map(drop),
     }
+}
+
+/// The kind CiliumNetworkPolicy, whose plural does not follow from its name.
+pub fn cilium_policy() -> ApiResource {
+    let kind = GroupVersionKind::gvk("cilium.io", "v2", "CiliumNetworkPolicy");
+    ApiResource::from_gvk_with_plural(&kind, "ciliumnetworkpolicies")
 }
 
 /// Deletes without grace and waits until the very object is gone.

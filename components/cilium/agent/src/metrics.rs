@@ -80,25 +80,23 @@ impl Metrics {
             &mut text,
             &self.registry.lock().unwrap_or_else(PoisonError::into_inner),
         )?;
-        let mut registry = Registry::with_prefix("cilium");
-        let mut hubble = Registry::with_prefix("hubble");
+        let mut registry = Registry::default();
         if let Phase::Serving(agent) = self.progress.phase() {
-            registry.register_collector(Box::new(Snapshot::take(&agent)));
-            agent.timings.register(&mut registry);
+            let cilium = registry.sub_registry_with_prefix("cilium");
+            cilium.register_collector(Box::new(Snapshot::take(&agent)));
+            agent.timings.register(cilium);
             if let Some(observer) = agent.flows.get() {
                 let flows = Box::new(flows::Flows(observer.clone()));
+                let hubble = registry.sub_registry_with_prefix("hubble");
                 hubble.register_collector(flows);
             }
         }
-        // Several registries make one exposition: only the last may end it.
+        // Two registries make one exposition: only the last may end it.
         let body = text.strip_suffix("# EOF\n").unwrap_or(&text).to_owned();
         let mut second = String::new();
         encode(&mut second, &registry)?;
-        let second = second.strip_suffix("# EOF\n").unwrap_or(&second);
-        let mut third = String::new();
-        encode(&mut third, &hubble)?;
         let mut whole = body;
-        write!(whole, "{second}{third}")?;
+        write!(whole, "{second}")?;
         Ok(whole)
     }
 }

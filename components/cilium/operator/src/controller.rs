@@ -7,12 +7,12 @@ use std::{
 };
 
 use futures::future::select_all;
+use gloonet_daemon::error::chain;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    logfmt,
     metrics::Metrics,
     world::World,
     write::{Outcome, Write, Writer},
@@ -137,7 +137,7 @@ async fn carry_out<C: Controller>(
             true
         }
         Outcome::Failed(failure) => {
-            warn!(controller = C::NAME, object = %write.object(), error = logfmt::chain(&failure), "could not write");
+            warn!(controller = C::NAME, object = %write.object(), error = chain(&failure), "could not write");
             false
         }
     }

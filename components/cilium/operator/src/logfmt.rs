@@ -2,7 +2,7 @@
 //!
 //! cilium-cli's `check-log-errors` greps for exactly this form; with another it would pass whatever happened.
 
-use std::{error::Error, fmt, panic};
+use std::{fmt, panic};
 
 use jiff::Timestamp;
 use tracing::{
@@ -26,21 +26,6 @@ pub fn init(level: &str) {
     panic::set_hook(Box::new(|info| {
         tracing::error!("panic: {}", info.to_string().replace('\n', " "));
     }));
-}
-
-/// An error with all its causes, `: ` between them.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        // Some libraries print their cause as part of themselves.
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[derive(Debug)]
@@ -157,14 +142,5 @@ mod tests {
             quote("x\nlevel=error msg=forged"),
             r#""x\nlevel=error msg=forged""#
         );
-    }
-
-    #[test]
-    fn causes_follow_and_are_not_said_twice() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("outer")]
-        struct Outer(#[source] std::num::ParseIntError);
-        let error = Outer("x".parse::<u8>().unwrap_err());
-        assert_eq!(chain(&error), "outer: invalid digit found in string");
     }
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use cilium_operator::{args::Args, logfmt, run};
 use clap::Parser;
+use gloonet_daemon::error::chain;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -12,7 +13,7 @@ async fn main() -> ExitCode {
     match run::run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = logfmt::chain(&error), "cilium-operator stops");
+            tracing::error!(error = chain(&error), "cilium-operator stops");
             ExitCode::FAILURE
         }
     }

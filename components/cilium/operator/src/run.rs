@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
+use gloonet_daemon::{listener::ListenError, signals};
 use kube::Client;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    task::JoinSet,
-};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -23,7 +21,7 @@ use crate::{
     policy_validity::PolicyValidity,
     pool::{Pool, PoolError},
     readiness::Readiness,
-    serve::{self, ServeError},
+    serve,
     unmanaged::Unmanaged,
     world::World,
     write::Writer,
@@ -40,7 +38,7 @@ pub enum RunError {
     Client(#[source] kube::Error),
     /// A listener could not be opened.
     #[error("cannot serve")]
-    Serve(#[source] ServeError),
+    Serve(#[source] ListenError),
     /// Signals cannot be received.
     #[error("cannot listen for signals")]
     Signal(#[source] std::io::Error),
@@ -56,7 +54,8 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     )
     .map_err(RunError::Pool)?;
     let client = Client::try_default().await.map_err(RunError::Client)?;
-    let stop = stop_on_signal()?;
+    let stop = CancellationToken::new();
+    signals::cancel_on_signal(&stop).map_err(RunError::Signal)?;
     let metrics = Arc::new(Metrics::default());
     serve::start(
         args.metrics_bind_address,
@@ -137,17 +136,4 @@ fn duties(
     let gauges = metrics.clone();
     duty!(move || PolicyValidity::new(gauges.clone()));
     tasks
-}
-
-fn stop_on_signal() -> Result<CancellationToken, RunError> {
-    let stop = CancellationToken::new();
-    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-        let mut signals = signal(kind).map_err(RunError::Signal)?;
-        let stop = stop.clone();
-        tokio::spawn(async move {
-            signals.recv().await;
-            stop.cancel();
-        });
-    }
-    Ok(stop)
 }

@@ -7,6 +7,7 @@ use cilium_api::{
     policy::{CiliumCIDRGroup, CiliumClusterwideNetworkPolicy, CiliumNetworkPolicy},
 };
 use futures::StreamExt;
+use gloonet_daemon::error::chain;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, PodSpec, PodStatus};
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -17,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::{cache::Cache, logfmt, metrics::Metrics, seen::Seen};
+use crate::{cache::Cache, metrics::Metrics, seen::Seen};
 
 /// Everything the duties read.
 #[derive(Debug)]
@@ -157,7 +158,7 @@ async fn follow<K>(
             }
             Err(error) => warn!(
                 resource,
-                error = logfmt::chain(&error),
+                error = chain(&error),
                 "watch failed, trying again"
             ),
         }

@@ -2,11 +2,9 @@
 
 use std::net::SocketAddr;
 
-use clap::{Parser, ValueEnum};
-use gloo_api::ClusterName;
-use tracing_subscriber::{EnvFilter, fmt};
-
-use gloo_api::names;
+use clap::Parser;
+use gloo_api::{ClusterName, names};
+use gloonet_daemon::logging::Logging;
 
 /// gloo-mesh-agent: observes its cluster, tells the management server, applies what that desires.
 #[derive(Clone, Debug, Parser)]
@@ -27,34 +25,9 @@ pub struct Args {
     /// Where /healthz, /readyz and /relay are served.
     #[arg(long, env = "HEALTH_ADDRESS", default_value = "0.0.0.0:8090")]
     pub health_address: SocketAddr,
-    /// How log lines look.
-    #[arg(long, value_enum, default_value_t = LogFormat::Json)]
-    pub log_format: LogFormat,
-    /// What is logged: a level, or tracing directives.
-    #[arg(long, env = "GLOONET_LOG", default_value = "info")]
-    pub log_level: String,
+    #[command(flatten)]
+    pub logging: Logging,
     /// This pod's name; tells two agents of one cluster apart in messages.
     #[arg(long, env = "HOSTNAME", default_value = "gloo-mesh-agent")]
     pub pod_name: String,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object per line.
-    Json,
-    /// For reading.
-    Text,
-}
-
-impl Args {
-    /// Sends log lines to standard error from now on.
-    pub fn start_logging(&self) {
-        let filter = EnvFilter::try_new(&self.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
-        let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        match self.log_format {
-            LogFormat::Json => lines.json().flatten_event(true).init(),
-            LogFormat::Text => lines.init(),
-        }
-    }
 }

@@ -5,13 +5,14 @@ use std::{net::SocketAddr, sync::Arc, time::UNIX_EPOCH};
 use axum::{
     Json, Router,
     extract::State as Shared,
-    http::{StatusCode, header},
-    response::IntoResponse,
+    http::StatusCode,
+    response::{IntoResponse, Response},
     routing::get,
 };
 use gloo_relay::client::{State, Status};
+use gloonet_daemon::listener::{self, ListenError};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{metrics, observed::Observed, reconcile::Report};
@@ -26,55 +27,26 @@ pub struct View {
     pub observed: Arc<Observed>,
 }
 
-/// Why a listener could not be served.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} for {purpose}")]
-pub struct ServeError {
-    address: SocketAddr,
-    purpose: &'static str,
-    source: std::io::Error,
-}
-
 /// Binds both and serves them until `closing`.
 pub async fn start(
     health: SocketAddr,
     stats: SocketAddr,
     view: View,
     closing: &CancellationToken,
-) -> Result<(), ServeError> {
+) -> Result<(), ListenError> {
     let routes = Router::new()
         .route("/healthz", get(async || "ok"))
         .route("/readyz", get(ready))
         .route("/relay", get(relay))
         .with_state(view.clone());
-    let listener = bind(health, "health").await?;
-    spawn(listener, routes, closing.clone());
+    let bound = listener::bind(health, "health").await?;
+    listener::serve(bound, routes, closing.clone());
     let routes = Router::new()
         .route("/metrics", get(exposition))
         .with_state(view);
-    let listener = bind(stats, "metrics").await?;
-    spawn(listener, routes, closing.clone());
+    let bound = listener::bind(stats, "metrics").await?;
+    listener::serve(bound, routes, closing.clone());
     Ok(())
-}
-
-async fn bind(address: SocketAddr, purpose: &'static str) -> Result<TcpListener, ServeError> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|source| ServeError {
-        address,
-        purpose,
-        source,
-    })
-}
-
-fn spawn(listener: TcpListener, routes: Router, closing: CancellationToken) {
-    tokio::spawn(async move {
-        let served = axum::serve(listener, routes)
-            .with_graceful_shutdown(closing.cancelled_owned())
-            .await;
-        if let Err(error) = served {
-            tracing::error!(%error, "a listener ended");
-        }
-    });
 }
 
 /// Ready with the first observation: an agent whose server is away serves its cluster as well as it can.
@@ -120,12 +92,6 @@ fn describe(view: &View) -> Value {
     })
 }
 
-async fn exposition(Shared(view): Shared<View>) -> impl IntoResponse {
-    match metrics::text(&view) {
-        Ok(text) => {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(header::CONTENT_TYPE, kind)], text).into_response()
-        }
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+async fn exposition(Shared(view): Shared<View>) -> Response {
+    listener::open_metrics(metrics::text(&view))
 }

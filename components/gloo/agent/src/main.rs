@@ -8,7 +8,7 @@ use gloo_mesh_agent::{args::Args, run};
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    args.start_logging();
+    args.logging.start();
     match run::run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -11,6 +11,7 @@ use gloo_relay::{
     client::{self, Server, Status},
     session::{AgentFacts, Backoff},
 };
+use gloonet_daemon::{listener::ListenError, signals, tasks};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{
     Api, Client,
@@ -19,17 +20,13 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-    task::JoinSet,
-};
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::Args,
     control::Control,
-    health::{self, ServeError, View},
+    health::{self, View},
     identity::Keeper,
     observed::Observed,
     reconcile::Reconciler,
@@ -48,7 +45,7 @@ pub enum RunError {
     #[error("cannot serve")]
     Serve {
         #[from]
-        source: ServeError,
+        source: ListenError,
     },
     #[error("cannot listen for signals")]
     Signal { source: std::io::Error },
@@ -61,13 +58,11 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     let client = Client::try_default()
         .await
         .map_err(|source| RunError::Client { source })?;
-    let closing = stop_on_signal()?;
-    let mut tasks = start(&args, &client, &closing).await?;
+    let closing = CancellationToken::new();
+    signals::cancel_on_signal(&closing).map_err(|source| RunError::Signal { source })?;
+    let tasks = start(&args, &client, &closing).await?;
     closing.cancelled().await;
-    let ended = async { while tasks.join_next().await.is_some() {} };
-    if tokio::time::timeout(GRACE, ended).await.is_err() {
-        tracing::warn!("some tasks did not end in time");
-    }
+    tasks::end(tasks, GRACE).await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -77,7 +72,7 @@ pub async fn start(
     args: &Args,
     client: &Client,
     closing: &CancellationToken,
-) -> Result<JoinSet<()>, ServeError> {
+) -> Result<JoinSet<()>, ListenError> {
     let mut tasks = JoinSet::new();
     let observed = Arc::new(Observed::new(args.cluster_name.as_str()));
     let (control, said) = watch::channel(Control::default());
@@ -220,20 +215,4 @@ async fn follow_control(client: Client, control: watch::Sender<Control>) {
             control.send_replace(said);
         }
     }
-}
-
-fn stop_on_signal() -> Result<CancellationToken, RunError> {
-    let source = |source| RunError::Signal { source };
-    let mut terminate = signal(SignalKind::terminate()).map_err(source)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(source)?;
-    let closing = CancellationToken::new();
-    let token = closing.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        token.cancel();
-    });
-    Ok(closing)
 }

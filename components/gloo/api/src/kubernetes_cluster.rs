@@ -53,6 +53,26 @@ pub struct KubernetesClusterStatus {
     pub conditions: Vec<ClusterCondition>,
 }
 
+impl KubernetesClusterStatus {
+    /// The condition of a type.
+    pub fn condition(&self, type_: &str) -> Option<&ClusterCondition> {
+        self.conditions
+            .iter()
+            .find(|condition| condition.type_ == type_)
+    }
+}
+
+impl ClusterCondition {
+    pub fn is_true(&self) -> bool {
+        self.status == "True"
+    }
+
+    /// Which replica of the server says so, where the message names one.
+    pub fn by(&self) -> Option<&str> {
+        self.message.strip_prefix("by ")
+    }
+}
+
 /// One condition of a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

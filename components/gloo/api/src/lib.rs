@@ -18,6 +18,7 @@ pub mod access_policy;
 pub mod cluster_name;
 pub mod crd;
 pub mod dashboard;
+pub mod enrolment;
 pub mod insights_config;
 pub mod kubernetes_cluster;
 pub mod labels;

@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::{ArgAction, Parser};
 use gloo_api::ClusterName;
-use tracing_subscriber::{EnvFilter, fmt};
+use gloonet_daemon::logging::Logging;
 
 /// gloo-mesh-mgmt-server: snapshots of all clusters in, what each is to have out.
 #[derive(Clone, Debug, Parser)]
@@ -52,31 +52,6 @@ pub struct Args {
     /// This pod's UID.
     #[arg(long, env = "POD_UID")]
     pub pod_uid: Option<String>,
-    /// How log lines look.
-    #[arg(long, value_enum, default_value_t = LogFormat::Json)]
-    pub log_format: LogFormat,
-    /// What is logged: a level, or tracing directives.
-    #[arg(long, env = "GLOONET_LOG", default_value = "info")]
-    pub log_level: String,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object per line.
-    Json,
-    /// For reading.
-    Text,
-}
-
-impl Args {
-    /// Sends log lines to standard error from now on.
-    pub fn start_logging(&self) {
-        let filter = EnvFilter::try_new(&self.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
-        let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        match self.log_format {
-            LogFormat::Json => lines.json().flatten_event(true).init(),
-            LogFormat::Text => lines.init(),
-        }
-    }
+    #[command(flatten)]
+    pub logging: Logging,
 }

@@ -102,11 +102,10 @@ fn let_go(shared: &Shared, seen: &Seen, alive: &BTreeSet<String>) {
 
 fn served_by_other(cluster: &KubernetesCluster, shared: &Shared, alive: &BTreeSet<String>) -> bool {
     let status = cluster.status.as_ref();
-    let connected = status.and_then(|status| condition(status, "Connected"));
+    let connected = status.and_then(|status| status.condition("Connected"));
     connected.is_some_and(|condition| {
-        let by = condition.message.strip_prefix("by ");
-        condition.status == "True"
-            && by.is_some_and(|by| by != shared.instance && alive.contains(by))
+        let other = |by: &str| by != shared.instance && alive.contains(by);
+        condition.is_true() && condition.by().is_some_and(other)
     })
 }
 
@@ -254,13 +253,6 @@ fn whole(status: &KubernetesClusterStatus) -> serde_json::Value {
     whole
 }
 
-fn condition<'a>(status: &'a KubernetesClusterStatus, kind: &str) -> Option<&'a ClusterCondition> {
-    status
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == kind)
-}
-
 fn status(
     cluster: &Cluster,
     before: &KubernetesClusterStatus,
@@ -341,7 +333,9 @@ fn new_condition(
     generation: i64,
 ) -> ClusterCondition {
     let status = if is { "True" } else { "False" };
-    let same = condition(before, kind).filter(|condition| condition.status == status);
+    let same = before
+        .condition(kind)
+        .filter(|condition| condition.status == status);
     let since = same.and_then(|condition| condition.last_transition_time.clone());
     ClusterCondition {
         type_: kind.to_owned(),

@@ -5,13 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use gloo_api::{Approval, ClusterName, State as Verdict};
 use gloo_relay::key::ObjectKey;
-use gloo_translate::{
-    PolicyKey, Slot,
-    rule::Origin,
-    verdict::{Status, Subject},
-};
+use gloo_translate::{PolicyKey, Slot, rule::Origin, verdict::Subject};
 
-use crate::state::{Said, State, status_object, subject_kind};
+use crate::state::{Said, State, place_of};
 
 /// Objects a status names at most.
 const NAMED: usize = 5;
@@ -26,8 +22,10 @@ pub fn statuses(
     let judged: BTreeSet<_> = judged.iter().map(|(key, _)| key).collect();
     said(state)
         .into_iter()
-        .filter(|(subject, _)| subject_kind(subject).0.slot.cluster == *cluster)
-        .filter_map(|(subject, said)| status(state, &subject, &said))
+        .filter(|(subject, _)| place_of(subject).slot.cluster == *cluster)
+        .filter_map(|(subject, said)| {
+            state.restated(&subject, |status| tell(status.state_mut(), &said))
+        })
         // A dry run makes no policies, so nothing was said of any.
         .filter(|(key, _)| !judged.contains(key))
         .collect()
@@ -68,24 +66,6 @@ fn said(state: &State) -> BTreeMap<Subject, Vec<(PolicyKey, &Said)>> {
             .push((key.clone(), *said));
     }
     subjects
-}
-
-fn status(
-    state: &State,
-    subject: &Subject,
-    said: &[(PolicyKey, &Said)],
-) -> Option<(ObjectKey, Bytes)> {
-    let (_, status) = state.translator.statuses().find(|(of, _)| *of == subject)?;
-    let mut status = status.clone();
-    let verdict = match &mut status {
-        Status::Settings(status) => &mut status.common.state,
-        Status::Policy(status) => &mut status.common.state,
-        Status::Workspace(_) => return None,
-    };
-    tell(verdict, said);
-    let (place, api, kind) = subject_kind(subject);
-    let key = ObjectKey::new(api, kind, &place.slot.namespace, &place.name).ok()?;
-    Some((key, Bytes::from(status_object(api, kind, place, &status))))
 }
 
 fn tell(verdict: &mut Verdict, said: &[(PolicyKey, &Said)]) {

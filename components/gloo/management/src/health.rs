@@ -1,42 +1,11 @@
 //! Health for the kubelet, and `/relay` for the operator's gate.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use crate::shared::{Shared, StoreState};
-
-/// Why a listener could not be served.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} for {purpose}")]
-pub struct ServeError {
-    pub address: SocketAddr,
-    pub purpose: &'static str,
-    pub source: std::io::Error,
-}
-
-pub async fn bind(address: SocketAddr, purpose: &'static str) -> Result<TcpListener, ServeError> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|source| ServeError {
-        address,
-        purpose,
-        source,
-    })
-}
-
-/// Serves until `closing`.
-pub fn serve(listener: TcpListener, routes: Router, closing: CancellationToken) {
-    tokio::spawn(async move {
-        let served = axum::serve(listener, routes)
-            .with_graceful_shutdown(async move { closing.cancelled().await });
-        if let Err(error) = served.await {
-            tracing::error!(%error, "a listener ended");
-        }
-    });
-}
 
 /// `/healthz`: the process serves. `/readyz`: the store was read, or is known to be away.
 pub fn routes(shared: Arc<Shared>) -> Router {
@@ -78,8 +47,28 @@ async fn relay(State(shared): State<Arc<Shared>>) -> Json<Value> {
     Json(json!({
         "clusters": clusters,
         // A resource that cannot be followed is said in its own status; it is no fault of the server.
-        "translation": {"errors": null},
+        "translation": {"errors": &*shared.broken.borrow()},
         "redis": redis,
         "safeMode": state.cold(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::State as Clusters;
+
+    #[tokio::test]
+    async fn a_computation_that_ended_in_the_middle_is_an_error_until_the_next_one() {
+        let clusters = Clusters::new("west".parse().unwrap(), true);
+        let shared = Arc::new(Shared::new(clusters, "server".to_owned()));
+        let errors = async || relay(State(shared.clone())).await.0["translation"]["errors"].clone();
+        assert_eq!(errors().await, Value::Null);
+        shared
+            .broken
+            .send_replace(Some("task 3 panicked".to_owned()));
+        assert_eq!(errors().await, "task 3 panicked");
+        shared.broken.send_replace(None);
+        assert_eq!(errors().await, Value::Null);
+    }
 }

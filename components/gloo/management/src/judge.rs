@@ -3,14 +3,11 @@
 use bytes::Bytes;
 use gloo_api::ClusterName;
 use gloo_relay::key::ObjectKey;
-use gloo_translate::{
-    dry_run::{Trial, dry_run},
-    verdict::{Status, Subject},
-};
+use gloo_translate::dry_run::{Trial, dry_run};
 
 use crate::{
     flows::{Flows, WINDOW},
-    state::{State, status_object, subject_kind},
+    state::{State, place_of},
 };
 
 /// Pairs a status lists at most; those with the most flows come first.
@@ -20,23 +17,15 @@ const LISTED: usize = 50;
 pub fn statuses(state: &State, cluster: &ClusterName) -> Vec<(ObjectKey, Bytes)> {
     let trials = state.translator.trials();
     trials
-        .filter(|(subject, _)| subject_kind(subject).0.slot.cluster == *cluster)
-        .filter_map(|(subject, trial)| status(state, subject, trial))
+        .filter(|(subject, _)| place_of(subject).slot.cluster == *cluster)
+        .filter_map(|(subject, trial)| {
+            state.restated(subject, |status| {
+                if let Some(list) = status.would_deny() {
+                    *list = would_deny(state, trial);
+                }
+            })
+        })
         .collect()
-}
-
-fn status(state: &State, subject: &Subject, trial: &Trial) -> Option<(ObjectKey, Bytes)> {
-    let (_, status) = state.translator.statuses().find(|(of, _)| *of == subject)?;
-    let mut status = status.clone();
-    let list = would_deny(state, trial);
-    match &mut status {
-        Status::Settings(status) => status.would_deny = list,
-        Status::Policy(status) => status.would_deny = list,
-        Status::Workspace(_) => return None,
-    }
-    let (place, api, kind) = subject_kind(subject);
-    let key = ObjectKey::new(api, kind, &place.slot.namespace, &place.name).ok()?;
-    Some((key, Bytes::from(status_object(api, kind, place, &status))))
 }
 
 fn would_deny(state: &State, trial: &Trial) -> Vec<String> {

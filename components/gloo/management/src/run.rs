@@ -7,19 +7,19 @@ use gloo_relay::{
     server::{self, Limits, Parts},
     tls::{ServerFiles, ServerTls, TlsError},
 };
-use kube::Client;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    task::JoinSet,
+use gloonet_daemon::{
+    listener::{self, ListenError, bind},
+    signals, tasks,
 };
+use kube::Client;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::Args,
     authority, behind, clusters,
     connection::Redis,
-    flows,
-    health::{self, ServeError, bind},
+    flows, health,
     hub::Server,
     replicas::Replicas,
     seal::{Seal, SealError},
@@ -42,7 +42,7 @@ pub enum RunError {
     #[error("cannot serve")]
     Serve {
         #[from]
-        source: ServeError,
+        source: ListenError,
     },
     #[error("cannot use the relay's certificate")]
     Tls {
@@ -72,13 +72,11 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     let client = Client::try_default()
         .await
         .map_err(|source| RunError::Client { source })?;
-    let closing = stop_on_signal()?;
-    let mut tasks = start(&args, &client, &closing).await?;
+    let closing = CancellationToken::new();
+    signals::cancel_on_signal(&closing).map_err(|source| RunError::Signal { source })?;
+    let tasks = start(&args, &client, &closing).await?;
     closing.cancelled().await;
-    let ended = async { while tasks.join_next().await.is_some() {} };
-    if tokio::time::timeout(GRACE, ended).await.is_err() {
-        tracing::warn!("some tasks did not end in time");
-    }
+    tasks::end(tasks, GRACE).await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -100,11 +98,11 @@ pub async fn start(
     let signing = ["tls.crt", "tls.key"].map(|name| args.signing.join(name));
     let authority = [read(signing[0].clone())?, read(signing[1].clone())?];
     let parts = parts(args, hub, records.clone(), &authority)?;
-    let listener = bind(args.health_address, "health").await?;
-    health::serve(listener, health::routes(shared.clone()), closing.clone());
-    let listener = bind(args.stats_address, "statistics").await?;
+    let bound = bind(args.health_address, "health").await?;
+    listener::serve(bound, health::routes(shared.clone()), closing.clone());
+    let bound = bind(args.stats_address, "statistics").await?;
     let routes = snapshots::routes(shared.clone(), client.clone());
-    health::serve(listener, routes, closing.clone());
+    listener::serve(bound, routes, closing.clone());
     let relay = bind(args.relay_address, "the relay").await?;
     let mut tasks = JoinSet::new();
     tasks.spawn(authority::watch(signing, authority, closing.clone()));
@@ -163,20 +161,4 @@ fn parts(
 
 fn read(path: PathBuf) -> Result<String, RunError> {
     fs::read_to_string(&path).map_err(|source| RunError::File { path, source })
-}
-
-fn stop_on_signal() -> Result<CancellationToken, RunError> {
-    let source = |source| RunError::Signal { source };
-    let mut terminate = signal(SignalKind::terminate()).map_err(source)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(source)?;
-    let closing = CancellationToken::new();
-    let token = closing.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        token.cancel();
-    });
-    Ok(closing)
 }

@@ -48,6 +48,8 @@ pub struct Shared {
     /// Something changed that the store must see.
     pub unsaved: Notify,
     pub store: watch::Sender<StoreState>,
+    /// Why the last computation ended in the middle; the output is that of the one before.
+    pub broken: watch::Sender<Option<String>>,
     pub metrics: Metrics,
 }
 
@@ -61,6 +63,7 @@ impl Shared {
             wake: Notify::new(),
             unsaved: Notify::new(),
             store: watch::Sender::new(StoreState::Unknown),
+            broken: watch::Sender::new(None),
             metrics: Metrics::default(),
         }
     }

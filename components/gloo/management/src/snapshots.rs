@@ -10,6 +10,7 @@ use axum::{
     routing::get,
 };
 use gloo_relay::table::Objects;
+use gloonet_daemon::listener;
 use kube::Client;
 use serde_json::{Value, json};
 
@@ -45,13 +46,7 @@ pub fn routes(shared: Arc<Shared>, client: Client) -> Router {
 }
 
 async fn exposition(State(served): State<Served>) -> Response {
-    match metrics::text(&served.shared) {
-        Ok(text) => {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(header::CONTENT_TYPE, kind)], text).into_response()
-        }
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+    listener::open_metrics(metrics::text(&served.shared))
 }
 
 async fn input(State(served): State<Served>, headers: HeaderMap) -> Response {

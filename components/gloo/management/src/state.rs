@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gloo_api::{Approval, ClusterName};
 use gloo_relay::{
     digest::Digest,
-    key::ObjectKey,
+    key::{KeyError, ObjectKey},
     table::{Changes, OBJECT_BYTES, Objects},
 };
 use gloo_translate::{
@@ -219,10 +219,9 @@ impl State {
             touched.insert(cluster);
         }
         for (subject, status) in statuses {
-            let (place, api, kind) = subject_kind(&subject);
-            let cluster = place.slot.cluster.clone();
-            let object = status.map(|status| status_object(api, kind, place, &status));
-            let key = ObjectKey::new(api, kind, &place.slot.namespace, &place.name);
+            let cluster = place_of(&subject).slot.cluster.clone();
+            let object = status.map(|status| status_object(&subject, &status));
+            let key = status_key(&subject);
             self.want(&cluster, key, object);
             touched.insert(cluster);
         }
@@ -232,7 +231,7 @@ impl State {
     fn want(
         &mut self,
         cluster: &ClusterName,
-        key: Result<ObjectKey, gloo_relay::key::KeyError>,
+        key: Result<ObjectKey, KeyError>,
         object: Option<String>,
     ) {
         let wanted = &mut self.clusters.entry(cluster.clone()).or_default().wanted;
@@ -249,6 +248,18 @@ impl State {
             }
             None => drop(wanted.remove(&key)),
         }
+    }
+
+    /// The translation's status of a resource, changed: what is pushed in its place.
+    pub(crate) fn restated(
+        &self,
+        subject: &Subject,
+        change: impl FnOnce(&mut Status),
+    ) -> Option<(ObjectKey, Bytes)> {
+        let mut status = self.translator.status(subject)?.clone();
+        change(&mut status);
+        let object = status_object(subject, &status);
+        Some((status_key(subject).ok()?, Bytes::from(object)))
     }
 
     /// Why nothing may be pushed to anybody yet; `None`: all that the output depends on is known.
@@ -283,12 +294,22 @@ impl State {
 }
 
 /// Where a resource is, and its group, version and kind.
-pub fn subject(subject: &Subject) -> (&Place, String) {
-    let (place, api, kind) = subject_kind(subject);
+pub(crate) fn subject(subject: &Subject) -> (&Place, String) {
+    let (place, api, kind) = kind_of(subject);
     (place, format!("{api}/{kind}"))
 }
 
-pub(crate) fn subject_kind(subject: &Subject) -> (&Place, &'static str, &'static str) {
+/// Where a resource is.
+pub(crate) fn place_of(subject: &Subject) -> &Place {
+    kind_of(subject).0
+}
+
+pub(crate) fn status_key(subject: &Subject) -> Result<ObjectKey, KeyError> {
+    let (place, api, kind) = kind_of(subject);
+    ObjectKey::new(api, kind, &place.slot.namespace, &place.name)
+}
+
+fn kind_of(subject: &Subject) -> (&Place, &'static str, &'static str) {
     match subject {
         Subject::Workspace(place) => (place, ADMIN, "Workspace"),
         Subject::Settings(place) => (place, ADMIN, "WorkspaceSettings"),
@@ -296,7 +317,9 @@ pub(crate) fn subject_kind(subject: &Subject) -> (&Place, &'static str, &'static
     }
 }
 
-pub(crate) fn status_object(api: &str, kind: &str, place: &Place, status: &Status) -> String {
+/// The resource with nothing but its names and its status.
+pub(crate) fn status_object(subject: &Subject, status: &Status) -> String {
+    let (place, api, kind) = kind_of(subject);
     let status = match status {
         Status::Workspace(status) => json!(status),
         Status::Settings(status) => json!(status),

@@ -29,12 +29,17 @@ pub async fn run(shared: Arc<Shared>, closing: CancellationToken) {
             () = shared.wake.notified() => tokio::time::sleep(GATHER).await,
             _ = again.tick() => {}
         }
-        let shared = shared.clone();
+        let worker = shared.clone();
         // Computing may take a while; the streams go on meanwhile.
-        let computed = tokio::task::spawn_blocking(move || compute(&shared)).await;
-        if let Err(error) = computed {
-            tracing::error!(%error, "a computation ended in the middle; the output stays as it was");
+        let computed = tokio::task::spawn_blocking(move || compute(&worker)).await;
+        let broken = computed.err().map(|error| error.to_string());
+        if let Some(reason) = &broken {
+            tracing::error!(
+                reason,
+                "a computation ended in the middle; the output stays as it was"
+            );
         }
+        shared.broken.send_replace(broken);
     }
 }
 

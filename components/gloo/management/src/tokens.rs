@@ -6,9 +6,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use gloo_api::{ClusterName, names};
+use gloo_api::{ClusterName, enrolment::TokenRecord, names};
 use gloo_relay::{
-    enrolment::{EnrolError, TokenRecord},
+    enrolment::EnrolError,
     server::{Stored, Tokens},
 };
 use k8s_openapi::{ByteString, api::core::v1::Secret};

@@ -5,13 +5,11 @@
 //! decides only whose key is in it. Renewal needs the certificate it follows. Revocation raises the cluster's epoch: older
 //! certificates are refused from then on.
 
-mod record;
 mod signer;
-mod token;
+mod verdict;
 
-pub use record::{EnrolError, LONGEST_TTL, TokenRecord, Use, verify};
 pub use signer::{CSR_BYTES, LONGEST_LIFE, Signed, Signer, SignerError};
-pub use token::{Token, TokenError};
+pub use verdict::{EnrolError, verify};
 
 #[cfg(test)]
 mod tests;

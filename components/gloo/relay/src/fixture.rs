@@ -1,9 +1,14 @@
-//! Authorities and certificates for tests.
+//! Authorities and certificates for tests and measurements.
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "what a test needs fails the test it serves"
+)]
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 /// Certificate and key in PEM.
-pub(crate) fn authority(name: &str) -> (String, String) {
+pub fn authority(name: &str) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let mut parameters = CertificateParams::new(Vec::new()).unwrap();
     parameters.distinguished_name.push(DnType::CommonName, name);
@@ -16,7 +21,7 @@ pub(crate) fn authority(name: &str) -> (String, String) {
 }
 
 /// A server's certificate and key in PEM.
-pub(crate) fn server(authority: &(String, String), name: &str) -> (String, String) {
+pub fn server(authority: &(String, String), name: &str) -> (String, String) {
     let issuer =
         Issuer::from_ca_cert_pem(&authority.0, KeyPair::from_pem(&authority.1).unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();

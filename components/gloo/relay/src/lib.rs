@@ -10,8 +10,8 @@ pub mod budget;
 pub mod client;
 pub mod digest;
 pub mod enrolment;
-#[cfg(test)]
-mod fixture;
+#[cfg(any(test, feature = "testing"))]
+pub mod fixture;
 pub mod key;
 #[expect(
     clippy::allow_attributes,

@@ -110,6 +110,12 @@ impl Translator {
         self.rendered.values().flat_map(|unit| &unit.statuses)
     }
 
+    pub fn status(&self, subject: &Subject) -> Option<&Status> {
+        self.rendered
+            .values()
+            .find_map(|unit| unit.statuses.get(subject))
+    }
+
     /// What is in dry run. Settings named `global` are in it once for each workspace.
     pub fn trials(&self) -> impl Iterator<Item = (&Subject, &Trial)> {
         self.rendered.values().flat_map(|unit| &unit.trials)

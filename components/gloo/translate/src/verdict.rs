@@ -33,6 +33,25 @@ impl Status {
     }
 }
 
+impl Status {
+    pub fn state_mut(&mut self) -> &mut State {
+        match self {
+            Self::Workspace(status) => &mut status.common.state,
+            Self::Settings(status) => &mut status.common.state,
+            Self::Policy(status) => &mut status.common.state,
+        }
+    }
+
+    /// What a dry run lists; a Workspace has none.
+    pub fn would_deny(&mut self) -> Option<&mut Vec<String>> {
+        match self {
+            Self::Workspace(_) => None,
+            Self::Settings(status) => Some(&mut status.would_deny),
+            Self::Policy(status) => Some(&mut status.would_deny),
+        }
+    }
+}
+
 /// Collects sentences; the worst decides.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Verdict {

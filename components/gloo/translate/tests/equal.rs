@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gloo_translate::{
     Delta, PolicyKey, Rule, Translator,
     testing::{
-        changes::{changes, cluster, sharing},
+        changes::{Change, changes, cluster, sharing},
         fleet::{fleet, place, slot},
         reference::{enforced, questions, reaches},
     },
@@ -27,6 +27,16 @@ fn output(translator: &Translator) -> Output {
 
 fn scratch(world: &World) -> Translator {
     let mut translator = Translator::new(world.clone());
+    translator.settle();
+    translator
+}
+
+/// What all changes at once come to.
+fn after(changes: &[Change]) -> Translator {
+    let mut translator = Translator::new(World::new(cluster("west")));
+    for change in changes {
+        change.apply(&mut translator);
+    }
     translator.settle();
     translator
 }
@@ -81,31 +91,19 @@ proptest! {
 
     #[test]
     fn an_account_reaches_what_the_documentation_says_and_nothing_else(changes in changes(80)) {
-        let mut translator = Translator::new(World::new(cluster("west")));
-        for change in &changes {
-            change.apply(&mut translator);
-        }
-        translator.settle();
+        let translator = after(&changes);
         prop_assert_eq!(wrong(translator.world(), &rules(&translator)), None);
     }
 
     #[test]
     fn services_that_share_pods_open_nothing_an_access_policy_closes(changes in sharing()) {
-        let mut translator = Translator::new(World::new(cluster("west")));
-        for change in &changes {
-            change.apply(&mut translator);
-        }
-        translator.settle();
+        let translator = after(&changes);
         prop_assert_eq!(wrong(translator.world(), &rules(&translator)), None);
     }
 
     #[test]
     fn nothing_is_made_for_a_protected_namespace(changes in changes(80)) {
-        let mut translator = Translator::new(World::new(cluster("west")));
-        for change in &changes {
-            change.apply(&mut translator);
-        }
-        translator.settle();
+        let translator = after(&changes);
         for (key, _) in translator.rules() {
             prop_assert!(!gloo_api::labels::is_protected(&key.slot.namespace), "{key:?}");
         }
@@ -145,12 +143,7 @@ fn the_reference_sees_mistakes() {
         let mut runner = proptest::test_runner::TestRunner::deterministic();
         let found = (0..2000).any(|_| {
             let tree = changes(80).new_tree(&mut runner).unwrap();
-            let mut translator = Translator::new(World::new(cluster("west")));
-            let changes = proptest::strategy::ValueTree::current(&tree);
-            for change in &changes {
-                change.apply(&mut translator);
-            }
-            translator.settle();
+            let translator = after(&proptest::strategy::ValueTree::current(&tree));
             let mut rules = rules(&translator);
             for (_, rule) in &mut rules {
                 mistake(rule);

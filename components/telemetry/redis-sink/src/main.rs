@@ -12,7 +12,10 @@ async fn main() -> ExitCode {
     match run::run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = run::chain(&error), "redis-sink stops");
+            tracing::error!(
+                error = gloonet_daemon::error::chain(&error),
+                "redis-sink stops"
+            );
             ExitCode::FAILURE
         }
     }

@@ -1,12 +1,14 @@
 //! Wires the parts and runs until it is told to stop.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsServiceServer;
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
+use gloonet_daemon::{
+    error::chain,
+    listener::{self, ListenError},
+    signals,
 };
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsServiceServer;
+use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{codec::CompressionEncoding, transport::Server};
@@ -24,12 +26,8 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Why the program cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    #[error("cannot listen on {address} for {purpose}")]
-    Bind {
-        address: SocketAddr,
-        purpose: &'static str,
-        source: std::io::Error,
-    },
+    #[error("cannot serve")]
+    Listen(#[from] ListenError),
     #[error("cannot listen for signals")]
     Signal(#[source] std::io::Error),
     #[error("OTLP is served no longer")]
@@ -46,33 +44,18 @@ pub fn log(level: &str) {
         .init();
 }
 
-/// The error and its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(args: Args) -> Result<(), RunError> {
     // Several rustls providers may be linked in; the first to be installed wins, and either serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let stop = stop_on_signal()?;
+    let stop = CancellationToken::new();
+    signals::cancel_on_signal(&stop).map_err(RunError::Signal)?;
     let metrics = Arc::new(Metrics::default());
     let store = Arc::new(Store::new(&args));
-    let otlp = bind(args.otlp_address, "OTLP").await?;
-    let pages = bind(args.metrics_address, "metrics").await?;
+    let otlp = listener::bind(args.otlp_address, "OTLP").await?;
+    let pages = listener::bind(args.metrics_address, "metrics").await?;
     let routes = serve::routes(Arc::clone(&metrics));
-    tokio::spawn(
-        axum::serve(pages, routes)
-            .with_graceful_shutdown(stop.clone().cancelled_owned())
-            .into_future(),
-    );
+    listener::serve(pages, routes, stop.clone());
     tokio::spawn(ask(Arc::clone(&store), Arc::clone(&metrics), stop.clone()));
     tracing::info!(
         otlp = %args.otlp_address,
@@ -141,27 +124,4 @@ async fn ask(store: Arc<Store>, metrics: Arc<Metrics>, stop: CancellationToken) 
             return;
         }
     }
-}
-
-async fn bind(address: SocketAddr, purpose: &'static str) -> Result<TcpListener, RunError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| RunError::Bind {
-            address,
-            purpose,
-            source,
-        })
-}
-
-fn stop_on_signal() -> Result<CancellationToken, RunError> {
-    let stop = CancellationToken::new();
-    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-        let mut signals = signal(kind).map_err(RunError::Signal)?;
-        let stop = stop.clone();
-        tokio::spawn(async move {
-            signals.recv().await;
-            stop.cancel();
-        });
-    }
-    Ok(stop)
 }

@@ -2,13 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::State,
-    http::{StatusCode, header},
-    response::IntoResponse,
-    routing::get,
-};
+use axum::{Router, extract::State, response::Response, routing::get};
+use gloonet_daemon::listener;
 
 use crate::metrics::Metrics;
 
@@ -21,12 +16,6 @@ pub fn routes(metrics: Arc<Metrics>) -> Router {
         .with_state(metrics)
 }
 
-async fn exposition(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
-    match metrics.text() {
-        Ok(text) => {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(header::CONTENT_TYPE, kind)], text).into_response()
-        }
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+async fn exposition(State(metrics): State<Arc<Metrics>>) -> Response {
+    listener::open_metrics(metrics.text())
 }

@@ -89,7 +89,7 @@ impl LogsService for Sink {
         };
         let batch = self.sort(request.get_ref());
         let written = self.write(&batch).await.map_err(|error| {
-            let cause = crate::run::chain(&error);
+            let cause = gloonet_daemon::error::chain(&error);
             tracing::warn!(
                 records = batch.entries.len(),
                 error = cause,
@@ -112,7 +112,7 @@ fn refused(batch: &Batch) -> Option<ExportLogsPartialSuccess> {
     }
     let mut reasons: Vec<String> = Vec::new();
     for refusal in &batch.refused {
-        let reason = crate::run::chain(refusal);
+        let reason = gloonet_daemon::error::chain(refusal);
         if reasons.len() < REASONS && !reasons.contains(&reason) {
             reasons.push(reason);
         }

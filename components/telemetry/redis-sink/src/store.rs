@@ -2,21 +2,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
-    path::{Path, PathBuf},
     time::Duration,
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
-    RedisConnectionInfo, RedisError, TlsCertificates, aio::MultiplexedConnection, cmd, pipe,
+    ConnectionAddr, IntoConnectionInfo, RedisError, aio::MultiplexedConnection, cmd, pipe,
 };
-use tokio::sync::Mutex;
+use redis_access::{Access, AccessError};
 
 use crate::{args::Args, batch::Entry, key};
 
-/// How long Redis may take to connect.
-const CONNECT: Duration = Duration::from_secs(2);
 /// How long Redis may take for one batch. The collector in front waits longer than this.
 const ANSWER: Duration = Duration::from_secs(3);
 /// How long it is remembered that a record is stored: longer than the collector goes on sending it again.
@@ -29,10 +24,11 @@ const FIELD: &str = "r";
 pub enum StoreError {
     #[error("REDIS_ADDRESS {address:?} is not host:port")]
     Address { address: String },
-    #[error("cannot read {path}")]
-    File { path: PathBuf, source: io::Error },
     #[error("cannot connect to Redis at {address}")]
-    Connect { address: String, source: RedisError },
+    Connect {
+        address: String,
+        source: AccessError,
+    },
     #[error("Redis at {address} did not take the batch")]
     Write { address: String, source: RedisError },
 }
@@ -42,7 +38,10 @@ impl StoreError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Address { .. } => "address",
-            Self::File { .. } => "file",
+            Self::Connect {
+                source: AccessError::File { .. },
+                ..
+            } => "file",
             Self::Connect { .. } => "connect",
             Self::Write { .. } => "write",
         }
@@ -60,20 +59,20 @@ pub struct Written {
 #[derive(Debug)]
 pub struct Store {
     address: String,
-    credentials: Option<PathBuf>,
     tls: bool,
-    authority: Option<PathBuf>,
-    connection: Mutex<Option<MultiplexedConnection>>,
+    access: Access,
 }
 
 impl Store {
     pub fn new(args: &Args) -> Self {
         Self {
             address: args.redis_address.clone(),
-            credentials: args.redis_credentials.clone(),
             tls: args.redis_tls,
-            authority: args.redis_ca.clone(),
-            connection: Mutex::new(None),
+            access: Access::new(
+                args.redis_credentials.clone(),
+                args.redis_ca.clone(),
+                ANSWER,
+            ),
         }
     }
 
@@ -103,44 +102,17 @@ impl Store {
 
     /// Lets go of the connection, so that the next batch makes a new one, with the credentials of then.
     pub async fn reset(&self) {
-        *self.connection.lock().await = None;
+        self.access.reset().await;
     }
 
     async fn connection(&self) -> Result<MultiplexedConnection, StoreError> {
-        let mut held = self.connection.lock().await;
-        if let Some(connection) = held.as_ref() {
-            return Ok(connection.clone());
-        }
-        let connection = self.connect().await?;
-        *held = Some(connection.clone());
-        Ok(connection)
-    }
-
-    async fn connect(&self) -> Result<MultiplexedConnection, StoreError> {
         let wrong = |source| StoreError::Connect {
             address: self.address.clone(),
             source,
         };
-        let target = self.target()?.into_connection_info().map_err(wrong)?;
-        let target: ConnectionInfo = target.set_redis_settings(self.login()?);
-        let client = if self.tls {
-            let root_cert = self.authority.as_deref().map(read).transpose()?;
-            let trusted = TlsCertificates {
-                client_tls: None,
-                root_cert: root_cert.map(String::into_bytes),
-            };
-            Client::build_with_tls(target, trusted)
-        } else {
-            Client::open(target)
-        };
-        let patience = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(Some(ANSWER));
-        client
-            .map_err(wrong)?
-            .get_multiplexed_async_connection_with_config(&patience)
-            .await
-            .map_err(wrong)
+        let target = self.target()?.into_connection_info();
+        let target = target.map_err(|source| wrong(AccessError::Connect { source }))?;
+        self.access.get(target).await.map_err(wrong)
     }
 
     fn target(&self) -> Result<ConnectionAddr, StoreError> {
@@ -162,25 +134,6 @@ impl Store {
             ConnectionAddr::Tcp(host, port)
         })
     }
-
-    fn login(&self) -> Result<RedisConnectionInfo, StoreError> {
-        let mut login = RedisConnectionInfo::default().set_skip_set_lib_name();
-        let Some(folder) = &self.credentials else {
-            return Ok(login);
-        };
-        let user = folder.join("username");
-        if user.exists() {
-            login = login.set_username(read(&user)?.trim());
-        }
-        Ok(login.set_password(read(&folder.join("password"))?.trim()))
-    }
-}
-
-fn read(path: &Path) -> Result<String, StoreError> {
-    fs::read_to_string(path).map_err(|source| StoreError::File {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 async fn write(

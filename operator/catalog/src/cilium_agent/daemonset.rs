@@ -4,7 +4,7 @@ use kube_core::DynamicObject;
 use serde_json::{Value, json};
 
 use crate::labels::CONFIG_DIGEST;
-use crate::object::{Builder, http_probe, image, pull_secrets, requirements};
+use crate::object::{Builder, from_field, http_probe, image, pull_secrets, requirements};
 use crate::{ImageName, Input, RenderError};
 
 const CONFIG_DIR: &str = "/tmp/cilium/config-map";
@@ -139,13 +139,12 @@ fn brief(period: u32, failures: u32) -> Value {
 }
 
 fn environment(input: &Input) -> Value {
-    let field = |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}});
     json!([
-        field("K8S_NODE_NAME", "spec.nodeName"),
-        field("K8S_NODE_IP", "status.hostIP"),
-        field("CILIUM_K8S_NAMESPACE", "metadata.namespace"),
-        field("POD_NAME", "metadata.name"),
-        field("POD_UID", "metadata.uid"),
+        from_field("K8S_NODE_NAME", "spec.nodeName"),
+        from_field("K8S_NODE_IP", "status.hostIP"),
+        from_field("CILIUM_K8S_NAMESPACE", "metadata.namespace"),
+        from_field("POD_NAME", "metadata.name"),
+        from_field("POD_UID", "metadata.uid"),
         {"name": "KUBERNETES_SERVICE_HOST", "value": input.api_server.host},
         {"name": "KUBERNETES_SERVICE_PORT", "value": input.api_server.port.to_string()},
         // Passes over all policies run on whichever thread is free. With an arena for each of them, glibc keeps several times

@@ -2,7 +2,7 @@ use kube_core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::{WORKLOAD, rbac};
-use crate::object::{Builder, http_probe, image, pull_secrets, requirements};
+use crate::object::{Builder, from_field, http_probe, image, pull_secrets, requirements};
 use crate::{ComponentId, ImageName, Input, RenderError};
 
 const HEALTH_PORT: u16 = cilium_api::names::OPERATOR_HEALTH_PORT;
@@ -62,7 +62,6 @@ fn pod(input: &Input) -> Value {
 }
 
 fn container(input: &Input) -> Value {
-    let field = |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}});
     let pool: Vec<String> = input.pool.iter().map(ToString::to_string).collect();
     json!({
         "name": WORKLOAD.name,
@@ -76,9 +75,9 @@ fn container(input: &Input) -> Value {
             format!("--health-bind-address=127.0.0.1:{HEALTH_PORT}"),
         ],
         "env": [
-            field("K8S_NODE_NAME", "spec.nodeName"),
-            field("CILIUM_K8S_NAMESPACE", "metadata.namespace"),
-            field("POD_NAME", "metadata.name"),
+            from_field("K8S_NODE_NAME", "spec.nodeName"),
+            from_field("CILIUM_K8S_NAMESPACE", "metadata.namespace"),
+            from_field("POD_NAME", "metadata.name"),
             {"name": "KUBERNETES_SERVICE_HOST", "value": input.api_server.host},
             {"name": "KUBERNETES_SERVICE_PORT", "value": input.api_server.port.to_string()},
         ],

@@ -5,8 +5,8 @@ use super::{HEALTH, SELF_METRICS, WORKLOAD};
 use crate::gateway::{self, objects::UID};
 use crate::labels::CONFIG_DIGEST;
 use crate::object::{
-    Builder, allow, container_security, digest, http_probe, image, nodes, pod_security, pods,
-    pull_secrets, requirements,
+    Builder, allow, container_security, digest, from_field, http_probe, image, nodes, pod_security,
+    pods, pull_secrets, requirements,
 };
 use crate::{ComponentId, ImageName, Input, RenderError, prometheus, template, trust};
 
@@ -54,12 +54,11 @@ fn daemonset(builder: &Builder, input: &Input, digest: &str) -> Result<DynamicOb
 }
 
 fn pod(input: &Input) -> Value {
-    let field = |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}});
     let mut container = json!({
         "name": NAME,
         "command": ["/otelcol-contrib"],
         "args": ["--config=/conf/relay.yaml"],
-        "env": [field("NODE_IP", "status.hostIP"), field("NODE_NAME", "spec.nodeName")],
+        "env": [from_field("NODE_IP", "status.hostIP"), from_field("NODE_NAME", "spec.nodeName")],
         "ports": [
             {"name": "self-metrics", "containerPort": SELF_METRICS, "protocol": "TCP"},
             {"name": "health", "containerPort": HEALTH, "protocol": "TCP"},

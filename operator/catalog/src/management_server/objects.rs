@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{WORKLOAD, rbac};
 use crate::object::{
-    Builder, allow, container_security, http_probe, image, nodes, pod_security, pods, pull_secrets,
-    requirements, spread,
+    Builder, allow, container_security, from_field, http_probe, image, nodes, pod_security, pods,
+    pull_secrets, requirements, spread,
 };
 use crate::{ComponentId, ImageName, Input, RenderError, prometheus, redis};
 use gloo_api::names::{
@@ -92,12 +92,11 @@ fn pod(input: &Input) -> Value {
 }
 
 fn container(input: &Input, arguments: Vec<String>, mounts: Vec<Value>) -> Value {
-    let field = |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}});
     json!({
         "name": NAME,
         "command": ["/usr/bin/gloo-mesh-mgmt-server"],
         "args": arguments,
-        "env": [field("POD_NAME", "metadata.name"), field("POD_UID", "metadata.uid")],
+        "env": [from_field("POD_NAME", "metadata.name"), from_field("POD_UID", "metadata.uid")],
         "ports": [
             {"name": "relay", "containerPort": RELAY_PORT, "protocol": "TCP"},
             {"name": "stats", "containerPort": SERVER_STATS_PORT, "protocol": "TCP"},

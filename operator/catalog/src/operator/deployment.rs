@@ -4,7 +4,7 @@ use kube_core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::{API_SERVER_CONFIG_MAP, HEALTH_PORT, METRICS_PORT, NAME, REPLICAS};
-use crate::object::{Builder, container_security, http_probe, image, pull_secrets};
+use crate::object::{Builder, container_security, from_field, http_probe, image, pull_secrets};
 use crate::{ImageName, ImageResolver, ReleaseLock, RenderError};
 
 const UID: u32 = 65532;
@@ -68,16 +68,15 @@ fn pod(images: &ImageResolver) -> Value {
 }
 
 fn environment() -> Value {
-    let field = |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}});
     let address = |name: &str, key: &str| {
         let reference = json!({"name": API_SERVER_CONFIG_MAP, "key": key, "optional": true});
         json!({"name": name, "valueFrom": {"configMapKeyRef": reference}})
     };
     json!([
-        field("POD_NAME", "metadata.name"),
-        field("POD_NAMESPACE", "metadata.namespace"),
-        field("POD_IP", "status.podIP"),
-        field("NODE_NAME", "spec.nodeName"),
+        from_field("POD_NAME", "metadata.name"),
+        from_field("POD_NAMESPACE", "metadata.namespace"),
+        from_field("POD_IP", "status.podIP"),
+        from_field("NODE_NAME", "spec.nodeName"),
         address("KUBERNETES_SERVICE_HOST", "host"),
         address("KUBERNETES_SERVICE_PORT", "port"),
     ])

@@ -8,7 +8,6 @@ use gloonet_e2e::{Scene, objects, tokens};
 use kube::{
     Api, Client,
     api::{DeleteParams, DynamicObject, Patch, PatchParams},
-    core::{ApiResource, GroupVersionKind},
 };
 use serde_json::{Value, json};
 
@@ -17,9 +16,7 @@ const NAME: &str = "gloo-admission-test";
 
 /// Policies in one namespace, as one of the two sees them.
 fn policies(client: &Client, namespace: &str) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk("cilium.io", "v2", "CiliumNetworkPolicy");
-    let resource = ApiResource::from_gvk_with_plural(&kind, "ciliumnetworkpolicies");
-    Api::namespaced_with(client.clone(), namespace, &resource)
+    Api::namespaced_with(client.clone(), namespace, &objects::cilium_policy())
 }
 
 fn policy(namespace: &str, labels: &Value) -> Value {

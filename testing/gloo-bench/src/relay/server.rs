@@ -21,12 +21,12 @@ use gloo_mesh_mgmt_server::{
 };
 use gloo_relay::{
     enrolment::{EnrolError, LONGEST_LIFE, Signer},
+    fixture,
     proto::{Ack, Hello, Refused, Results},
     server::{self, Admission, Hub, Limits, Parts, Standing, Stored, Stream, Tokens},
     table::Changes,
     tls::{Peer, ServerFiles, ServerTls},
 };
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::{net::TcpListener, runtime::Runtime};
 use tokio_util::sync::CancellationToken;
 
@@ -156,9 +156,9 @@ fn state(clusters: usize) -> Result<State> {
 }
 
 fn parts(files: &Path, shared: Arc<Shared>) -> Result<Parts> {
-    let servers = authority("servers")?;
-    let clients = authority("clients")?;
-    let (certificate, key) = certificate(&servers)?;
+    let servers = fixture::authority("servers");
+    let clients = fixture::authority("clients");
+    let (certificate, key) = fixture::server(&servers, AUTHORITY);
     let write = |name: &str, text: &str| {
         let path = files.join(name);
         std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
@@ -185,23 +185,4 @@ fn parts(files: &Path, shared: Arc<Shared>) -> Result<Parts> {
         version: "bench".to_owned(),
         instance: "server".to_owned(),
     })
-}
-
-fn authority(name: &str) -> Result<(String, String)> {
-    let key = KeyPair::generate()?;
-    let mut parameters = CertificateParams::new(Vec::new())?;
-    parameters.distinguished_name.push(DnType::CommonName, name);
-    parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    parameters.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
-    Ok((parameters.self_signed(&key)?.pem(), key.serialize_pem()))
-}
-
-fn certificate(authority: &(String, String)) -> Result<(String, String)> {
-    let issuer = Issuer::from_ca_cert_pem(&authority.0, KeyPair::from_pem(&authority.1)?)?;
-    let key = KeyPair::generate()?;
-    let parameters = CertificateParams::new(vec![AUTHORITY.to_owned()])?;
-    Ok((
-        parameters.signed_by(&key, &issuer)?.pem(),
-        key.serialize_pem(),
-    ))
 }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use cilium_api::names;
+use gloonet_daemon::error::chain;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, api::PostParams};
@@ -11,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{Observed, RENEW_DEADLINE, RENEW_EVERY, RETRY_EVERY, Step, written};
-use crate::logfmt;
 
 /// Keeps one Lease for one replica.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Keeper {
                 Ok(false) => RENEW_EVERY,
                 Err(error) => {
                     warn!(
-                        error = logfmt::chain(&error),
+                        error = chain(&error),
                         "cannot read or write the Lease, trying again"
                     );
                     RETRY_EVERY
@@ -85,7 +85,7 @@ impl Keeper {
                 }
                 Ok(Err(error)) => {
                     debug!(
-                        error = logfmt::chain(&error),
+                        error = chain(&error),
                         "cannot renew the Lease, trying again"
                     );
                     pause = RETRY_EVERY;
@@ -120,7 +120,7 @@ impl Keeper {
             .await
         {
             debug!(
-                error = logfmt::chain(&error),
+                error = chain(&error),
                 "the Lease could not be given back and will run out"
             );
         }

@@ -6,7 +6,10 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use gloo_api::ClusterName;
+use gloo_api::{
+    ClusterName,
+    enrolment::{Token, TokenRecord},
+};
 use jiff::Timestamp;
 use tonic::{Request, Response, Status};
 
@@ -17,7 +20,7 @@ use super::{
     relay::{judge, peer},
 };
 use crate::{
-    enrolment::{EnrolError, Signed, Signer, SignerError, Token, TokenRecord, verify},
+    enrolment::{EnrolError, Signed, Signer, SignerError, verify},
     proto::{Certificate, EnrolRequest, RenewRequest, enrolment_server::Enrolment},
 };
 

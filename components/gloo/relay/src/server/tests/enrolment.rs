@@ -61,7 +61,7 @@ async fn who_guesses_is_slowed_down_and_told_nothing() {
     let request = KeyRequest::new().unwrap();
     let mut answers = Vec::new();
     for guess in 0..15_u8 {
-        let token = crate::enrolment::Token::new([guess; 32]).reveal();
+        let token = gloo_api::enrolment::Token::new([guess; 32]).reveal();
         let refused = enrol(&kit.server(), &kit.roots, &west, UID, &token, &request).await;
         answers.push(message(refused.unwrap_err()));
     }

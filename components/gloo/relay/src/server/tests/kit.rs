@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use gloo_api::enrolment::{Token, TokenRecord};
 use jiff::{SignedDuration, Timestamp};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -16,7 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::super::*;
 use crate::{
     client::{self, Credentials, KeyRequest, Local, Server, State, Status},
-    enrolment::{EnrolError, Signed, Token, TokenRecord},
+    enrolment::{EnrolError, Signed},
     fixture,
     key::ObjectKey,
     session::AgentFacts,

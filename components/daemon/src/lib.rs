@@ -1,0 +1,10 @@
+//! What every long-running program of ours does around its work: logs, signals, plain listeners, an orderly end.
+//!
+//! Nothing here knows what the program is for.
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod listener;
+pub mod logging;
+pub mod signals;
+pub mod tasks;
