@@ -19,8 +19,6 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let lab = Lab::from_environment()?;
     lab.build()?;
-    for (_, other) in clusters::workloads(&lab, arguments.clusters)? {
-        process::run(other.command().arg("down").stdout(std::io::stderr()))?;
-    }
+    clusters::down(&lab, arguments.clusters)?;
     process::run(lab.command().arg("down").stdout(std::io::stderr()))
 }

@@ -32,7 +32,7 @@ pub fn run(tally: &mut Tally) -> Result<()> {
             show(&lab);
         }
         // The machine is for one cluster from here on.
-        further_down(&lab)?;
+        up::clusters::down(&lab, CLUSTERS)?;
         forget_further(&lab)?;
         // Before the project's own tests: the last of those uninstalls the platform.
         let upstream = subset::run(&lab, tally);
@@ -51,13 +51,6 @@ fn fleet(lab: &Lab, tally: &mut Tally) -> Result<()> {
     against(lab, &mut command);
     let what = "several clusters under one management server";
     tally::counted("lab-fleet", what, 300, &mut command, tally)
-}
-
-fn further_down(lab: &Lab) -> Result<()> {
-    for (_, further) in up::clusters::workloads(lab, CLUSTERS)? {
-        process::run(further.command().arg("down").stdout(std::io::stderr()))?;
-    }
-    Ok(())
 }
 
 /// The clusters that went are no longer the management server's.
@@ -174,6 +167,6 @@ fn end_to_end(suite: &str) -> Result<Command> {
 }
 
 fn take_down(lab: &Lab) -> Result<()> {
-    further_down(lab)?;
+    up::clusters::down(lab, CLUSTERS)?;
     process::run(lab.command().arg("down").stdout(std::io::stderr()))
 }

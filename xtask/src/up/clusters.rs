@@ -32,6 +32,14 @@ pub fn workloads(management: &Lab, clusters: u32) -> Result<Vec<(&'static str, L
         .collect()
 }
 
+/// Removes the workload clusters of a lab of `clusters` clusters; one that is not there is fine.
+pub fn down(management: &Lab, clusters: u32) -> Result<()> {
+    for (_, other) in workloads(management, clusters)? {
+        process::run(other.command().arg("down").stdout(std::io::stderr()))?;
+    }
+    Ok(())
+}
+
 /// Makes the relay reachable at an address of the management cluster's control-plane node. The network has no load balancer
 /// of its own; the lab has a stand-in.
 pub fn open_relay(management: &Lab) -> Result<SocketAddrV4> {
