@@ -1,0 +1,160 @@
+//! Asks every rule about a cluster.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::{Answer, Finding, Rule, Scope, Settings, Unknown, View, catalog};
+
+/// Findings of one rule about one cluster that are followed. More say no more to a person.
+pub const MOST_FINDINGS: usize = 200;
+
+/// What a rule said about a cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    Found(Vec<Finding>),
+    Unknown(Unknown),
+    /// The rule itself ended in the middle.
+    Broken(String),
+}
+
+/// One rule's verdict.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    pub rule: &'static Rule,
+    pub verdict: Verdict,
+    /// Findings beyond [`MOST_FINDINGS`] that were left out.
+    pub omitted: usize,
+}
+
+/// Asks every rule that is not disabled and concerns the cluster. `clock` is read around each, for metrics; `took` gets the rule
+/// and what the clock gave before and after.
+pub fn evaluate<T>(
+    view: &View<'_>,
+    settings: &Settings,
+    mut clock: impl FnMut() -> T,
+    mut took: impl FnMut(&Rule, T, T),
+) -> Vec<Evaluation> {
+    let mut all = Vec::new();
+    for rule in catalog() {
+        let concerns = rule.scope == Scope::Cluster || view.cluster.home;
+        if settings.disabled.contains(&rule.code) || !concerns {
+            continue;
+        }
+        let before = clock();
+        let verdict = ask(rule.find, view);
+        took(rule, before, clock());
+        all.push(bounded(rule, verdict));
+    }
+    all
+}
+
+fn ask(find: fn(&View<'_>) -> Answer, view: &View<'_>) -> Verdict {
+    match catch_unwind(AssertUnwindSafe(|| find(view))) {
+        Ok(Ok(found)) => Verdict::Found(found),
+        Ok(Err(unknown)) => Verdict::Unknown(unknown),
+        Err(panic) => {
+            let words = panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned());
+            Verdict::Broken(words.unwrap_or_else(|| "it panicked".to_owned()))
+        }
+    }
+}
+
+fn bounded(rule: &'static Rule, verdict: Verdict) -> Evaluation {
+    let Verdict::Found(mut found) = verdict else {
+        return Evaluation {
+            rule,
+            verdict,
+            omitted: 0,
+        };
+    };
+    found.sort_by(|one, other| one.target.cmp(&other.target));
+    found.dedup_by(|one, other| one.target == other.target && one.cluster == other.cluster);
+    let omitted = found.len().saturating_sub(MOST_FINDINGS);
+    found.truncate(MOST_FINDINGS);
+    Evaluation {
+        rule,
+        verdict: Verdict::Found(found),
+        omitted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Scene;
+
+    #[test]
+    fn a_rule_that_panics_is_broken_and_nothing_else_is() {
+        let scene = Scene::healthy();
+        let verdict = ask(|_| panic!("index out of bounds"), &scene.view());
+        assert_eq!(verdict, Verdict::Broken("index out of bounds".to_owned()));
+    }
+
+    #[test]
+    fn findings_without_end_are_bounded_and_counted() {
+        let found = (0..300)
+            .map(|n| Finding::new(crate::Target::node(&format!("n{n:03}")), "x"))
+            .collect();
+        let rule = &catalog()[0];
+        let bounded = bounded(rule, Verdict::Found(found));
+        assert_eq!(bounded.omitted, 100);
+        assert!(matches!(bounded.verdict, Verdict::Found(kept) if kept.len() == MOST_FINDINGS));
+    }
+
+    #[test]
+    fn a_healthy_cluster_has_no_finding_and_every_rule_can_say_so() {
+        let scene = Scene::healthy();
+        for one in evaluate(&scene.view(), &Settings::default(), || (), |_, (), ()| ()) {
+            let (code, title) = (one.rule.code, one.rule.title);
+            assert_eq!(one.verdict, Verdict::Found(Vec::new()), "{code} {title}");
+        }
+    }
+
+    #[test]
+    fn without_evidence_no_rule_says_that_all_is_well() {
+        let scene = Scene::blind();
+        for one in evaluate(&scene.view(), &Settings::default(), || (), |_, (), ()| ()) {
+            let (code, title) = (one.rule.code, one.rule.title);
+            assert!(
+                matches!(one.verdict, Verdict::Unknown(_)),
+                "{code} {title}: {:?}",
+                one.verdict
+            );
+        }
+    }
+
+    #[test]
+    fn records_that_are_too_old_or_of_a_failed_run_are_no_evidence() {
+        for scene in [Scene::healthy().hours_later(2), Scene::failed("403")] {
+            for one in evaluate(&scene.view(), &Settings::default(), || (), |_, (), ()| ()) {
+                let on_records = one
+                    .rule
+                    .evidence
+                    .iter()
+                    .any(|evidence| matches!(evidence, crate::Evidence::Record(_)));
+                // The rule about failing analyzers is what says so.
+                if on_records && one.rule.code.to_string() != "HLT0404" {
+                    let code = one.rule.code;
+                    assert!(matches!(one.verdict, Verdict::Unknown(_)), "{code}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_disabled_rule_is_not_asked_and_one_about_the_management_only_at_home() {
+        let mut scene = Scene::healthy();
+        let codes = |scene: &Scene, settings: &Settings| -> Vec<String> {
+            let all = evaluate(&scene.view(), settings, || (), |_, (), ()| ());
+            all.iter().map(|one| one.rule.code.to_string()).collect()
+        };
+        let mut settings = Settings::default();
+        settings.disabled.insert("HLT0101".parse().unwrap());
+        assert!(!codes(&scene, &settings).contains(&"HLT0101".to_owned()));
+        assert!(codes(&scene, &settings).contains(&"HLT0303".to_owned()));
+        scene.cluster.home = false;
+        assert!(!codes(&scene, &settings).contains(&"HLT0303".to_owned()));
+    }
+}

@@ -1,0 +1,51 @@
+//! What a rule is.
+
+use gloo_record::Analyzer;
+
+use crate::{Code, Finding, Query, Scope, Severity, View};
+
+/// One thing that can be wrong, and how it is seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    pub code: Code,
+    pub severity: Severity,
+    /// What is wrong, in a few words.
+    pub title: &'static str,
+    /// Why it matters, in a sentence or two.
+    pub why: &'static str,
+    /// What is looked at.
+    pub evidence: &'static [Evidence],
+    /// Whether every cluster is asked, or only the one that manages.
+    pub scope: Scope,
+    /// What to do: handlebars over `cluster`, `target` and `evidence`.
+    pub steps: &'static str,
+    /// Pure.
+    pub find: fn(&View<'_>) -> Answer,
+}
+
+/// What a rule looks at.
+#[derive(Clone, Copy, Debug)]
+pub enum Evidence {
+    Record(Analyzer),
+    Metrics(&'static Query),
+    /// What the agent told the management server.
+    Snapshot,
+}
+
+/// What a rule says: what is wrong (nothing: all is well), or why it cannot say.
+pub type Answer = Result<Vec<Finding>, Unknown>;
+
+/// What a rule needs is missing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Unknown {
+    pub why: String,
+}
+
+impl Unknown {
+    pub fn new(why: impl AsRef<str>) -> Self {
+        Self {
+            why: crate::text::clean(why.as_ref()),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! One cluster, as a rule sees it.
+
+use std::collections::BTreeMap;
+
+use gloo_record::{
+    Analyzer, Certificates, CiliumAgents, CiliumConfig, CiliumOperator, CniConfiguration,
+    GlooComponents, Hubble, Images, NetworkPolicies, Nodes, Outcome, Proxies, Record, Report,
+};
+use jiff::Timestamp;
+
+use crate::{Answers, Query, Sample, Scope, Snapshot, Unknown};
+
+/// Runs an analyzer may miss before its last record says nothing about now.
+const MISSED: i64 = 3;
+/// And never less than this: a record is some seconds under way.
+const LEAST: i64 = 90;
+
+/// What is known of a cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Cluster {
+    pub name: String,
+    /// The one that manages.
+    pub home: bool,
+    /// By analyzer; an error says why there is none.
+    pub reports: BTreeMap<Analyzer, Result<Report, String>>,
+    /// What the agent told the management server; an error says why it is not known.
+    pub snapshot: Option<Result<Snapshot, String>>,
+}
+
+/// One cluster at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    pub cluster: &'a Cluster,
+    pub answers: &'a Answers,
+    pub now: Timestamp,
+}
+
+macro_rules! records {
+    ($($method:ident, $variant:ident, $record:ty;)*) => {
+        $(
+            /// The analyzer's record, unless it is missing, failed or too old.
+            pub fn $method(&self) -> Result<&'a $record, Unknown> {
+                match self.record(Analyzer::$variant)? {
+                    Record::$variant(record) => Ok(record),
+                    _ => Err(Unknown::new(format!("analyzer {} sent the record of another", Analyzer::$variant))),
+                }
+            }
+        )*
+    };
+}
+
+impl<'a> View<'a> {
+    records! {
+        agents, CiliumAgents, CiliumAgents;
+        config, CiliumConfig, CiliumConfig;
+        operator, CiliumOperator, CiliumOperator;
+        cni, CniConfiguration, CniConfiguration;
+        certificates, Certificates, Certificates;
+        gloo, GlooComponents, GlooComponents;
+        hubble, Hubble, Hubble;
+        images, Images, Images;
+        policies, NetworkPolicies, NetworkPolicies;
+        nodes, Nodes, Nodes;
+        proxies, Proxies, Proxies;
+    }
+
+    fn record(&self, analyzer: Analyzer) -> Result<&'a Record, Unknown> {
+        match &self.report(analyzer)?.outcome {
+            Outcome::Found(record) => Ok(record),
+            Outcome::Failed(why) => Err(Unknown::new(format!("analyzer {analyzer} failed: {why}"))),
+        }
+    }
+
+    /// The analyzer's last report, found or failed, unless it is missing or too old.
+    pub fn report(&self, analyzer: Analyzer) -> Result<&'a Report, Unknown> {
+        let report = match self.cluster.reports.get(&analyzer) {
+            None => {
+                let why = format!("analyzer {analyzer} has not reported");
+                return Err(Unknown::new(why));
+            }
+            Some(Err(why)) => {
+                let why = format!("the record of analyzer {analyzer} cannot be read: {why}");
+                return Err(Unknown::new(why));
+            }
+            Some(Ok(report)) => report,
+        };
+        let age = self.now.duration_since(report.taken).as_secs();
+        let limit = (MISSED * i64::from(report.interval)).max(LEAST);
+        if age > limit {
+            let why = format!("analyzer {analyzer} last reported {age} s ago");
+            return Err(Unknown::new(why));
+        }
+        Ok(report)
+    }
+
+    /// What Prometheus has about this cluster; no sample is no evidence.
+    pub fn samples(&self, query: &Query) -> Result<Vec<&'a Sample>, Unknown> {
+        let all = match self.answers.get(query.name) {
+            None => {
+                let why = format!("Prometheus was not asked for {}", query.name);
+                return Err(Unknown::new(why));
+            }
+            Some(Err(why)) => {
+                let why = format!("query {} has no answer: {why}", query.name);
+                return Err(Unknown::new(why));
+            }
+            Some(Ok(all)) => all,
+        };
+        let about = |sample: &&Sample| {
+            query.scope == Scope::Home || sample.label("cluster_name") == self.cluster.name
+        };
+        let own: Vec<&Sample> = all.iter().filter(about).collect();
+        if own.is_empty() {
+            let why = format!("Prometheus has no sample for query {}", query.name);
+            return Err(Unknown::new(why));
+        }
+        Ok(own)
+    }
+
+    /// What the cluster's agent told the management server.
+    pub fn snapshot(&self) -> Result<&'a Snapshot, Unknown> {
+        match &self.cluster.snapshot {
+            None => Err(Unknown::new("there is no snapshot of this cluster")),
+            Some(Err(why)) => Err(Unknown::new(format!("the snapshot cannot be read: {why}"))),
+            Some(Ok(snapshot)) => Ok(snapshot),
+        }
+    }
+}
