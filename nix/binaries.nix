@@ -12,6 +12,8 @@ lib.genAttrs
     "cilium-dbg"
     "cilium-operator"
     "gloo-mesh-agent"
+    "gloo-mesh-analyzer"
+    "gloo-mesh-insights"
     "gloo-mesh-mgmt-server"
     "gloonet"
     "gloonet-operator"

@@ -31,6 +31,8 @@ rustPlatform.buildRustPackage {
     "cilium-dbg"
     "cilium-operator"
     "gloo-mesh-agent"
+    "gloo-mesh-analyzer"
+    "gloo-mesh-insights"
     "gloo-mesh-mgmt-server"
     "gloonet-ctl"
     "gloonet-operator"

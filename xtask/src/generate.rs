@@ -1,5 +1,6 @@
 //! `xtask gen`: everything committed that code decides: CRDs, API reference, bundle with RBAC. With `--check` it only compares.
 
+pub mod insights;
 pub mod reference;
 
 use std::path::PathBuf;
@@ -26,14 +27,15 @@ pub struct Arguments {
 
 /// Writes the generated files, or names those that differ.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let folder = home::root()?.join(FOLDER);
-    let files = files()?;
-    if arguments.check {
-        generated::compare(&folder, &files)?;
-        println!("gen: {} files are what the code says", files.len());
-    } else {
-        generated::write(&folder, &files)?;
-        println!("gen: {} files written to {FOLDER}", files.len());
+    for (place, files) in [(FOLDER, files()?), (insights::FOLDER, insights::files())] {
+        let folder = home::root()?.join(place);
+        if arguments.check {
+            generated::compare(&folder, &files)?;
+            println!("gen: {} files of {place} are what the code says", files.len());
+        } else {
+            generated::write(&folder, &files)?;
+            println!("gen: {} files written to {place}", files.len());
+        }
     }
     bundle::run(&bundle::Arguments {
         check: arguments.check,

@@ -92,4 +92,7 @@ pub trait Datapath: Send + Sync + 'static {
     fn map_pressure(&self) -> Result<Vec<MapPressure>, Error>;
     /// The MTU of the pods' links: the lowest of the devices less the tunnel's 50 bytes.
     fn pod_mtu(&self) -> u32;
+
+    /// Smallest MTU of the devices to the outside, in bytes, as it was when the datapath was opened.
+    fn device_mtu(&self) -> u32;
 }

@@ -276,6 +276,10 @@ impl Datapath for Fake {
     fn pod_mtu(&self) -> u32 {
         self.pod_mtu
     }
+
+    fn device_mtu(&self) -> u32 {
+        self.pod_mtu + 50
+    }
 }
 
 #[cfg(test)]

@@ -246,6 +246,11 @@ impl Datapath for Kernel {
     fn pod_mtu(&self) -> u32 {
         self.devices.pod_mtu
     }
+
+    fn device_mtu(&self) -> u32 {
+        let sizes = self.devices.outside.iter().map(|link| link.mtu);
+        sizes.min().unwrap_or_default()
+    }
 }
 
 #[cfg(feature = "testing")]

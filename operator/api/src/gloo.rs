@@ -19,6 +19,72 @@ pub struct Gloo {
     /// Tells the management server what is here, and applies here what it says.
     #[serde(default)]
     pub agent: Agent,
+    /// Looks at Cilium, certificates, images, nodes and policies, and reports what it finds.
+    #[serde(default)]
+    pub analyzer: Analyzer,
+    /// Says what to do about what analyzers of all clusters find. Not read where role is Workload.
+    #[serde(default)]
+    pub insights: Insights,
+}
+
+/// Looks at Cilium, certificates, images, nodes and policies, and reports what it finds. Needs the collectors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Analyzer {
+    /// Managed or Removed.
+    #[serde(default)]
+    pub state: ManagementState,
+    /// Seconds between two looks.
+    #[serde(default = "default_interval")]
+    #[schemars(range(min = 5, max = 3600))]
+    #[schemars(extend("format" = "int32"))]
+    pub interval_seconds: u16,
+    /// CPU and memory.
+    #[serde(default = "analyzer_resources")]
+    pub resources: Resources,
+}
+
+fn default_interval() -> u16 {
+    20
+}
+
+fn analyzer_resources() -> Resources {
+    Resources::of("20m", "64Mi", "256Mi")
+}
+
+impl Default for Analyzer {
+    fn default() -> Self {
+        Self {
+            state: ManagementState::default(),
+            interval_seconds: default_interval(),
+            resources: analyzer_resources(),
+        }
+    }
+}
+
+/// Says what to do about what analyzers of all clusters find. Needs the management server, Redis and the way of logs to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Insights {
+    /// Managed or Removed.
+    #[serde(default)]
+    pub state: ManagementState,
+    /// CPU and memory.
+    #[serde(default = "insights_resources")]
+    pub resources: Resources,
+}
+
+fn insights_resources() -> Resources {
+    Resources::of("20m", "64Mi", "512Mi")
+}
+
+impl Default for Insights {
+    fn default() -> Self {
+        Self {
+            state: ManagementState::default(),
+            resources: insights_resources(),
+        }
+    }
 }
 
 /// Computes what all clusters shall be.

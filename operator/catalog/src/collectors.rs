@@ -1,6 +1,7 @@
 //! The OpenTelemetry collectors: one per node, scrape what runs there and send it to the gateway over mutual TLS.
 //!
-//! Owns DaemonSet and configuration of `gloo-telemetry-collector-agent`. Ports: 8888 own metrics, 13133 health.
+//! Owns DaemonSet and configuration of `gloo-telemetry-collector-agent`. Ports: 4317 OTLP from this cluster (client
+//! certificate of the operator's authority), 8888 own metrics, 13133 health.
 
 mod health;
 mod objects;
@@ -13,6 +14,10 @@ use crate::{
 };
 
 pub(crate) const SELF_METRICS: u16 = 8888;
+/// Where what runs in this cluster sends its logs.
+pub(crate) const OTLP: u16 = 4317;
+/// The Service before it.
+pub(crate) const SERVICE: &str = "gloo-telemetry-collector";
 const HEALTH: u16 = 13133;
 const ANSWERS: &str = "health";
 const FLOW: &str = "flow";

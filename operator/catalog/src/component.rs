@@ -3,9 +3,9 @@
 use kube_core::DynamicObject;
 
 use crate::{
-    ComponentId, Health, Input, Observed, Probe, SecretSpec, cilium_agent, cilium_operator,
-    collectors, crds, gateway, gloo_agent, grafana, management_server, operator_dashboard,
-    prometheus, redis, trust,
+    ComponentId, Health, Input, Observed, Probe, SecretSpec, analyzer, cilium_agent,
+    cilium_operator, collectors, crds, gateway, gloo_agent, grafana, insights, management_server,
+    operator_dashboard, prometheus, redis, trust,
 };
 
 /// One installable part of the platform.
@@ -55,7 +55,7 @@ pub enum RenderError {
 }
 
 /// Every component, in an order that respects what each needs.
-pub fn catalog() -> [&'static dyn Component; 12] {
+pub fn catalog() -> [&'static dyn Component; 14] {
     ComponentId::ALL.map(component)
 }
 
@@ -72,6 +72,8 @@ pub fn component(id: ComponentId) -> &'static dyn Component {
         ComponentId::Collectors => &collectors::Collectors,
         ComponentId::ManagementServer => &management_server::ManagementServer,
         ComponentId::GlooAgent => &gloo_agent::GlooAgent,
+        ComponentId::Analyzer => &analyzer::Analyzer,
+        ComponentId::Insights => &insights::Insights,
         ComponentId::Grafana => &grafana::Grafana,
         ComponentId::OperatorDashboard => &operator_dashboard::OperatorDashboard,
     }

@@ -18,13 +18,15 @@ pub enum ComponentId {
     Collectors,
     ManagementServer,
     GlooAgent,
+    Analyzer,
+    Insights,
     Grafana,
     OperatorDashboard,
 }
 
 impl ComponentId {
     /// Every component, in an order that respects what each needs.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Crds,
         Self::Trust,
         Self::CiliumOperator,
@@ -35,6 +37,8 @@ impl ComponentId {
         Self::Collectors,
         Self::ManagementServer,
         Self::GlooAgent,
+        Self::Analyzer,
+        Self::Insights,
         Self::OperatorDashboard,
         Self::Grafana,
     ];
@@ -52,6 +56,8 @@ impl ComponentId {
             Self::Collectors => "telemetry-collectors",
             Self::ManagementServer => "management-server",
             Self::GlooAgent => "gloo-agent",
+            Self::Analyzer => "analyzer",
+            Self::Insights => "insights",
             Self::Grafana => "grafana",
             Self::OperatorDashboard => "operator-dashboard",
         }

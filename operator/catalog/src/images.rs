@@ -12,6 +12,8 @@ pub enum ImageName {
     CiliumAgent,
     CiliumOperator,
     GlooMeshAgent,
+    GlooMeshAnalyzer,
+    GlooMeshInsights,
     GlooMeshMgmtServer,
     RedisSink,
     Redis,
@@ -21,11 +23,13 @@ pub enum ImageName {
 }
 
 impl ImageName {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::GloonetOperator,
         Self::CiliumAgent,
         Self::CiliumOperator,
         Self::GlooMeshAgent,
+        Self::GlooMeshAnalyzer,
+        Self::GlooMeshInsights,
         Self::GlooMeshMgmtServer,
         Self::RedisSink,
         Self::Redis,
@@ -41,6 +45,8 @@ impl ImageName {
             Self::CiliumAgent => "cilium-agent",
             Self::CiliumOperator => "cilium-operator",
             Self::GlooMeshAgent => "gloo-mesh-agent",
+            Self::GlooMeshAnalyzer => "gloo-mesh-analyzer",
+            Self::GlooMeshInsights => "gloo-mesh-insights",
             Self::GlooMeshMgmtServer => "gloo-mesh-mgmt-server",
             Self::RedisSink => "redis-sink",
             Self::Redis => "redis",

@@ -60,6 +60,18 @@ impl Input {
         self.spec.gloo.agent.state == ManagementState::Managed
     }
 
+    /// What it finds goes through this cluster's collectors.
+    pub(crate) fn analyzer(&self) -> bool {
+        self.collectors() && self.spec.gloo.analyzer.state == ManagementState::Managed
+    }
+
+    /// It reads what others put into Redis, and which clusters there are.
+    pub(crate) fn insights(&self) -> bool {
+        self.management_server()
+            && self.logs()
+            && self.spec.gloo.insights.state == ManagementState::Managed
+    }
+
     pub(crate) fn gateway(&self) -> bool {
         self.manages() && self.spec.telemetry.gateway.state == ManagementState::Managed
     }

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod analyzer;
 mod cilium_agent;
 mod cilium_operator;
 mod collectors;
@@ -19,6 +20,7 @@ mod health;
 mod id;
 mod images;
 mod input;
+mod insights;
 mod labels;
 mod lock;
 mod management_server;

@@ -4,7 +4,7 @@
 //! authority, or a one-time token), 9091 metrics and snapshots, 8091 health.
 
 mod health;
-mod objects;
+pub(crate) mod objects;
 mod rbac;
 
 use kube_core::DynamicObject;

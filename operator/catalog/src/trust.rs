@@ -11,7 +11,10 @@ use kube_core::DynamicObject;
 
 use crate::{Component, ComponentId, Health, Input, Observed, Probe, RenderError, SecretSpec};
 
-pub(crate) use secrets::{COLLECTOR_TLS, GATEWAY_SERVER, GATEWAY_TLS, GRAFANA_ADMIN, REDIS_AUTH};
+pub(crate) use secrets::{
+    ANALYZER_TLS, COLLECTOR_SERVER, COLLECTOR_SERVER_TLS, COLLECTOR_TLS, GATEWAY_SERVER,
+    GATEWAY_TLS, GRAFANA_ADMIN, REDIS_AUTH, all as secrets,
+};
 
 #[derive(Debug)]
 pub(crate) struct Trust;

@@ -13,6 +13,7 @@ mod duration;
 mod explain;
 mod fetch;
 mod format;
+mod insights;
 mod offline;
 mod render;
 mod status;
@@ -43,6 +44,8 @@ enum Command {
     /// Bring clusters under this management plane.
     #[command(subcommand)]
     Cluster(cluster::Command),
+    /// Show what a person should know of all clusters, and what to do about it.
+    Insights(insights::Arguments),
     /// Print the objects a GlooNetwork leads to, without a cluster.
     Render(render::Arguments),
     /// Say what a component is, what it needs, how it is and why.
@@ -60,6 +63,8 @@ pub enum Failure {
     Clusters(#[source] clusters::ClustersError),
     #[error("the cluster is not registered")]
     Register(#[source] cluster::register::RegisterError),
+    #[error("insights cannot be shown")]
+    Insights(#[source] insights::InsightsError),
     #[error("nothing can be rendered")]
     Render(#[source] render::RenderFileError),
     #[error("the component cannot be explained")]
@@ -85,6 +90,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
                 .await
                 .map_err(Failure::Register)?
         }
+        Command::Insights(given) => insights::run(kubeconfig, &given)
+            .await
+            .map_err(Failure::Insights)?,
         Command::Render(given) => render::run(&given).map_err(Failure::Render)?,
         Command::Explain(given) => explain::run(kubeconfig, &given)
             .await

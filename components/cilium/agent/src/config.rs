@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use cilium_api::names;
 use ipnet::Ipv4Net;
+use sha2::{Digest, Sha256};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -78,6 +79,8 @@ impl Arguments {
 /// The ConfigMap's values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// Of all keys and values, also those we do not know; what [`crate::facts`] tells.
+    pub digest: String,
     pub cluster_name: String,
     pub tunnel_port: u16,
     /// The cluster's pod ranges: never masqueraded.
@@ -135,6 +138,7 @@ impl Config {
     }
 
     pub fn parse(values: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        let digest = digest(values);
         let values = Values(values);
         values.one_of(
             "routing-mode",
@@ -148,6 +152,7 @@ impl Config {
         )?;
         let mtu: u32 = values.parse("mtu", 0, "a number of bytes, 0 to measure it")?;
         Ok(Self {
+            digest,
             cluster_name: values.text("cluster-name").unwrap_or("default").to_owned(),
             tunnel_port: values.parse("tunnel-port", names::TUNNEL_PORT, "a UDP port")?,
             pools: values.list(
@@ -168,6 +173,17 @@ impl Config {
             hubble: hubble(&values)?,
         })
     }
+}
+
+fn digest(values: &BTreeMap<String, String>) -> String {
+    let mut hash = Sha256::new();
+    for (key, value) in values {
+        for text in [key, value] {
+            hash.update(text);
+            hash.update([0]);
+        }
+    }
+    format!("{:x}", hash.finalize())
 }
 
 struct Values<'a>(&'a BTreeMap<String, String>);

@@ -1,4 +1,4 @@
-//! `/healthz` and `/datapath` on the health port, for the kubelet and the operator. Fixed answers, no input but the path.
+//! `/healthz`, `/datapath` and `/node` on the health port, for the kubelet, the operator and the analyzer. No input but the path.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -10,6 +10,7 @@ use axum::{Json, Router};
 use serde_json::json;
 
 use crate::agent::Agent;
+use crate::facts::{self, Place};
 use crate::status::{Coverage, coverage, status};
 
 /// How far the agent has come.
@@ -57,10 +58,15 @@ impl Progress {
     }
 }
 
-pub fn router(progress: Progress) -> Router {
+pub fn router(progress: Progress, place: Place) -> Router {
+    let facts = {
+        let progress = progress.clone();
+        move || node(place.clone(), progress.phase())
+    };
     Router::new()
         .route("/healthz", get(healthz))
         .route("/datapath", get(datapath))
+        .route("/node", get(facts))
         .with_state(progress)
 }
 
@@ -81,6 +87,13 @@ async fn healthz(State(progress): State<Progress>, headers: HeaderMap) -> Respon
             let body = json!({"cilium": status.cilium, "kubernetes": status.kubernetes, "policy": status.policy});
             (code, Json(body)).into_response()
         }
+    }
+}
+
+async fn node(place: Place, phase: Phase) -> Response {
+    match facts::look(place, phase).await {
+        Some(facts) => Json(facts).into_response(),
+        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 

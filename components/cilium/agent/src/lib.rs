@@ -15,6 +15,7 @@ pub mod directory;
 pub mod endpoint;
 pub mod endpoints;
 pub mod events;
+pub mod facts;
 pub mod health;
 mod hubble;
 pub mod identity;

@@ -15,6 +15,7 @@ use crate::agent::{Agent, Own, blocking};
 use crate::bell::Bells;
 use crate::config::{Arguments, Config, ConfigError};
 use crate::endpoints::Endpoints;
+use crate::facts::Place;
 use crate::health::Progress;
 use crate::ipam::Pool;
 use crate::kubernetes::{Kubernetes, KubernetesError, OwnPod, Readers, Watched};
@@ -90,7 +91,13 @@ async fn serve(
 ) -> Result<(), RunError> {
     let progress = Progress::default();
     let metrics = Metrics::new(progress.clone());
-    listen_http(config.health, health::router(progress.clone()), tasks).await?;
+    let place = Place {
+        config_digest: config.digest.clone(),
+        conf_dir: arguments.cni_conf_dir.clone(),
+        cgroup_root: cgroup2_root(&arguments.cgroup_root),
+    };
+    let pages = health::router(progress.clone(), place);
+    listen_http(config.health, pages, tasks).await?;
     if let Some(address) = config.metrics {
         listen_http(address, metrics::router(metrics.clone()), tasks).await?;
     }

@@ -156,6 +156,13 @@ pub fn conflist() -> String {
 
 /// Names of the files a runtime would read that are not ours, in its order. A missing folder has none.
 pub fn foreign_configurations(folder: &Path) -> Result<Vec<String>, InstallError> {
+    let mut names = configurations(folder)?;
+    names.retain(|name| name != CONFLIST);
+    Ok(names)
+}
+
+/// Names of the files a runtime would read, in its order. A missing folder has none.
+pub fn configurations(folder: &Path) -> Result<Vec<String>, InstallError> {
     let failed = |source| InstallError::Read {
         path: folder.to_owned(),
         source,
@@ -171,7 +178,7 @@ pub fn foreign_configurations(folder: &Path) -> Result<Vec<String>, InstallError
             .extension()
             .is_some_and(|e| e == "conf" || e == "conflist" || e == "json");
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
-        names.extend(name.filter(|name| read_by_runtimes && name != CONFLIST));
+        names.extend(name.filter(|_| read_by_runtimes));
     }
     names.sort();
     Ok(names)

@@ -6,6 +6,10 @@ pub const NAMESPACE: &str = "gloo-mesh";
 pub const MANAGEMENT_SERVER: &str = "gloo-mesh-mgmt-server";
 /// Deployment and ServiceAccount of the agent.
 pub const AGENT: &str = "gloo-mesh-agent";
+/// Deployment and ServiceAccount of the analyzer.
+pub const ANALYZER: &str = "gloo-analyzer";
+/// Deployment and ServiceAccount of the insights engine.
+pub const INSIGHTS: &str = "gloo-insights";
 /// The name the server's certificate has, whatever address an agent reaches it at.
 pub const RELAY_AUTHORITY: &str = "gloo-mesh-mgmt-server.gloo-mesh";
 
@@ -19,6 +23,17 @@ pub const SERVER_HEALTH_PORT: u16 = 8091;
 pub const AGENT_STATS_PORT: u16 = 9091;
 /// Health of the agent.
 pub const AGENT_HEALTH_PORT: u16 = 8090;
+
+/// Statistics of the analyzer.
+pub const ANALYZER_STATS_PORT: u16 = 9092;
+/// Health of the analyzer.
+pub const ANALYZER_HEALTH_PORT: u16 = 8092;
+/// Statistics of the insights engine.
+pub const INSIGHTS_STATS_PORT: u16 = 9094;
+/// Health of the insights engine.
+pub const INSIGHTS_HEALTH_PORT: u16 = 8093;
+/// Insights, on the loopback of the engine's pod.
+pub const INSIGHTS_API_PORT: u16 = 9095;
 
 /// Secret with the server's certificate (`tls.crt`, `tls.key`, `ca.crt`).
 pub const SERVER_TLS: &str = "relay-server-tls-secret";

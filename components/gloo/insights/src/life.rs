@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Change, Code, Evaluation, Finding, Insight, Rule, Settings, State, Suppressed, Verdict,
+    Change, Code, Evaluation, Finding, Insight, Rule, Scope, Settings, State, Suppressed, Verdict,
+    find,
 };
 
 /// How long a cleared or expired insight is still shown as such.
@@ -30,10 +31,10 @@ struct Run<'a> {
 }
 
 impl Book {
-    /// Takes in what the rules said about one cluster.
+    /// Takes in what the rules said about one cluster. `home`: it is the one that manages.
     pub fn advance(
         &mut self,
-        cluster: &str,
+        (cluster, home): (&str, bool),
         evaluations: &[Evaluation],
         settings: &Settings,
         id: &str,
@@ -45,9 +46,12 @@ impl Book {
             asked.insert(one.rule.code);
             self.one(cluster, one, run);
         }
-        for insight in self.of(cluster) {
+        for insight in self.insights.values_mut() {
+            // What is found at home may be about any cluster.
+            let of_home = find(insight.code).is_some_and(|rule| rule.scope == Scope::Home);
+            let concerned = (of_home && home) || (!of_home && insight.cluster == cluster);
             // Not asked any more: switched off, or not in this release.
-            if !asked.contains(&insight.code) && insight.state.stands() {
+            if concerned && !asked.contains(&insight.code) && insight.state.stands() {
                 enter(insight, State::Cleared { at: now }, run);
             }
         }
@@ -69,11 +73,6 @@ impl Book {
         }
     }
 
-    fn of(&mut self, cluster: &str) -> impl Iterator<Item = &mut Insight> {
-        let all = self.insights.values_mut();
-        all.filter(move |insight| insight.cluster == cluster)
-    }
-
     fn one(&mut self, cluster: &str, evaluation: &Evaluation, run: Run<'_>) {
         let code = evaluation.rule.code;
         let why = match &evaluation.verdict {
@@ -84,7 +83,7 @@ impl Book {
             Verdict::Broken(words) => format!("the rule broke: {words}"),
         };
         // A finding of this code may be about another cluster; whoever found it is not known here, so the code decides.
-        let home = evaluation.rule.scope == crate::Scope::Home;
+        let home = evaluation.rule.scope == Scope::Home;
         for insight in self.insights.values_mut() {
             let concerned = insight.code == code && (home || insight.cluster == cluster);
             if concerned && insight.state.stands() {
@@ -110,7 +109,7 @@ impl Book {
                 .or_insert_with(|| created(&id, rule, place, finding, run));
             observe(insight, rule, finding, run);
         }
-        let home = rule.scope == crate::Scope::Home;
+        let home = rule.scope == Scope::Home;
         for (id, insight) in &mut self.insights {
             let concerned = insight.code == rule.code && (home || insight.cluster == cluster);
             if concerned && insight.state.stands() && !standing.contains(id) {
@@ -243,7 +242,7 @@ mod tests {
     fn step(book: &mut Book, evaluations: &[Evaluation], hours: i64) {
         let settings = Settings::default();
         book.advance(
-            "west",
+            ("west", true),
             evaluations,
             &settings,
             &format!("r{hours}"),
@@ -321,10 +320,28 @@ mod tests {
         let mut book = Book::default();
         step(&mut book, &found(&["a"]), 0);
         let settings = Settings::default();
-        book.advance("east", &found(&[]), &settings, "e", at(1));
+        book.advance(("east", false), &found(&[]), &settings, "e", at(1));
         assert_eq!(book.insights[ID].state, State::Active);
         book.keep_clusters(&BTreeSet::from(["east".to_owned()]), "k", at(2));
         assert_eq!(book.insights[ID].state, State::Cleared { at: at(2) });
+    }
+
+    #[test]
+    fn what_is_found_at_home_about_another_cluster_is_not_cleared_by_that_clusters_run() {
+        let rule = find("HLT0303".parse().unwrap()).unwrap();
+        let finding = Finding::new(Target::cluster(), "away").in_cluster("east");
+        let away = [Evaluation {
+            rule,
+            verdict: Verdict::Found(vec![finding]),
+            omitted: 0,
+        }];
+        let (mut book, settings) = (Book::default(), Settings::default());
+        book.advance(("west", true), &away, &settings, "r", at(0));
+        book.advance(("east", false), &found(&[]), &settings, "r", at(0));
+        let insight = |book: &Book| book.insights["HLT0303/east/Cluster"].state.clone();
+        assert_eq!(insight(&book), State::Active);
+        book.advance(("west", true), &[], &settings, "r", at(1));
+        assert_eq!(insight(&book), State::Cleared { at: at(1) });
     }
 
     #[test]
@@ -349,12 +366,12 @@ mod tests {
             reason: "known".to_owned(),
             until: at(10),
         });
-        book.advance("west", &found(&["a", "b"]), &settings, "r", at(0));
+        book.advance(("west", true), &found(&["a", "b"]), &settings, "r", at(0));
         let insight = &book.insights[ID];
         assert_eq!(insight.severity, crate::Severity::Info);
         assert_eq!(insight.suppressed.as_ref().unwrap().reason, "known");
         assert_eq!(book.insights["HLT0101/west/Node/b"].suppressed, None);
-        book.advance("west", &found(&["a"]), &settings, "r", at(11));
+        book.advance(("west", true), &found(&["a"]), &settings, "r", at(11));
         assert_eq!(book.insights[ID].suppressed, None);
     }
 

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{ArgAction, Parser};
 use gloo_api::ClusterName;
+use gloo_store::RedisArgs;
 use gloonet_daemon::logging::Logging;
 
 /// gloo-mesh-mgmt-server: snapshots of all clusters in, what each is to have out.
@@ -31,15 +32,8 @@ pub struct Args {
     /// File with the 32 bytes that seal what is in Redis.
     #[arg(long)]
     pub store_key: PathBuf,
-    /// Redis, `redis://host:port` or `rediss://host:port`.
-    #[arg(long)]
-    pub redis_url: String,
-    /// Folder with the files `username` (optional) and `password`, read anew for every connection. Absent: no authentication.
-    #[arg(long)]
-    pub redis_credentials: Option<PathBuf>,
-    /// Authority of Redis' certificate, in PEM. Absent: the system's authorities.
-    #[arg(long)]
-    pub redis_ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub redis: RedisArgs,
     /// Prometheus with the observed flows; absent: dry runs list nothing and say so.
     #[arg(long)]
     pub prometheus_url: Option<String>,

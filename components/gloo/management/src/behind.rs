@@ -3,14 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use gloo_api::ClusterName;
+use gloo_store::{Found, Head, Store, StoreError, Unsaved, prepare};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    shared::{Shared, StoreState},
-    state::Unsaved,
-    store::{Found, Head, Store, StoreError, prepare},
-};
+use crate::shared::{Shared, StoreState};
 
 /// How often snapshots of clusters that are connected elsewhere are looked at.
 const LOOK: Duration = Duration::from_secs(2);

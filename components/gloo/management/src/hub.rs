@@ -12,10 +12,12 @@ use gloo_relay::{
 };
 use jiff::Timestamp;
 
+use gloo_store::Unsaved;
+
 use crate::{
     decode::sentence,
     shared::Shared,
-    state::{Connection, Said, Unsaved},
+    state::{Connection, Said},
     tokens::Records,
 };
 

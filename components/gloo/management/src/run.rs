@@ -15,20 +15,11 @@ use kube::Client;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use gloo_store::{Redis, Seal, SealError, Store};
+
 use crate::{
-    args::Args,
-    authority, behind, clusters,
-    connection::Redis,
-    flows, health,
-    hub::Server,
-    replicas::Replicas,
-    seal::{Seal, SealError},
-    shared::Shared,
-    snapshots,
-    state::State,
-    store::Store,
-    sync,
-    tokens::Records,
+    args::Args, authority, behind, clusters, flows, health, hub::Server, replicas::Replicas,
+    shared::Shared, snapshots, state::State, sync, tokens::Records,
 };
 
 /// How long tasks may take to end.
@@ -90,7 +81,7 @@ pub async fn start(
     let state = State::new(args.cluster_name.clone(), args.safe_mode);
     let shared = Arc::new(Shared::new(state, args.pod_name.clone()));
     let records = Arc::new(Records::new(client.clone()));
-    let store = Store::new(Redis::new(args), Seal::read(&args.store_key)?);
+    let store = Store::new(Redis::new(&args.redis), Seal::read(&args.store_key)?);
     let hub = Arc::new(Server {
         shared: shared.clone(),
         records: records.clone(),

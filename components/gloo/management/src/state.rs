@@ -9,6 +9,7 @@ use gloo_relay::{
     key::{KeyError, ObjectKey},
     table::{Changes, OBJECT_BYTES, Objects},
 };
+use gloo_store::Unsaved;
 use gloo_translate::{
     Delta, Translator, World,
     verdict::{Status, Subject},
@@ -82,15 +83,6 @@ pub struct Cluster {
     pub kill_switch: bool,
     /// Changed since it was last written to the store; `None`: all of it.
     pub unsaved: Unsaved,
-}
-
-/// Keys to be written to the store.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Unsaved {
-    #[default]
-    Nothing,
-    Keys(BTreeSet<ObjectKey>),
-    All,
 }
 
 /// Everything.

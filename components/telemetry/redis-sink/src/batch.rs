@@ -128,7 +128,7 @@ mod tests {
     fn about(analyzer: &str, at: u64) -> LogRecord {
         LogRecord {
             time_unix_nano: at,
-            attributes: vec![text("analyzer", analyzer)],
+            attributes: vec![text("analyzer", analyzer), text("part", "0")],
             ..LogRecord::default()
         }
     }
@@ -138,14 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_an_analyzer_goes_to_its_own_stream_of_one_entry() {
+    fn a_part_of_an_analyzers_report_goes_to_its_own_stream_of_two_entries() {
         let batch = sort(
             &request(analyzer("west"), vec![about("images", 1)]),
             &mut Quota::new(9),
             0,
         );
         let entry = &batch.entries[0];
-        assert_eq!(entry.key.as_str(), "gloonet:v1:logs:west:analyzer:images");
+        assert_eq!(entry.key.as_str(), "gloonet:v1:logs:west:analyzer:images:0");
         assert_eq!(entry.retention.entries, 1);
     }
 

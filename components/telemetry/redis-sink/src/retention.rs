@@ -9,6 +9,9 @@ pub const SOURCE: &str = "source";
 /// Attribute with the name of the analyzer.
 pub const ANALYZER: &str = "analyzer";
 
+/// Attribute with the number of a part of an analyzer's report.
+pub const PART: &str = "part";
+
 /// Rules for the streams of one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
@@ -28,6 +31,14 @@ const HALF_AN_HOUR: Duration = Duration::from_mins(30);
 const LAST_VALUE: Retention = Retention {
     parts: &[ANALYZER],
     entries: 1,
+    about: false,
+    time: HALF_AN_HOUR,
+};
+
+/// What an analyzer reports, in numbered parts. The run before is kept while the newest is on its way.
+const REPORTS: Retention = Retention {
+    parts: &[ANALYZER, PART],
+    entries: 2,
     about: false,
     time: HALF_AN_HOUR,
 };
@@ -52,6 +63,7 @@ impl Retention {
     /// The rules for a source. One that is not known is treated as state, which costs the least.
     pub fn of(source: &str) -> Self {
         match source {
+            "analyzer" => REPORTS,
             "ui" => LINES,
             "hubble" => FLOWS,
             _ => LAST_VALUE,

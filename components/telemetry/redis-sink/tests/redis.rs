@@ -142,7 +142,7 @@ fn request(source: &str, bodies: &[String]) -> ExportLogsServiceRequest {
         .map(|body| LogRecord {
             time_unix_nano: 1,
             body: text("", body).value,
-            attributes: vec![text("analyzer", "images")],
+            attributes: vec![text("analyzer", "images"), text("part", "0")],
             ..LogRecord::default()
         })
         .collect();
@@ -171,13 +171,13 @@ async fn length(redis: &Redis, key: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn of_an_analyzer_only_the_last_record_stays_and_it_expires() {
+async fn of_an_analyzer_only_the_last_two_records_stay_and_they_expire() {
     let redis = Redis::start();
     let mut connection = redis.connection().await;
     let mut client = sink(&redis).await;
     let bodies = ["first".to_owned(), "second".to_owned()];
     client.export(request("analyzer", &bodies)).await.unwrap();
-    let key = "gloonet:v1:logs:west:analyzer:images";
+    let key = "gloonet:v1:logs:west:analyzer:images:0";
     let entries: Vec<(String, Vec<String>)> = cmd("XRANGE")
         .arg(key)
         .arg("-")
@@ -251,7 +251,7 @@ async fn what_is_refused_is_counted_to_the_sender_and_the_rest_is_stored() {
     assert_eq!(partial.rejected_log_records, 1);
     assert!(partial.error_message.contains("source"), "{partial:?}");
     assert_eq!(
-        length(&redis, "gloonet:v1:logs:west:analyzer:images").await,
+        length(&redis, "gloonet:v1:logs:west:analyzer:images:0").await,
         1
     );
 }

@@ -1,14 +1,14 @@
 use kube_core::DynamicObject;
 use serde_json::{Value, json};
 
-use super::{HEALTH, SELF_METRICS, WORKLOAD};
+use super::{HEALTH, OTLP, SELF_METRICS, SERVICE, WORKLOAD};
 use crate::gateway::{self, objects::UID};
 use crate::labels::CONFIG_DIGEST;
 use crate::object::{
     Builder, allow, container_security, digest, from_field, http_probe, image, nodes, pod_security,
     pods, pull_secrets, requirements,
 };
-use crate::{ComponentId, ImageName, Input, RenderError, prometheus, template, trust};
+use crate::{ComponentId, ImageName, Input, RenderError, analyzer, prometheus, template, trust};
 
 const NAME: &str = WORKLOAD.name;
 const CONFIG_MAP: &str = "gloo-telemetry-collector-config";
@@ -20,6 +20,7 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
         builder.service_account(NAME, false)?,
         builder.config_map(CONFIG_MAP, &[("relay.yaml", &configuration)])?,
         daemonset(&builder, input, &digest(&[&configuration]))?,
+        service(&builder)?,
         policy(&builder, input)?,
     ])
 }
@@ -32,6 +33,7 @@ pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
         "ciliumMetrics": cilium_api::names::AGENT_METRICS_PORT,
         "gateway": format!("{}.{}.svc:{}", service.name, service.namespace, gateway::OTLP),
         "serverName": trust::GATEWAY_SERVER,
+        "otlp": OTLP,
         "selfMetrics": SELF_METRICS,
         "health": HEALTH,
     });
@@ -60,6 +62,7 @@ fn pod(input: &Input) -> Value {
         "args": ["--config=/conf/relay.yaml"],
         "env": [from_field("NODE_IP", "status.hostIP"), from_field("NODE_NAME", "spec.nodeName")],
         "ports": [
+            {"name": "otlp", "containerPort": OTLP, "protocol": "TCP"},
             {"name": "self-metrics", "containerPort": SELF_METRICS, "protocol": "TCP"},
             {"name": "health", "containerPort": HEALTH, "protocol": "TCP"},
         ],
@@ -71,6 +74,7 @@ fn pod(input: &Input) -> Value {
         "volumeMounts": [
             {"name": "config", "mountPath": "/conf", "readOnly": true},
             {"name": "certificates", "mountPath": "/etc/otel-certs", "readOnly": true},
+            {"name": "server-certificates", "mountPath": "/etc/otel-server-certs", "readOnly": true},
         ],
     });
     image(&mut container, &input.images, ImageName::OtelCollector);
@@ -85,6 +89,7 @@ fn pod(input: &Input) -> Value {
         "volumes": [
             {"name": "config", "configMap": {"name": CONFIG_MAP}},
             {"name": "certificates", "secret": {"secretName": trust::COLLECTOR_TLS}},
+            {"name": "server-certificates", "secret": {"secretName": trust::COLLECTOR_SERVER_TLS}},
         ],
     });
     pull_secrets(&mut pod, &input.images);
@@ -94,9 +99,19 @@ fn pod(input: &Input) -> Value {
 fn policy(builder: &Builder, input: &Input) -> Result<DynamicObject, RenderError> {
     let mut watchers = nodes(input);
     watchers.push(pods(prometheus::WORKLOAD.name));
-    builder.network_policy(
-        NAME,
-        json!([allow(&[SELF_METRICS, HEALTH], watchers)]),
-        None,
-    )
+    let rules = json!([
+        allow(&[OTLP], vec![pods(analyzer::WORKLOAD.name)]),
+        allow(&[SELF_METRICS, HEALTH], watchers),
+    ]);
+    builder.network_policy(NAME, rules, None)
+}
+
+/// Any collector of the cluster will do.
+fn service(builder: &Builder) -> Result<DynamicObject, RenderError> {
+    let spec = json!({
+        "type": "ClusterIP",
+        "selector": {"app": NAME},
+        "ports": [{"name": "otlp", "port": OTLP, "targetPort": "otlp", "protocol": "TCP"}],
+    });
+    builder.namespaced(("v1", "Service"), SERVICE, json!({"spec": spec}))
 }

@@ -139,13 +139,13 @@ fn arguments(input: &Input, store: &Store) -> Vec<String> {
 }
 
 /// Where the server keeps what it knows, and the Secrets that lead there.
-struct Store {
-    url: String,
-    credentials: Option<String>,
-    authority: Option<String>,
+pub(crate) struct Store {
+    pub(crate) url: String,
+    pub(crate) credentials: Option<String>,
+    pub(crate) authority: Option<String>,
 }
 
-fn store(input: &Input) -> Store {
+pub(crate) fn store(input: &Input) -> Store {
     let redis = &input.spec.redis;
     match (redis.mode, &redis.external) {
         (RedisMode::External, Some(external)) => {

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::WORKLOAD;
 use crate::{
-    Input, RenderError, WorkloadRef, cilium_agent, cilium_operator, collectors, gateway,
-    gloo_agent, management_server, operator, template,
+    Input, RenderError, WorkloadRef, analyzer, cilium_agent, cilium_operator, collectors, gateway,
+    gloo_agent, insights, management_server, operator, template,
 };
 
 /// Alert rules, beside the dashboards.
@@ -71,6 +71,20 @@ pub(crate) fn jobs(input: &Input) -> Vec<Job> {
             "gloo-mesh-agent",
             gloo_api::names::AGENT_STATS_PORT,
             gloo_agent::WORKLOAD,
+        ));
+    }
+    if input.analyzer() {
+        jobs.push(job(
+            "gloo-analyzer",
+            gloo_api::names::ANALYZER_STATS_PORT,
+            analyzer::WORKLOAD,
+        ));
+    }
+    if input.insights() {
+        jobs.push(job(
+            "gloo-insights",
+            gloo_api::names::INSIGHTS_STATS_PORT,
+            insights::WORKLOAD,
         ));
     }
     jobs.extend(telemetry(input));

@@ -11,6 +11,12 @@ pub(crate) const CA: &str = "gloonet-ca";
 pub(crate) const GATEWAY_TLS: &str = "gloo-telemetry-gateway-tls-secret";
 /// Client certificate of this cluster's collectors.
 pub(crate) const COLLECTOR_TLS: &str = "gloo-telemetry-collector-tls-secret";
+/// Server certificate of this cluster's collectors, for what in the cluster sends to them.
+pub(crate) const COLLECTOR_SERVER_TLS: &str = "gloo-telemetry-collector-server-tls-secret";
+/// The name the collectors are verified by.
+pub(crate) const COLLECTOR_SERVER: &str = "gloo-telemetry-collector.gloo-mesh";
+/// Client certificate of the analyzer.
+pub(crate) const ANALYZER_TLS: &str = "gloo-mesh-analyzer-tls-secret";
 /// User, password and ACL file of the managed Redis.
 pub(crate) const REDIS_AUTH: &str = "gloo-mesh-redis-auth";
 /// Administrator of the managed Grafana.
@@ -24,7 +30,7 @@ const PASSWORD_LENGTH: usize = 32;
 /// No administration, no scripts (CVE-2025-49844 needed them); INFO for the operator's gate.
 const REDIS_RULES: &str = "~* &* +@all -@admin -@dangerous -@scripting +info";
 
-pub(super) fn all(input: &Input) -> Vec<SecretSpec> {
+pub(crate) fn all(input: &Input) -> Vec<SecretSpec> {
     let mut secrets = Vec::new();
     if input.gateway() || input.hubble() {
         secrets.push(secret(
@@ -40,18 +46,7 @@ pub(super) fn all(input: &Input) -> Vec<SecretSpec> {
         secrets.extend(hubble(input));
     }
     if input.gateway() {
-        secrets.push(secret(
-            MESH_NAMESPACE,
-            GATEWAY_TLS,
-            leaf(
-                GATEWAY_SERVER,
-                ["", ".svc", ".svc.cluster.local"]
-                    .iter()
-                    .map(|suffix| format!("{GATEWAY_SERVER}{suffix}"))
-                    .collect(),
-                KeyUsage::ServerAuth,
-            ),
-        ));
+        secrets.push(secret(MESH_NAMESPACE, GATEWAY_TLS, server(GATEWAY_SERVER)));
     }
     if input.collectors() {
         let name = input.cluster_name();
@@ -60,6 +55,16 @@ pub(super) fn all(input: &Input) -> Vec<SecretSpec> {
             COLLECTOR_TLS,
             leaf(name, vec![name.to_owned()], KeyUsage::ClientAuth),
         ));
+        secrets.push(secret(
+            MESH_NAMESPACE,
+            COLLECTOR_SERVER_TLS,
+            server(COLLECTOR_SERVER),
+        ));
+    }
+    if input.analyzer() {
+        let name = "analyzer";
+        let kind = leaf(name, vec![name.to_owned()], KeyUsage::ClientAuth);
+        secrets.push(secret(MESH_NAMESPACE, ANALYZER_TLS, kind));
     }
     if input.manages() && input.spec.redis.mode == RedisMode::Managed {
         secrets.push(secret(
@@ -112,6 +117,12 @@ pub(super) fn secret(namespace: &str, name: &str, kind: SecretKind) -> SecretSpe
         name: name.to_owned(),
         kind,
     }
+}
+
+/// Of a Service, under each name it is called by.
+fn server(name: &str) -> SecretKind {
+    let names = ["", ".svc", ".svc.cluster.local"].map(|suffix| format!("{name}{suffix}"));
+    leaf(name, names.to_vec(), KeyUsage::ServerAuth)
 }
 
 fn leaf(common_name: &str, dns_names: Vec<String>, usage: KeyUsage) -> SecretKind {

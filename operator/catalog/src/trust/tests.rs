@@ -19,6 +19,8 @@ fn by_default_there_are_two_authorities_with_what_they_sign_and_two_passwords() 
             "hubble-relay-client-certs",
             GATEWAY_TLS,
             COLLECTOR_TLS,
+            COLLECTOR_SERVER_TLS,
+            ANALYZER_TLS,
             REDIS_AUTH,
             GRAFANA_ADMIN,
             "relay-tls-signing-secret",
@@ -141,7 +143,7 @@ fn a_missing_secret_is_named_in_the_health() {
     let health = Trust.health(&input(), &observed);
     assert_eq!(
         (health.state, health.ready, health.desired),
-        (State::Progressing, 1, 14)
+        (State::Progressing, 1, 16)
     );
     assert!(
         health.message.contains("gloo-mesh/gloo-mesh-redis-auth"),

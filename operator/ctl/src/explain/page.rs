@@ -187,6 +187,12 @@ fn purpose(id: ComponentId) -> &'static str {
         ComponentId::GlooAgent => {
             "tells the management server what is in this cluster, and applies here what it says"
         }
+        ComponentId::Analyzer => {
+            "looks at Cilium, certificates, images, nodes and policies of this cluster, and reports what it finds"
+        }
+        ComponentId::Insights => {
+            "says what to do about what analyzers, agents and Prometheus know of all clusters"
+        }
         ComponentId::Grafana => "dashboards over Prometheus",
         ComponentId::OperatorDashboard => "the dashboard about the operator itself",
     }

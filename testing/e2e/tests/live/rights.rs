@@ -17,16 +17,20 @@ const AGENT: &str = "kube-system/cilium";
 const CILIUM_OPERATOR: &str = "kube-system/cilium-operator";
 const MANAGEMENT_SERVER: &str = "gloo-mesh/gloo-mesh-mgmt-server";
 const GLOO_AGENT: &str = "gloo-mesh/gloo-mesh-agent";
-const ACCOUNTS: [&str; 5] = [
+const ANALYZER: &str = "gloo-mesh/gloo-analyzer";
+const INSIGHTS: &str = "gloo-mesh/gloo-insights";
+const ACCOUNTS: [&str; 7] = [
     OPERATOR,
     AGENT,
     CILIUM_OPERATOR,
     MANAGEMENT_SERVER,
     GLOO_AGENT,
+    ANALYZER,
+    INSIGHTS,
 ];
 
 /// Rights that a healthy cluster does not use before this test runs: (account, verb, resource or any, why they are held).
-const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 20] = [
+const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 21] = [
     (
         OPERATOR,
         "get",
@@ -125,6 +129,12 @@ const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 20] = [
         "somebody asks for snapshots",
     ),
     (
+        INSIGHTS,
+        "patch",
+        Some("insightsconfigs/status"),
+        "somebody has to write an InsightsConfig",
+    ),
+    (
         GLOO_AGENT,
         "create",
         Some("ciliumnetworkpolicies"),
@@ -200,7 +210,7 @@ fn passed_on(right: &Right, granted: &BTreeSet<Right>) -> bool {
         ..right.clone()
     };
     right.account == OPERATOR
-        && [AGENT, CILIUM_OPERATOR, MANAGEMENT_SERVER, GLOO_AGENT]
+        && ACCOUNTS[1..]
             .iter()
             .any(|account| granted.contains(&same(account)))
 }

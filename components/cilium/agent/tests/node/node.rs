@@ -243,6 +243,10 @@ impl Datapath for Moody {
         self.fake.map_pressure()
     }
 
+    fn device_mtu(&self) -> u32 {
+        self.fake.device_mtu()
+    }
+
     fn pod_mtu(&self) -> u32 {
         self.fake.pod_mtu()
     }

@@ -20,7 +20,6 @@ use sha2::{Digest, Sha256};
 use crate::{
     connection::{ConnectionError, Redis},
     seal::{Seal, SealError},
-    state::Unsaved,
 };
 
 /// Bytes a chunk aims at.
@@ -28,6 +27,15 @@ const CHUNK_BYTES: usize = 256 << 10;
 const LEAST_CHUNKS: usize = 16;
 const MOST_CHUNKS: usize = 4096;
 const HEAD: &str = "head";
+
+/// Keys to be written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Unsaved {
+    #[default]
+    Nothing,
+    Keys(BTreeSet<ObjectKey>),
+    All,
+}
 
 /// Why the store did not serve.
 #[derive(Debug, thiserror::Error)]

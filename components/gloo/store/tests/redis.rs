@@ -11,16 +11,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use clap::Parser;
 use gloo_api::ClusterName;
-use gloo_mesh_mgmt_server::{
-    args::Args,
-    connection::Redis,
-    seal::Seal,
-    state::Unsaved,
-    store::{Found, Store, prepare, redis_key},
-};
 use gloo_relay::{key::ObjectKey, table::Objects};
+use gloo_store::{Found, Redis, RedisArgs, Seal, Store, Unsaved, prepare, redis_key};
 
 /// A redis-server of its own; it goes with this value.
 struct Server {
@@ -59,22 +52,11 @@ impl Server {
 
     fn store(&self) -> Store {
         let url = format!("redis://127.0.0.1:{}", self.port);
-        let folder = self.folder.path().to_str().unwrap();
-        let args = Args::parse_from([
-            "server",
-            "--cluster-name",
-            "west",
-            "--tls",
-            "/",
-            "--signing",
-            "/",
-            "--store-key",
-            "/",
-            "--redis-url",
-            &url,
-            "--redis-credentials",
-            folder,
-        ]);
+        let args = RedisArgs {
+            redis_url: url,
+            redis_credentials: Some(self.folder.path().to_owned()),
+            redis_ca: None,
+        };
         Store::new(Redis::new(&args), Seal::new(&[9; 32]).unwrap())
     }
 

@@ -1,11 +1,9 @@
 //! The connection to Redis, by a URL.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use redis::{IntoConnectionInfo, RedisError, aio::MultiplexedConnection};
 use redis_access::{Access, AccessError};
-
-use crate::args::Args;
 
 /// A full snapshot of a large cluster is some ten megabytes.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -26,8 +24,22 @@ pub struct Redis {
     access: Access,
 }
 
+/// Arguments about Redis.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RedisArgs {
+    /// Redis, `redis://host:port` or `rediss://host:port`.
+    #[arg(long)]
+    pub redis_url: String,
+    /// Folder with the files `username` (optional) and `password`, read anew for every connection. Absent: no authentication.
+    #[arg(long)]
+    pub redis_credentials: Option<PathBuf>,
+    /// Authority of Redis' certificate, in PEM. Absent: the system's authorities.
+    #[arg(long)]
+    pub redis_ca: Option<PathBuf>,
+}
+
 impl Redis {
-    pub fn new(args: &Args) -> Self {
+    pub fn new(args: &RedisArgs) -> Self {
         let (credentials, authority) = (args.redis_credentials.clone(), args.redis_ca.clone());
         Self {
             url: args.redis_url.clone(),

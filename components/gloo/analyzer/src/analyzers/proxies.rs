@@ -1,0 +1,58 @@
+//! Pods that run Envoy.
+
+use std::sync::Arc;
+
+use gloo_record::{Proxies, proxies::Proxy};
+use k8s_openapi::api::core::v1::Pod;
+
+use crate::{
+    pods,
+    reader::{AnalyzeError, Reader},
+};
+
+pub(super) fn run(reader: &Reader) -> Result<Proxies, AnalyzeError> {
+    Ok(record(&reader.world.pods.all()?))
+}
+
+fn record(all: &[Arc<Pod>]) -> Proxies {
+    let proxies = all.iter().filter_map(|pod| {
+        let containers = pod.spec.as_ref()?.containers.iter();
+        let image = containers
+            .filter_map(|container| container.image.as_ref())
+            .find(|image| is_envoy(image))?;
+        Some(Proxy {
+            pod: pods::state(pod),
+            image: image.clone(),
+        })
+    });
+    Proxies {
+        proxies: proxies.collect(),
+    }
+}
+
+/// By the image's name: `envoy`, `cilium-envoy`, `gloo-mesh-envoy`, `proxyv2`.
+fn is_envoy(image: &str) -> bool {
+    let path = image.split('@').next().unwrap_or_default();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let name = name.split(':').next().unwrap_or_default();
+    name.split('-').any(|part| part == "envoy") || name == "proxyv2"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn envoy_is_known_by_its_images_name() {
+        for image in [
+            "envoyproxy/envoy:v1",
+            "quay.io/cilium/cilium-envoy@sha256:aa",
+            "istio/proxyv2:1",
+        ] {
+            assert!(is_envoy(image), "{image}");
+        }
+        for image in ["envoy.example/app:1", "x/convoy:1", ""] {
+            assert!(!is_envoy(image), "{image}");
+        }
+    }
+}
