@@ -31,7 +31,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let folder = home::root()?.join(place);
         if arguments.check {
             generated::compare(&folder, &files)?;
-            println!("gen: {} files of {place} are what the code says", files.len());
+            println!(
+                "gen: {} files of {place} are what the code says",
+                files.len()
+            );
         } else {
             generated::write(&folder, &files)?;
             println!("gen: {} files written to {place}", files.len());

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod fleet;
+pub mod insights;
 pub mod ledger;
 pub mod listeners;
 pub mod objects;

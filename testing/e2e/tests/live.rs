@@ -25,6 +25,8 @@ mod gloo_admission;
 mod gloo_dry_run;
 #[path = "live/hubble_port.rs"]
 mod hubble_port;
+#[path = "live/insights.rs"]
+mod insights;
 #[path = "live/leadership.rs"]
 mod leadership;
 #[path = "live/listeners.rs"]

@@ -9,8 +9,7 @@ use crate::generated::Files;
 
 pub const FOLDER: &str = "docs/insights";
 
-const WRITTEN: &str =
-    "<!-- Written by `./dev gen`; change components/gloo/insights/src/rules, not this file. -->\n\n";
+const WRITTEN: &str = "<!-- Written by `./dev gen`; change components/gloo/insights/src/rules, not this file. -->\n\n";
 
 pub fn files() -> Files {
     let mut files = Files::from([(PathBuf::from("README.md"), index())]);
@@ -20,7 +19,10 @@ pub fn files() -> Files {
             text.push_str(&page(rule));
             text.push('\n');
         }
-        files.insert(PathBuf::from(file(group)), text.trim_end().to_owned() + "\n");
+        files.insert(
+            PathBuf::from(file(group)),
+            text.trim_end().to_owned() + "\n",
+        );
     }
     files
 }
@@ -47,7 +49,11 @@ fn index() -> String {
             file(group)
         );
         for rule in of(group) {
-            let _written = writeln!(text, "| {} | {} | {} |", rule.code, rule.severity, rule.title);
+            let _written = writeln!(
+                text,
+                "| {} | {} | {} |",
+                rule.code, rule.severity, rule.title
+            );
         }
     }
     text

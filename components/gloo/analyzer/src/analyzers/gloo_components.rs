@@ -129,7 +129,11 @@ fn network(object: &DynamicObject) -> Network {
         .data
         .pointer("/status/computed/gloo/managementServer/replicas");
     Network {
-        version: text("/status/version"),
+        // The release that is there; while the first one is being installed, the one that will be.
+        version: [text("/status/version"), text("/status/computed/version")]
+            .into_iter()
+            .find(|version| !version.is_empty())
+            .unwrap_or_default(),
         role: text("/status/computed/role"),
         available: said("status", "Unknown"),
         message: said("message", "the operator has not said anything yet"),

@@ -18,13 +18,14 @@ pub(super) fn run(reader: &Reader) -> Result<Images, AnalyzeError> {
     Ok(record(&reader.world.pods.all()?, &named))
 }
 
-/// The references of `status.images`.
+/// The references of `status.images`, less the operator's own: whoever installs it chooses that one.
 fn named(networks: &[Arc<DynamicObject>]) -> Vec<String> {
     let images = networks
         .iter()
         .filter_map(|network| network.data.pointer("/status/images")?.as_array());
     images
         .flatten()
+        .filter(|image| image["name"] != "gloonet-operator")
         .filter_map(|image| Some(image["reference"].as_str()?.to_owned()))
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use gloo_record::{Analyzer, gloo_components::Workload};
 
-use crate::{Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View};
+use crate::{Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, Unknown, View};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::new(Group::Cfg, 201),
@@ -23,6 +23,9 @@ fn find(view: &View<'_>) -> Answer {
     let Some(network) = &gloo.network else {
         return Ok(Vec::new());
     };
+    if network.version.is_empty() {
+        return Err(Unknown::new("the GlooNetwork does not say its release yet"));
+    }
     let other = |one: &&Workload| one.ours && one.version != network.version;
     let finding = |one: &Workload| {
         let target = Target::new(&one.kind, &one.namespace, &one.name);

@@ -4,7 +4,7 @@ use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity
 
 const QUERY: Query = Query {
     name: "telemetry-send-failed",
-    text: "sum by (cluster_name) (rate({__name__=~\"otelcol_exporter_send_failed_(metric_points|log_records)(_total)?\", cluster_name!=\"\"}[5m])) or sum by (cluster_name) ({__name__=~\"otelcol_process_uptime(_seconds)?(_total)?\", cluster_name!=\"\"}) * 0",
+    text: "(sum by (cluster_name) (rate(otelcol_exporter_send_failed_metric_points_total{cluster_name!=\"\"}[5m])) or sum by (cluster_name) (otelcol_process_uptime_total{cluster_name!=\"\"}) * 0) + (sum by (cluster_name) (rate(otelcol_exporter_send_failed_log_records_total{cluster_name!=\"\"}[5m])) or sum by (cluster_name) (otelcol_process_uptime_total{cluster_name!=\"\"}) * 0)",
     scope: Scope::Cluster,
 };
 

@@ -4,7 +4,7 @@ use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity
 
 const QUERY: Query = Query {
     name: "gateway-refused",
-    text: "sum(rate({__name__=~\"otelcol_receiver_refused_(metric_points|log_records)(_total)?\", job=\"gloo-telemetry-gateway\"}[5m])) or count(up{job=\"gloo-telemetry-gateway\"}) * 0",
+    text: "((sum(rate(otelcol_receiver_refused_metric_points{job=\"gloo-telemetry-gateway\"}[5m])) or vector(0)) + (sum(rate(otelcol_receiver_refused_log_records{job=\"gloo-telemetry-gateway\"}[5m])) or vector(0))) and on() (count(up{job=\"gloo-telemetry-gateway\"} == 1) > 0)",
     scope: Scope::Home,
 };
 

@@ -1,32 +1,39 @@
-//! SEC0301: image is named by a tag that can move.
+//! SEC0301: images are named by tags that can move.
 
-use gloo_record::{Analyzer, images::Container};
+use std::collections::BTreeSet;
+
+use gloo_record::Analyzer;
 
 use crate::{Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::new(Group::Sec, 301),
     severity: Severity::Info,
-    title: "Image is named by a tag that can move",
+    title: "Images are named by tags that can move",
     why: "Who may write to the registry decides what runs at the next start. A digest says which bytes.",
     evidence: &[Evidence::Record(Analyzer::Images)],
     scope: Scope::Cluster,
     steps: "\
-1. xtask lock resolves the digests of a release from the registry; spec.images.overrides takes name@sha256:…
+1. Which: {{evidence.images}}
+2. xtask lock resolves the digests of a release from the registry; spec.images.overrides takes name@sha256:…
 ",
     find,
 };
 
 fn find(view: &View<'_>) -> Answer {
-    let images = view.images()?.containers.iter();
-    let loose = images.filter(|one| !one.image.contains("@sha256:"));
-    let finding = |one: &Container| {
-        let name = format!("{}/{}", one.workload, one.container);
-        let target = Target::new("Image", &one.namespace, &name);
-        let summary = format!("{} runs {} by its tag", one.workload, one.image);
-        Finding::new(target, summary).because("digests", one.digests.join(", "))
-    };
-    Ok(loose.map(finding).collect())
+    let images = &view.images()?.containers;
+    let loose: BTreeSet<&str> = images
+        .iter()
+        .map(|one| one.image.as_str())
+        .filter(|image| !image.contains("@sha256:"))
+        .collect();
+    if loose.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<&str> = loose.into_iter().collect();
+    let summary = format!("{} images of the platform are named by a tag", names.len());
+    let finding = Finding::new(Target::cluster(), summary);
+    Ok(vec![finding.because("images", names.join(", "))])
 }
 
 #[cfg(test)]
@@ -35,11 +42,14 @@ mod tests {
     use crate::testing::{Scene, found};
 
     #[test]
-    fn a_tag_is_told_and_a_digest_is_not() {
+    fn tags_are_counted_and_a_digest_is_none() {
         let scene = Scene::healthy().images(|images| {
             images.containers[0].image = "ghcr.io/x/agent:0.1.0".to_owned();
         });
-        assert!(found(&RULE, &scene)[0].ends_with("runs ghcr.io/x/agent:0.1.0 by its tag"));
+        assert_eq!(
+            found(&RULE, &scene),
+            ["Cluster: 1 images of the platform are named by a tag"]
+        );
         assert!(found(&RULE, &Scene::healthy()).is_empty());
     }
 }
