@@ -124,11 +124,11 @@ fn bring_up(lab: &Lab, arguments: &Arguments, timeline: &mut Timeline) -> Result
     if further.is_empty() {
         return Ok(());
     }
-    let relay = clusters::open_relay(lab)?;
+    let doors = clusters::open(lab)?;
     timeline.part("register clusters", || {
         further.iter().try_for_each(|(name, other)| {
             renew::pods_of_changed_images(other)?;
-            clusters::add(lab, name, other, relay)
+            clusters::add(lab, name, other, doors)
         })
     })?;
     timeline.part("until they are, too", || {

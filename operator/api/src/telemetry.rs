@@ -4,6 +4,7 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    gloo::ServiceType,
     resources::Resources,
     switch::{ManagementState, Switch},
 };
@@ -57,6 +58,9 @@ pub struct Gateway {
     #[schemars(range(min = 1, max = 16))]
     #[schemars(extend("format" = "int32"))]
     pub replicas: u16,
+    /// How collectors of other clusters reach it.
+    #[serde(default)]
+    pub service: GatewayService,
     /// CPU and memory.
     #[serde(default = "gateway_resources")]
     pub resources: Resources,
@@ -75,17 +79,32 @@ impl Default for Gateway {
         Self {
             state: ManagementState::default(),
             replicas: default_replicas(),
+            service: GatewayService::default(),
             resources: gateway_resources(),
         }
     }
 }
 
+/// How collectors of other clusters reach the gateway.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+pub struct GatewayService {
+    /// Type of the Service `gloo-telemetry-gateway`. Whoever reaches it still has to show a certificate or a token.
+    #[serde(default, rename = "type")]
+    pub type_: ServiceType,
+}
+
 /// One per node; scrapes and sends to the gateway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Collectors {
     /// Managed or Removed.
     #[serde(default)]
     pub state: ManagementState,
+    /// Where the telemetry gateway is, as `host:port` (its port for other clusters is 4320). For role Workload only, which needs
+    /// it; elsewhere the gateway is the cluster's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 3, max = 260))]
+    pub gateway_address: Option<String>,
     /// CPU and memory.
     #[serde(default = "collector_resources")]
     pub resources: Resources,
@@ -99,6 +118,7 @@ impl Default for Collectors {
     fn default() -> Self {
         Self {
             state: ManagementState::default(),
+            gateway_address: None,
             resources: collector_resources(),
         }
     }

@@ -1,7 +1,7 @@
 //! The OpenTelemetry gateway: takes OTLP over mutual TLS, offers the metrics to Prometheus.
 //!
 //! Owns Deployment, Service and configuration of `gloo-telemetry-gateway`. Ports: 4317 OTLP gRPC (client certificate of the
-//! operator's authority), 9091 relayed metrics, 8888 own metrics, 13133 health. Where there is a Redis, the sidecar `redis-sink`
+//! operator's authority; this cluster's collectors), 4320 OTLP gRPC (token of the management server; other clusters' collectors), 9091 relayed metrics, 8888 own metrics, 13133 health. Where there is a Redis, the sidecar `redis-sink`
 //! takes log records over loopback (4319) and keeps them there; 13134 its metrics and health.
 
 mod health;
@@ -17,6 +17,8 @@ use crate::{
 };
 
 pub(crate) const OTLP: u16 = 4317;
+/// OTLP of other clusters' collectors.
+pub(crate) const CLUSTERS: u16 = 4320;
 pub(crate) const EXPORTER: u16 = 9091;
 pub(crate) const SELF_METRICS: u16 = 8888;
 pub(crate) const HEALTH: u16 = 13133;

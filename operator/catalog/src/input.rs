@@ -76,6 +76,11 @@ impl Input {
         self.manages() && self.spec.telemetry.gateway.state == ManagementState::Managed
     }
 
+    /// Other clusters' collectors may send to this one's gateway, with tokens of the management server.
+    pub(crate) fn telemetry_tokens(&self) -> bool {
+        self.gateway() && self.management_server()
+    }
+
     /// Log records go from the gateway to Redis.
     pub(crate) fn logs(&self) -> bool {
         self.gateway()
@@ -83,7 +88,15 @@ impl Input {
             && self.spec.telemetry.logs.state.is_enabled()
     }
 
+    /// To the gateway of this cluster, or, with what the agent brings for it, to that of the one that manages.
     pub(crate) fn collectors(&self) -> bool {
-        self.gateway() && self.spec.telemetry.collectors.state == ManagementState::Managed
+        let somewhere = self.gateway() || self.remote_gateway().is_some();
+        somewhere && self.spec.telemetry.collectors.state == ManagementState::Managed
+    }
+
+    /// Where the gateway is that is not this cluster's.
+    pub(crate) fn remote_gateway(&self) -> Option<&str> {
+        let address = self.spec.telemetry.collectors.gateway_address.as_deref();
+        address.filter(|_| !self.manages() && self.gloo_agent())
     }
 }

@@ -37,6 +37,8 @@ pub enum SecretKind {
     Root { ca: SecretName },
     /// Key `key`: `length` random bytes.
     Key { length: usize },
+    /// Keys `key.pem` (an Ed25519 key, PKCS#8 in PEM) and `jwks.json` (its public part, RFC 8037).
+    TokenKey,
     /// Made empty and then left alone: somebody else fills it, by rights to this name only.
     Vessel,
     /// Key `token`: a token with which the agent of `cluster` gets its first certificate, once and within the hour. Its hash
@@ -82,6 +84,7 @@ impl SecretKind {
             Self::Leaf { .. } => &["tls.crt", "tls.key", "ca.crt"],
             Self::Root { .. } => &["ca.crt"],
             Self::Key { .. } => &["key"],
+            Self::TokenKey => &["key.pem", "jwks.json"],
             Self::Vessel => &[],
             Self::Token { .. } => &["token"],
         }
@@ -95,6 +98,7 @@ impl SecretKind {
             | Self::RedisUser { .. }
             | Self::Ca { .. }
             | Self::Key { .. }
+            | Self::TokenKey
             | Self::Vessel
             | Self::Token { .. } => None,
         }

@@ -194,6 +194,7 @@ async fn create(
             | SecretKind::RedisUser { .. }
             | SecretKind::Root { .. }
             | SecretKind::Key { .. }
+            | SecretKind::TokenKey
             | SecretKind::Vessel
             | SecretKind::Token { .. } => "Opaque".to_owned(),
         }),

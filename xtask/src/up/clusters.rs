@@ -17,9 +17,9 @@ use super::install;
 const NAMES: [&str; 4] = ["east", "west", "north", "south"];
 /// Clusters there can be, the first included.
 pub const MOST: u32 = 5;
-/// Port of the relay, at the Service and at the stand-in for a load balancer before it.
-const RELAY: u16 = 9900;
-const SERVICE: &str = "gloo-mesh-mgmt-server";
+/// Services that other clusters reach, by the port at the Service and at the stand-in for a load balancer before it.
+const RELAY: (&str, u16) = ("gloo-mesh-mgmt-server", 9900);
+const GATEWAY: (&str, u16) = ("gloo-telemetry-gateway", 4320);
 const NAMESPACE: &str = "gloo-mesh";
 
 /// The workload clusters of a lab of `clusters` clusters: `east`, …, or `test-east`, … beside the cluster `test`.
@@ -40,34 +40,54 @@ pub fn down(management: &Lab, clusters: u32) -> Result<()> {
     Ok(())
 }
 
-/// Makes the relay reachable at an address of the management cluster's control-plane node. The network has no load balancer
-/// of its own; the lab has a stand-in.
-pub fn open_relay(management: &Lab) -> Result<SocketAddrV4> {
-    let service = management.get(&["service", SERVICE, "--namespace", NAMESPACE])?;
+/// Where other clusters reach the one that manages.
+#[derive(Debug, Clone, Copy)]
+pub struct Doors {
+    relay: SocketAddrV4,
+    gateway: SocketAddrV4,
+}
+
+/// Makes relay and gateway reachable at an address of the management cluster's control-plane node. The network has no load
+/// balancer of its own; the lab has a stand-in.
+pub fn open(management: &Lab) -> Result<Doors> {
+    Ok(Doors {
+        relay: door(management, RELAY)?,
+        gateway: door(management, GATEWAY)?,
+    })
+}
+
+fn door(management: &Lab, (name, port): (&str, u16)) -> Result<SocketAddrV4> {
+    let service = management.get(&["service", name, "--namespace", NAMESPACE])?;
     let address = service["spec"]["clusterIP"]
         .as_str()
-        .with_context(|| format!("Service {NAMESPACE}/{SERVICE} has no address"))?;
-    let (node, port) = (management.node_name("control-plane"), RELAY.to_string());
-    let to = format!("{address}:{RELAY}");
-    let printed = process::output(management.command().args(["balance", &node, &port, &to]))?;
+        .with_context(|| format!("Service {NAMESPACE}/{name} has no address"))?;
+    let (node, text) = (management.node_name("control-plane"), port.to_string());
+    let to = format!("{address}:{port}");
+    let printed = process::output(management.command().args(["balance", &node, &text, &to]))?;
     let listens = printed.trim();
     listens
         .parse()
-        .with_context(|| format!("the lab printed {listens:?} where the relay's address belongs"))
+        .with_context(|| format!("the lab printed {listens:?} where the address of {name} belongs"))
 }
 
 /// Registers one cluster and applies its GlooNetwork; a cluster whose agent is connected is not registered again.
-pub fn add(management: &Lab, name: &str, workload: &Lab, relay: SocketAddrV4) -> Result<()> {
+pub fn add(management: &Lab, name: &str, workload: &Lab, doors: Doors) -> Result<()> {
     install::operator(workload)?;
     if !is_warm(management, name)? {
         let mut command = management.gloonet()?;
         command
-            .args(["cluster", "register", name, "--server", &relay.to_string()])
+            .args([
+                "cluster",
+                "register",
+                name,
+                "--server",
+                &doors.relay.to_string(),
+            ])
             .arg("--apply-to")
             .arg(workload.kubeconfig());
         process::output(&mut command).with_context(|| format!("register cluster {name}"))?;
     }
-    install::text(workload, &gloonetwork(name, relay).to_string(), "dev")
+    install::text(workload, &gloonetwork(name, doors).to_string(), "dev")
 }
 
 /// Waits until every cluster is connected and warmed, as `gloonet clusters` says it.
@@ -108,7 +128,7 @@ fn warm(rows: &Value, name: &str) -> bool {
 }
 
 /// Everything of a workload cluster managed, images from the lab's own mirror.
-fn gloonetwork(name: &str, relay: SocketAddrV4) -> Value {
+fn gloonetwork(name: &str, doors: Doors) -> Value {
     json!({
         "apiVersion": "gloonetwork.io/v1alpha1",
         "kind": "GlooNetwork",
@@ -117,8 +137,8 @@ fn gloonetwork(name: &str, relay: SocketAddrV4) -> Value {
             "clusterName": name,
             "role": "Workload",
             "images": {"registry": MIRROR},
-            "gloo": {"agent": {"managementAddress": relay.to_string()}},
-            "telemetry": {"collectors": {"state": "Removed"}},
+            "gloo": {"agent": {"managementAddress": doors.relay.to_string()}},
+            "telemetry": {"collectors": {"gatewayAddress": doors.gateway.to_string()}},
         },
     })
 }

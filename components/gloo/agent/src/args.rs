@@ -25,6 +25,9 @@ pub struct Args {
     /// Where /healthz, /readyz and /relay are served.
     #[arg(long, env = "HEALTH_ADDRESS", default_value = "0.0.0.0:8090")]
     pub health_address: SocketAddr,
+    /// Keep a token with which this cluster's collectors send to the management cluster.
+    #[arg(long)]
+    pub telemetry: bool,
     #[command(flatten)]
     pub logging: Logging,
     /// This pod's name; tells two agents of one cluster apart in messages.

@@ -21,4 +21,5 @@ pub mod reconcile;
 pub mod run;
 pub mod secrets;
 pub mod strip;
+pub mod telemetry;
 pub mod watch;

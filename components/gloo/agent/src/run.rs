@@ -31,6 +31,7 @@ use crate::{
     observed::Observed,
     reconcile::Reconciler,
     secrets::Secrets,
+    telemetry::TelemetryKeeper,
     watch as watches,
 };
 
@@ -137,8 +138,14 @@ async fn connect(
     };
     let credentials = watch::Sender::new(None);
     let received = credentials.subscribe();
+    let secrets = Secrets::new(client);
+    let telemetry = TelemetryKeeper {
+        secrets: secrets.clone(),
+        server: server.clone(),
+        credentials: received.clone(),
+    };
     let keeper = Keeper {
-        secrets: Secrets::new(client),
+        secrets,
         server: server.clone(),
         cluster: args.cluster_name.clone(),
         cluster_uid: cluster_uid.clone(),
@@ -154,7 +161,16 @@ async fn connect(
         status,
         local: reconciler,
     };
-    tokio::join!(keeper.run(closing.clone()), client::run(parts, closing));
+    let telemetry = async {
+        if args.telemetry {
+            telemetry.run(closing.clone()).await;
+        }
+    };
+    tokio::join!(
+        keeper.run(closing.clone()),
+        telemetry,
+        client::run(parts, closing.clone())
+    );
 }
 
 /// Two processes never have the same instance, even in one pod.

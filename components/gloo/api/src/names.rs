@@ -49,6 +49,14 @@ pub const TOKEN: &str = "relay-identity-token-secret";
 pub const TOKENS: &str = "relay-enrolment-tokens";
 /// Secret of the management cluster with the key that seals what is in Redis (`key`).
 pub const STORE_KEY: &str = "relay-store-key";
+/// Secret of the management cluster with the key that tokens for telemetry are signed with (`key.pem`, `jwks.json`).
+pub const TELEMETRY_KEY: &str = "gloo-telemetry-token-signing-secret";
+/// Secret of a workload cluster with what its collectors show the gateway (`token`), and the gateway's authority (`ca.crt`).
+pub const TELEMETRY_TOKEN: &str = "gloo-telemetry-token-secret";
+/// Who signs tokens for telemetry.
+pub const TELEMETRY_ISSUER: &str = "https://gloo-mesh-mgmt-server.gloo-mesh";
+/// Whom they are for.
+pub const TELEMETRY_AUDIENCE: &str = "gloo-telemetry-gateway";
 /// ConfigMap of a workload cluster by which its own people hold the agent back (`killSwitch`, `confirmRemoval`).
 pub const CONTROL: &str = "gloo-mesh-agent-control";
 

@@ -29,6 +29,12 @@ pub struct Args {
     /// Folder with the authority that signs agents' certificates (`tls.crt`, `tls.key`).
     #[arg(long)]
     pub signing: PathBuf,
+    /// File with the key that tokens for telemetry are signed with (Ed25519, PKCS#8 in PEM); absent: clusters get none.
+    #[arg(long, requires = "telemetry_authority")]
+    pub telemetry_key: Option<PathBuf>,
+    /// File with the authority of the telemetry gateway, in PEM.
+    #[arg(long)]
+    pub telemetry_authority: Option<PathBuf>,
     /// File with the 32 bytes that seal what is in Redis.
     #[arg(long)]
     pub store_key: PathBuf,

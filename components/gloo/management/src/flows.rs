@@ -20,8 +20,8 @@ pub const WINDOW: &str = "1h";
 /// Pairs that are kept; a query that finds more is about too large a fleet for a list.
 const PAIRS: usize = 100_000;
 
-const QUERY: &str = "sum by (cluster, source_namespace, source_workload, destination_namespace, destination_workload) \
-    (increase(hubble_flows_processed_total{verdict=\"FORWARDED\", source_workload!=\"\", destination_workload!=\"\"}[1h])) > 0";
+const QUERY: &str = "sum by (cluster_name, source_namespace, source_workload, destination_namespace, destination_workload) \
+    (increase(hubble_flows_processed_total{cluster_name!=\"\", verdict=\"FORWARDED\", source_workload!=\"\", destination_workload!=\"\"}[1h])) > 0";
 
 /// What is known of traffic.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,9 +72,8 @@ struct Row {
 
 #[derive(Deserialize)]
 struct Labels {
-    /// Absent on what this cluster's own nodes report.
-    #[serde(default)]
-    cluster: String,
+    /// Set by the gateway, from who sent it.
+    cluster_name: String,
     source_namespace: String,
     source_workload: String,
     destination_namespace: String,
@@ -107,8 +106,7 @@ pub async fn run(shared: Arc<Shared>, url: Option<String>, closing: Cancellation
         if shared.state().translator.trials().next().is_none() {
             continue;
         }
-        let home = shared.state().home.clone();
-        let flows = match query(&client, &url, &home).await {
+        let flows = match query(&client, &url).await {
             Ok(pairs) => Flows::Pairs(pairs),
             Err(error) => {
                 let cause = std::error::Error::source(&error);
@@ -139,11 +137,7 @@ fn client() -> Result<reqwest::Client, reqwest::Error> {
         .build()
 }
 
-async fn query(
-    client: &reqwest::Client,
-    url: &str,
-    home: &ClusterName,
-) -> Result<Vec<Pair>, QueryError> {
+async fn query(client: &reqwest::Client, url: &str) -> Result<Vec<Pair>, QueryError> {
     let url = format!("{}/api/v1/query", url.trim_end_matches('/'));
     let request = client
         .post(url)
@@ -154,7 +148,7 @@ async fn query(
         return Err(QueryError::Refused { reason });
     }
     let rows = answer.data.result.into_iter().take(PAIRS);
-    Ok(rows.filter_map(|row| pair(row, home)).collect())
+    Ok(rows.filter_map(pair).collect())
 }
 
 fn form(query: &str) -> String {
@@ -168,19 +162,15 @@ fn form(query: &str) -> String {
     format!("query={escaped}")
 }
 
-fn pair(row: Row, home: &ClusterName) -> Option<Pair> {
+fn pair(row: Row) -> Option<Pair> {
     let Labels {
-        cluster,
+        cluster_name,
         source_namespace,
         source_workload,
         destination_namespace,
         destination_workload,
     } = row.metric;
-    let cluster = if cluster.is_empty() {
-        home.clone()
-    } else {
-        cluster.parse().ok()?
-    };
+    let cluster: ClusterName = cluster_name.parse().ok()?;
     let side = |namespace, workload| Side {
         slot: Slot {
             cluster: cluster.clone(),
@@ -206,24 +196,22 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_prometheus_is_a_pair_and_one_without_a_cluster_is_at_home() {
+    fn a_row_of_prometheus_is_a_pair_of_the_cluster_that_sent_it() {
         let row = |cluster: &str| -> Row {
             serde_json::from_value(serde_json::json!({
                 "metric": {
-                    "cluster": cluster, "source_namespace": "shop", "source_workload": "web",
+                    "cluster_name": cluster, "source_namespace": "shop", "source_workload": "web",
                     "destination_namespace": "bank", "destination_workload": "db",
                 },
                 "value": [1.5, "12"],
             }))
             .unwrap()
         };
-        let home = "east".parse().unwrap();
-        let found = pair(row("west"), &home).unwrap();
+        let found = pair(row("west")).unwrap();
         assert_eq!(found.destination.slot.cluster.as_str(), "west");
         assert_eq!(found.destination.slot.namespace, "bank");
         assert!((found.flows - 12.0).abs() < f64::EPSILON);
-        assert_eq!(pair(row(""), &home).unwrap().source.slot.cluster, home);
-        assert!(pair(row("Not/A/Name"), &home).is_none());
+        assert!(pair(row("Not/A/Name")).is_none());
         assert!(!form(QUERY).contains('"'));
     }
 }

@@ -15,6 +15,7 @@ use kube::Client;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use gloo_relay::telemetry::TelemetrySigner;
 use gloo_store::{Redis, Seal, SealError, Store};
 
 use crate::{
@@ -144,9 +145,17 @@ fn parts(
         hub,
         tokens: records,
         signer: Arc::new(Signer::new(certificate, key, LONGEST_LIFE)?),
+        telemetry: telemetry(args),
         limits: Limits::default(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         instance: args.pod_name.clone(),
+    })
+}
+
+fn telemetry(args: &Args) -> Option<TelemetrySigner> {
+    Some(TelemetrySigner {
+        key: args.telemetry_key.clone()?,
+        authority: args.telemetry_authority.clone()?,
     })
 }
 

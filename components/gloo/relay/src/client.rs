@@ -5,7 +5,7 @@ mod enrol;
 mod stream;
 
 pub use dial::{DialError, Server};
-pub use enrol::{EnrolCallError, KeyRequest, enrol, renew};
+pub use enrol::{EnrolCallError, KeyRequest, enrol, renew, telemetry};
 
 use std::{
     sync::Arc,

@@ -23,4 +23,5 @@ pub mod proto;
 pub mod server;
 pub mod session;
 pub mod table;
+pub mod telemetry;
 pub mod tls;

@@ -20,6 +20,7 @@ use gloo_api::ClusterName;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::telemetry::TelemetrySigner;
 use crate::{
     enrolment::Signer,
     proto::{
@@ -93,6 +94,8 @@ pub struct Parts {
     pub hub: Arc<dyn Hub>,
     pub tokens: Arc<dyn Tokens>,
     pub signer: Arc<Signer>,
+    /// `None`: there is no telemetry gateway.
+    pub telemetry: Option<TelemetrySigner>,
     pub limits: Limits,
     pub version: String,
     /// Which replica this is.
@@ -133,6 +136,7 @@ pub async fn serve(
         hub: parts.hub.clone(),
         tokens: parts.tokens,
         signer: parts.signer,
+        telemetry: parts.telemetry,
         rate: Rate::new(limits.enrolments, limits.enrolments_every),
     };
     let relay = RelayService {

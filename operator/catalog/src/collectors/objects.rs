@@ -2,6 +2,8 @@ use kube_core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::{HEALTH, OTLP, SELF_METRICS, SERVICE, WORKLOAD};
+use gloo_api::names::TELEMETRY_TOKEN;
+
 use crate::gateway::{self, objects::UID};
 use crate::labels::CONFIG_DIGEST;
 use crate::object::{
@@ -26,12 +28,16 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
 }
 
 pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
-    let service = gateway::WORKLOAD;
+    let (service, remote) = (gateway::WORKLOAD, input.remote_gateway());
     let values = json!({
         "cluster": input.cluster_name(),
         "cilium": input.cilium(),
         "ciliumMetrics": cilium_api::names::AGENT_METRICS_PORT,
-        "gateway": format!("{}.{}.svc:{}", service.name, service.namespace, gateway::OTLP),
+        "gateway": remote.map_or_else(
+            || format!("{}.{}.svc:{}", service.name, service.namespace, gateway::OTLP),
+            str::to_owned,
+        ),
+        "remote": remote.is_some(),
         "serverName": trust::GATEWAY_SERVER,
         "otlp": OTLP,
         "selfMetrics": SELF_METRICS,
@@ -55,7 +61,23 @@ fn daemonset(builder: &Builder, input: &Input, digest: &str) -> Result<DynamicOb
     builder.namespaced(("apps/v1", "DaemonSet"), NAME, json!({"spec": spec}))
 }
 
+/// What they show the gateway, as volume and mount. Of another cluster's gateway: the pods wait until the agent has brought it.
+fn shown(input: &Input) -> (Value, Value) {
+    if input.remote_gateway().is_none() {
+        return (
+            json!({"name": "certificates", "secret": {"secretName": trust::COLLECTOR_TLS}}),
+            json!({"name": "certificates", "mountPath": "/etc/otel-certs", "readOnly": true}),
+        );
+    }
+    let items = ["token", "ca.crt"].map(|key| json!({"key": key, "path": key}));
+    (
+        json!({"name": "token", "secret": {"secretName": TELEMETRY_TOKEN, "items": items}}),
+        json!({"name": "token", "mountPath": "/etc/otel-token", "readOnly": true}),
+    )
+}
+
 fn pod(input: &Input) -> Value {
+    let shown = shown(input);
     let mut container = json!({
         "name": NAME,
         "command": ["/otelcol-contrib"],
@@ -73,7 +95,7 @@ fn pod(input: &Input) -> Value {
         "securityContext": container_security(),
         "volumeMounts": [
             {"name": "config", "mountPath": "/conf", "readOnly": true},
-            {"name": "certificates", "mountPath": "/etc/otel-certs", "readOnly": true},
+            shown.1,
             {"name": "server-certificates", "mountPath": "/etc/otel-server-certs", "readOnly": true},
         ],
     });
@@ -88,7 +110,7 @@ fn pod(input: &Input) -> Value {
         "containers": [container],
         "volumes": [
             {"name": "config", "configMap": {"name": CONFIG_MAP}},
-            {"name": "certificates", "secret": {"secretName": trust::COLLECTOR_TLS}},
+            shown.0,
             {"name": "server-certificates", "secret": {"secretName": trust::COLLECTOR_SERVER_TLS}},
         ],
     });

@@ -77,3 +77,21 @@ fn a_cluster_name_reaches_the_resource_attribute() {
             .contains("value: \"west\"")
     );
 }
+
+#[test]
+fn a_workload_cluster_sends_to_the_gateway_of_the_one_that_manages_with_the_token_its_agent_brings()
+{
+    let input = input_of(|spec| {
+        spec.role = gloonet_api::Role::Workload;
+        spec.gloo.agent.management_address = Some("192.0.2.2:9900".to_owned());
+        spec.telemetry.collectors.gateway_address = Some("192.0.2.2:4320".to_owned());
+    });
+    let configuration = objects::configuration(&input).unwrap();
+    assert!(configuration.contains("endpoint: 192.0.2.2:4320"));
+    assert!(!configuration.contains("/etc/otel-certs/tls.key"));
+    collector_accepts(&configuration);
+    let objects = Collectors.objects(&input).unwrap();
+    let set = crate::component::tests::named(&objects, "DaemonSet", WORKLOAD.name);
+    let volumes = set.data["spec"]["template"]["spec"]["volumes"].to_string();
+    assert!(volumes.contains("gloo-telemetry-token-secret"), "{volumes}");
+}

@@ -140,7 +140,16 @@ pub(crate) fn collector_accepts(configuration: &str) {
     };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("relay.yaml");
-    std::fs::write(&file, configuration).unwrap();
+    // A public key like the operator makes one: the collector reads the file already when it validates.
+    let keys = folder.path().join("jwks.json");
+    let key = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    std::fs::write(&keys, key).unwrap();
+    let there = keys.display().to_string();
+    std::fs::write(
+        &file,
+        configuration.replace("/etc/otel-keys/jwks.json", &there),
+    )
+    .unwrap();
     let argument = format!("--config={}", file.display());
     run(Command::new(collector)
         .args(["validate", &argument])

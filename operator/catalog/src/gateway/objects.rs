@@ -1,7 +1,11 @@
 use kube_core::DynamicObject;
 use serde_json::{Value, json};
 
-use super::{EXPORTER, HEALTH, OTLP, SELF_METRICS, SINK_METRICS, SINK_OTLP, WORKLOAD, sink};
+use super::{
+    CLUSTERS, EXPORTER, HEALTH, OTLP, SELF_METRICS, SINK_METRICS, SINK_OTLP, WORKLOAD, sink,
+};
+use gloo_api::names::{TELEMETRY_AUDIENCE, TELEMETRY_ISSUER, TELEMETRY_KEY};
+
 use crate::labels::CONFIG_DIGEST;
 use crate::object::{
     Builder, allow, container_security, digest, http_probe, image, nodes, pod_security, pods,
@@ -22,10 +26,7 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
         builder.service_account(NAME, false)?,
         builder.config_map(CONFIG_MAP, &[("relay.yaml", &configuration)])?,
         deployment(&builder, input, replicas, &digest(&[&configuration]))?,
-        builder.service(
-            NAME,
-            &[("otlp", OTLP, "otlp"), ("metrics", EXPORTER, "metrics")],
-        )?,
+        service(&builder, input)?,
     ];
     objects.extend(builder.disruption_budget(NAME, WORKLOAD.pod_label, replicas)?);
     objects.push(policy(&builder, input)?);
@@ -36,8 +37,24 @@ pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
     let values = json!({
         "otlp": OTLP, "exporter": EXPORTER, "selfMetrics": SELF_METRICS, "health": HEALTH,
         "logs": input.logs(), "sink": SINK_OTLP,
+        "cluster": input.cluster_name(),
+        "clusters": input.telemetry_tokens().then_some(CLUSTERS),
+        "issuer": TELEMETRY_ISSUER, "audience": TELEMETRY_AUDIENCE,
     });
     template::render("gateway.yaml", include_str!("gateway.yaml.hbs"), &values)
+}
+
+fn service(builder: &Builder, input: &Input) -> Result<DynamicObject, RenderError> {
+    let mut ports = vec![("otlp", OTLP, "otlp"), ("metrics", EXPORTER, "metrics")];
+    ports.extend(
+        input
+            .telemetry_tokens()
+            .then_some(("otlp-clusters", CLUSTERS, "otlp-clusters")),
+    );
+    let mut service = builder.service(NAME, &ports)?;
+    let outside = input.spec.telemetry.gateway.service.type_;
+    service.data["spec"]["type"] = json!(outside.as_str());
+    Ok(service)
 }
 
 fn deployment(
@@ -91,9 +108,29 @@ fn pod(input: &Input) -> Value {
             {"name": "certificates", "secret": {"secretName": trust::GATEWAY_TLS}},
         ],
     });
+    if input.telemetry_tokens() {
+        take_clusters(&mut pod);
+    }
     sink::add(input, &mut pod);
     pull_secrets(&mut pod, &input.images);
     pod
+}
+
+/// The port of other clusters, and the public keys of their tokens; the private one stays with the management server.
+fn take_clusters(pod: &mut Value) {
+    let container = &mut pod["containers"][0];
+    if let Some(ports) = container["ports"].as_array_mut() {
+        ports.push(json!({"name": "otlp-clusters", "containerPort": CLUSTERS, "protocol": "TCP"}));
+    }
+    if let Some(mounts) = container["volumeMounts"].as_array_mut() {
+        mounts.push(json!({"name": "token-keys", "mountPath": "/etc/otel-keys", "readOnly": true}));
+    }
+    if let Some(volumes) = pod["volumes"].as_array_mut() {
+        let items = json!([{"key": "jwks.json", "path": "jwks.json"}]);
+        volumes.push(
+            json!({"name": "token-keys", "secret": {"secretName": TELEMETRY_KEY, "items": items}}),
+        );
+    }
 }
 
 fn policy(builder: &Builder, input: &Input) -> Result<DynamicObject, RenderError> {
@@ -102,9 +139,13 @@ fn policy(builder: &Builder, input: &Input) -> Result<DynamicObject, RenderError
     watchers.push(prometheus());
     let mut watched = vec![SELF_METRICS, HEALTH];
     watched.extend(input.logs().then_some(SINK_METRICS));
-    // 4317 is open to other clusters too: who may send is decided by the client certificate.
+    // Who may send is decided by the client certificate or, from other clusters, by the token.
+    let mut open = vec![json!({"protocol": "TCP", "port": OTLP})];
+    if input.telemetry_tokens() {
+        open.push(json!({"protocol": "TCP", "port": CLUSTERS}));
+    }
     let rules = json!([
-        {"ports": [{"protocol": "TCP", "port": OTLP}]},
+        {"ports": open},
         allow(&[EXPORTER], vec![prometheus()]),
         allow(&watched, watchers),
     ]);

@@ -123,3 +123,24 @@ fn an_external_redis_is_reached_with_its_own_secret_and_authority() {
         assert!(text.contains(wanted), "{wanted}: {text}");
     }
 }
+
+#[test]
+fn whose_telemetry_it_is_is_set_before_anything_is_put_together() {
+    let configuration = objects::configuration(&input()).unwrap();
+    for pipeline in [
+        "metrics/prometheus",
+        "metrics/clusters",
+        "logs/redis_stream",
+        "logs/clusters",
+    ] {
+        let (_, rest) = configuration
+            .split_once(&format!("    {pipeline}:\n"))
+            .unwrap();
+        let processors = rest.lines().nth(1).unwrap().trim();
+        assert!(
+            processors.starts_with("processors: [memory_limiter, resource/"),
+            "{pipeline}: {processors}"
+        );
+    }
+    assert!(configuration.contains("from_context: auth.subject"));
+}

@@ -17,7 +17,7 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
     let builder = Builder::new(ComponentId::GlooAgent, WORKLOAD.namespace);
     // Before the rights it limits.
     let mut objects = admission::all(&builder, input)?;
-    objects.extend(rbac::all(&builder)?);
+    objects.extend(rbac::all(&builder, brings_token(input))?);
     objects.push(deployment(&builder, input)?);
     objects.push(policy(&builder, input)?);
     Ok(objects)
@@ -44,13 +44,7 @@ fn pod(input: &Input) -> Value {
     let mut container = json!({
         "name": NAME,
         "command": ["/usr/bin/gloo-mesh-agent"],
-        "args": [
-            format!("--cluster-name={}", input.cluster_name()),
-            format!("--relay-address={}", relay_address(input)),
-            format!("--relay-authority={RELAY_AUTHORITY}"),
-            format!("--metrics-address=0.0.0.0:{AGENT_STATS_PORT}"),
-            format!("--health-address=0.0.0.0:{AGENT_HEALTH_PORT}"),
-        ],
+        "args": arguments(input),
         "ports": [
             {"name": "stats", "containerPort": AGENT_STATS_PORT, "protocol": "TCP"},
             {"name": "health", "containerPort": AGENT_HEALTH_PORT, "protocol": "TCP"},
@@ -71,6 +65,25 @@ fn pod(input: &Input) -> Value {
     });
     pull_secrets(&mut pod, &input.images);
     pod
+}
+
+fn arguments(input: &Input) -> Vec<String> {
+    let mut arguments = vec![
+        format!("--cluster-name={}", input.cluster_name()),
+        format!("--relay-address={}", relay_address(input)),
+        format!("--relay-authority={RELAY_AUTHORITY}"),
+        format!("--metrics-address=0.0.0.0:{AGENT_STATS_PORT}"),
+        format!("--health-address=0.0.0.0:{AGENT_HEALTH_PORT}"),
+    ];
+    if brings_token(input) {
+        arguments.push("--telemetry".to_owned());
+    }
+    arguments
+}
+
+/// Collectors here send to the gateway of the cluster that manages, with a token the agent gets.
+pub(super) fn brings_token(input: &Input) -> bool {
+    input.collectors() && input.remote_gateway().is_some()
 }
 
 fn policy(builder: &Builder, input: &Input) -> Result<DynamicObject, RenderError> {

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use crate::RenderError;
 use crate::object::Builder;
-use gloo_api::names::{AGENT, CLIENT_TLS, CONTROL, ROOT, TOKEN};
+use gloo_api::names::{AGENT, CLIENT_TLS, CONTROL, ROOT, TELEMETRY_TOKEN, TOKEN};
 
 const GROUP: &str = "rbac.authorization.k8s.io/v1";
 /// What says which CNI there is, in its namespace.
 const CNI_CONFIG: &str = "gloo-mesh-agent-cni-config";
 
-pub(super) fn all(builder: &Builder) -> Result<Vec<DynamicObject>, RenderError> {
+pub(super) fn all(builder: &Builder, token: bool) -> Result<Vec<DynamicObject>, RenderError> {
     let elsewhere = |name: &str| json!({"name": name, "namespace": cilium_api::names::NAMESPACE});
     Ok(vec![
         builder.service_account(AGENT, true)?,
@@ -27,7 +27,7 @@ pub(super) fn all(builder: &Builder) -> Result<Vec<DynamicObject>, RenderError> 
             AGENT,
             binding("ClusterRole", AGENT),
         )?,
-        builder.namespaced((GROUP, "Role"), AGENT, json!({"rules": rules()}))?,
+        builder.namespaced((GROUP, "Role"), AGENT, json!({"rules": rules(token)}))?,
         builder.namespaced((GROUP, "RoleBinding"), AGENT, binding("Role", AGENT))?,
         builder.object(
             (GROUP, "Role"),
@@ -79,10 +79,12 @@ fn cluster_rules() -> Value {
 }
 
 /// In gloo-mesh. The certificate is written into what the operator made empty, so that no right to create is needed.
-fn rules() -> Value {
+fn rules(token: bool) -> Value {
+    let mut written = vec![CLIENT_TLS];
+    written.extend(token.then_some(TELEMETRY_TOKEN));
     json!([
         {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [ROOT, TOKEN], "verbs": ["get"]},
-        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [CLIENT_TLS], "verbs": ["get", "update"]},
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": written, "verbs": ["get", "update"]},
         only_config_map(CONTROL),
     ])
 }

@@ -1,4 +1,4 @@
-use gloonet_api::{ManagementState, redis::RedisMode};
+use gloonet_api::{ManagementState, Switch};
 
 use super::*;
 use crate::State;
@@ -34,7 +34,10 @@ fn insights_are_served_on_loopback_only() {
 #[test]
 fn without_what_it_reads_there_is_no_engine() {
     assert!(input().insights());
-    assert!(!input_of(|spec| spec.redis.mode = RedisMode::Disabled).insights());
-    let without = input_of(|spec| spec.gloo.management_server.state = ManagementState::Removed);
+    assert!(!input_of(|spec| spec.telemetry.logs.state = Switch::Disabled).insights());
+    let without = input_of(|spec| {
+        spec.gloo.management_server.state = ManagementState::Removed;
+        spec.gloo.agent.state = ManagementState::Removed;
+    });
     assert!(!without.insights());
 }

@@ -7,9 +7,10 @@ use crate::object::{
     Builder, allow, container_security, from_field, http_probe, image, nodes, pod_security, pods,
     pull_secrets, requirements, spread,
 };
-use crate::{ComponentId, ImageName, Input, RenderError, prometheus, redis};
+use crate::{ComponentId, ImageName, Input, RenderError, prometheus, redis, trust};
 use gloo_api::names::{
     RELAY_PORT, SERVER_HEALTH_PORT, SERVER_STATS_PORT, SERVER_TLS, SIGNING, STORE_KEY,
+    TELEMETRY_KEY,
 };
 
 const NAME: &str = WORKLOAD.name;
@@ -64,6 +65,18 @@ fn pod(input: &Input) -> Value {
         json!({"name": "signing", "secret": {"secretName": SIGNING}}),
         json!({"name": "store-key", "secret": {"secretName": STORE_KEY}}),
     ];
+    if input.telemetry_tokens() {
+        for (name, secret, key) in [
+            ("telemetry-key", TELEMETRY_KEY, "key.pem"),
+            ("telemetry-authority", trust::GATEWAY_TLS, "ca.crt"),
+        ] {
+            let items = json!([{"key": key, "path": key}]);
+            mounts.push(
+                json!({"name": name, "mountPath": format!("{SECRETS}/{name}"), "readOnly": true}),
+            );
+            volumes.push(json!({"name": name, "secret": {"secretName": secret, "items": items}}));
+        }
+    }
     let secrets = [
         ("redis-credentials", &store.credentials),
         ("redis-ca", &store.authority),
@@ -123,6 +136,11 @@ fn arguments(input: &Input, store: &Store) -> Vec<String> {
         format!("--store-key={SECRETS}/store-key/key"),
         format!("--redis-url={}", store.url),
     ];
+    if input.telemetry_tokens() {
+        arguments.push(format!("--telemetry-key={SECRETS}/telemetry-key/key.pem"));
+        let authority = format!("{SECRETS}/telemetry-authority/ca.crt");
+        arguments.push(format!("--telemetry-authority={authority}"));
+    }
     if store.credentials.is_some() {
         arguments.push(format!("--redis-credentials={SECRETS}/redis-credentials"));
     }

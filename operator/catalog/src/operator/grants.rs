@@ -214,7 +214,7 @@ pub(super) fn shapes() -> Vec<GlooNetworkSpec> {
     foreign_cni.grafana.mode = GrafanaMode::DashboardsOnly;
     let mut workload = full.clone();
     workload.role = Role::Workload;
-    workload.telemetry.collectors.state = ManagementState::Removed;
+    workload.telemetry.collectors.gateway_address = Some("192.0.2.2:4320".to_owned());
     workload.gloo.agent.management_address = Some("192.0.2.2:9900".to_owned());
     vec![full, persistent, foreign_cni, workload]
 }

@@ -2,6 +2,8 @@ use gloonet_api::grafana::GrafanaMode;
 use gloonet_api::redis::RedisMode;
 use gloonet_api::{MESH_NAMESPACE, OPERATOR_NAMESPACE};
 
+use gloo_api::names::{TELEMETRY_KEY, TELEMETRY_TOKEN};
+
 use super::relay;
 use crate::{Input, KeyUsage, SecretKind, SecretName, SecretSpec};
 
@@ -32,7 +34,7 @@ const REDIS_RULES: &str = "~* &* +@all -@admin -@dangerous -@scripting +info";
 
 pub(crate) fn all(input: &Input) -> Vec<SecretSpec> {
     let mut secrets = Vec::new();
-    if input.gateway() || input.hubble() {
+    if input.gateway() || input.hubble() || input.collectors() {
         secrets.push(secret(
             OPERATOR_NAMESPACE,
             CA,
@@ -45,27 +47,7 @@ pub(crate) fn all(input: &Input) -> Vec<SecretSpec> {
     if input.hubble() {
         secrets.extend(hubble(input));
     }
-    if input.gateway() {
-        secrets.push(secret(MESH_NAMESPACE, GATEWAY_TLS, server(GATEWAY_SERVER)));
-    }
-    if input.collectors() {
-        let name = input.cluster_name();
-        secrets.push(secret(
-            MESH_NAMESPACE,
-            COLLECTOR_TLS,
-            leaf(name, vec![name.to_owned()], KeyUsage::ClientAuth),
-        ));
-        secrets.push(secret(
-            MESH_NAMESPACE,
-            COLLECTOR_SERVER_TLS,
-            server(COLLECTOR_SERVER),
-        ));
-    }
-    if input.analyzer() {
-        let name = "analyzer";
-        let kind = leaf(name, vec![name.to_owned()], KeyUsage::ClientAuth);
-        secrets.push(secret(MESH_NAMESPACE, ANALYZER_TLS, kind));
-    }
+    secrets.extend(telemetry(input));
     if input.manages() && input.spec.redis.mode == RedisMode::Managed {
         secrets.push(secret(
             MESH_NAMESPACE,
@@ -85,6 +67,42 @@ pub(crate) fn all(input: &Input) -> Vec<SecretSpec> {
         secrets.push(secret(MESH_NAMESPACE, GRAFANA_ADMIN, kind));
     }
     secrets.extend(relay::all(input));
+    secrets
+}
+
+/// What gateway, collectors and analyzer prove themselves by.
+fn telemetry(input: &Input) -> Vec<SecretSpec> {
+    let mut secrets = Vec::new();
+    if input.gateway() {
+        secrets.push(secret(MESH_NAMESPACE, GATEWAY_TLS, server(GATEWAY_SERVER)));
+    }
+    if input.collectors() && input.gateway() {
+        let name = input.cluster_name();
+        secrets.push(secret(
+            MESH_NAMESPACE,
+            COLLECTOR_TLS,
+            leaf(name, vec![name.to_owned()], KeyUsage::ClientAuth),
+        ));
+    }
+    if input.collectors() {
+        secrets.push(secret(
+            MESH_NAMESPACE,
+            COLLECTOR_SERVER_TLS,
+            server(COLLECTOR_SERVER),
+        ));
+    }
+    // The agent fills it with what the management server gives for it.
+    if input.collectors() && input.remote_gateway().is_some() {
+        secrets.push(secret(MESH_NAMESPACE, TELEMETRY_TOKEN, SecretKind::Vessel));
+    }
+    if input.telemetry_tokens() {
+        secrets.push(secret(MESH_NAMESPACE, TELEMETRY_KEY, SecretKind::TokenKey));
+    }
+    if input.analyzer() {
+        let name = "analyzer";
+        let kind = leaf(name, vec![name.to_owned()], KeyUsage::ClientAuth);
+        secrets.push(secret(MESH_NAMESPACE, ANALYZER_TLS, kind));
+    }
     secrets
 }
 

@@ -20,6 +20,7 @@ fn by_default_there_are_two_authorities_with_what_they_sign_and_two_passwords() 
             GATEWAY_TLS,
             COLLECTOR_TLS,
             COLLECTOR_SERVER_TLS,
+            "gloo-telemetry-token-signing-secret",
             ANALYZER_TLS,
             REDIS_AUTH,
             GRAFANA_ADMIN,
@@ -143,7 +144,7 @@ fn a_missing_secret_is_named_in_the_health() {
     let health = Trust.health(&input(), &observed);
     assert_eq!(
         (health.state, health.ready, health.desired),
-        (State::Progressing, 1, 16)
+        (State::Progressing, 1, 17)
     );
     assert!(
         health.message.contains("gloo-mesh/gloo-mesh-redis-auth"),

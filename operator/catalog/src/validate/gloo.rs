@@ -56,7 +56,7 @@ pub(super) fn all(spec: &GlooNetworkSpec, refusals: &mut Vec<Refusal>) {
 }
 
 /// A host name or an IPv4 address, and a port.
-fn is_address(text: &str) -> bool {
+pub(super) fn is_address(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
     text.rsplit_once(':').is_some_and(|(host, port)| {
         !host.is_empty()

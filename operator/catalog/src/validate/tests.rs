@@ -319,7 +319,23 @@ fn collectors_without_a_gateway_are_refused_with_the_cure() {
             spec.role = Role::Workload;
             spec.gloo.agent.management_address = Some("relay.example:9900".to_owned());
         }),
-        &["telemetry.collectors.state", "Workload", "Removed"],
+        &["telemetry.collectors.state", "Workload", "gatewayAddress"],
+    );
+    let refusals = refused(|spec| {
+        spec.role = Role::Workload;
+        spec.gloo.agent.management_address = Some("relay.example:9900".to_owned());
+        spec.telemetry.collectors.gateway_address = Some("relay.example".to_owned());
+    });
+    names(
+        &refusals,
+        &["telemetry.collectors.gatewayAddress", "host:port"],
+    );
+    let refusals = refused(|spec| {
+        spec.telemetry.collectors.gateway_address = Some("relay.example:4320".to_owned());
+    });
+    names(
+        &refusals,
+        &["telemetry.collectors.gatewayAddress", "leave it out"],
     );
     let refusals = refused(|spec| spec.telemetry.gateway.state = ManagementState::Removed);
     names(&refusals, &["telemetry.collectors.state", "Removed"]);

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use gloonet_catalog::{KeyUsage, SecretKind};
 use rand::{
     Rng,
@@ -12,8 +13,9 @@ use rand::{
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, PKCS_ED25519, PublicKeyData,
 };
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 /// Key of the Secret to value.
@@ -57,6 +59,7 @@ pub(super) fn complete(
             );
             Ok(made)
         }
+        SecretKind::TokenKey => token_key(),
         SecretKind::Ca { common_name, days } => certificate_authority(common_name, *days),
         SecretKind::Leaf {
             common_name,
@@ -83,6 +86,23 @@ fn key(length: usize) -> Material {
     let mut bytes = vec![0; length];
     rand::rng().fill_bytes(&mut bytes);
     [("key".to_owned(), bytes)].into()
+}
+
+fn token_key() -> Result<Texts, rcgen::Error> {
+    let pair = KeyPair::generate_for(&PKCS_ED25519)?;
+    let public = BASE64_URL_SAFE_NO_PAD.encode(pair.der_bytes());
+    let name: String = hex(&Sha256::digest(pair.der_bytes()))
+        .chars()
+        .take(16)
+        .collect();
+    let keys = json!({"keys": [{
+        "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": name, "x": public,
+    }]});
+    Ok([
+        ("key.pem".to_owned(), pair.serialize_pem()),
+        ("jwks.json".to_owned(), keys.to_string()),
+    ]
+    .into())
 }
 
 fn login(username: &str, password: Option<String>, length: usize) -> Texts {

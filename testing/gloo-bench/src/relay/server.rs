@@ -181,6 +181,7 @@ fn parts(files: &Path, shared: Arc<Shared>) -> Result<Parts> {
         }),
         tokens: Arc::new(NoTokens(AtomicU64::new(0))),
         signer: Arc::new(Signer::new(&clients.0, &clients.1, LONGEST_LIFE)?),
+        telemetry: None,
         limits: Limits::default(),
         version: "bench".to_owned(),
         instance: "server".to_owned(),

@@ -160,13 +160,13 @@ fn paused(data: &Value) -> Option<String> {
 /// Managed stores whose storage is off.
 fn volatile(data: &Value) -> Vec<String> {
     let stores = [
-        ("prometheus", "prometheus-server"),
-        ("redis", "gloo-mesh-redis"),
+        ("prometheus", "storage", "prometheus-server"),
+        ("redis", "persistence", "gloo-mesh-redis"),
     ];
-    let forgets = |block: &str| {
+    let forgets = |block: &str, kept: &str| {
         let at = |path: &str| data.pointer(&format!("/status/computed/{block}{path}"));
         let managed = at("/mode").and_then(Value::as_str) == Some("Managed");
-        managed && at("/managed/storage/state").and_then(Value::as_str) != Some("Enabled")
+        managed && at(&format!("/managed/{kept}/state")).and_then(Value::as_str) != Some("Enabled")
     };
     let workload = data
         .pointer("/status/computed/role")
@@ -174,8 +174,8 @@ fn volatile(data: &Value) -> Vec<String> {
         == Some("Workload");
     let all = stores
         .into_iter()
-        .filter(|(block, _)| !workload && forgets(block));
-    all.map(|(_, name)| name.to_owned()).collect()
+        .filter(|(block, kept, _)| !workload && forgets(block, kept));
+    all.map(|(_, _, name)| name.to_owned()).collect()
 }
 
 /// A resource whose State is another than ACCEPTED; one without a State has not been looked at, and that is no fault.
@@ -217,7 +217,7 @@ mod tests {
                 "computed": {
                     "role": "Standalone",
                     "gloo": {"managementServer": {"replicas": 2}},
-                    "redis": {"mode": "Managed", "managed": {"storage": {"state": "Enabled"}}},
+                    "redis": {"mode": "Managed", "managed": {"persistence": {"state": "Enabled"}}},
                     "prometheus": {"mode": "Managed", "managed": {"storage": {"state": "Disabled"}}},
                 },
             },

@@ -8,7 +8,10 @@ use tonic::Request;
 
 use super::{Credentials, DialError, Server, dial::dial};
 use crate::{
-    proto::{Certificate, EnrolRequest, RenewRequest, enrolment_client::EnrolmentClient},
+    proto::{
+        Certificate, EnrolRequest, RenewRequest, TelemetryCredential, TelemetryRequest,
+        enrolment_client::EnrolmentClient,
+    },
     tls::client_config,
 };
 
@@ -100,7 +103,7 @@ pub async fn enrol(
     });
     request.set_timeout(ANSWER);
     let answer = EnrolmentClient::new(channel).enrol(request).await;
-    certificate(answer)
+    taken(answer)
 }
 
 /// A certificate for another key of the same name, over the one there is.
@@ -109,6 +112,30 @@ pub async fn renew(
     credentials: &Credentials,
     request: &KeyRequest,
 ) -> Result<Certificate, EnrolCallError> {
+    let mut client = client(server, credentials).await?;
+    let mut request = Request::new(RenewRequest {
+        csr: request.csr.clone(),
+    });
+    request.set_timeout(ANSWER);
+    taken(client.renew(request).await)
+}
+
+/// What the cluster's collectors show the telemetry gateway.
+pub async fn telemetry(
+    server: &Server,
+    credentials: &Credentials,
+) -> Result<TelemetryCredential, EnrolCallError> {
+    let mut client = client(server, credentials).await?;
+    let mut request = Request::new(TelemetryRequest {});
+    request.set_timeout(ANSWER);
+    taken(client.telemetry(request).await)
+}
+
+/// A connection with the cluster's certificate.
+async fn client(
+    server: &Server,
+    credentials: &Credentials,
+) -> Result<EnrolmentClient<tonic::transport::Channel>, EnrolCallError> {
     let tls = client_config(&credentials.roots, Some(&credentials.identity))
         .map_err(|source| DialError::Tls { source });
     let channel = match tls {
@@ -116,16 +143,10 @@ pub async fn renew(
         Err(error) => Err(error),
     };
     let channel = channel.map_err(|source| EnrolCallError::Dial { source })?;
-    let mut request = Request::new(RenewRequest {
-        csr: request.csr.clone(),
-    });
-    request.set_timeout(ANSWER);
-    certificate(EnrolmentClient::new(channel).renew(request).await)
+    Ok(EnrolmentClient::new(channel))
 }
 
-fn certificate(
-    answer: Result<tonic::Response<Certificate>, tonic::Status>,
-) -> Result<Certificate, EnrolCallError> {
+fn taken<T>(answer: Result<tonic::Response<T>, tonic::Status>) -> Result<T, EnrolCallError> {
     answer
         .map(tonic::Response::into_inner)
         .map_err(|status| EnrolCallError::Refused {

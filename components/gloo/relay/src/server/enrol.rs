@@ -21,7 +21,12 @@ use super::{
 };
 use crate::{
     enrolment::{EnrolError, Signed, Signer, SignerError, verify},
-    proto::{Certificate, EnrolRequest, RenewRequest, enrolment_server::Enrolment},
+    proto::{
+        Certificate, EnrolRequest, RenewRequest, TelemetryCredential, TelemetryRequest,
+        enrolment_server::Enrolment,
+    },
+    telemetry::TelemetrySigner,
+    tls::Peer,
 };
 
 /// Attempts to store a use when others write the same Secret.
@@ -57,6 +62,7 @@ pub(super) struct EnrolmentService {
     pub(super) hub: Arc<dyn Hub>,
     pub(super) tokens: Arc<dyn Tokens>,
     pub(super) signer: Arc<Signer>,
+    pub(super) telemetry: Option<TelemetrySigner>,
     pub(super) rate: Rate,
 }
 
@@ -81,18 +87,43 @@ impl Enrolment for EnrolmentService {
     }
 
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<Certificate>, Status> {
-        let peer = peer(&request)?;
+        let (peer, epoch) = self.known(&request).await?;
+        let csr = Signed::read(&request.into_inner().csr).map_err(|error| unsigned(&error))?;
+        self.sign(&peer.cluster, &peer.cluster_uid, epoch, &csr)
+    }
+
+    async fn telemetry(
+        &self,
+        request: Request<TelemetryRequest>,
+    ) -> Result<Response<TelemetryCredential>, Status> {
+        let (peer, _) = self.known(&request).await?;
+        let Some(signer) = &self.telemetry else {
+            let why = "there is no telemetry gateway in the management cluster";
+            return Err(Status::failed_precondition(why));
+        };
+        let given = signer.sign(&peer.cluster, SystemTime::now());
+        let given = given.map_err(|error| {
+            let cause = Error::source(&error).map(ToString::to_string);
+            tracing::error!(cluster = %peer.cluster, %error, cause, "cannot make a token for telemetry");
+            Status::internal(error.to_string())
+        })?;
+        tracing::info!(cluster = %peer.cluster, "an agent got a token for telemetry");
+        Ok(Response::new(given))
+    }
+}
+
+impl EnrolmentService {
+    /// Who asks, by the certificate, and the epoch of the cluster; refused when it is not registered or was revoked.
+    async fn known<T>(&self, request: &Request<T>) -> Result<(Peer, u64), Status> {
+        let peer = peer(request)?;
         let standing = self.hub.standing(&peer.cluster).await;
         judge(&peer, &standing).map_err(|refused| Status::permission_denied(refused.reason))?;
         let Standing::Known { epoch, .. } = standing else {
             return Err(Status::permission_denied("the cluster is not registered"));
         };
-        let csr = Signed::read(&request.into_inner().csr).map_err(|error| unsigned(&error))?;
-        self.sign(&peer.cluster, &peer.cluster_uid, epoch, &csr)
+        Ok((peer, epoch))
     }
-}
 
-impl EnrolmentService {
     fn allowed<T>(&self, request: &Request<T>) -> Result<(), Status> {
         let remote = request.extensions().get::<Remote>();
         let allowed =

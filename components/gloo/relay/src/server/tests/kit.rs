@@ -187,6 +187,7 @@ impl Kit {
             hub: memory.clone(),
             tokens: memory.clone(),
             signer: signer.clone(),
+            telemetry: None,
             limits,
             version: "test".to_owned(),
             instance: "server".to_owned(),
