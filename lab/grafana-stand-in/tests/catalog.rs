@@ -63,6 +63,9 @@ fn the_rendered_provisioning_and_every_dashboard_are_accepted() {
         [
             "gloonet-cilium-agent",
             "gloonet-cilium-policy",
+            "gloonet-hubble",
+            "gloonet-insights",
+            "gloonet-management-plane",
             "gloonet-operator",
             "gloonet-stores",
             "gloonet-telemetry"

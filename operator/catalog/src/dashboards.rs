@@ -23,7 +23,19 @@ pub(crate) const OPERATOR: Dashboard = Dashboard {
 };
 
 /// Those of what the operator installs.
-pub(crate) const OPERANDS: [Dashboard; 4] = [
+pub(crate) const OPERANDS: [Dashboard; 7] = [
+    Dashboard {
+        config_map: "gloonet-dashboard-management-plane",
+        file: "management-plane.json",
+        uid: "gloonet-management-plane",
+        json: include_str!("../../../dashboards/management-plane.json"),
+    },
+    Dashboard {
+        config_map: "gloonet-dashboard-insights",
+        file: "insights.json",
+        uid: "gloonet-insights",
+        json: include_str!("../../../dashboards/insights.json"),
+    },
     Dashboard {
         config_map: "gloonet-dashboard-cilium-agent",
         file: "cilium-agent.json",
@@ -35,6 +47,12 @@ pub(crate) const OPERANDS: [Dashboard; 4] = [
         file: "cilium-policy.json",
         uid: "gloonet-cilium-policy",
         json: include_str!("../../../dashboards/cilium-policy.json"),
+    },
+    Dashboard {
+        config_map: "gloonet-dashboard-hubble",
+        file: "hubble.json",
+        uid: "gloonet-hubble",
+        json: include_str!("../../../dashboards/hubble.json"),
     },
     Dashboard {
         config_map: "gloonet-dashboard-telemetry",

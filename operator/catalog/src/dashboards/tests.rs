@@ -78,19 +78,24 @@ fn metrics_of(expression: &str) -> BTreeSet<String> {
     names
 }
 
-fn expressions(value: &Value, found: &mut Vec<String>) {
+/// Every text that stands under this key, at any depth.
+fn texts(value: &Value, wanted: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
             for (key, child) in fields {
                 match child {
-                    Value::String(text) if key == "expr" => found.push(text.clone()),
-                    other => expressions(other, found),
+                    Value::String(text) if key == wanted => found.push(text.clone()),
+                    other => texts(other, wanted, found),
                 }
             }
         }
-        Value::Array(items) => items.iter().for_each(|item| expressions(item, found)),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, wanted, found)),
         _ => {}
     }
+}
+
+fn expressions(value: &Value, found: &mut Vec<String>) {
+    texts(value, "expr", found);
 }
 
 #[test]
@@ -104,10 +109,15 @@ fn the_names_in_an_expression_are_found_and_labels_functions_and_keywords_are_no
 
 #[test]
 fn every_metric_of_a_dashboard_or_an_alert_is_exported_by_something() {
+    let alerts: Value =
+        serde_norway::from_str(include_str!("../../../../dashboards/alerts.yaml")).unwrap();
+    let mut recorded = Vec::new();
+    texts(&alerts, "record", &mut recorded);
     let known: BTreeSet<String> = index()
         .exporters
         .into_values()
         .flat_map(|exporter| exporter.metrics.into_iter().chain(exporter.rare))
+        .chain(recorded)
         .collect();
     let mut sources: Vec<(&str, Value)> = all()
         .map(|dashboard| {
@@ -117,8 +127,6 @@ fn every_metric_of_a_dashboard_or_an_alert_is_exported_by_something() {
             )
         })
         .collect();
-    let alerts: Value =
-        serde_norway::from_str(include_str!("../../../../dashboards/alerts.yaml")).unwrap();
     sources.push(("alerts.yaml", alerts));
     for (file, value) in sources {
         let mut found = Vec::new();
@@ -172,6 +180,35 @@ fn every_dashboard_has_the_uid_its_probe_asks_for_a_title_and_unique_panel_ids()
             "{}",
             dashboard.file
         );
+    }
+}
+
+#[test]
+fn every_dashboard_leads_to_all_others() {
+    for dashboard in all() {
+        let json: Value = serde_json::from_str(dashboard.json).unwrap();
+        let tags = json["tags"].as_array().unwrap();
+        assert!(tags.contains(&"gloonet".into()), "{}", dashboard.file);
+        let leads = json["links"].as_array().unwrap().iter().any(|link| {
+            link["type"] == "dashboards" && link["tags"] == serde_json::json!(["gloonet"])
+        });
+        assert!(leads, "{}", dashboard.file);
+    }
+}
+
+#[test]
+fn no_two_panels_of_a_dashboard_lie_over_each_other() {
+    for dashboard in all() {
+        let json: Value = serde_json::from_str(dashboard.json).unwrap();
+        let mut taken = BTreeSet::new();
+        for panel in json["panels"].as_array().unwrap() {
+            let [x, y, w, h] =
+                ["x", "y", "w", "h"].map(|key| panel["gridPos"][key].as_u64().unwrap());
+            assert!(x + w <= 24, "{}: {}", dashboard.file, panel["title"]);
+            for cell in (x..x + w).flat_map(|x| (y..y + h).map(move |y| (x, y))) {
+                assert!(taken.insert(cell), "{}: {}", dashboard.file, panel["title"]);
+            }
+        }
     }
 }
 

@@ -1,7 +1,10 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gloonet_api::ManagementState;
 use gloonet_api::prometheus::ExternalPrometheus;
+use serde::Deserialize;
 
 use super::*;
 use crate::component::tests::{answered, input, input_of, named, program, run, running};
@@ -132,5 +135,117 @@ fn promtool_accepts_the_rendered_configuration_and_the_alert_rules() {
         .unwrap();
         run(Command::new(&promtool).args(["check", "config"]).arg(&file));
         run(Command::new(&promtool).args(["check", "rules"]).arg(&rules));
+    }
+}
+
+#[derive(Deserialize)]
+struct Rules {
+    groups: Vec<RuleGroup>,
+}
+
+#[derive(Deserialize)]
+struct RuleGroup {
+    rules: Vec<Rule>,
+}
+
+#[derive(Deserialize)]
+struct Rule {
+    /// Absent in a recording rule.
+    alert: Option<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct RuleTests {
+    tests: Vec<RuleTest>,
+}
+
+#[derive(Deserialize)]
+struct RuleTest {
+    alert_rule_test: Vec<Expected>,
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    alertname: String,
+    exp_alerts: Vec<serde_json::Value>,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The alerts by name.
+fn alerts() -> BTreeMap<String, Rule> {
+    let rules: Rules = serde_norway::from_str(config::ALERTS).unwrap();
+    let all = rules.groups.into_iter().flat_map(|group| group.rules);
+    all.filter_map(|rule| Some((rule.alert.clone()?, rule)))
+        .collect()
+}
+
+/// What a link to a heading of the page would name, as GitHub makes it of words without signs.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = page.lines().filter_map(|line| line.strip_prefix("## "));
+    headings
+        .map(|heading| heading.trim().to_lowercase().replace(' ', "-"))
+        .collect()
+}
+
+#[test]
+fn every_unit_test_of_the_alert_rules_passes() {
+    let Some(promtool) = program("promtool") else {
+        return;
+    };
+    let file = root().join("dashboards/alerts.test.yaml");
+    run(Command::new(promtool).args(["test", "rules"]).arg(file));
+}
+
+#[test]
+fn every_alert_has_a_severity_a_runbook_that_exists_and_unit_tests_that_fire_it_and_that_do_not() {
+    let tests: RuleTests =
+        serde_norway::from_str(include_str!("../../../../dashboards/alerts.test.yaml")).unwrap();
+    let tested: Vec<Expected> = tests
+        .tests
+        .into_iter()
+        .flat_map(|test| test.alert_rule_test)
+        .collect();
+    let alerts = alerts();
+    assert!(!alerts.is_empty());
+    for (name, rule) in &alerts {
+        let severity = rule.labels.get("severity").map(String::as_str);
+        assert!(
+            matches!(severity, Some("critical" | "warning")),
+            "{name}: severity {severity:?}"
+        );
+        let (page, anchor) = rule
+            .annotations
+            .get("runbook")
+            .and_then(|place| place.split_once('#'))
+            .unwrap_or_else(|| panic!("{name} names no runbook"));
+        assert!(page.starts_with("docs/runbooks/"), "{name}: {page}");
+        let text = std::fs::read_to_string(root().join(page))
+            .unwrap_or_else(|error| panic!("{name}: {page}: {error}"));
+        assert!(
+            anchors(&text).contains(anchor),
+            "{name}: {page} has no section {anchor}"
+        );
+        for fires in [true, false] {
+            assert!(
+                tested
+                    .iter()
+                    .any(|one| one.alertname == *name && one.exp_alerts.is_empty() != fires),
+                "{name}: no unit test with fires = {fires}"
+            );
+        }
+    }
+    for one in &tested {
+        assert!(
+            alerts.contains_key(&one.alertname),
+            "a unit test of {}, which is no alert",
+            one.alertname
+        );
     }
 }
