@@ -31,6 +31,8 @@ enum Name {
     Relay(gloo::Arguments),
     /// The translation of 10, 100 and 1,000 workspaces: from scratch, and one change.
     Translate(gloo::Arguments),
+    /// All insights of large clusters: time of a run beside reading its input, memory.
+    Insights(gloo::Arguments),
     /// How fast a policy holds on every node, and what 10,000 identities with 200 policies cost.
     Policy(policy::Arguments),
     /// One end of a measured connection; the others start it.
@@ -46,6 +48,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Name::Path(arguments) => path::run(arguments),
         Name::Relay(arguments) => gloo::run("relay", arguments),
         Name::Translate(arguments) => gloo::run("translate", arguments),
+        Name::Insights(arguments) => gloo::run("insights", arguments),
         Name::Policy(arguments) => policy::run(arguments),
         Name::Peer(arguments) => peer::run(arguments),
     }

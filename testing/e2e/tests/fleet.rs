@@ -3,6 +3,8 @@
 
 #[path = "fleet/faults.rs"]
 mod faults;
+#[path = "fleet/insights.rs"]
+mod insights;
 #[path = "fleet/main_job.rs"]
 mod main_job;
 #[path = "fleet/policy.rs"]

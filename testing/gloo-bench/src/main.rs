@@ -1,5 +1,6 @@
-//! Measurements of the management plane, each beside its aim. `./dev bench relay|translate` builds and runs this.
+//! Measurements of the management plane, each beside its aim. `./dev bench relay|translate|insights` builds and runs this.
 
+mod insights;
 mod relay;
 mod translate;
 
@@ -19,6 +20,8 @@ enum Name {
     Translate,
     /// Many clusters at one server: time to warmed, memory, latency of changes, all of them back at once.
     Relay(relay::Arguments),
+    /// All rules over large clusters: time of a run, memory.
+    Insights(insights::Arguments),
     /// The agents' end of `relay`, which starts it: memory and time of theirs are none of the server's.
     #[command(hide = true)]
     Agents(relay::agents::Arguments),
@@ -30,6 +33,7 @@ fn main() -> anyhow::Result<()> {
             translate::run();
             Ok(())
         }
+        Name::Insights(arguments) => insights::run(&arguments),
         Name::Relay(arguments) => relay::run(&arguments),
         Name::Agents(arguments) => relay::agents::run(&arguments),
     }
