@@ -89,15 +89,15 @@ async fn lead(
             }
             tokio::time::sleep(RETRY).await;
         };
-        Controller::new(
+        let controller = Controller::new(
             cluster.clone(),
             hands,
             arguments,
             Arc::clone(metrics),
             Arc::clone(pulse),
-        )
-        .run(stop)
-        .await;
+        );
+        // It holds what is known of every component: too much for the stack of who waits for it.
+        Box::pin(controller.run(stop)).await;
         Ok(())
     };
     let result = tokio::select! {

@@ -23,8 +23,15 @@ pub async fn follow(client: Client, names: watch::Sender<Names>, closing: Cancel
     while let Some(Some(event)) = closing.run_until_cancelled(events.next()).await {
         let name = |cluster: &KubernetesCluster| cluster.name_any().parse::<ClusterName>().ok();
         match event {
-            Ok(Event::Init) => listed.clear(),
-            Ok(Event::InitApply(cluster)) => listed.extend(name(&cluster)),
+            // Before the list is whole nobody knows which clusters there are.
+            Ok(Event::Init) => {
+                listed.clear();
+                continue;
+            }
+            Ok(Event::InitApply(cluster)) => {
+                listed.extend(name(&cluster));
+                continue;
+            }
             Ok(Event::InitDone) => known = std::mem::take(&mut listed),
             Ok(Event::Apply(cluster)) => known.extend(name(&cluster)),
             Ok(Event::Delete(cluster)) => {
@@ -37,8 +44,6 @@ pub async fn follow(client: Client, names: watch::Sender<Names>, closing: Cancel
                 continue;
             }
         }
-        if listed.is_empty() {
-            names.send_replace(Some(Arc::new(known.clone())));
-        }
+        names.send_replace(Some(Arc::new(known.clone())));
     }
 }

@@ -24,7 +24,10 @@ pub async fn follow(client: Client, settings: watch::Sender<Settings>, closing: 
     let (mut known, mut listed) = (BTreeMap::new(), BTreeMap::new());
     while let Some(Some(event)) = closing.run_until_cancelled(events.next()).await {
         match event {
-            Ok(Event::Init) => listed.clear(),
+            Ok(Event::Init) => {
+                listed.clear();
+                continue;
+            }
             Ok(Event::InitApply(one)) => {
                 listed.insert(one.name_any(), one);
                 continue;

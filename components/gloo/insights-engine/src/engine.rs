@@ -47,6 +47,8 @@ struct Kept {
     keeper: Keeper,
     /// The book of an earlier engine was read, or there was none.
     loaded: bool,
+    /// Errors of the last run.
+    said: BTreeSet<String>,
 }
 
 impl Engine {
@@ -201,7 +203,7 @@ impl Engine {
 
     fn publish(
         &self,
-        kept: &Kept,
+        kept: &mut Kept,
         judged: &[(String, Vec<Evaluation>)],
         (run, ended): (String, Timestamp),
         names: BTreeSet<String>,
@@ -227,9 +229,11 @@ impl Engine {
                 unknown.push(Unjudged { code, cluster, why });
             }
         }
-        for error in &errors {
+        // Once per change, not once per run.
+        for error in errors.iter().filter(|error| !kept.said.contains(*error)) {
             tracing::warn!(reason = error, "insights are made without some evidence");
         }
+        kept.said = errors.iter().cloned().collect();
         let page = Overview {
             run,
             ended,

@@ -13,7 +13,7 @@ use gloonet_e2e::{
 /// Collectors wait for the token that their agent brings, and Prometheus for its second scrape.
 const FIRST: Duration = Duration::from_mins(4);
 /// From the fault to its insight, across clusters.
-const TOLD: Duration = Duration::from_secs(60);
+const TOLD: Duration = Duration::from_mins(1);
 
 fn cannot_be_judged(overview: &insights::Overview, cluster: &str) -> Vec<String> {
     let unknown = overview.document["unknown"].as_array();

@@ -14,7 +14,7 @@ use gloonet_e2e::{
 };
 
 /// From the fault to its insight, and from the mend to the end of it.
-const TOLD: Duration = Duration::from_secs(60);
+const TOLD: Duration = Duration::from_mins(1);
 /// A fault whose evidence is a metric waits for two scrapes and Prometheus' look at the gateway more.
 const TOLD_BY_METRICS: Duration = Duration::from_secs(90);
 /// The engine has looked at everything once.
