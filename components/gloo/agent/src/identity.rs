@@ -121,8 +121,21 @@ impl Keeper {
                 }
                 Ok(())
             }
-            _ => self.enrol(&roots, refused).await,
+            // Somebody emptied the Secret, and what was in it is still good: a token is not needed.
+            _ => match self.remembered(&roots, now) {
+                Some(Identity { chain, key }) => self.keep(&roots, chain, key).await,
+                None => self.enrol(&roots, refused).await,
+            },
         }
+    }
+
+    /// The certificate in use, if it is still good under these authorities.
+    fn remembered(&self, roots: &str, now: i64) -> Option<Identity> {
+        let credentials = self.credentials.borrow();
+        let identity = &credentials.as_ref()?.identity;
+        let leaf = CertificateDer::from_pem_slice(identity.chain.as_bytes()).ok()?;
+        let good = Peer::of(&leaf).ok()?.not_after > now && of_authority(&identity.chain, roots);
+        good.then(|| identity.clone())
     }
 
     /// The certificate in the Secret, if it is one for this cluster.
@@ -163,15 +176,7 @@ impl Keeper {
         if *refused == Some(hash) {
             return Err(IdentityError::UsedToken);
         }
-        let pending = self.secrets.text(names::CLIENT_TLS, "pending.key").await?;
-        let request = if let Some(Ok(request)) = pending.as_deref().map(KeyRequest::again) {
-            request
-        } else {
-            let request = KeyRequest::new()?;
-            let data = BTreeMap::from([("pending.key", request.key.clone())]);
-            self.secrets.replace(names::CLIENT_TLS, data).await?;
-            request
-        };
+        let request = self.key_for_token().await?;
         let (cluster, uid) = (&self.cluster, &self.cluster_uid);
         match enrol(&self.server, roots, cluster, uid, &token, &request).await {
             // The same token is good for the same key again, once the server has read its new authority.
@@ -189,6 +194,29 @@ impl Keeper {
                 Err(error.into())
             }
         }
+    }
+
+    /// The key of an earlier attempt, or of the certificate that is no good any more: a token is good again only for the key it
+    /// was used with, and it may have been used with this one, for an authority that is gone. Without one, a new key.
+    async fn key_for_token(&self) -> Result<KeyRequest, IdentityError> {
+        let stored = self.secrets.secret(names::CLIENT_TLS).await?;
+        let of_secret = |name: &str| stored.as_ref().and_then(|secret| text(secret, name));
+        let in_use = self
+            .credentials
+            .borrow()
+            .as_ref()
+            .map(|held| held.identity.key.clone());
+        let pending = of_secret("pending.key");
+        let known = pending.clone().or_else(|| of_secret("tls.key")).or(in_use);
+        let request = match known.as_deref().map(KeyRequest::again) {
+            Some(Ok(request)) => request,
+            _ => KeyRequest::new()?,
+        };
+        if pending.as_ref() != Some(&request.key) {
+            let data = BTreeMap::from([("pending.key", request.key.clone())]);
+            self.secrets.replace(names::CLIENT_TLS, data).await?;
+        }
+        Ok(request)
     }
 
     async fn keep(&self, roots: &str, chain: String, key: String) -> Result<(), IdentityError> {
