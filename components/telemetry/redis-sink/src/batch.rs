@@ -146,7 +146,7 @@ mod tests {
         );
         let entry = &batch.entries[0];
         assert_eq!(entry.key.as_str(), "gloonet:v1:logs:west:analyzer:images:0");
-        assert_eq!(entry.retention.entries, 1);
+        assert_eq!(entry.retention.entries, 2);
     }
 
     #[test]

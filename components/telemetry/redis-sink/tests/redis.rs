@@ -175,7 +175,7 @@ async fn of_an_analyzer_only_the_last_two_records_stay_and_they_expire() {
     let redis = Redis::start();
     let mut connection = redis.connection().await;
     let mut client = sink(&redis).await;
-    let bodies = ["first".to_owned(), "second".to_owned()];
+    let bodies = ["first", "second", "third"].map(str::to_owned);
     client.export(request("analyzer", &bodies)).await.unwrap();
     let key = "gloonet:v1:logs:west:analyzer:images:0";
     let entries: Vec<(String, Vec<String>)> = cmd("XRANGE")
@@ -185,8 +185,9 @@ async fn of_an_analyzer_only_the_last_two_records_stay_and_they_expire() {
         .query_async(&mut connection)
         .await
         .unwrap();
-    assert_eq!(entries.len(), 1);
+    assert_eq!(entries.len(), 2);
     assert!(entries[0].1[1].contains("second"), "{entries:?}");
+    assert!(entries[1].1[1].contains("third"), "{entries:?}");
     let seconds: i64 = cmd("TTL")
         .arg(key)
         .query_async(&mut connection)

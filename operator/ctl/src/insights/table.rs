@@ -138,7 +138,7 @@ mod tests {
         let words: Vec<&str> = printed.lines().nth(1).unwrap().split_whitespace().collect();
         assert_eq!(
             words[..6],
-            ["ERROR", "HLT0101", "west", "Node/a", "active", "12m"]
+            ["ERROR", "HLT0101", "west", "Node/a", "active", "12m0s"]
         );
         assert!(printed.contains("1 errors, 0 warnings"), "{printed}");
         assert!(printed.contains("1 rules cannot be judged; --unknown says why"));
