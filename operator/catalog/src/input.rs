@@ -60,6 +60,11 @@ impl Input {
         self.spec.gloo.agent.state == ManagementState::Managed
     }
 
+    /// Collectors here send to the gateway of the cluster that manages, with a token the agent brings.
+    pub(crate) fn collectors_need_token(&self) -> bool {
+        self.collectors() && self.remote_gateway().is_some()
+    }
+
     /// What it finds goes through this cluster's collectors.
     pub(crate) fn analyzer(&self) -> bool {
         self.collectors() && self.spec.gloo.analyzer.state == ManagementState::Managed

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use cilium_api::names::{AGENT_HEALTH_PORT, AGENT_METRICS_PORT};
 use futures::{StreamExt, stream};
 use gloo_record::cilium_agents::{Health, Metrics};
 use k8s_openapi::api::core::v1::Pod;
@@ -16,9 +17,6 @@ use tokio::sync::Mutex;
 
 use crate::pods;
 
-/// Health of the agent (`agent-health-port`), and its metrics (`prometheus-serve-addr`).
-const HEALTH_PORT: u16 = 9879;
-const METRICS_PORT: u16 = 9962;
 const ANSWER: Duration = Duration::from_secs(3);
 const AT_ONCE: usize = 32;
 /// Bytes of an answer. The metrics of a large node are some hundred thousand.
@@ -121,9 +119,9 @@ impl Agents {
         let url = |port: u16, path: &str| format!("http://{host}:{port}{path}");
         let sent = now_ms();
         let (facts, health, metrics) = tokio::join!(
-            self.get(url(HEALTH_PORT, "/node")),
-            self.get(url(HEALTH_PORT, "/healthz")),
-            self.get(url(METRICS_PORT, "/metrics")),
+            self.get(url(AGENT_HEALTH_PORT, "/node")),
+            self.get(url(AGENT_HEALTH_PORT, "/healthz")),
+            self.get(url(AGENT_METRICS_PORT, "/metrics")),
         );
         let facts = facts.and_then(|(_, text)| {
             serde_json::from_str::<Facts>(&text)

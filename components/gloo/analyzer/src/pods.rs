@@ -76,6 +76,13 @@ pub fn labelled(pod: &Pod, label: &str, value: &str) -> bool {
     pod.labels().get(label).is_some_and(|given| given == value)
 }
 
+/// Last part of an image's path, and its tag; without registry and digest.
+pub fn image_name(image: &str) -> (&str, &str) {
+    let plain = image.split('@').next().unwrap_or_default();
+    let last = plain.rsplit('/').next().unwrap_or_default();
+    last.split_once(':').unwrap_or((last, ""))
+}
+
 /// Pods of a DaemonSet.
 pub fn of_daemonset(set: &DaemonSet) -> Counts {
     let status = set.status.as_ref();

@@ -58,12 +58,12 @@ pub fn page(rule: &Rule) -> String {
             Evidence::Snapshot => writeln!(text, "- snapshot of the cluster's agent"),
         };
     }
-    let placeholders = json!({
+    let any_place = json!({
         "cluster": "CLUSTER",
         "target": {"kind": "KIND", "namespace": "NAMESPACE", "name": "NAME"},
         "evidence": evidence_names(rule.steps),
     });
-    let steps = render(rule.steps, &placeholders).unwrap_or_else(|error| error);
+    let steps = render(rule.steps, &any_place).unwrap_or_else(|error| error);
     let _written = writeln!(text, "\n## What to do\n\n{}", steps.trim());
     text
 }

@@ -1,11 +1,11 @@
 //! What the analyzer may do: read what it reports about. No Secret, nothing written, nothing executed.
 
-use gloonet_api::{MESH_NAMESPACE, OPERATOR_NAMESPACE};
+use gloonet_api::OPERATOR_NAMESPACE;
 use kube_core::DynamicObject;
 use serde_json::{Value, json};
 
 use crate::object::Builder;
-use crate::{RenderError, operator};
+use crate::{RenderError, gloo_agent, operator};
 use gloo_api::names::ANALYZER;
 
 const GROUP: &str = "rbac.authorization.k8s.io/v1";
@@ -21,7 +21,7 @@ pub(super) fn all(builder: &Builder) -> Result<Vec<DynamicObject>, RenderError> 
         builder.cluster(
             (GROUP, "ClusterRoleBinding"),
             ANALYZER,
-            binding("ClusterRole"),
+            gloo_agent::rbac::binding("ClusterRole", ANALYZER),
         )?,
     ];
     for (namespace, rules) in [
@@ -33,16 +33,13 @@ pub(super) fn all(builder: &Builder) -> Result<Vec<DynamicObject>, RenderError> 
     ] {
         let place = || json!({"name": ANALYZER, "namespace": namespace});
         objects.push(builder.object((GROUP, "Role"), place(), json!({"rules": rules}))?);
-        objects.push(builder.object((GROUP, "RoleBinding"), place(), binding("Role"))?);
+        objects.push(builder.object(
+            (GROUP, "RoleBinding"),
+            place(),
+            gloo_agent::rbac::binding("Role", ANALYZER),
+        )?);
     }
     Ok(objects)
-}
-
-fn binding(kind: &str) -> Value {
-    json!({
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": ANALYZER},
-        "subjects": [{"kind": "ServiceAccount", "name": ANALYZER, "namespace": MESH_NAMESPACE}],
-    })
 }
 
 fn cluster_rules() -> Value {

@@ -17,7 +17,7 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
     let builder = Builder::new(ComponentId::GlooAgent, WORKLOAD.namespace);
     // Before the rights it limits.
     let mut objects = admission::all(&builder, input)?;
-    objects.extend(rbac::all(&builder, brings_token(input))?);
+    objects.extend(rbac::all(&builder, input.collectors_need_token())?);
     objects.push(deployment(&builder, input)?);
     objects.push(policy(&builder, input)?);
     Ok(objects)
@@ -75,15 +75,10 @@ fn arguments(input: &Input) -> Vec<String> {
         format!("--metrics-address=0.0.0.0:{AGENT_STATS_PORT}"),
         format!("--health-address=0.0.0.0:{AGENT_HEALTH_PORT}"),
     ];
-    if brings_token(input) {
+    if input.collectors_need_token() {
         arguments.push("--telemetry".to_owned());
     }
     arguments
-}
-
-/// Collectors here send to the gateway of the cluster that manages, with a token the agent gets.
-pub(super) fn brings_token(input: &Input) -> bool {
-    input.collectors() && input.remote_gateway().is_some()
 }
 
 fn policy(builder: &Builder, input: &Input) -> Result<DynamicObject, RenderError> {

@@ -92,7 +92,7 @@ fn telemetry(input: &Input) -> Vec<SecretSpec> {
         ));
     }
     // The agent fills it with what the management server gives for it.
-    if input.collectors() && input.remote_gateway().is_some() {
+    if input.collectors_need_token() {
         secrets.push(secret(MESH_NAMESPACE, TELEMETRY_TOKEN, SecretKind::Vessel));
     }
     if input.telemetry_tokens() {

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use cilium_api::names::{HUBBLE_DOMAIN, HUBBLE_PORT};
 use futures::{StreamExt, stream};
 use gloo_record::{
     Certificates,
@@ -18,7 +19,6 @@ use crate::{
     tls,
 };
 
-const HUBBLE_PORT: u16 = 4244;
 const AT_ONCE: usize = 16;
 /// A certificate with its chain is some kilobytes.
 const LARGEST: u64 = 256 * 1024;
@@ -77,7 +77,7 @@ fn hubble(reader: &Reader) -> Result<Vec<Endpoint>, AnalyzeError> {
             Some(Endpoint {
                 name: format!("hubble of {node}"),
                 address: format!("{host}:{HUBBLE_PORT}"),
-                server_name: format!("{node}.{cluster}.hubble-grpc.cilium.io"),
+                server_name: format!("{node}.{cluster}.{HUBBLE_DOMAIN}"),
                 authority: Some(authority.clone()),
             })
         })

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cilium_api::names::{AGENT_NOT_READY_TAINT, NAMESPACE, OPERATOR, OPERATOR_LEASE};
 use gloo_record::{CiliumOperator, Counts, PodState};
 use k8s_openapi::api::{
     apps::v1::Deployment,
@@ -14,16 +15,13 @@ use crate::{
     reader::{AnalyzeError, Reader},
 };
 
-const LEASE: &str = "cilium-operator-resource-lock";
-const TAINT: &str = "node.cilium.io/agent-not-ready";
-
 pub(super) async fn run(reader: &Reader) -> Result<CiliumOperator, AnalyzeError> {
     let world = &reader.world;
     let deployment = deployment(&world.deployments.all()?);
     let nodes = world.nodes.all()?;
     let ciliumnodes = world.cilium_nodes.all()?;
     let lease = match deployment {
-        Some(_) => reader.lease("kube-system", LEASE).await?,
+        Some(_) => reader.lease(NAMESPACE, OPERATOR_LEASE).await?,
         None => None,
     };
     let config = reader.cilium_config().await?;
@@ -48,9 +46,9 @@ pub(super) async fn run(reader: &Reader) -> Result<CiliumOperator, AnalyzeError>
 }
 
 fn deployment(all: &[Arc<Deployment>]) -> Option<Counts> {
-    let found = all.iter().find(|one| {
-        one.name_any() == "cilium-operator" && one.namespace().as_deref() == Some("kube-system")
-    });
+    let found = all
+        .iter()
+        .find(|one| one.name_any() == OPERATOR && one.namespace().as_deref() == Some(NAMESPACE));
     found.map(|one| pods::of_deployment(one))
 }
 
@@ -88,7 +86,10 @@ fn tainted(nodes: &[Arc<Node>]) -> Vec<String> {
     let waits = |node: &&Arc<Node>| {
         let spec = node.spec.as_ref();
         let taints = spec.and_then(|spec| spec.taints.as_ref());
-        taints.into_iter().flatten().any(|taint| taint.key == TAINT)
+        taints
+            .into_iter()
+            .flatten()
+            .any(|taint| taint.key == AGENT_NOT_READY_TAINT)
     };
     nodes
         .iter()
@@ -142,7 +143,7 @@ mod tests {
             "apiVersion": "cilium.io/v2", "kind": "CiliumNode", "metadata": {"name": "a"},
             "spec": {"ipam": {"podCIDRs": ["10.244.0.0/24"]}},
         });
-        let nodes = [node("a", TAINT), node("b", "other")];
+        let nodes = [node("a", AGENT_NOT_READY_TAINT), node("b", "other")];
         let ciliumnodes = [Arc::new(serde_json::from_value(range).unwrap())];
         assert_eq!(bare(&nodes, &ciliumnodes), ["b"]);
         assert_eq!(tainted(&nodes), ["a"]);

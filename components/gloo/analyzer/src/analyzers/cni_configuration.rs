@@ -1,5 +1,6 @@
 //! CNI configuration files of every node, as its agent sees them.
 
+use cilium_api::names::CNI_CONF;
 use gloo_record::{CniConfiguration, cni_configuration::Node};
 
 use crate::{
@@ -7,16 +8,13 @@ use crate::{
     reader::{AnalyzeError, Reader},
 };
 
-/// What Cilium installs.
-const OWN: &str = "05-cilium.conflist";
-
 pub(super) async fn run(reader: &Reader) -> Result<CniConfiguration, AnalyzeError> {
     Ok(record(&reader.answers().await?))
 }
 
 fn record(answers: &[Answer]) -> CniConfiguration {
     let mut record = CniConfiguration {
-        own: OWN.to_owned(),
+        own: CNI_CONF.to_owned(),
         ..CniConfiguration::default()
     };
     for answer in answers {
@@ -57,7 +55,7 @@ mod tests {
             clock_ahead_ms: 0,
         };
         let facts = Facts {
-            cni_files: vec![OWN.to_owned()],
+            cni_files: vec![CNI_CONF.to_owned()],
             ..Facts::default()
         };
         let record = record(&[
@@ -65,6 +63,6 @@ mod tests {
             answer("a", Ok(facts)),
         ]);
         assert_eq!((record.nodes.len(), record.unknown.len()), (1, 1));
-        assert_eq!(record.nodes[0].files, [OWN]);
+        assert_eq!(record.nodes[0].files, [CNI_CONF]);
     }
 }

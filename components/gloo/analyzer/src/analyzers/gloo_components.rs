@@ -87,9 +87,7 @@ fn workload(
         .first()
         .and_then(|one| one.image.clone())
         .unwrap_or_default();
-    let plain = image.split('@').next().unwrap_or_default();
-    let last = plain.rsplit('/').next().unwrap_or_default();
-    let (short, tag) = last.split_once(':').unwrap_or((last, ""));
+    let (short, tag) = pods::image_name(&image);
     let unlimited = containers.iter().filter(|one| {
         let limits = one
             .resources

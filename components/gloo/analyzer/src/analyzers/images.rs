@@ -9,7 +9,10 @@ use gloo_record::{Images, images::Container};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt, api::DynamicObject};
 
-use crate::reader::{AnalyzeError, Reader};
+use crate::{
+    pods::image_name,
+    reader::{AnalyzeError, Reader},
+};
 
 const NAMESPACES: [&str; 2] = ["gloo-mesh", "gloonet-system"];
 
@@ -107,15 +110,9 @@ fn digest(pod: &Pod, container: &str) -> Option<String> {
 
 /// The release's reference for the same image: the one whose path ends alike.
 fn expected(image: &str, named: &[String]) -> Option<String> {
-    let wanted = last(image);
-    named.iter().find(|one| last(one) == wanted).cloned()
-}
-
-/// The last part of the path, without tag and digest.
-fn last(image: &str) -> &str {
-    let plain = image.split('@').next().unwrap_or_default();
-    let last = plain.rsplit('/').next().unwrap_or_default();
-    last.split(':').next().unwrap_or_default()
+    let (wanted, _) = image_name(image);
+    let same = |one: &&String| image_name(one).0 == wanted;
+    named.iter().find(same).cloned()
 }
 
 fn registry(image: &str) -> String {
@@ -158,7 +155,10 @@ mod tests {
 
     #[test]
     fn an_image_is_known_by_the_end_of_its_path() {
-        assert_eq!(last("a.example:5000/x/agent:1@sha256:aa"), "agent");
+        assert_eq!(
+            image_name("a.example:5000/x/agent:1@sha256:aa"),
+            ("agent", "1")
+        );
         assert_eq!(
             expected("b.example/agent", &["a.example/agents:1".to_owned()]),
             None

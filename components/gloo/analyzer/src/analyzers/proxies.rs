@@ -32,9 +32,7 @@ fn record(all: &[Arc<Pod>]) -> Proxies {
 
 /// By the image's name: `envoy`, `cilium-envoy`, `gloo-mesh-envoy`, `proxyv2`.
 fn is_envoy(image: &str) -> bool {
-    let path = image.split('@').next().unwrap_or_default();
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let name = name.split(':').next().unwrap_or_default();
+    let (name, _) = pods::image_name(image);
     name.split('-').any(|part| part == "envoy") || name == "proxyv2"
 }
 
