@@ -175,6 +175,15 @@ mod tests {
     }
 
     #[test]
+    fn as_many_parts_as_there_should_be_with_one_left_out_are_no_run() {
+        let mut sent = parts(&report("a", &"x".repeat(LARGEST_PART))).unwrap();
+        assert_eq!(sent.len(), 2);
+        sent[1].part = 2;
+        let error = assemble(&sent).unwrap_err();
+        assert!(matches!(error, AssembleError::Incomplete { .. }), "{error}");
+    }
+
+    #[test]
     fn the_newest_of_two_whole_runs_counts() {
         let mut all = parts(&report("a", "before")).unwrap();
         all.extend(parts(&report("b", "now")).unwrap());
