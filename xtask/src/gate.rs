@@ -5,16 +5,22 @@
 
 pub mod cargo;
 pub mod platform;
+pub mod suites;
 pub mod tally;
 
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
 use crate::progress::human;
-use crate::{arch, deny, ebpf, generate, nix, programs};
+use crate::{arch, deny, ebpf, generate, image, nix, process, programs};
+use suites::Suites;
 use tally::Tally;
+
+/// Programs of the lab that no cluster runs and some tests ask.
+const LATER: [&str; 2] = ["hubble", "conformance"];
 
 /// Arguments of `./dev test`.
 #[derive(Debug, clap::Args)]
@@ -46,6 +52,14 @@ impl Report {
         passed
     }
 
+    /// Adds what was found beside.
+    fn append(&mut self, other: Self) {
+        self.gates.extend(other.gates);
+        self.tests.passed += other.tests.passed;
+        self.tests.failed += other.tests.failed;
+        self.tests.ignored += other.tests.ignored;
+    }
+
     fn print(&self, took: Duration) -> Result<()> {
         println!();
         for (name, took, error) in &self.gates {
@@ -67,32 +81,36 @@ impl Report {
 }
 
 /// Runs the gates.
+///
+/// What the clusters need is built first. Then the gates that only compute run beside the clusters, which mostly wait; they
+/// give way to them, so that a cluster's time limits mean what they say.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let started = Instant::now();
     let mut report = Report::default();
     thread::scope(|scope| {
-        // Go's builds fill the pauses in which cargo waits for one long crate.
-        let programs = (!arguments.fast)
-            .then(|| scope.spawn(|| programs::run(&programs::Arguments::default())));
-        sources(&mut report);
-        if let Some(programs) = programs {
-            let built = report.gate("lab programs", |_| match programs.join() {
-                Ok(result) => result,
-                Err(_) => bail!("the build of the lab's programs panicked"),
-            });
-            if built {
-                report.gate("lab", platform::run);
-            }
+        if arguments.fast {
+            sources(&mut report);
+            computing(&mut report);
+            return;
         }
+        // Go's builds fill the pauses in which cargo waits for one long crate.
+        let programs = scope.spawn(|| programs::run(&programs::Arguments::default()));
+        sources(&mut report);
+        let ready = prepare(&mut report, || joined(programs.join()));
+        let beside = scope.spawn(computing_beside);
+        if let Some(suites) = ready {
+            report.gate("lab", |tally| platform::run(&suites, tally));
+        }
+        let beside = joined(beside.join().map(Ok)).unwrap_or_default();
+        report.append(beside);
     });
     report.print(started.elapsed())
 }
 
-/// Gates that need no cluster.
+/// Quick looks at the sources.
 fn sources(report: &mut Report) {
     report.gate("Cargo.lock", |_| cargo::lock_is_current());
     report.gate("format", |_| cargo::format());
-    report.gate("clippy", |_| cargo::clippy());
     report.gate("dependencies", |_| deny::run(&deny::Arguments {}));
     report.gate("architecture", |_| arch::run(&arch::Arguments {}));
     report.gate("generated files, bundle", |_| {
@@ -103,5 +121,48 @@ fn sources(report: &mut Report) {
         ebpf::run(&ebpf::Arguments { check: true })
     });
     report.gate("nix", |_| nix::run(&nix::Arguments {}));
+}
+
+/// Everything the clusters need; nothing if some of it could not be had.
+fn prepare(report: &mut Report, programs: impl FnOnce() -> Result<()>) -> Option<Suites> {
+    let mut suites = None;
+    report.gate("test programs", |_| {
+        suites = Some(Suites::build()?);
+        Ok(())
+    });
+    let images = report.gate("images", |_| {
+        image::binaries::build_all()?;
+        programs()?;
+        image::run(&image::Arguments::default())
+    });
+    suites.filter(|_| images)
+}
+
+/// Gates that need nothing but processors.
+fn computing(report: &mut Report) {
+    report.gate("clippy", |_| cargo::clippy());
     report.gate("unit and property tests", cargo::tests);
+}
+
+/// The same beside a cluster, after the programs that its later tests need.
+fn computing_beside() -> Report {
+    let mut report = Report::default();
+    report.gate("programs of later tests", |_| {
+        give_way()?;
+        programs::run(&programs::Arguments {
+            names: LATER.map(str::to_owned).to_vec(),
+        })
+    });
+    computing(&mut report);
+    report
+}
+
+/// Lowers the priority of this thread and of all it starts.
+fn give_way() -> Result<()> {
+    let thread = ::nix::unistd::gettid().to_string();
+    process::output(Command::new("renice").args(["-n", "19", "-p", &thread])).map(drop)
+}
+
+fn joined<T>(ended: thread::Result<Result<T>>) -> Result<T> {
+    ended.unwrap_or_else(|_| bail!("a thread of the gate panicked"))
 }

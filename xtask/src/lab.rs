@@ -76,7 +76,7 @@ impl Lab {
         let mut command = Command::new("cargo");
         command
             .current_dir(home::root()?)
-            .args(["build", "--quiet", "--package", "gloonet-lab"]);
+            .args(["build", "--quiet", "--bin", "gloonet-lab"]);
         process::run_logged(&mut command, "lab-program", &mut step)?;
         step.done();
         Ok(())

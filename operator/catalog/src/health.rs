@@ -28,6 +28,8 @@ pub struct Health {
     pub message: String,
     pub ready: i32,
     pub desired: i32,
+    /// What needs this component may go on, also while it is not healthy itself.
+    pub serves: bool,
 }
 
 impl Health {
@@ -37,6 +39,7 @@ impl Health {
             message: message.into(),
             ready: 0,
             desired: 0,
+            serves: true,
         }
     }
 
@@ -46,6 +49,7 @@ impl Health {
             message: message.into(),
             ready: 0,
             desired: 0,
+            serves: false,
         }
     }
 
@@ -55,6 +59,7 @@ impl Health {
             message: message.into(),
             ready: 0,
             desired: 0,
+            serves: false,
         }
     }
 
@@ -64,6 +69,7 @@ impl Health {
             message: message.into(),
             ready: 0,
             desired: 0,
+            serves: false,
         }
     }
 
@@ -71,6 +77,13 @@ impl Health {
     pub fn counted(mut self, ready: i32, desired: i32) -> Self {
         self.ready = ready;
         self.desired = desired;
+        self
+    }
+
+    /// For what is on its way and already does what others need it for.
+    #[must_use]
+    pub(crate) fn serving(mut self) -> Self {
+        self.serves = true;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gloonet_catalog::{ComponentId, State};
+use gloonet_catalog::ComponentId;
 
 use crate::{Desired, Intent};
 
@@ -56,15 +56,15 @@ pub fn order(desired: &Desired) -> Result<Vec<ComponentId>, Circle> {
     Ok(sorted)
 }
 
-/// What a component still waits for: each need that is wanted and not healthy. An unwanted need counts as met.
+/// What a component still waits for: each need that is wanted and does not serve yet. An unwanted need counts as met.
 pub fn waiting_for(desired: &Desired, id: ComponentId) -> Vec<ComponentId> {
     let Some(component) = desired.get(id) else {
         return Vec::new();
     };
     let unmet = |need: &&ComponentId| {
-        desired.get(**need).is_some_and(|other| {
-            other.intent != Intent::Unwanted && other.health.state != State::Healthy
-        })
+        desired
+            .get(**need)
+            .is_some_and(|other| other.intent != Intent::Unwanted && !other.health.serves)
     };
     component.needs.iter().filter(unmet).copied().collect()
 }

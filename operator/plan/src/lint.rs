@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use gloonet_catalog::State;
-
 use crate::{Desired, Intent, Inventory, Live, ObjectKey, Reason, Step};
 
 /// Why a plan must not run.
@@ -60,9 +58,7 @@ pub fn lint(
                     .map(|one| one.needs.clone())
                     .unwrap_or_default();
                 let unmet = |one: &&crate::DesiredComponent| {
-                    needs.contains(&one.id)
-                        && one.intent != Intent::Unwanted
-                        && one.health.state != State::Healthy
+                    needs.contains(&one.id) && one.intent != Intent::Unwanted && !one.health.serves
                 };
                 if desired.components.iter().any(|one| unmet(&one)) {
                     return Err(Fault::TooEarly(key));

@@ -9,6 +9,7 @@ use kube::{
     api::{DeleteParams, PostParams},
 };
 use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
     Scene,
@@ -32,6 +33,12 @@ pub struct Playground<'a> {
     pub(crate) scene: &'a Scene,
     /// Its name.
     pub namespace: String,
+}
+
+/// For tests with talkers in the network of a node: one test at a time, since the ports there are one test's only.
+pub async fn hosts() -> MutexGuard<'static, ()> {
+    static HOSTS: Mutex<()> = Mutex::const_new(());
+    HOSTS.lock().await
 }
 
 /// A pod that runs.
@@ -115,7 +122,7 @@ impl<'a> Playground<'a> {
         self.create(name, &pod).await
     }
 
-    /// Starts a talker in the network of a node.
+    /// Starts a talker in the network of a node, where its ports are taken: see [`hosts`].
     pub async fn on_host(&self, name: &str, node: &str) -> Result<Talker> {
         self.run(name, node, true).await
     }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::cargo::cargo;
+use super::suites::Suites;
 use super::tally::{self, Tally};
 use crate::conformance::subset;
 use crate::lab::{CLUSTER_VARIABLE, Lab};
@@ -14,20 +14,22 @@ use crate::{process, up};
 const CLUSTER: &str = "test";
 /// It and those it manages.
 const CLUSTERS: u32 = 3;
+/// How many tests of users' behaviour run at once: they wait more than they work.
+const AT_ONCE: u32 = 3;
 
 /// Brings the platform up as a user would, runs the tests against it, and takes it down whatever happened.
-pub fn run(tally: &mut Tally) -> Result<()> {
+pub fn run(suites: &Suites, tally: &mut Tally) -> Result<()> {
     let lab = Lab::named(CLUSTER)?;
-    lab.build()?;
     // What a run before this one left behind when it was killed.
     take_down(&lab)?;
-    let own = lab_itself(tally);
+    let own = lab_itself(suites, tally);
     let all = up::Arguments {
         clusters: CLUSTERS,
+        built: true,
         ..up::Arguments::default()
     };
     let result = up::bring_everything_up(&lab, &all).and_then(|()| {
-        let fleet = fleet(&lab, tally);
+        let fleet = fleet(&lab, suites, tally);
         if fleet.is_err() {
             show(&lab);
         }
@@ -36,7 +38,7 @@ pub fn run(tally: &mut Tally) -> Result<()> {
         forget_further(&lab)?;
         // Before the project's own tests: the last of those uninstalls the platform.
         let upstream = subset::run(&lab, tally);
-        tests(&lab, tally).and(upstream).and(fleet)
+        tests(&lab, suites, tally).and(upstream).and(fleet)
     });
     if result.is_err() {
         show(&lab);
@@ -46,9 +48,9 @@ pub fn run(tally: &mut Tally) -> Result<()> {
 }
 
 /// Several clusters under one management server.
-fn fleet(lab: &Lab, tally: &mut Tally) -> Result<()> {
-    let mut command = end_to_end("fleet")?;
-    against(lab, &mut command);
+fn fleet(lab: &Lab, suites: &Suites, tally: &mut Tally) -> Result<()> {
+    let mut command = against(lab, suites, "fleet")?;
+    command.arg("--test-threads=1");
     let what = "several clusters under one management server";
     tally::counted("lab-fleet", what, 300, &mut command, tally)
 }
@@ -99,71 +101,49 @@ fn show(lab: &Lab) {
 }
 
 /// The lab's own live tests make and remove clusters of their own.
-fn lab_itself(tally: &mut Tally) -> Result<()> {
-    let mut command = cargo(&[
-        "test",
-        "--package",
-        "gloonet-lab",
-        "--test",
-        "live",
-        "--",
-        "--test-threads=1",
-    ])?;
-    command.env("GLOONET_LAB", "1");
+fn lab_itself(suites: &Suites, tally: &mut Tally) -> Result<()> {
+    let mut command = suites.command("live")?;
+    command.env("GLOONET_LAB", "1").arg("--test-threads=1");
     tally::counted("lab-live", "the lab's own tests", 120, &mut command, tally)
 }
 
-fn tests(lab: &Lab, tally: &mut Tally) -> Result<()> {
-    let rendered = rendered_objects(lab, tally);
-    let mut command = end_to_end("live")?;
-    against(lab, &mut command);
-    let live = tally::counted("lab-tests", "against the cluster", 600, &mut command, tally);
-    rendered.and(live)
+/// Every suite runs, also when one before it failed.
+fn tests(lab: &Lab, suites: &Suites, tally: &mut Tally) -> Result<()> {
+    let mut result = Ok(());
+    // Asked of a real API server and a real Prometheus.
+    for name in ["dry_run", "live_metrics"] {
+        let mut command = against(lab, suites, name)?;
+        command.args(["--ignored", "--test-threads=1"]);
+        let what = "rendered objects against the API server";
+        result = result.and(tally::counted(
+            &format!("lab-{name}"),
+            what,
+            60,
+            &mut command,
+            tally,
+        ));
+    }
+    let threads = format!("--test-threads={AT_ONCE}");
+    let further = [
+        ("shared", threads.as_str(), "what users do", 300),
+        ("alone", "--test-threads=1", "what befalls a platform", 900),
+    ];
+    for (name, threads, what, usual) in further {
+        let mut command = against(lab, suites, name)?;
+        command.arg(threads);
+        let log = format!("lab-{name}");
+        result = result.and(tally::counted(&log, what, usual, &mut command, tally));
+    }
+    result
 }
 
-fn against(lab: &Lab, command: &mut Command) {
+/// A suite that finds the cluster.
+fn against(lab: &Lab, suites: &Suites, name: &str) -> Result<Command> {
+    let mut command = suites.command(name)?;
     command
         .env(CLUSTER_VARIABLE, lab.name())
         .env("KUBECONFIG", lab.kubeconfig());
-}
-
-/// The catalog's tests that ask a real API server and a real Prometheus.
-fn rendered_objects(lab: &Lab, tally: &mut Tally) -> Result<()> {
-    let mut command = cargo(&[
-        "test",
-        "--package",
-        "gloonet-catalog",
-        "--no-fail-fast",
-        "--test",
-        "dry_run",
-        "--test",
-        "live_metrics",
-        "--",
-        "--ignored",
-        "--test-threads=1",
-    ])?;
-    command.env("KUBECONFIG", lab.kubeconfig());
-    tally::counted(
-        "lab-catalog",
-        "rendered objects against the API server",
-        60,
-        &mut command,
-        tally,
-    )
-}
-
-/// One of the e2e crate's two suites.
-fn end_to_end(suite: &str) -> Result<Command> {
-    cargo(&[
-        "test",
-        "--package",
-        "gloonet-e2e",
-        "--no-fail-fast",
-        "--test",
-        suite,
-        "--",
-        "--test-threads=1",
-    ])
+    Ok(command)
 }
 
 fn take_down(lab: &Lab) -> Result<()> {

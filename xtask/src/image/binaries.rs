@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::definition::{Definition, Source};
+use super::definition::{self, Definition, Source};
 use crate::progress::Step;
 use crate::{home, process};
 
@@ -21,6 +21,12 @@ pub fn path(binary: &str) -> Result<PathBuf> {
         .join(TARGET)
         .join("image")
         .join(binary))
+}
+
+/// Builds the binaries of every image.
+pub fn build_all() -> Result<()> {
+    let root = home::root()?;
+    build(&root, &definition::read_all(&root)?)
 }
 
 /// Builds the binaries the images name. Paths of this machine are mapped away, so that the bytes are the same anywhere.
@@ -37,19 +43,39 @@ pub fn build(root: &Path, images: &[Definition]) -> Result<()> {
     }
     let cargo_home = std::env::var("CARGO_HOME")
         .or_else(|_| std::env::var("HOME").map(|home| home + "/.cargo"))?;
-    let root_text = root.display();
+    let target = home::target()?;
+    // Not the root: cargo names the members' files from there. What build scripts write is under the target folder.
+    let maps = [
+        (target.display().to_string(), "/target"),
+        (cargo_home, "/cargo"),
+    ];
+    let flags = |option: &str| {
+        let each = maps
+            .iter()
+            .map(|(from, to)| format!("{option}={from}={to}"));
+        each.collect::<Vec<_>>().join(" ")
+    };
     let mut command = Command::new("cargo");
     command
         .current_dir(root)
-        .args(["build", "--quiet", "--profile", "image", "--target", TARGET, "--target-dir"])
-        .arg(home::target()?.join("image"))
+        .args([
+            "build",
+            "--quiet",
+            "--profile",
+            "image",
+            "--target",
+            TARGET,
+            "--target-dir",
+        ])
+        .arg(target.join("image"))
         .env(
             "RUSTFLAGS",
             format!(
-                "-C target-feature=+crt-static --remap-path-prefix={root_text}=/src --remap-path-prefix={cargo_home}=/cargo"
+                "-C target-feature=+crt-static {}",
+                flags("--remap-path-prefix")
             ),
         )
-        .env("CFLAGS", format!("-ffile-prefix-map={root_text}=/src -ffile-prefix-map={cargo_home}=/cargo"));
+        .env("CFLAGS", flags("-ffile-prefix-map"));
     for package in &packages {
         command.args(["--package", package]);
     }

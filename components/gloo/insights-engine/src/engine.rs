@@ -73,9 +73,7 @@ impl Engine {
     }
 
     async fn once(&mut self, kept: &mut Kept) {
-        let Some(names) = self.clusters.borrow().clone() else {
-            let why = "the KubernetesClusters are not read yet";
-            self.shared.trouble(Some(why.to_owned()));
+        let Some(names) = self.names().await else {
             return;
         };
         let mut errors = Vec::new();
@@ -106,6 +104,15 @@ impl Engine {
         kept.book.keep_clusters(&names, &id, now);
         self.save(kept, &mut errors).await;
         self.publish(kept, &judged, (id, now), names, errors);
+    }
+
+    /// Waits until the clusters are read; `None` when nobody reads them any more.
+    async fn names(&mut self) -> Names {
+        if self.clusters.borrow().is_none() {
+            let why = "the KubernetesClusters are not read yet";
+            self.shared.trouble(Some(why.to_owned()));
+        }
+        self.clusters.wait_for(Option::is_some).await.ok()?.clone()
     }
 
     async fn load(&self, kept: &mut Kept, names: &BTreeSet<ClusterName>, errors: &mut Vec<String>) {

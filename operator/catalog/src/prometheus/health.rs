@@ -22,7 +22,8 @@ pub(super) fn judge(input: &Input, observed: &Observed) -> Health {
         .or_message("ready, every scrape job is up")
 }
 
-/// A job is demanded once what it scrapes is up; the others come later in the order of installation and would wait for us.
+/// A job is demanded once what it scrapes is up; the others come later in the order of installation and would wait for us. They
+/// do not wait for a job that is found late either: a DNS server may remember for half a minute that there was no target.
 fn jobs(input: &Input, observed: &Observed) -> Health {
     let values = observed
         .probes
@@ -51,7 +52,7 @@ fn jobs(input: &Input, observed: &Observed) -> Health {
     if late.is_empty() {
         Health::healthy("")
     } else {
-        Health::progressing(format!("scrape job {}", late.join(", ")))
+        Health::progressing(format!("scrape job {}", late.join(", "))).serving()
     }
 }
 

@@ -43,6 +43,14 @@ fn a_job_is_demanded_once_its_workload_is_up() {
         "{}",
         health.message
     );
+    assert!(health.serves, "what comes later waits for a scrape");
+}
+
+#[test]
+fn without_a_ready_pod_nobody_goes_on() {
+    let mut observed = seen(&[]);
+    observed.probes.remove(0);
+    assert!(!Prometheus.health(&input(), &observed).serves);
 }
 
 #[test]

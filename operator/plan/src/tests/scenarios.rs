@@ -74,6 +74,19 @@ fn a_change_waits_for_what_it_needs() {
         waiting.waits(ComponentId::Gateway),
         Some(&[ComponentId::Redis][..])
     );
+    desired.components[2].health = Health::progressing("serves, and something is not settled yet");
+    assert!(
+        world
+            .reconcile(&desired)
+            .waits(ComponentId::Gateway)
+            .is_some()
+    );
+    desired.components[2].health.serves = true;
+    let going_on = world.reconcile(&desired);
+    assert_eq!(
+        lines(&going_on.steps),
+        ["apply Deployment gloo-mesh/gateway (changed)"]
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use gloonet_e2e::{
     Scene,
-    pods::{HTTP, Playground},
+    pods::{self, HTTP, Playground},
     policy::{Cell, EFFECTIVE, Reach, dropped, open},
     wait::{Progress, until},
 };
@@ -35,6 +35,7 @@ async fn a_deny_beats_every_allow() -> Result<()> {
 
 #[tokio::test]
 async fn entities_mean_pods_nodes_and_the_world_and_nothing_else() -> Result<()> {
+    let _hosts = pods::hosts().await;
     let scene = Scene::open().await?;
     let workers = scene.workers().await?;
     let ground = Playground::start(&scene, "cnp-entity").await?;

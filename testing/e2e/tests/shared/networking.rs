@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 use gloonet_e2e::{
     Scene,
-    pods::{HTTP, Playground, Talker, UDP},
+    pods::{self, HTTP, Playground, Talker, UDP},
 };
 use gloonet_lab::Spot;
 
@@ -94,6 +94,7 @@ async fn a_pod_reaches_itself_through_its_own_service() -> Result<()> {
 
 #[tokio::test]
 async fn nodes_reach_pods_and_services_and_pods_reach_nodes() -> Result<()> {
+    let _hosts = pods::hosts().await;
     let scene = Scene::open().await?;
     let workers = scene.workers().await?;
     let ground = Playground::start(&scene, "host").await?;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use gloonet_e2e::{
     Scene,
-    pods::Playground,
+    pods::{self, Playground},
     policy::{Cell, Reach, dropped, open},
 };
 
@@ -95,6 +95,7 @@ async fn a_block_of_addresses_matches_pods_and_its_exception_does_not() -> Resul
 
 #[tokio::test]
 async fn a_block_of_addresses_matches_nodes() -> Result<()> {
+    let _hosts = pods::hosts().await;
     let scene = Scene::open().await?;
     let workers = scene.workers().await?;
     let ground = Playground::start(&scene, "np-node").await?;

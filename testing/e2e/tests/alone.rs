@@ -1,0 +1,31 @@
+//! Behaviour of the whole platform while something is done to it: one test after the other, in the order of their names.
+//! See the crate's documentation for how to run them.
+
+#[path = "alone/agent_restart.rs"]
+mod agent_restart;
+#[path = "alone/bad_input.rs"]
+mod bad_input;
+#[path = "alone/cilium_operator.rs"]
+mod cilium_operator;
+#[path = "alone/components_killed.rs"]
+mod components_killed;
+#[path = "alone/drift.rs"]
+mod drift;
+#[path = "alone/foreign_cni.rs"]
+mod foreign_cni;
+#[path = "alone/insights.rs"]
+mod insights;
+#[path = "alone/leadership.rs"]
+mod leadership;
+#[path = "alone/listeners.rs"]
+mod listeners;
+#[path = "alone/main_job.rs"]
+mod main_job;
+#[path = "alone/objects_deleted.rs"]
+mod objects_deleted;
+#[path = "alone/policy_lifecycle.rs"]
+mod policy_lifecycle;
+#[path = "alone/rights.rs"]
+mod rights;
+#[path = "alone/uninstall.rs"]
+mod uninstall;
