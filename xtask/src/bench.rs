@@ -33,6 +33,9 @@ enum Name {
     Translate(gloo::Arguments),
     /// All insights of large clusters: time of a run beside reading its input, memory.
     Insights(gloo::Arguments),
+    /// Log records through collector, gateway and redis-sink into Redis, beside a collector that throws away; nothing lost while
+    /// Redis or the gateway is away.
+    Logs(gloo::Arguments),
     /// How fast a policy holds on every node, and what 10,000 identities with 200 policies cost.
     Policy(policy::Arguments),
     /// One end of a measured connection; the others start it.
@@ -49,6 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Name::Relay(arguments) => gloo::run("relay", arguments),
         Name::Translate(arguments) => gloo::run("translate", arguments),
         Name::Insights(arguments) => gloo::run("insights", arguments),
+        Name::Logs(arguments) => gloo::logs(arguments),
         Name::Policy(arguments) => policy::run(arguments),
         Name::Peer(arguments) => peer::run(arguments),
     }

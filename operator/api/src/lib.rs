@@ -9,6 +9,7 @@
 )]
 
 pub mod cilium;
+pub mod extra;
 pub mod gloo;
 pub mod gloonetwork;
 pub mod grafana;

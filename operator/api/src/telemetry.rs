@@ -4,6 +4,7 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    extra::ExtraConfig,
     gloo::ServiceType,
     resources::Resources,
     switch::{ManagementState, Switch},
@@ -61,6 +62,9 @@ pub struct Gateway {
     /// How collectors of other clusters reach it.
     #[serde(default)]
     pub service: GatewayService,
+    /// Receivers, processors, exporters and pipelines of your own.
+    #[serde(default)]
+    pub extra: ExtraConfig,
     /// CPU and memory.
     #[serde(default = "gateway_resources")]
     pub resources: Resources,
@@ -80,6 +84,7 @@ impl Default for Gateway {
             state: ManagementState::default(),
             replicas: default_replicas(),
             service: GatewayService::default(),
+            extra: ExtraConfig::default(),
             resources: gateway_resources(),
         }
     }
@@ -105,6 +110,12 @@ pub struct Collectors {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 3, max = 260))]
     pub gateway_address: Option<String>,
+    /// Which of its pipelines run.
+    #[serde(default)]
+    pub pipelines: Pipelines,
+    /// Receivers, processors, exporters and pipelines of your own.
+    #[serde(default)]
+    pub extra: ExtraConfig,
     /// CPU and memory.
     #[serde(default = "collector_resources")]
     pub resources: Resources,
@@ -119,7 +130,34 @@ impl Default for Collectors {
         Self {
             state: ManagementState::default(),
             gateway_address: None,
+            pipelines: Pipelines::default(),
+            extra: ExtraConfig::default(),
             resources: collector_resources(),
+        }
+    }
+}
+
+/// Pipelines of the collectors, by the names they have in the collector's configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Pipelines {
+    /// `logs/analyzer`: what the analyzer of this cluster reports. It cannot be without.
+    #[serde(default = "Switch::enabled")]
+    pub logs_analyzer: Switch,
+    /// `metrics/ui`: Cilium, Hubble and the collector itself, scraped every 15 s. Dashboards, dry runs and many insights need it.
+    #[serde(default = "Switch::enabled")]
+    pub metrics_ui: Switch,
+    /// `metrics/otlp_relay`: OTLP metrics of anybody in the cluster who shows a certificate of the operator's authority.
+    #[serde(default = "Switch::disabled")]
+    pub metrics_otlp_relay: Switch,
+}
+
+impl Default for Pipelines {
+    fn default() -> Self {
+        Self {
+            logs_analyzer: Switch::Enabled,
+            metrics_ui: Switch::Enabled,
+            metrics_otlp_relay: Switch::Disabled,
         }
     }
 }

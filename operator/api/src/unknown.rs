@@ -21,6 +21,9 @@ pub fn unknown_fields(manifest: &Value) -> Vec<String> {
 }
 
 fn walk(path: &str, value: &Value, schema: &Value, found: &mut Vec<String>) {
+    if schema["x-kubernetes-preserve-unknown-fields"] == true {
+        return;
+    }
     match value {
         Value::Object(fields) => {
             let open = schema.get("additionalProperties");
@@ -66,6 +69,7 @@ mod tests {
             "clusterName": "west",
             "images": {"overrides": {"grafana": "example.org/grafana:1"}},
             "redis": {"managed": {"resources": {"limits": {"memory": "1Gi"}}}},
+            "telemetry": {"gateway": {"extra": {"exporters": {"otlp/mine": {"tls": {"insecure": true}}}}}},
         }});
         assert_eq!(unknown_fields(&manifest), Vec::<String>::new());
     }

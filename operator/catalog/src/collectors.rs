@@ -8,6 +8,7 @@ mod objects;
 
 use kube_core::DynamicObject;
 
+use crate::otelcol::Names;
 use crate::{
     Component, ComponentId, Health, HttpCheck, Input, Observed, PodSelector, Probe, ProbeKind,
     ProbeTarget, RenderError, WorkloadKind, WorkloadRef,
@@ -32,6 +33,14 @@ pub(crate) const WORKLOAD: WorkloadRef = WorkloadRef {
     pod_label: ("app", "gloo-telemetry-collector-agent"),
 };
 
+/// What the users' own parts may not be called.
+pub(crate) const NAMES: Names = Names {
+    receivers: &["otlp", "prometheus"],
+    processors: &["memory_limiter", "resource/cluster_context", "filter/min"],
+    exporters: &["otlp"],
+    pipelines: &["metrics/ui", "metrics/otlp_relay", "logs/analyzer"],
+};
+
 #[derive(Debug)]
 pub(crate) struct Collectors;
 
@@ -52,7 +61,7 @@ impl Component for Collectors {
         objects::all(input)
     }
 
-    fn probes(&self, _input: &Input) -> Vec<Probe> {
+    fn probes(&self, input: &Input) -> Vec<Probe> {
         let pods = |port| {
             ProbeTarget::EachPod(PodSelector::new(
                 WORKLOAD.namespace,
@@ -61,26 +70,33 @@ impl Component for Collectors {
             ))
         };
         let metrics = [SENT, FAILED, QUEUED, QUEUE].map(str::to_owned).to_vec();
-        vec![
-            Probe {
-                name: ANSWERS.to_owned(),
-                target: pods(HEALTH),
-                kind: ProbeKind::Http(HttpCheck::path("/")),
-            },
-            Probe {
+        let mut probes = vec![Probe {
+            name: ANSWERS.to_owned(),
+            target: pods(HEALTH),
+            kind: ProbeKind::Http(HttpCheck::path("/")),
+        }];
+        if sends_always(input) {
+            probes.push(Probe {
                 name: FLOW.to_owned(),
                 target: pods(SELF_METRICS),
                 kind: ProbeKind::MetricSums {
                     path: "/metrics".to_owned(),
                     metrics,
                 },
-            },
-        ]
+            });
+        }
+        probes
     }
 
-    fn health(&self, _input: &Input, observed: &Observed) -> Health {
-        health::judge(observed)
+    fn health(&self, input: &Input, observed: &Observed) -> Health {
+        health::judge(input, observed)
     }
+}
+
+/// With `metrics/ui` every collector has something to send, and silence is a fault.
+fn sends_always(input: &Input) -> bool {
+    let pipelines = &input.spec.telemetry.collectors.pipelines;
+    pipelines.metrics_ui.is_enabled()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod sink;
 
 use kube_core::DynamicObject;
 
+use crate::otelcol::Names;
 use crate::{
     Component, ComponentId, Health, HttpCheck, Input, Observed, PodSelector, Probe, ProbeKind,
     ProbeTarget, RenderError, WorkloadKind, WorkloadRef,
@@ -36,6 +37,19 @@ pub(crate) const WORKLOAD: WorkloadRef = WorkloadRef {
     namespace: gloonet_api::MESH_NAMESPACE,
     name: "gloo-telemetry-gateway",
     pod_label: ("app", "gloo-telemetry-gateway"),
+};
+
+/// What the users' own parts may not be called.
+pub(crate) const NAMES: Names = Names {
+    receivers: &["otlp", "otlp/clusters"],
+    processors: &["resource/home", "resource/clusters", "memory_limiter"],
+    exporters: &["otlp/redis", "prometheus"],
+    pipelines: &[
+        "metrics/prometheus",
+        "metrics/clusters",
+        "logs/redis_stream",
+        "logs/clusters",
+    ],
 };
 
 #[derive(Debug)]

@@ -35,6 +35,7 @@ mod validate;
 
 pub mod operator;
 mod operator_dashboard;
+mod otelcol;
 mod prometheus;
 mod redis;
 mod trust;

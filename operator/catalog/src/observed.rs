@@ -67,6 +67,8 @@ pub struct Workload {
     pub generation: i64,
     pub observed_generation: i64,
     pub desired: i32,
+    /// Pods there are, of this template and of older ones.
+    pub pods: i32,
     pub updated: i32,
     pub ready: i32,
     pub available: i32,

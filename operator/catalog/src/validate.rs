@@ -8,6 +8,7 @@ mod gloo;
 mod network;
 mod resources;
 mod stores;
+mod telemetry;
 
 use std::fmt;
 
@@ -62,7 +63,7 @@ pub(crate) fn validate_with(
     let api_server = network::api_server(spec, facts, &mut refusals);
     let pool = network::pool(spec, facts, &mut refusals);
     gloo::all(spec, &mut refusals);
-    cluster::telemetry(spec, &mut refusals);
+    telemetry::all(spec, &mut refusals);
     stores::redis(spec, facts, &mut refusals);
     stores::prometheus(spec, facts, &mut refusals);
     stores::grafana(spec, &mut refusals);

@@ -1,6 +1,13 @@
 //! Behaviour of the whole platform while something is done to it: one test after the other, in the order of their names.
 //! See the crate's documentation for how to run them.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test needs fails the test it serves"
+)]
+
+#[path = "alone/admission.rs"]
+mod admission;
 #[path = "alone/agent_restart.rs"]
 mod agent_restart;
 #[path = "alone/bad_input.rs"]
@@ -27,5 +34,7 @@ mod objects_deleted;
 mod policy_lifecycle;
 #[path = "alone/rights.rs"]
 mod rights;
+#[path = "alone/telemetry.rs"]
+mod telemetry;
 #[path = "alone/uninstall.rs"]
 mod uninstall;

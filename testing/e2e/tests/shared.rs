@@ -6,8 +6,6 @@
     reason = "what a test needs fails the test it serves"
 )]
 
-#[path = "shared/admission.rs"]
-mod admission;
 #[path = "shared/gloo_admission.rs"]
 mod gloo_admission;
 #[path = "shared/gloo_dry_run.rs"]

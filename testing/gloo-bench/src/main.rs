@@ -1,6 +1,7 @@
-//! Measurements of the management plane, each beside its aim. `./dev bench relay|translate|insights` builds and runs this.
+//! Measurements of the management plane, each beside its aim. `./dev bench relay|translate|insights|logs` builds and runs this.
 
 mod insights;
+mod logs;
 mod relay;
 mod translate;
 
@@ -22,6 +23,8 @@ enum Name {
     Relay(relay::Arguments),
     /// All rules over large clusters: time of a run, memory.
     Insights(insights::Arguments),
+    /// The way of log records, beside a collector that throws them away; Redis and the gateway away under load.
+    Logs(logs::Arguments),
     /// The agents' end of `relay`, which starts it: memory and time of theirs are none of the server's.
     #[command(hide = true)]
     Agents(relay::agents::Arguments),
@@ -34,6 +37,7 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Name::Insights(arguments) => insights::run(&arguments),
+        Name::Logs(arguments) => logs::run(&arguments),
         Name::Relay(arguments) => relay::run(&arguments),
         Name::Agents(arguments) => relay::agents::run(&arguments),
     }

@@ -107,30 +107,30 @@ fn lab_itself(suites: &Suites, tally: &mut Tally) -> Result<()> {
     tally::counted("lab-live", "the lab's own tests", 120, &mut command, tally)
 }
 
-/// Every suite runs, also when one before it failed.
+/// Every suite runs, also when one before it failed. Dashboards are full of what users did before.
 fn tests(lab: &Lab, suites: &Suites, tally: &mut Tally) -> Result<()> {
-    let mut result = Ok(());
-    // Asked of a real API server and a real Prometheus.
-    for name in ["dry_run", "live_metrics"] {
-        let mut command = against(lab, suites, name)?;
-        command.args(["--ignored", "--test-threads=1"]);
-        let what = "rendered objects against the API server";
-        result = result.and(tally::counted(
-            &format!("lab-{name}"),
-            what,
+    let beside = format!("--test-threads={AT_ONCE}");
+    let alone = "--test-threads=1";
+    let rows: [(&str, &[&str], &str, u64); 4] = [
+        (
+            "dry_run",
+            &["--ignored", alone],
+            "rendered objects against the API server",
+            10,
+        ),
+        ("shared", &[&beside], "what users do", 180),
+        (
+            "live_dashboards",
+            &["--ignored", alone],
+            "every panel against Prometheus",
             60,
-            &mut command,
-            tally,
-        ));
-    }
-    let threads = format!("--test-threads={AT_ONCE}");
-    let further = [
-        ("shared", threads.as_str(), "what users do", 300),
-        ("alone", "--test-threads=1", "what befalls a platform", 900),
+        ),
+        ("alone", &[alone], "what befalls a platform", 1200),
     ];
-    for (name, threads, what, usual) in further {
+    let mut result = Ok(());
+    for (name, arguments, what, usual) in rows {
         let mut command = against(lab, suites, name)?;
-        command.arg(threads);
+        command.args(arguments);
         let log = format!("lab-{name}");
         result = result.and(tally::counted(&log, what, usual, &mut command, tally));
     }

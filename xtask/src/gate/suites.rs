@@ -21,7 +21,7 @@ const ALL: [(&str, &str); 6] = [
     ("lab", "live"),
     ("testing/e2e", "fleet"),
     ("operator/catalog", "dry_run"),
-    ("operator/catalog", "live_metrics"),
+    ("operator/catalog", "live_dashboards"),
     ("testing/e2e", "shared"),
     ("testing/e2e", "alone"),
 ];

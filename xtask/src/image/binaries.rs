@@ -41,41 +41,24 @@ pub fn build(root: &Path, images: &[Definition]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
-    let cargo_home = std::env::var("CARGO_HOME")
-        .or_else(|_| std::env::var("HOME").map(|home| home + "/.cargo"))?;
+    cargo(root, packages)
+}
+
+/// Builds a program that is in no image as those are built, and says where it is.
+pub fn build_beside(package: &str) -> Result<PathBuf> {
+    cargo(&home::root()?, BTreeSet::from([package]))?;
+    path(package)
+}
+
+fn cargo(root: &Path, packages: BTreeSet<&str>) -> Result<()> {
     let target = home::target()?;
-    // Not the root: cargo names the members' files from there. What build scripts write is under the target folder.
-    let maps = [
-        (target.display().to_string(), "/target"),
-        (cargo_home, "/cargo"),
-    ];
-    let flags = |option: &str| {
-        let each = maps
-            .iter()
-            .map(|(from, to)| format!("{option}={from}={to}"));
-        each.collect::<Vec<_>>().join(" ")
-    };
     let mut command = Command::new("cargo");
     command
         .current_dir(root)
-        .args([
-            "build",
-            "--quiet",
-            "--profile",
-            "image",
-            "--target",
-            TARGET,
-            "--target-dir",
-        ])
+        .args(["build", "--quiet", "--profile", "image"])
+        .args(["--target", TARGET, "--target-dir"])
         .arg(target.join("image"))
-        .env(
-            "RUSTFLAGS",
-            format!(
-                "-C target-feature=+crt-static {}",
-                flags("--remap-path-prefix")
-            ),
-        )
-        .env("CFLAGS", flags("-ffile-prefix-map"));
+        .envs(flags(&target)?);
     for package in &packages {
         command.args(["--package", package]);
     }
@@ -85,4 +68,18 @@ pub fn build(root: &Path, images: &[Definition]) -> Result<()> {
         .context("build the binaries of the images")?;
     step.done();
     Ok(())
+}
+
+/// Static, and without a path of this machine. The root is not mapped, and so all work trees share what they depend on: cargo names
+/// the members' files from there. What build scripts write is under the target folder.
+fn flags(target: &Path) -> Result<[(&'static str, String); 2]> {
+    let cargo_home = std::env::var("CARGO_HOME")
+        .or_else(|_| std::env::var("HOME").map(|home| home + "/.cargo"))?;
+    let target = target.display().to_string();
+    let each = |option: &str| format!("{option}={target}=/target {option}={cargo_home}=/cargo");
+    let rust = format!(
+        "-C target-feature=+crt-static {}",
+        each("--remap-path-prefix")
+    );
+    Ok([("RUSTFLAGS", rust), ("CFLAGS", each("-ffile-prefix-map"))])
 }

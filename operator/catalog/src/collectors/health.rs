@@ -1,16 +1,19 @@
-use super::{ANSWERS, FAILED, FLOW, QUEUE, QUEUED, SENT, WORKLOAD};
+use super::{ANSWERS, FAILED, FLOW, QUEUE, QUEUED, SENT, WORKLOAD, sends_always};
 use crate::health::{all_answered, value, worst};
-use crate::{Health, Observed, workload_health};
+use crate::{Health, Input, Observed, workload_health};
 
 /// Share of the sending queue above which points are about to be lost.
 const FULL: f64 = 0.9;
 
-pub(super) fn judge(observed: &Observed) -> Health {
+pub(super) fn judge(input: &Input, observed: &Observed) -> Health {
     let pods = workload_health(observed, &WORKLOAD);
     if !pods.is_healthy() {
         return pods;
     }
     let answers = all_answered(observed, ANSWERS, true);
+    if !sends_always(input) {
+        return worst(pods, answers).or_message("ready; pipeline metrics/ui is off");
+    }
     let measured = all_answered(observed, FLOW, true);
     let desired = pods.desired;
     let flow = worst(backlog(observed), arrival(observed));
@@ -39,8 +42,9 @@ fn backlog(observed: &Observed) -> Health {
             && queued / size > FULL
         {
             return Health::degraded(format!(
-                "{} has {queued:.0} of {size:.0} places of its sending queue taken; the gateway does not keep up",
-                result.target
+                "{} has {:.0} % of its sending queue taken; the gateway does not keep up",
+                result.target,
+                queued / size * 100.0
             ));
         }
     }

@@ -10,7 +10,9 @@ use crate::object::{
     Builder, allow, container_security, digest, from_field, http_probe, image, nodes, pod_security,
     pods, pull_secrets, requirements,
 };
-use crate::{ComponentId, ImageName, Input, RenderError, analyzer, prometheus, template, trust};
+use crate::{
+    ComponentId, ImageName, Input, RenderError, analyzer, otelcol, prometheus, template, trust,
+};
 
 const NAME: &str = WORKLOAD.name;
 const CONFIG_MAP: &str = "gloo-telemetry-collector-config";
@@ -18,10 +20,14 @@ const CONFIG_MAP: &str = "gloo-telemetry-collector-config";
 pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
     let builder = Builder::new(ComponentId::Collectors, WORKLOAD.namespace);
     let configuration = configuration(input)?;
+    let extra = otelcol::extra_file(&input.spec.telemetry.collectors.extra);
+    let mut files = vec![("relay.yaml", configuration.as_str())];
+    files.extend(extra.iter().map(|(key, file)| (*key, file.as_str())));
+    let contents: Vec<&str> = files.iter().map(|(_, file)| *file).collect();
     Ok(vec![
         builder.service_account(NAME, false)?,
-        builder.config_map(CONFIG_MAP, &[("relay.yaml", &configuration)])?,
-        daemonset(&builder, input, &digest(&[&configuration]))?,
+        builder.config_map(CONFIG_MAP, &files)?,
+        daemonset(&builder, input, &digest(&contents))?,
         service(&builder)?,
         policy(&builder, input)?,
     ])
@@ -29,6 +35,8 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
 
 pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
     let (service, remote) = (gateway::WORKLOAD, input.remote_gateway());
+    let collectors = &input.spec.telemetry.collectors;
+    let also = &collectors.extra.also_export;
     let values = json!({
         "cluster": input.cluster_name(),
         "cilium": input.cilium(),
@@ -42,6 +50,13 @@ pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
         "otlp": OTLP,
         "selfMetrics": SELF_METRICS,
         "health": HEALTH,
+        "queueFolder": otelcol::QUEUE_FOLDER,
+        "queueBytes": otelcol::QUEUE_BYTES,
+        "logsAnalyzer": collectors.pipelines.logs_analyzer.is_enabled(),
+        "metricsUi": collectors.pipelines.metrics_ui.is_enabled(),
+        "metricsOtlpRelay": collectors.pipelines.metrics_otlp_relay.is_enabled(),
+        "alsoMetrics": otelcol::also(&also.metrics),
+        "alsoLogs": otelcol::also(&also.logs),
     });
     template::render(
         "collector.yaml",
@@ -55,7 +70,7 @@ fn daemonset(builder: &Builder, input: &Input, digest: &str) -> Result<DynamicOb
     labels["app.kubernetes.io/name"] = json!("telemetryCollector");
     let spec = json!({
         "selector": {"matchLabels": {"app": NAME}},
-        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%"}},
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}},
         "template": {"metadata": {"labels": labels, "annotations": {CONFIG_DIGEST: digest}}, "spec": pod(input)},
     });
     builder.namespaced(("apps/v1", "DaemonSet"), NAME, json!({"spec": spec}))
@@ -81,7 +96,6 @@ fn pod(input: &Input) -> Value {
     let mut container = json!({
         "name": NAME,
         "command": ["/otelcol-contrib"],
-        "args": ["--config=/conf/relay.yaml"],
         "env": [from_field("NODE_IP", "status.hostIP"), from_field("NODE_NAME", "spec.nodeName")],
         "ports": [
             {"name": "otlp", "containerPort": OTLP, "protocol": "TCP"},
@@ -114,6 +128,7 @@ fn pod(input: &Input) -> Value {
             {"name": "server-certificates", "secret": {"secretName": trust::COLLECTOR_SERVER_TLS}},
         ],
     });
+    otelcol::complete(&mut pod, &input.spec.telemetry.collectors.extra);
     pull_secrets(&mut pod, &input.images);
     pod
 }
@@ -121,10 +136,14 @@ fn pod(input: &Input) -> Value {
 fn policy(builder: &Builder, input: &Input) -> Result<DynamicObject, RenderError> {
     let mut watchers = nodes(input);
     watchers.push(pods(prometheus::WORKLOAD.name));
-    let rules = json!([
-        allow(&[OTLP], vec![pods(analyzer::WORKLOAD.name)]),
-        allow(&[SELF_METRICS, HEALTH], watchers),
-    ]);
+    let relays = input.spec.telemetry.collectors.pipelines.metrics_otlp_relay;
+    let senders = if relays.is_enabled() {
+        // Who may send is decided by the client certificate.
+        json!({"ports": [{"protocol": "TCP", "port": OTLP}]})
+    } else {
+        allow(&[OTLP], vec![pods(analyzer::WORKLOAD.name)])
+    };
+    let rules = json!([senders, allow(&[SELF_METRICS, HEALTH], watchers),]);
     builder.network_policy(NAME, rules, None)
 }
 

@@ -1,6 +1,9 @@
 use super::*;
 use crate::State;
-use crate::component::tests::{answered, collector_accepts, input, input_of, running};
+use crate::component::tests::{
+    answered, collector_accepts, collector_accepts_all, input, input_of, running,
+};
+use crate::otelcol::tests::{assert_names, remote_write};
 
 const POD: &str = "gloo-mesh/gloo-telemetry-collector-agent-0";
 
@@ -94,4 +97,56 @@ fn a_workload_cluster_sends_to_the_gateway_of_the_one_that_manages_with_the_toke
     let set = crate::component::tests::named(&objects, "DaemonSet", WORKLOAD.name);
     let volumes = set.data["spec"]["template"]["spec"]["volumes"].to_string();
     assert!(volumes.contains("gloo-telemetry-token-secret"), "{volumes}");
+}
+
+#[test]
+fn every_name_of_the_configuration_is_one_that_users_may_not_take() {
+    let input = input_of(|spec| {
+        spec.telemetry.collectors.pipelines.metrics_otlp_relay = gloonet_api::Switch::Enabled;
+    });
+    assert_names(&NAMES, &objects::configuration(&input).unwrap());
+}
+
+#[test]
+fn a_pipeline_that_is_off_is_not_in_the_file_and_silence_is_then_no_fault() {
+    let input = input_of(|spec| {
+        spec.telemetry.collectors.pipelines.metrics_ui = gloonet_api::Switch::Disabled;
+    });
+    let configuration = objects::configuration(&input).unwrap();
+    assert!(!configuration.contains("metrics/ui:"), "{configuration}");
+    collector_accepts(&configuration);
+    let mut silent = seen(0.0, 0.0, 0.0);
+    silent.probes.truncate(1);
+    assert_eq!(Collectors.health(&input, &silent).state, State::Healthy);
+    assert!(
+        Collectors
+            .probes(&input)
+            .iter()
+            .all(|probe| probe.name != FLOW)
+    );
+}
+
+#[test]
+fn the_collector_program_accepts_a_remote_write_of_the_users() {
+    let input = input_of(|spec| spec.telemetry.collectors.extra = remote_write());
+    let configuration = objects::configuration(&input).unwrap();
+    assert!(
+        configuration.contains("exporters: [otlp, prometheusremotewrite/mine]"),
+        "{configuration}"
+    );
+    let (_, extra) = crate::otelcol::extra_file(&input.spec.telemetry.collectors.extra).unwrap();
+    collector_accepts_all(&[&configuration, &extra]);
+}
+
+#[test]
+fn relayed_metrics_are_taken_from_any_pod_only_when_that_is_wanted() {
+    let senders = |switch| {
+        let input =
+            input_of(|spec| spec.telemetry.collectors.pipelines.metrics_otlp_relay = switch);
+        let objects = Collectors.objects(&input).unwrap();
+        let policy = crate::component::tests::named(&objects, "NetworkPolicy", WORKLOAD.name);
+        policy.data["spec"]["ingress"][0].get("from").is_some()
+    };
+    assert!(senders(gloonet_api::Switch::Disabled));
+    assert!(!senders(gloonet_api::Switch::Enabled));
 }

@@ -53,6 +53,7 @@ pub(crate) fn running(workload: &WorkloadRef, pods: i32) -> Observed {
         generation: 1,
         observed_generation: 1,
         desired: pods,
+        pods,
         updated: pods,
         ready: pods,
         available: pods,
@@ -135,26 +136,35 @@ pub(crate) fn run(command: &mut Command) {
 
 /// `otelcol-contrib validate` on a rendered file, with certificates where the file looks for them.
 pub(crate) fn collector_accepts(configuration: &str) {
+    collector_accepts_all(&[configuration]);
+}
+
+/// The same for several files, which the collector puts together.
+pub(crate) fn collector_accepts_all(files: &[&str]) {
     let Some(collector) = program("otelcol-contrib") else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("relay.yaml");
     // A public key like the operator makes one: the collector reads the file already when it validates.
     let keys = folder.path().join("jwks.json");
     let key = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
     std::fs::write(&keys, key).unwrap();
-    let there = keys.display().to_string();
-    std::fs::write(
-        &file,
-        configuration.replace("/etc/otel-keys/jwks.json", &there),
-    )
-    .unwrap();
-    let argument = format!("--config={}", file.display());
-    run(Command::new(collector)
-        .args(["validate", &argument])
+    let mut command = Command::new(collector);
+    command
+        .arg("validate")
         .env("NODE_IP", "127.0.0.1")
-        .env("NODE_NAME", "worker-1"));
+        .env("NODE_NAME", "worker-1")
+        .env("TOKEN", "not a real one");
+    for (number, file) in files.iter().enumerate() {
+        let here = folder.path().display().to_string();
+        let text = file
+            .replace("/etc/otel-keys/jwks.json", &format!("{here}/jwks.json"))
+            .replace(crate::otelcol::QUEUE_FOLDER, &here);
+        let path = folder.path().join(format!("{number}.yaml"));
+        std::fs::write(&path, text).unwrap();
+        command.arg(format!("--config={}", path.display()));
+    }
+    run(&mut command);
 }
 
 /// Compares with the committed file beside the component.

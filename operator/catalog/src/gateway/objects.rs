@@ -11,7 +11,7 @@ use crate::object::{
     Builder, allow, container_security, digest, http_probe, image, nodes, pod_security, pods,
     pull_secrets, requirements, spread,
 };
-use crate::{ComponentId, ImageName, Input, RenderError, prometheus, template, trust};
+use crate::{ComponentId, ImageName, Input, RenderError, otelcol, prometheus, template, trust};
 
 const NAME: &str = WORKLOAD.name;
 const CONFIG_MAP: &str = "gloo-telemetry-gateway-config";
@@ -22,10 +22,14 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
     let builder = Builder::new(ComponentId::Gateway, WORKLOAD.namespace);
     let replicas = input.spec.telemetry.gateway.replicas;
     let configuration = configuration(input)?;
+    let extra = otelcol::extra_file(&input.spec.telemetry.gateway.extra);
+    let mut files = vec![("relay.yaml", configuration.as_str())];
+    files.extend(extra.iter().map(|(key, file)| (*key, file.as_str())));
+    let contents: Vec<&str> = files.iter().map(|(_, file)| *file).collect();
     let mut objects = vec![
         builder.service_account(NAME, false)?,
-        builder.config_map(CONFIG_MAP, &[("relay.yaml", &configuration)])?,
-        deployment(&builder, input, replicas, &digest(&[&configuration]))?,
+        builder.config_map(CONFIG_MAP, &files)?,
+        deployment(&builder, input, replicas, &digest(&contents))?,
         service(&builder, input)?,
     ];
     objects.extend(builder.disruption_budget(NAME, WORKLOAD.pod_label, replicas)?);
@@ -34,12 +38,15 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
 }
 
 pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
+    let also = &input.spec.telemetry.gateway.extra.also_export;
     let values = json!({
         "otlp": OTLP, "exporter": EXPORTER, "selfMetrics": SELF_METRICS, "health": HEALTH,
         "logs": input.logs(), "sink": SINK_OTLP,
         "cluster": input.cluster_name(),
         "clusters": input.telemetry_tokens().then_some(CLUSTERS),
         "issuer": TELEMETRY_ISSUER, "audience": TELEMETRY_AUDIENCE,
+        "queueFolder": otelcol::QUEUE_FOLDER, "queueBytes": otelcol::QUEUE_BYTES,
+        "alsoMetrics": otelcol::also(&also.metrics), "alsoLogs": otelcol::also(&also.logs),
     });
     template::render("gateway.yaml", include_str!("gateway.yaml.hbs"), &values)
 }
@@ -78,7 +85,6 @@ fn pod(input: &Input) -> Value {
     let mut container = json!({
         "name": NAME,
         "command": ["/otelcol-contrib"],
-        "args": ["--config=/conf/relay.yaml"],
         "ports": [
             {"name": "otlp", "containerPort": OTLP, "protocol": "TCP"},
             {"name": "metrics", "containerPort": EXPORTER, "protocol": "TCP"},
@@ -111,6 +117,7 @@ fn pod(input: &Input) -> Value {
     if input.telemetry_tokens() {
         take_clusters(&mut pod);
     }
+    otelcol::complete(&mut pod, &input.spec.telemetry.gateway.extra);
     sink::add(input, &mut pod);
     pull_secrets(&mut pod, &input.images);
     pod

@@ -1,8 +1,9 @@
 use super::*;
 use crate::State;
 use crate::component::tests::{
-    answered, collector_accepts, failed, input, input_of, named, running,
+    answered, collector_accepts, collector_accepts_all, failed, input, input_of, named, running,
 };
+use crate::otelcol::tests::{assert_names, remote_write};
 use gloonet_api::ManagementState;
 use gloonet_api::redis::RedisMode;
 
@@ -143,4 +144,19 @@ fn whose_telemetry_it_is_is_set_before_anything_is_put_together() {
         );
     }
     assert!(configuration.contains("from_context: auth.subject"));
+}
+
+#[test]
+fn every_name_of_the_configuration_is_one_that_users_may_not_take() {
+    assert_names(&NAMES, &objects::configuration(&input()).unwrap());
+}
+
+#[test]
+fn the_metrics_of_every_cluster_go_to_a_remote_write_of_the_users_too() {
+    let input = input_of(|spec| spec.telemetry.gateway.extra = remote_write());
+    let configuration = objects::configuration(&input).unwrap();
+    let fed = configuration.matches("exporters: [prometheus, prometheusremotewrite/mine]");
+    assert_eq!(fed.count(), 2, "{configuration}");
+    let (_, extra) = crate::otelcol::extra_file(&input.spec.telemetry.gateway.extra).unwrap();
+    collector_accepts_all(&[&configuration, &extra]);
 }

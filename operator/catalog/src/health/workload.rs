@@ -1,11 +1,14 @@
 //! The counts of a Deployment or DaemonSet to health.
 
+use std::fmt::Write;
+
 use super::{Health, diagnose};
 use crate::{Observed, Workload, WorkloadRef};
 
 /// Health of one workload from its counts and its pods.
 ///
-/// Healthy when the controller has seen the newest generation and every desired pod is updated and available. Degraded when a
+/// Healthy when the controller has seen the newest generation, every desired pod is updated and available, and none of an older
+/// template is left. Degraded when a
 /// pod has a reason that does not pass by itself, or when more pods are unavailable than a rollout may have at once while
 /// nothing is being rolled out. Otherwise Progressing.
 pub fn workload_health(observed: &Observed, workload: &WorkloadRef) -> Health {
@@ -33,16 +36,20 @@ fn judge(observed: &Observed, workload: &WorkloadRef, seen: &Workload) -> Health
         ));
     }
     let complete = seen.updated >= seen.desired && seen.available >= seen.desired;
-    if complete {
+    let old = seen.pods - seen.updated;
+    if complete && old <= 0 {
         return Health::healthy(format!(
             "{} of {} pods available",
             seen.available, seen.desired
         ));
     }
-    let counts = format!(
+    let mut counts = format!(
         "{workload}: {} of {} pods available, {} updated",
         seen.available, seen.desired, seen.updated
     );
+    if complete {
+        let _written = write!(counts, ", {old} of the template before still there");
+    }
     match diagnose::pods(observed, workload) {
         Some(diagnosis) if diagnosis.lasting => {
             Health::degraded(format!("{counts}; {}", diagnosis.sentence))

@@ -1,6 +1,6 @@
-//! Identity of the cluster, release, telemetry that fits the role, pause.
+//! Identity of the cluster, release, pause.
 
-use gloonet_api::{GlooNetworkSpec, ManagementState, Role};
+use gloonet_api::GlooNetworkSpec;
 
 use super::Refusal;
 use crate::{ClusterFacts, ComponentId, ReleaseLock};
@@ -49,54 +49,6 @@ pub(super) fn identity(
         spec.role.as_str(),
         refusals,
     );
-}
-
-pub(super) fn telemetry(spec: &GlooNetworkSpec, refusals: &mut Vec<Refusal>) {
-    if spec.telemetry.collectors.state == ManagementState::Removed {
-        return;
-    }
-    let field = "telemetry.collectors.state";
-    let address = "telemetry.collectors.gatewayAddress";
-    let given = spec.telemetry.collectors.gateway_address.as_deref();
-    if spec.role == Role::Workload {
-        remote(spec, given, refusals);
-    } else if given.is_some() {
-        let why =
-            "the collectors of this cluster send to the gateway of this cluster; leave it out";
-        refusals.push(Refusal::new(address, why));
-    } else if spec.telemetry.gateway.state == ManagementState::Removed {
-        let why = "collectors send to the gateway, and telemetry.gateway.state is Removed";
-        refusals.push(Refusal::new(
-            field,
-            format!("{why}; set {field} to Removed too, or the gateway to Managed"),
-        ));
-    }
-}
-
-fn remote(spec: &GlooNetworkSpec, given: Option<&str>, refusals: &mut Vec<Refusal>) {
-    let (field, address) = (
-        "telemetry.collectors.state",
-        "telemetry.collectors.gatewayAddress",
-    );
-    match given {
-        None => {
-            let why = "a cluster of role Workload has no gateway of its own";
-            let cure = format!(
-                "set {address} to host:port of the one that manages it (its port 4320), or {field} to Removed"
-            );
-            refusals.push(Refusal::new(field, format!("{why}; {cure}")));
-        }
-        Some(given) if !super::gloo::is_address(given) => {
-            let why = format!("{given:?} is not host:port; write for example 192.0.2.10:4320");
-            refusals.push(Refusal::new(address, why));
-        }
-        Some(_) if spec.gloo.agent.state == ManagementState::Removed => {
-            let why = "the agent brings what collectors show the gateway, and gloo.agent.state is Removed";
-            let cure = format!("set {field} to Removed too, or the agent to Managed");
-            refusals.push(Refusal::new(field, format!("{why}; {cure}")));
-        }
-        Some(_) => {}
-    }
 }
 
 pub(super) fn pause(spec: &GlooNetworkSpec, refusals: &mut Vec<Refusal>) {

@@ -1,4 +1,5 @@
 mod gloo;
+mod telemetry;
 
 use gloonet_api::prometheus::PrometheusMode;
 use gloonet_api::redis::{ExternalRedis, ExternalTls, RedisMode};

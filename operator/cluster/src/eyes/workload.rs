@@ -8,7 +8,7 @@ use serde_json::Value;
 pub(super) fn counts(kind: &str, object: &DynamicObject) -> Option<Workload> {
     let status = |field: &str| number(&object.data["status"][field]);
     let spec = &object.data["spec"];
-    let (kind, desired, updated, ready, available, budget) = match kind {
+    let (kind, desired, pods, updated, ready, available, budget) = match kind {
         "Deployment" => (
             WorkloadKind::Deployment,
             if spec["replicas"].is_null() {
@@ -16,6 +16,7 @@ pub(super) fn counts(kind: &str, object: &DynamicObject) -> Option<Workload> {
             } else {
                 number(&spec["replicas"])
             },
+            status("replicas"),
             status("updatedReplicas"),
             status("readyReplicas"),
             status("availableReplicas"),
@@ -24,6 +25,7 @@ pub(super) fn counts(kind: &str, object: &DynamicObject) -> Option<Workload> {
         "DaemonSet" => (
             WorkloadKind::DaemonSet,
             status("desiredNumberScheduled"),
+            status("currentNumberScheduled"),
             status("updatedNumberScheduled"),
             status("numberReady"),
             status("numberAvailable"),
@@ -40,6 +42,7 @@ pub(super) fn counts(kind: &str, object: &DynamicObject) -> Option<Workload> {
             .as_i64()
             .unwrap_or_default(),
         desired,
+        pods,
         updated,
         ready,
         available,

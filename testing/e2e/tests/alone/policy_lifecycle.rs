@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use gloonet_e2e::{
     Scene, objects,
-    pods::{AGNHOST, HTTP, Playground},
+    pods::{AGNHOST, HTTP, Playground, Talker},
     policy::{self, dropped, open},
     wait::{Progress, until},
 };
@@ -87,6 +87,19 @@ async fn a_pod_is_isolated_before_its_first_container_starts() -> Result<()> {
     Ok(())
 }
 
+/// The pod that gets the address of one that is gone. A pod that ends elsewhere on the node may give its address back just before
+/// that one in the round, so there may be several tries.
+async fn heir(scene: &Scene, ground: &Playground<'_>, gone: &Talker) -> Result<Talker> {
+    for number in 0..5 {
+        policy::make_next(scene, &gone.node, &gone.ip.to_string())?;
+        let heir = ground.talker(&format!("heir-{number}"), &gone.node).await?;
+        if heir.ip == gone.ip {
+            return Ok(heir);
+        }
+    }
+    bail!("no heir got the address {}", gone.ip)
+}
+
 /// Test 9 of the security reference.
 #[tokio::test]
 async fn who_gets_an_address_at_once_does_not_get_its_last_owners_rights() -> Result<()> {
@@ -105,9 +118,7 @@ async fn who_gets_an_address_at_once_does_not_get_its_last_owners_rights() -> Re
 
     let pod = ground.pods().get("friend").await?;
     objects::delete_now(&ground.pods(), &pod).await?;
-    policy::make_next(&scene, &workers[0], &friend.ip.to_string())?;
-    let heir = ground.talker("heir", &workers[0]).await?;
-    assert_eq!(heir.ip, friend.ip, "the heir has another address");
+    let heir = heir(&scene, &ground, &friend).await?;
     // Not "until it is closed": the first packet already must not come through.
     let first = ground.exec(
         &heir,

@@ -18,6 +18,7 @@ fn workload(desired: i32, updated: i32, available: i32) -> Workload {
         generation: 2,
         observed_generation: 2,
         desired,
+        pods: desired,
         updated,
         ready: available,
         available,
@@ -70,6 +71,19 @@ fn a_generation_the_controller_has_not_seen_is_progressing_even_with_all_pods_av
         workload_health(&observed(vec![stale], vec![]), &REDIS).state,
         State::Progressing
     );
+}
+
+/// With maxUnavailable 0 the old pods are available while the first new one fails.
+#[test]
+fn a_new_pod_that_fails_beside_an_old_one_that_serves_is_degraded() {
+    let mut surging = workload(1, 1, 1);
+    surging.pods = 2;
+    let rolling = workload_health(&observed(vec![surging.clone()], vec![]), &REDIS);
+    assert_eq!(rolling.state, State::Progressing, "{}", rolling.message);
+    let failing = pod("redis-new", Some("CrashLoopBackOff"));
+    let health = workload_health(&observed(vec![surging], vec![failing]), &REDIS);
+    assert_eq!(health.state, State::Degraded);
+    assert!(health.message.contains("redis-new"), "{}", health.message);
 }
 
 #[test]

@@ -1,0 +1,95 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+/// Fails when a rendered configuration has a name that `names` lacks, or the other way round.
+pub(crate) fn assert_names(names: &Names, configuration: &str) {
+    let configuration: Value = serde_norway::from_str(configuration).unwrap();
+    let keys = |value: &Value| -> BTreeSet<String> {
+        value.as_object().unwrap().keys().cloned().collect()
+    };
+    let listed = |list: &[&str]| -> BTreeSet<String> {
+        list.iter().map(|name| (*name).to_owned()).collect()
+    };
+    assert_eq!(keys(&configuration["receivers"]), listed(names.receivers));
+    assert_eq!(keys(&configuration["processors"]), listed(names.processors));
+    assert_eq!(keys(&configuration["exporters"]), listed(names.exporters));
+    assert_eq!(
+        keys(&configuration["service"]["pipelines"]),
+        listed(names.pipelines)
+    );
+}
+
+/// A remote write of the user's, fed by every metric, and a pipeline of their own.
+pub(crate) fn remote_write() -> ExtraConfig {
+    serde_json::from_value(json!({
+        "processors": {"filter/mine": {"metrics": {"metric": ["name == \"up\""]}}},
+        "exporters": {
+            "prometheusremotewrite/mine": {"endpoint": "https://metrics.example.org/api/v1/write", "headers": {"Authorization": "Bearer ${env:TOKEN}"}},
+            "debug/mine": {},
+        },
+        "pipelines": {"metrics/mine": {"receivers": ["otlp"], "processors": ["memory_limiter", "filter/mine"], "exporters": ["debug/mine"]}},
+        "alsoExport": {"metrics": ["prometheusremotewrite/mine"]},
+        "envSecret": "my-token",
+    }))
+    .unwrap()
+}
+
+fn pod() -> Value {
+    json!({
+        "containers": [{"name": "collector", "ports": [], "readinessProbe": {}, "volumeMounts": []}],
+        "volumes": [],
+    })
+}
+
+#[test]
+fn without_parts_of_the_users_there_is_one_file_and_no_judge() {
+    let mut pod = pod();
+    complete(&mut pod, &ExtraConfig::default());
+    assert_eq!(
+        pod["containers"][0]["args"],
+        json!(["--config=/conf/relay.yaml"])
+    );
+    assert_eq!(pod.get("initContainers"), None);
+    assert_eq!(extra_file(&ExtraConfig::default()), None);
+}
+
+#[test]
+fn the_collector_judges_both_files_with_the_users_environment_before_it_serves() {
+    let mut pod = pod();
+    complete(&mut pod, &remote_write());
+    let judge = &pod["initContainers"][0];
+    assert_eq!(
+        judge["args"],
+        json!([
+            "validate",
+            "--config=/conf/relay.yaml",
+            "--config=/conf/extra.yaml"
+        ])
+    );
+    assert_eq!(
+        judge["envFrom"],
+        json!([{"secretRef": {"name": "my-token"}}])
+    );
+    assert_eq!(judge.get("readinessProbe"), None);
+    assert_eq!(
+        judge.get("terminationMessagePolicy"),
+        None,
+        "what the collector says of values from a Secret is for the status"
+    );
+    assert_eq!(
+        pod["containers"][0]["args"],
+        json!(["--config=/conf/relay.yaml", "--config=/conf/extra.yaml"])
+    );
+}
+
+#[test]
+fn the_second_file_holds_what_was_added_and_no_more() {
+    let (_, file) = extra_file(&remote_write()).unwrap();
+    let file: Value = serde_norway::from_str(&file).unwrap();
+    assert_eq!(
+        file.as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["exporters", "processors", "service"]
+    );
+    assert_eq!(also(&["a".to_owned(), "b/c".to_owned()]), ", a, b/c");
+}

@@ -1,0 +1,61 @@
+use gloonet_api::{ManagementState, Switch};
+use serde_json::json;
+
+use super::{names, refused};
+
+#[test]
+fn a_part_of_the_users_with_a_name_of_ours_is_refused_and_one_that_is_missing_is_named() {
+    let extra = |json: serde_json::Value| {
+        refused(|spec| spec.telemetry.gateway.extra = serde_json::from_value(json).unwrap())
+    };
+    let refusals = extra(json!({"exporters": {"prometheus": {}}}));
+    names(
+        &refusals,
+        &[
+            "telemetry.gateway.extra.exporters.prometheus",
+            "prometheus/mine",
+        ],
+    );
+    let refusals = extra(json!({"exporters": {"otlp/mine], x: [": {}}}));
+    names(
+        &refusals,
+        &["telemetry.gateway.extra.exporters", "type/name"],
+    );
+    let refusals = extra(json!({"alsoExport": {"metrics": ["otlp/mine"]}}));
+    names(&refusals, &["alsoExport.metrics", "otlp/mine is not there"]);
+    let pipeline =
+        json!({"receivers": ["otlp"], "processors": ["nobody"], "exporters": ["prometheus"]});
+    let refusals = extra(json!({"pipelines": {"metrics/mine": pipeline}}));
+    names(
+        &refusals,
+        &[
+            "pipelines.metrics/mine",
+            "nobody is not there",
+            "memory_limiter",
+        ],
+    );
+}
+
+#[test]
+fn a_pipeline_that_something_needs_is_not_switched_off() {
+    let refusals = refused(|spec| {
+        spec.telemetry.collectors.pipelines.logs_analyzer = Switch::Disabled;
+    });
+    names(
+        &refusals,
+        &[
+            "telemetry.collectors.pipelines.logsAnalyzer",
+            "gloo.analyzer.state",
+        ],
+    );
+    let refusals = refused(|spec| {
+        let pipelines = &mut spec.telemetry.collectors.pipelines;
+        pipelines.logs_analyzer = Switch::Disabled;
+        pipelines.metrics_ui = Switch::Disabled;
+        spec.gloo.analyzer.state = ManagementState::Removed;
+    });
+    names(
+        &refusals,
+        &["telemetry.collectors.pipelines", "do not start"],
+    );
+}
