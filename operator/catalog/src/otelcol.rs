@@ -46,9 +46,10 @@ pub(crate) fn extra_file(extra: &ExtraConfig) -> Option<(&'static str, String)> 
     Some((EXTRA_KEY, format!("{:#}", Value::Object(file))))
 }
 
-/// Ends of the lists of exporters in the templates: `, a, b`.
-pub(crate) fn also(exporters: &[String]) -> String {
-    exporters.iter().map(|name| format!(", {name}")).collect()
+/// Further exporters of our pipelines, for the templates.
+pub(crate) fn also(extra: &ExtraConfig) -> Value {
+    let also = &extra.also_export;
+    json!({"metrics": also.metrics, "logs": also.logs})
 }
 
 /// Puts the queue's volume, the arguments and what the user's own parts need into a pod whose first container is a collector.

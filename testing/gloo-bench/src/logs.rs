@@ -1,6 +1,7 @@
 //! The way of log records: collector → gateway → redis-sink → Redis, each the program and the configuration of a cluster, on
 //! the loopback. Beside it the same collector with an exporter that throws away. Then Redis and the gateway are away under load.
 
+mod files;
 mod load;
 mod stage;
 
@@ -67,7 +68,7 @@ async fn throughput(programs: &Programs, records: u64) -> Result<()> {
         stage.arrived(records, ARRIVES).await?;
         let seconds = started.elapsed().as_secs_f64();
         let after = stage.cpu()?;
-        let spent = |at: usize| (after[at] - before[at]).as_secs_f64() * 1000.0;
+        let spent = |at: usize| after[at] - before[at];
         let tens = approximate(records) / 10_000.0;
         let all: f64 = (0..after.len()).map(spent).sum();
         let name = if thrown_away {

@@ -36,7 +36,6 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
 pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
     let (service, remote) = (gateway::WORKLOAD, input.remote_gateway());
     let collectors = &input.spec.telemetry.collectors;
-    let also = &collectors.extra.also_export;
     let values = json!({
         "cluster": input.cluster_name(),
         "cilium": input.cilium(),
@@ -55,8 +54,7 @@ pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
         "logsAnalyzer": collectors.pipelines.logs_analyzer.is_enabled(),
         "metricsUi": collectors.pipelines.metrics_ui.is_enabled(),
         "metricsOtlpRelay": collectors.pipelines.metrics_otlp_relay.is_enabled(),
-        "alsoMetrics": otelcol::also(&also.metrics),
-        "alsoLogs": otelcol::also(&also.logs),
+        "also": otelcol::also(&collectors.extra),
     });
     template::render(
         "collector.yaml",

@@ -38,7 +38,6 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
 }
 
 pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
-    let also = &input.spec.telemetry.gateway.extra.also_export;
     let values = json!({
         "otlp": OTLP, "exporter": EXPORTER, "selfMetrics": SELF_METRICS, "health": HEALTH,
         "logs": input.logs(), "sink": SINK_OTLP,
@@ -46,7 +45,7 @@ pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
         "clusters": input.telemetry_tokens().then_some(CLUSTERS),
         "issuer": TELEMETRY_ISSUER, "audience": TELEMETRY_AUDIENCE,
         "queueFolder": otelcol::QUEUE_FOLDER, "queueBytes": otelcol::QUEUE_BYTES,
-        "alsoMetrics": otelcol::also(&also.metrics), "alsoLogs": otelcol::also(&also.logs),
+        "also": otelcol::also(&input.spec.telemetry.gateway.extra),
     });
     template::render("gateway.yaml", include_str!("gateway.yaml.hbs"), &values)
 }

@@ -1,13 +1,12 @@
 //! Telemetry that fits the role, and parts of the user's own that cannot get in the way of ours.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gloonet_api::extra::ExtraConfig;
 use gloonet_api::{GlooNetworkSpec, ManagementState, Role};
 
 use super::Refusal;
-use crate::otelcol::Names;
-use crate::{collectors, gateway};
+use crate::{collectors, gateway, otelcol};
 
 pub(super) fn all(spec: &GlooNetworkSpec, refusals: &mut Vec<Refusal>) {
     let extra = &spec.telemetry.gateway.extra;
@@ -93,90 +92,42 @@ fn pipelines(spec: &GlooNetworkSpec, refusals: &mut Vec<Refusal>) {
 struct Judge<'a> {
     field: &'static str,
     extra: &'a ExtraConfig,
-    ours: &'a Names,
+    ours: &'a otelcol::Names,
 }
 
 impl<'a> Judge<'a> {
-    const fn new(field: &'static str, extra: &'a ExtraConfig, ours: &'a Names) -> Self {
+    const fn new(field: &'static str, extra: &'a ExtraConfig, ours: &'a otelcol::Names) -> Self {
         Self { field, extra, ours }
     }
 
     fn all(&self, refusals: &mut Vec<Refusal>) {
         let (extra, ours) = (self.extra, self.ours);
-        self.names(
-            "receivers",
-            extra.receivers.keys(),
-            ours.receivers,
-            refusals,
-        );
-        self.names(
-            "processors",
-            extra.processors.keys(),
-            ours.processors,
-            refusals,
-        );
-        self.names(
-            "exporters",
-            extra.exporters.keys(),
-            ours.exporters,
-            refusals,
-        );
-        self.names(
-            "pipelines",
-            extra.pipelines.keys(),
-            ours.pipelines,
-            refusals,
-        );
+        let receivers = Names::of(&extra.receivers, ours.receivers);
+        let processors = Names::of(&extra.processors, ours.processors);
+        let exporters = Names::of(&extra.exporters, ours.exporters);
+        let pipelines = Names::of(&extra.pipelines, ours.pipelines);
+        self.names("receivers", &receivers, refusals);
+        self.names("processors", &processors, refusals);
+        self.names("exporters", &exporters, refusals);
+        self.names("pipelines", &pipelines, refusals);
         for (name, pipeline) in &extra.pipelines {
             let at = format!("pipelines.{name}");
-            self.known(
-                &at,
-                &pipeline.receivers,
-                extra.receivers.keys(),
-                ours.receivers,
-                refusals,
-            );
-            self.known(
-                &at,
-                &pipeline.processors,
-                extra.processors.keys(),
-                ours.processors,
-                refusals,
-            );
-            self.known(
-                &at,
-                &pipeline.exporters,
-                extra.exporters.keys(),
-                ours.exporters,
-                refusals,
-            );
+            self.known(&at, &pipeline.receivers, &receivers, refusals);
+            self.known(&at, &pipeline.processors, &processors, refusals);
+            self.known(&at, &pipeline.exporters, &exporters, refusals);
         }
+        let theirs = Names {
+            ours: &[],
+            ..exporters
+        };
         let also = &extra.also_export;
-        self.known(
-            "alsoExport.metrics",
-            &also.metrics,
-            extra.exporters.keys(),
-            &[],
-            refusals,
-        );
-        self.known(
-            "alsoExport.logs",
-            &also.logs,
-            extra.exporters.keys(),
-            &[],
-            refusals,
-        );
+        self.known("alsoExport.metrics", &also.metrics, &theirs, refusals);
+        self.known("alsoExport.logs", &also.logs, &theirs, refusals);
     }
 
-    fn names<'n>(
-        &self,
-        section: &str,
-        names: impl Iterator<Item = &'n String>,
-        ours: &[&str],
-        refusals: &mut Vec<Refusal>,
-    ) {
-        for name in names {
-            let why = if ours.contains(&name.as_str()) {
+    fn names(&self, section: &str, names: &Names<'_>, refusals: &mut Vec<Refusal>) {
+        for name in &names.theirs {
+            let why = if names.ours.contains(name) {
                 format!(
                     "the platform has one of that name; call it for example {}/mine",
                     type_of(name)
@@ -192,23 +143,34 @@ impl<'a> Judge<'a> {
     }
 
     /// Each of `used` is a part of the user's or one of ours.
-    fn known<'n>(
-        &self,
-        at: &str,
-        used: &[String],
-        theirs: impl Iterator<Item = &'n String>,
-        ours: &[&str],
-        refusals: &mut Vec<Refusal>,
-    ) {
-        let theirs: BTreeSet<&str> = theirs.map(String::as_str).collect();
+    fn known(&self, at: &str, used: &[String], names: &Names<'_>, refusals: &mut Vec<Refusal>) {
         for name in used {
-            if !theirs.contains(name.as_str()) && !ours.contains(&name.as_str()) {
-                let there: Vec<&str> = theirs.iter().chain(ours).copied().collect();
+            if !names.all().any(|there| there == name) {
+                let there: Vec<&str> = names.all().collect();
                 let field = format!("{}.{at}", self.field);
                 let why = format!("{name} is not there; there are {}", there.join(", "));
                 refusals.push(Refusal::new(&field, why));
             }
         }
+    }
+}
+
+/// Names of one section: the user's and ours.
+struct Names<'a> {
+    theirs: BTreeSet<&'a str>,
+    ours: &'a [&'a str],
+}
+
+impl<'a> Names<'a> {
+    fn of<T>(theirs: &'a BTreeMap<String, T>, ours: &'a [&'a str]) -> Self {
+        Self {
+            theirs: theirs.keys().map(String::as_str).collect(),
+            ours,
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &'a str> {
+        self.theirs.iter().chain(self.ours).copied()
     }
 }
 
