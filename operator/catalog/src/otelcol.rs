@@ -1,7 +1,11 @@
 //! What collectors and gateway have in common: the user's own parts of a configuration, and the queue on disk.
 
 use gloonet_api::extra::ExtraConfig;
+use kube_core::DynamicObject;
 use serde_json::{Map, Value, json};
+
+use crate::RenderError;
+use crate::object::{Builder, digest};
 
 /// Where the queue is kept. It outlives the container, not the pod.
 pub(crate) const QUEUE_FOLDER: &str = "/var/lib/otelcol";
@@ -10,9 +14,10 @@ pub(crate) const QUEUE_BYTES: u32 = 256 << 20;
 /// The file is rewritten when it has become small again, and is there twice meanwhile.
 const QUEUE_VOLUME: &str = "1Gi";
 
-const OURS: &str = "/conf/relay.yaml";
-const EXTRA_KEY: &str = "extra.yaml";
-const EXTRA: &str = "/conf/extra.yaml";
+/// Keys of the ConfigMap, which are the files of [`FOLDER`].
+const OURS: &str = "relay.yaml";
+const EXTRA: &str = "extra.yaml";
+const FOLDER: &str = "/conf";
 
 /// What the platform's own configuration of one program names.
 #[derive(Debug)]
@@ -23,9 +28,23 @@ pub(crate) struct Names {
     pub(crate) pipelines: &'static [&'static str],
 }
 
-/// The second configuration file and its key in the ConfigMap; nothing when nothing is added. The collector puts both files
-/// together name by name; validation has seen to it that no name is in both.
-pub(crate) fn extra_file(extra: &ExtraConfig) -> Option<(&'static str, String)> {
+/// The ConfigMap with our file and the user's, and the digest of both.
+pub(crate) fn config_map(
+    builder: &Builder,
+    name: &str,
+    configuration: &str,
+    extra: &ExtraConfig,
+) -> Result<(DynamicObject, String), RenderError> {
+    let theirs = extra_file(extra);
+    let mut files = vec![(OURS, configuration)];
+    files.extend(theirs.iter().map(|file| (EXTRA, file.as_str())));
+    let contents: Vec<&str> = files.iter().map(|(_, file)| *file).collect();
+    Ok((builder.config_map(name, &files)?, digest(&contents)))
+}
+
+/// The second configuration file; nothing when nothing is added. The collector puts both files together name by name;
+/// validation has seen to it that no name is in both.
+pub(crate) fn extra_file(extra: &ExtraConfig) -> Option<String> {
     if extra.is_empty() {
         return None;
     }
@@ -43,7 +62,7 @@ pub(crate) fn extra_file(extra: &ExtraConfig) -> Option<(&'static str, String)> 
         file.insert("service".to_owned(), json!({"pipelines": extra.pipelines}));
     }
     // JSON is YAML; the alternate form is for people.
-    Some((EXTRA_KEY, format!("{:#}", Value::Object(file))))
+    Some(format!("{:#}", Value::Object(file)))
 }
 
 /// Further exporters of our pipelines, for the templates.
@@ -57,11 +76,6 @@ pub(crate) fn also(extra: &ExtraConfig) -> Value {
 /// With parts of the user's, the collector judges all files before it starts, so that a rollout stops at the first pod and says why.
 pub(crate) fn complete(pod: &mut Value, extra: &ExtraConfig) {
     let container = &mut pod["containers"][0];
-    let mut files = vec![format!("--config={OURS}")];
-    if !extra.is_empty() {
-        files.push(format!("--config={EXTRA}"));
-    }
-    container["args"] = json!(files);
     push(
         &mut container["volumeMounts"],
         json!({"name": "queue", "mountPath": QUEUE_FOLDER}),
@@ -69,30 +83,36 @@ pub(crate) fn complete(pod: &mut Value, extra: &ExtraConfig) {
     if let Some(secret) = &extra.env_secret {
         container["envFrom"] = json!([{"secretRef": {"name": secret}}]);
     }
-    if !extra.is_empty() {
-        let mut judge = container.clone();
-        judge["name"] = json!("validate");
-        judge["args"] = Value::Array(
-            [json!("validate")]
-                .into_iter()
-                .chain(files.into_iter().map(Value::from))
-                .collect(),
-        );
-        // What it says gets into the status. It may quote values, so not when some of them come from a Secret.
-        if extra.env_secret.is_none() {
-            judge["terminationMessagePolicy"] = json!("FallbackToLogsOnError");
-        }
-        if let Some(judge) = judge.as_object_mut() {
-            for serving in ["ports", "startupProbe", "livenessProbe", "readinessProbe"] {
-                judge.remove(serving);
-            }
-        }
-        pod["initContainers"] = json!([judge]);
+    let config = |file: &str| format!("--config={FOLDER}/{file}");
+    if extra.is_empty() {
+        container["args"] = json!([config(OURS)]);
+    } else {
+        container["args"] = json!([config(OURS), config(EXTRA)]);
+        pod["initContainers"] = json!([judge(container, extra)]);
     }
     push(
         &mut pod["volumes"],
         json!({"name": "queue", "emptyDir": {"sizeLimit": QUEUE_VOLUME}}),
     );
+}
+
+/// The container that validates what `container` would run with.
+fn judge(container: &Value, extra: &ExtraConfig) -> Value {
+    let mut judge = container.clone();
+    judge["name"] = json!("validate");
+    if let Value::Array(arguments) = &mut judge["args"] {
+        arguments.insert(0, json!("validate"));
+    }
+    // What it says gets into the status. It may quote values, so not when some of them come from a Secret.
+    if extra.env_secret.is_none() {
+        judge["terminationMessagePolicy"] = json!("FallbackToLogsOnError");
+    }
+    if let Some(judge) = judge.as_object_mut() {
+        for serving in ["ports", "startupProbe", "livenessProbe", "readinessProbe"] {
+            judge.remove(serving);
+        }
+    }
+    judge
 }
 
 fn push(list: &mut Value, item: Value) {

@@ -7,8 +7,8 @@ use gloo_api::names::TELEMETRY_TOKEN;
 use crate::gateway::{self, objects::UID};
 use crate::labels::CONFIG_DIGEST;
 use crate::object::{
-    Builder, allow, container_security, digest, from_field, http_probe, image, nodes, pod_security,
-    pods, pull_secrets, requirements,
+    Builder, allow, container_security, from_field, http_probe, image, nodes, pod_security, pods,
+    pull_secrets, requirements,
 };
 use crate::{
     ComponentId, ImageName, Input, RenderError, analyzer, otelcol, prometheus, template, trust,
@@ -19,15 +19,13 @@ const CONFIG_MAP: &str = "gloo-telemetry-collector-config";
 
 pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
     let builder = Builder::new(ComponentId::Collectors, WORKLOAD.namespace);
-    let configuration = configuration(input)?;
-    let extra = otelcol::extra_file(&input.spec.telemetry.collectors.extra);
-    let mut files = vec![("relay.yaml", configuration.as_str())];
-    files.extend(extra.iter().map(|(key, file)| (*key, file.as_str())));
-    let contents: Vec<&str> = files.iter().map(|(_, file)| *file).collect();
+    let extra = &input.spec.telemetry.collectors.extra;
+    let (config_map, digest) =
+        otelcol::config_map(&builder, CONFIG_MAP, &configuration(input)?, extra)?;
     Ok(vec![
         builder.service_account(NAME, false)?,
-        builder.config_map(CONFIG_MAP, &files)?,
-        daemonset(&builder, input, &digest(&contents))?,
+        config_map,
+        daemonset(&builder, input, &digest)?,
         service(&builder)?,
         policy(&builder, input)?,
     ])

@@ -1,9 +1,7 @@
 use super::*;
 use crate::State;
-use crate::component::tests::{
-    answered, collector_accepts, collector_accepts_all, input, input_of, running,
-};
-use crate::otelcol::tests::{assert_names, remote_write};
+use crate::component::tests::{answered, input, input_of, running};
+use crate::otelcol::tests::{assert_names, collector_accepts, remote_write};
 
 const POD: &str = "gloo-mesh/gloo-telemetry-collector-agent-0";
 
@@ -63,13 +61,13 @@ fn the_first_loss_counts_although_its_counter_did_not_exist_before() {
 
 #[test]
 fn the_collector_program_accepts_the_rendered_file() {
-    collector_accepts(&objects::configuration(&input()).unwrap());
+    collector_accepts(&[&objects::configuration(&input()).unwrap()]);
 }
 
 #[test]
 fn the_collector_program_accepts_the_file_without_cilium() {
     let input = input_of(|spec| spec.cilium.state = gloonet_api::ManagementState::Removed);
-    collector_accepts(&objects::configuration(&input).unwrap());
+    collector_accepts(&[&objects::configuration(&input).unwrap()]);
 }
 
 #[test]
@@ -92,7 +90,7 @@ fn a_workload_cluster_sends_to_the_gateway_of_the_one_that_manages_with_the_toke
     let configuration = objects::configuration(&input).unwrap();
     assert!(configuration.contains("endpoint: 192.0.2.2:4320"));
     assert!(!configuration.contains("/etc/otel-certs/tls.key"));
-    collector_accepts(&configuration);
+    collector_accepts(&[&configuration]);
     let objects = Collectors.objects(&input).unwrap();
     let set = crate::component::tests::named(&objects, "DaemonSet", WORKLOAD.name);
     let volumes = set.data["spec"]["template"]["spec"]["volumes"].to_string();
@@ -114,7 +112,7 @@ fn a_pipeline_that_is_off_is_not_in_the_file_and_silence_is_then_no_fault() {
     });
     let configuration = objects::configuration(&input).unwrap();
     assert!(!configuration.contains("metrics/ui:"), "{configuration}");
-    collector_accepts(&configuration);
+    collector_accepts(&[&configuration]);
     let mut silent = seen(0.0, 0.0, 0.0);
     silent.probes.truncate(1);
     assert_eq!(Collectors.health(&input, &silent).state, State::Healthy);
@@ -134,8 +132,8 @@ fn the_collector_program_accepts_a_remote_write_of_the_users() {
         configuration.contains("exporters: [otlp, prometheusremotewrite/mine]"),
         "{configuration}"
     );
-    let (_, extra) = crate::otelcol::extra_file(&input.spec.telemetry.collectors.extra).unwrap();
-    collector_accepts_all(&[&configuration, &extra]);
+    let extra = crate::otelcol::extra_file(&input.spec.telemetry.collectors.extra).unwrap();
+    collector_accepts(&[&configuration, &extra]);
 }
 
 #[test]

@@ -134,39 +134,6 @@ pub(crate) fn run(command: &mut Command) {
     );
 }
 
-/// `otelcol-contrib validate` on a rendered file, with certificates where the file looks for them.
-pub(crate) fn collector_accepts(configuration: &str) {
-    collector_accepts_all(&[configuration]);
-}
-
-/// The same for several files, which the collector puts together.
-pub(crate) fn collector_accepts_all(files: &[&str]) {
-    let Some(collector) = program("otelcol-contrib") else {
-        return;
-    };
-    let folder = tempfile::tempdir().unwrap();
-    // A public key like the operator makes one: the collector reads the file already when it validates.
-    let keys = folder.path().join("jwks.json");
-    let key = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
-    std::fs::write(&keys, key).unwrap();
-    let mut command = Command::new(collector);
-    command
-        .arg("validate")
-        .env("NODE_IP", "127.0.0.1")
-        .env("NODE_NAME", "worker-1")
-        .env("TOKEN", "not a real one");
-    for (number, file) in files.iter().enumerate() {
-        let here = folder.path().display().to_string();
-        let text = file
-            .replace("/etc/otel-keys/jwks.json", &format!("{here}/jwks.json"))
-            .replace(crate::otelcol::QUEUE_FOLDER, &here);
-        let path = folder.path().join(format!("{number}.yaml"));
-        std::fs::write(&path, text).unwrap();
-        command.arg(format!("--config={}", path.display()));
-    }
-    run(&mut command);
-}
-
 /// Compares with the committed file beside the component.
 pub(crate) fn golden(name: &str, objects: &[DynamicObject]) {
     let documents: Vec<serde_json::Value> = objects

@@ -8,8 +8,8 @@ use gloo_api::names::{TELEMETRY_AUDIENCE, TELEMETRY_ISSUER, TELEMETRY_KEY};
 
 use crate::labels::CONFIG_DIGEST;
 use crate::object::{
-    Builder, allow, container_security, digest, http_probe, image, nodes, pod_security, pods,
-    pull_secrets, requirements, spread,
+    Builder, allow, container_security, http_probe, image, nodes, pod_security, pods, pull_secrets,
+    requirements, spread,
 };
 use crate::{ComponentId, ImageName, Input, RenderError, otelcol, prometheus, template, trust};
 
@@ -21,15 +21,13 @@ pub(crate) const UID: u32 = 10001;
 pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
     let builder = Builder::new(ComponentId::Gateway, WORKLOAD.namespace);
     let replicas = input.spec.telemetry.gateway.replicas;
-    let configuration = configuration(input)?;
-    let extra = otelcol::extra_file(&input.spec.telemetry.gateway.extra);
-    let mut files = vec![("relay.yaml", configuration.as_str())];
-    files.extend(extra.iter().map(|(key, file)| (*key, file.as_str())));
-    let contents: Vec<&str> = files.iter().map(|(_, file)| *file).collect();
+    let extra = &input.spec.telemetry.gateway.extra;
+    let (config_map, digest) =
+        otelcol::config_map(&builder, CONFIG_MAP, &configuration(input)?, extra)?;
     let mut objects = vec![
         builder.service_account(NAME, false)?,
-        builder.config_map(CONFIG_MAP, &files)?,
-        deployment(&builder, input, replicas, &digest(&contents))?,
+        config_map,
+        deployment(&builder, input, replicas, &digest)?,
         service(&builder, input)?,
     ];
     objects.extend(builder.disruption_budget(NAME, WORKLOAD.pod_label, replicas)?);

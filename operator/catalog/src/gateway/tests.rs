@@ -1,9 +1,7 @@
 use super::*;
 use crate::State;
-use crate::component::tests::{
-    answered, collector_accepts, collector_accepts_all, failed, input, input_of, named, running,
-};
-use crate::otelcol::tests::{assert_names, remote_write};
+use crate::component::tests::{answered, failed, input, input_of, named, running};
+use crate::otelcol::tests::{assert_names, collector_accepts, remote_write};
 use gloonet_api::ManagementState;
 use gloonet_api::redis::RedisMode;
 
@@ -61,9 +59,9 @@ fn more_replicas_bring_a_disruption_budget() {
 
 #[test]
 fn the_collector_program_accepts_the_rendered_file() {
-    collector_accepts(&objects::configuration(&input()).unwrap());
+    collector_accepts(&[&objects::configuration(&input()).unwrap()]);
     let no_redis = input_of(without_redis);
-    collector_accepts(&objects::configuration(&no_redis).unwrap());
+    collector_accepts(&[&objects::configuration(&no_redis).unwrap()]);
 }
 
 #[test]
@@ -157,6 +155,6 @@ fn the_metrics_of_every_cluster_go_to_a_remote_write_of_the_users_too() {
     let configuration = objects::configuration(&input).unwrap();
     let fed = configuration.matches("exporters: [prometheus, prometheusremotewrite/mine]");
     assert_eq!(fed.count(), 2, "{configuration}");
-    let (_, extra) = crate::otelcol::extra_file(&input.spec.telemetry.gateway.extra).unwrap();
-    collector_accepts_all(&[&configuration, &extra]);
+    let extra = crate::otelcol::extra_file(&input.spec.telemetry.gateway.extra).unwrap();
+    collector_accepts(&[&configuration, &extra]);
 }

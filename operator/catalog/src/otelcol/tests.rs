@@ -1,6 +1,36 @@
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use super::*;
+use crate::component::tests::{program, run};
+
+/// `otelcol-contrib validate` on a rendered file, with certificates where the file looks for them. Several files are put together, as in a pod.
+pub(crate) fn collector_accepts(files: &[&str]) {
+    let Some(collector) = program("otelcol-contrib") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    // A public key like the operator makes one: the collector reads the file already when it validates.
+    let keys = folder.path().join("jwks.json");
+    let key = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    std::fs::write(&keys, key).unwrap();
+    let mut command = Command::new(collector);
+    command
+        .arg("validate")
+        .env("NODE_IP", "127.0.0.1")
+        .env("NODE_NAME", "worker-1")
+        .env("TOKEN", "not a real one");
+    for (number, file) in files.iter().enumerate() {
+        let here = folder.path().display().to_string();
+        let text = file
+            .replace("/etc/otel-keys/jwks.json", &format!("{here}/jwks.json"))
+            .replace(QUEUE_FOLDER, &here);
+        let path = folder.path().join(format!("{number}.yaml"));
+        std::fs::write(&path, text).unwrap();
+        command.arg(format!("--config={}", path.display()));
+    }
+    run(&mut command);
+}
 
 /// Fails when a rendered configuration has a name that `names` lacks, or the other way round.
 pub(crate) fn assert_names(names: &Names, configuration: &str) {
@@ -85,7 +115,7 @@ fn the_collector_judges_both_files_with_the_users_environment_before_it_serves()
 
 #[test]
 fn the_second_file_holds_what_was_added_and_no_more() {
-    let (_, file) = extra_file(&remote_write()).unwrap();
+    let file = extra_file(&remote_write()).unwrap();
     let file: Value = serde_norway::from_str(&file).unwrap();
     assert_eq!(
         file.as_object().unwrap().keys().collect::<Vec<_>>(),
