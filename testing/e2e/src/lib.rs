@@ -20,6 +20,7 @@ pub mod platform;
 pub mod pods;
 pub mod policy;
 pub mod scene;
+pub mod sentence;
 pub mod tokens;
 pub mod wait;
 

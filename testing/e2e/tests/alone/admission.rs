@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use cilium_api::{CiliumEndpoint, CiliumNode, names};
 use gloonet_e2e::{
-    Scene, objects, tokens,
+    Scene, objects,
+    sentence::assert_says,
+    tokens,
     wait::{Progress, until},
 };
 use k8s_openapi::api::core::v1::Pod;
@@ -98,16 +100,6 @@ fn refusal<T: std::fmt::Debug>(answer: kube::Result<T>) -> String {
             status.message.clone()
         }
         other => panic!("no answer of the API server: {other}"),
-    }
-}
-
-#[track_caller]
-fn assert_says(sentence: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(
-            sentence.contains(part),
-            "«{part}» is missing from: {sentence}"
-        );
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use gloonet_e2e::{
     Scene, platform,
+    sentence::assert_says,
     wait::{Progress, until},
 };
 use k8s_openapi::api::core::v1::Secret;
@@ -18,16 +19,6 @@ const SAID: Duration = Duration::from_secs(30);
 
 fn manifest(name: &str, spec: &Value) -> String {
     json!({"apiVersion": "gloonetwork.io/v1alpha1", "kind": "GlooNetwork", "metadata": {"name": name}, "spec": spec}).to_string()
-}
-
-#[track_caller]
-fn assert_says(sentence: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(
-            sentence.contains(part),
-            "«{part}» is missing from: {sentence}"
-        );
-    }
 }
 
 /// Puts `wrong` into the specification, waits for the sentence, checks that everything stays healthy, and puts `right` back.
