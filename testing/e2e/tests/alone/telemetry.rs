@@ -10,7 +10,7 @@ use gloonet_e2e::{
     wait::{Progress, until},
 };
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
-use kube::{Api, ResourceExt, api::ListParams, api::PostParams};
+use kube::{Api, api::PostParams};
 use serde_json::{Value, json};
 
 const GATEWAY: &str = "telemetry-gateway";
@@ -76,7 +76,9 @@ async fn what_the_collector_itself_refuses_stops_at_the_first_pod_and_is_told_in
             );
         }
     }
-    platform::settled(&scene, platform::HEALED).await.map(drop)
+    // The refused pods end after their component is healthy again.
+    settled(&scene, GATEWAY).await?;
+    settled(&scene, COLLECTORS).await.map(drop)
 }
 
 /// Another Prometheus, to be written to.
@@ -144,12 +146,11 @@ struct Queues {
     lost: f64,
 }
 
-async fn queues(scene: &Scene) -> Result<Queues> {
-    let pods: Api<Pod> = Api::namespaced(scene.client.clone(), "gloo-mesh");
-    let list = ListParams::default().labels("app=gloo-telemetry-collector-agent");
+fn queues(scene: &Scene, collectors: &[(String, platform::PodMark)]) -> Result<Queues> {
     let mut queues = Queues::default();
-    for pod in pods.list(&list).await? {
-        let page = get(scene, "gloo-mesh", &pod.name_any(), "8888/proxy/metrics")?;
+    for (pod, _) in collectors {
+        let (namespace, name) = pod.split_once('/').context("namespace and name")?;
+        let page = get(scene, namespace, name, "8888/proxy/metrics")?;
         for line in page.lines() {
             let number = || {
                 line.rsplit(' ')
@@ -172,13 +173,13 @@ async fn queues(scene: &Scene) -> Result<Queues> {
 async fn while_the_gateway_is_away_for_a_minute_collectors_keep_everything_and_send_it_after()
 -> Result<()> {
     let scene = Scene::open().await?;
-    platform::settled(&scene, platform::HEALED).await?;
-    let before = queues(&scene).await?;
+    let collectors = settled(&scene, COLLECTORS).await?;
+    let before = queues(&scene, &collectors)?;
     scene.apply(
         "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: e2e-gateway-away, namespace: gloo-mesh}\nspec:\n  endpointSelector: {matchLabels: {app: gloo-telemetry-gateway}}\n  ingressDeny: [{fromEntities: [all], toPorts: [{ports: [{port: \"4317\", protocol: TCP}]}]}]\n",
     )?;
     tokio::time::sleep(AWAY).await;
-    let meanwhile = queues(&scene).await;
+    let meanwhile = queues(&scene, &collectors);
     scene.kubectl(&[
         "delete",
         "ciliumnetworkpolicy",
@@ -192,14 +193,14 @@ async fn while_the_gateway_is_away_for_a_minute_collectors_keep_everything_and_s
         "nothing waited, so the gateway was not away: {before:?} {meanwhile:?}"
     );
     until("what waited is sent", platform::HEALED, async || {
-        let now = queues(&scene).await?;
+        let now = queues(&scene, &collectors)?;
         Ok(Progress::when(
             now.waiting < meanwhile.waiting / 10.0,
             format!("{now:?}"),
         ))
     })
     .await?;
-    let after = queues(&scene).await?;
+    let after = queues(&scene, &collectors)?;
     assert!(
         after.lost <= before.lost,
         "points were given up: {before:?} {after:?}"
