@@ -65,6 +65,8 @@ pub mod point {
     pub const TO_STACK: u8 = 3;
     /// Through the tunnel.
     pub const TO_OVERLAY: u8 = 4;
+    /// Out by a device to the outside.
+    pub const TO_NETWORK: u8 = 11;
 }
 
 /// Bytes of the ring.

@@ -22,7 +22,7 @@ pub mod service;
 
 /// Version of every layout in this crate. It is part of the pin path, so maps of another version are never taken for ours.
 /// Raise it with any change of a key, a value or a map's kind.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// Flag of a hash map that takes memory only for what is in it (`BPF_F_NO_PREALLOC`).
 pub const NO_PREALLOC: usize = 1;

@@ -54,12 +54,16 @@ reasons! {
     NO_NAT_PORT = 167, "No mapping for NAT masquerade";
     /// Only TCP, UDP and ICMP echo can be masqueraded.
     NAT_PROTOCOL = 168, "Unsupported protocol for NAT masquerade";
+    /// No route leads to the client of a service.
+    NO_ROUTE = 169, "FIB lookup failed";
     /// A pod sent to the tunnel port.
     ENCAPSULATION_PROHIBITED = 170, "Encapsulation traffic is prohibited";
     /// A tunnel packet from an address that is no node.
     UNKNOWN_SENDER = 172, "Unknown sender";
     /// A later fragment whose first one was not seen.
     FRAGMENT_NOT_FOUND = 175, "First logical datagram fragment not found";
+    /// The service is not open to this source.
+    SOURCE_RANGE = 177, "Denied by LB src range check";
     /// A rule of the policy forbids it.
     POLICY_DENY = 181, "Policy denied by denylist";
     /// A tagged frame; pods have no VLANs.

@@ -12,9 +12,14 @@ pub struct Frontend {
     pub port: u16,
     /// IP protocol.
     pub protocol: u8,
-    /// Zero.
-    pub pad: u8,
+    /// Who asks: [`INSIDE`] or [`OUTSIDE`].
+    pub scope: u8,
 }
+
+/// Pods and the host itself.
+pub const INSIDE: u8 = 0;
+/// What comes in by a device to the outside.
+pub const OUTSIDE: u8 = 1;
 
 /// Value of `cilium_lb4_services`.
 #[repr(C)]
@@ -26,7 +31,29 @@ pub struct Service {
     pub count: u32,
     /// Seconds of client affinity; 0: none.
     pub affinity_seconds: u32,
+    /// [`SILENT`], [`RESTRICTED`], [`EXCLUSIVE`].
+    pub flags: u32,
 }
+
+/// Without a backend, packets vanish instead of being refused: other nodes have backends.
+pub const SILENT: u32 = 1;
+/// Only sources in `cilium_lb4_source_range` are served.
+pub const RESTRICTED: u32 = 2;
+/// The address is nobody's but services': its other ports are no host's.
+pub const EXCLUSIVE: u32 = 4;
+
+/// Key material of `cilium_lb4_source_range`: the prefix covers the generation, then bits of the address.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceRange {
+    /// Generation of the service.
+    pub generation: u32,
+    /// Who may ask it.
+    pub address: Address,
+}
+
+/// Bits of a [`SourceRange`] before its address.
+pub const GENERATION_BITS: u32 = 32;
 
 /// Key of `cilium_lb4_backends`.
 #[repr(C)]
@@ -98,7 +125,8 @@ pub struct Peer {
 
 plain!(
     Frontend = 20,
-    Service = 12,
+    Service = 16,
+    SourceRange = 20,
     Slot = 8,
     Backend = 20,
     Member = 24,
@@ -109,6 +137,8 @@ plain!(
 
 /// Entries of `cilium_lb4_services`, `cilium_lb4_backends` and `cilium_lb4_members`.
 pub const MAX_SERVICES: usize = 64 * 1024;
+/// Entries of `cilium_lb4_source_range`.
+pub const MAX_SOURCE_RANGES: usize = 16 * 1024;
 /// Entries of `cilium_lb4_reverse_sk` and `cilium_lb4_affinity`.
 pub const MAX_CLIENTS: usize = 64 * 1024;
 

@@ -19,6 +19,7 @@ mod pins;
 mod policies;
 mod pressure;
 mod services;
+mod source_ranges;
 mod sysctl;
 
 use std::collections::BTreeMap;

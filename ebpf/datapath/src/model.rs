@@ -84,6 +84,18 @@ pub enum Protocol {
     Udp,
 }
 
+/// Who asks a service.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+pub enum Scope {
+    /// Pods and the host itself.
+    #[default]
+    Inside,
+    /// Whoever reaches the node by a device to the outside.
+    Outside,
+}
+
 /// Where a service is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Frontend {
@@ -93,6 +105,8 @@ pub struct Frontend {
     pub port: u16,
     /// Transport protocol.
     pub protocol: Protocol,
+    /// For whom.
+    pub scope: Scope,
 }
 
 /// One place that answers for a service.
@@ -109,10 +123,28 @@ pub struct Backend {
 pub struct Service {
     /// Where it is reached.
     pub frontend: Frontend,
-    /// Where it is answered. Empty: connections are refused.
+    /// Where it is answered. Empty: connections are refused, or what `when_empty` says.
     pub backends: Vec<Backend>,
     /// Seconds a client stays with its backend after its last connection; `None`: no affinity.
     pub affinity_seconds: Option<u32>,
+    /// What happens without backends.
+    pub when_empty: WhenEmpty,
+    /// Whether the address is nobody's but services': what pods send to any other port of it is dropped.
+    pub exclusive: bool,
+    /// The only sources that are served. Empty: all are.
+    pub source_ranges: Vec<Ipv4Net>,
+}
+
+/// What a service without backends does.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+pub enum WhenEmpty {
+    /// Refuses: connections end at once, packets are answered with ICMP "port unreachable".
+    #[default]
+    Refuse,
+    /// Drops in silence: the service has backends, only none for this node to use.
+    Drop,
 }
 
 /// Which way a counted packet went, from the node's point of view (Cilium's numbering).

@@ -16,7 +16,8 @@ use datapath_abi::metric::{Metric, SLOTS};
 use datapath_abi::nat::{Datagram, MAX_DATAGRAMS, MAX_FLOWS, Ports, Target, Tuple};
 use datapath_abi::policy::{self, MAX_BLOCKS, MAX_ENTRIES, MAX_POLICIES};
 use datapath_abi::service::{
-    Affinity, Backend, Client, Frontend, MAX_CLIENTS, MAX_SERVICES, Member, Peer, Service, Slot,
+    Affinity, Backend, Client, Frontend, MAX_CLIENTS, MAX_SERVICES, MAX_SOURCE_RANGES, Member,
+    Peer, Service, Slot, SourceRange,
 };
 
 use crate::stage::packet::Packet;
@@ -55,6 +56,14 @@ pub(crate) static cilium_lb4_backends: HashMap<Slot, Backend, MAX_SERVICES, NO_P
 #[btf_map]
 pub(crate) static cilium_lb4_members: HashMap<Member, u32, MAX_SERVICES, NO_PREALLOC> =
     HashMap::new();
+/// Who may ask the services that not everybody may.
+#[btf_map]
+pub(crate) static cilium_lb4_source_range: LpmTrie<
+    SourceRange,
+    u32,
+    MAX_SOURCE_RANGES,
+    NO_PREALLOC,
+> = LpmTrie::new();
 /// The backend a client stays with.
 #[btf_map]
 pub(crate) static cilium_lb4_affinity: LruHashMap<Client, Affinity, MAX_CLIENTS> =
@@ -97,6 +106,9 @@ pub(crate) static cilium_packet: PerCpuArray<Packet, 1> = PerCpuArray::new();
 /// Where a judgement is worked out; not pinned, since it does not outlive the packet.
 #[btf_map]
 pub(crate) static cilium_scratch: PerCpuArray<Scratch, 1> = PerCpuArray::new();
+/// Until when a processor has spent its time for telling that a service has no backend; not pinned.
+#[btf_map]
+pub(crate) static cilium_refused: PerCpuArray<u64, 1> = PerCpuArray::new();
 /// Events that found no room.
 #[btf_map]
 pub(crate) static cilium_events_lost: PerCpuArray<u64, 1> = PerCpuArray::new();

@@ -90,7 +90,12 @@ impl Watched {
     pub fn new(readers: &Readers) -> Self {
         let bells = |bells: &[&Bell]| Bells::new(bells);
         Self {
-            pods: Cache::new(bells(&[&readers.policy, &readers.publish, &readers.names])),
+            pods: Cache::new(bells(&[
+                &readers.services,
+                &readers.policy,
+                &readers.publish,
+                &readers.names,
+            ])),
             namespaces: Cache::new(bells(&[&readers.policy])),
             services: Cache::new(bells(&[&readers.services, &readers.policy, &readers.names])),
             slices: Cache::new(bells(&[
@@ -100,6 +105,7 @@ impl Watched {
             ])),
             nodes: Cache::new(bells(&[
                 &readers.network,
+                &readers.services,
                 &readers.node,
                 &readers.policy,
                 &readers.names,

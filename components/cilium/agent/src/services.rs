@@ -1,68 +1,146 @@
-//! From Service and EndpointSlice objects to what the datapath balances. Pure.
+//! From Service, EndpointSlice and Pod objects to what the datapath balances. Pure.
 //!
-//! Rules: Kubernetes "Virtual IPs and Service Proxies" and KEP-1669 (terminating endpoints serve when no ready one is left).
+//! Rules: Kubernetes "Virtual IPs and Service Proxies", KEP-1669 (terminating endpoints serve when no ready one is left) and
+//! KEP-2433 (topology hints). Inside the cluster every address of a Service leads to all its endpoints, unless
+//! `internalTrafficPolicy` says otherwise of its ClusterIP; outside, `externalTrafficPolicy` decides.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod endpoints;
+mod health_checks;
+mod host_ports;
+
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use datapath::{Backend, Frontend, Protocol, Service as Balanced};
-use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
-use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
+use datapath::{Backend, Frontend, Protocol, Scope, Service as Balanced, WhenEmpty};
+use ipnet::Ipv4Net;
+use k8s_openapi::api::core::v1::{Pod, Service, ServicePort, ServiceSpec};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 
-/// The label by which a slice names its Service.
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
+use self::endpoints::Endpoints;
+pub use self::endpoints::addresses_of;
+pub use self::health_checks::{HealthCheck, health_checks};
+
 /// The API server's default for `sessionAffinity: ClientIP`.
 const AFFINITY_SECONDS: u32 = 10_800;
 
-/// Every ClusterIP service with TCP or UDP ports. Headless and ExternalName services have no address to balance.
+/// The node that balances.
+#[derive(Clone, Copy, Debug)]
+pub struct Own<'a> {
+    pub name: &'a str,
+    /// Where node ports and host ports are.
+    pub ip: Ipv4Addr,
+    /// Its label `topology.kubernetes.io/zone`.
+    pub zone: Option<&'a str>,
+}
+
+/// What one port of one Service is reached at.
+struct Port<'a> {
+    spec: &'a ServiceSpec,
+    port: &'a ServicePort,
+    protocol: Protocol,
+    endpoints: Endpoints<'a>,
+}
+
+/// Every address and port of Services with TCP or UDP ports, and the host ports of this node's pods. Headless and ExternalName
+/// services have no address to balance.
 ///
-/// `node` is the own node's name, for `internalTrafficPolicy: Local`.
+/// Two claims of one address and port: the older Service keeps it, and a Service goes before a host port.
 pub fn translate<'a>(
     services: impl IntoIterator<Item = &'a Service>,
     slices: impl IntoIterator<Item = &'a EndpointSlice>,
-    node: &str,
+    pods: impl IntoIterator<Item = &'a Pod>,
+    own: Own<'a>,
 ) -> BTreeMap<Frontend, Balanced> {
-    let by_service = group(slices);
+    let by_service = endpoints::group(slices);
+    let mut oldest_first: Vec<&Service> = services.into_iter().collect();
+    oldest_first.sort_by_key(|service| {
+        let metadata = &service.metadata;
+        let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
+        (created.is_none(), created, key(service))
+    });
     let mut balanced = BTreeMap::new();
-    for service in services {
+    for service in oldest_first {
         let Some((address, spec)) = cluster_address(service) else {
             continue;
         };
         let slices = by_service.get(&key(service)).map_or(&[][..], Vec::as_slice);
-        let local_only = spec.internal_traffic_policy.as_deref() == Some("Local");
         for port in spec.ports.iter().flatten() {
-            let Some(frontend) = frontend(address, port) else {
+            let Some(protocol) = protocol(port.protocol.as_deref()) else {
                 continue;
             };
-            let only = local_only.then_some(node);
-            balanced.insert(
-                frontend,
-                Balanced {
-                    frontend,
-                    backends: backends(slices, port, frontend.protocol, only),
-                    affinity_seconds: affinity(spec),
-                },
-            );
+            let port = Port {
+                spec,
+                port,
+                protocol,
+                endpoints: Endpoints::of(slices, port, protocol, own),
+            };
+            for frontend in port
+                .cluster_ip(address)
+                .into_iter()
+                .chain(port.external(service, own))
+            {
+                balanced.entry(frontend.frontend).or_insert(frontend);
+            }
         }
+    }
+    for frontend in host_ports::of(pods, own.ip) {
+        balanced.entry(frontend.frontend).or_insert(frontend);
     }
     balanced
 }
 
-/// Addresses behind a Service whatever its ports; used for the API server's own.
-pub fn addresses_of<'a>(
-    slices: impl IntoIterator<Item = &'a EndpointSlice>,
-    namespace: &str,
-    name: &str,
-) -> BTreeSet<Ipv4Addr> {
-    slices
-        .into_iter()
-        .filter(|slice| {
-            slice.metadata.namespace.as_deref() == Some(namespace)
-                && service_of(slice) == Some(name)
+impl Port<'_> {
+    fn cluster_ip(&self, ip: Ipv4Addr) -> Option<Balanced> {
+        let local = self.spec.internal_traffic_policy.as_deref() == Some("Local");
+        let mut balanced = self.balanced(ip, self.port.port, Scope::Inside, local)?;
+        balanced.exclusive = true;
+        Some(balanced)
+    }
+
+    fn external(&self, service: &Service, own: Own<'_>) -> Vec<Balanced> {
+        let mut all = Vec::new();
+        if let Some(port) = self.port.node_port.filter(|port| *port != 0) {
+            all.extend(self.for_everybody(own.ip, port, &[]));
+        }
+        let text = self.spec.external_ips.iter().flatten();
+        for ip in text.filter_map(|ip| ip.parse().ok()) {
+            all.extend(self.for_everybody(ip, self.port.port, &[]));
+        }
+        let ranges = source_ranges(self.spec);
+        for ip in load_balancer_addresses(service) {
+            all.extend(self.for_everybody(ip, self.port.port, &ranges));
+        }
+        all
+    }
+
+    /// From inside, an address of the outside is a way to the Service like any other.
+    fn for_everybody(&self, ip: Ipv4Addr, port: i32, ranges: &[Ipv4Net]) -> Vec<Balanced> {
+        let local = self.spec.external_traffic_policy.as_deref() == Some("Local");
+        let inside = self.balanced(ip, port, Scope::Inside, false);
+        let outside = self.balanced(ip, port, Scope::Outside, local);
+        let outside = outside.map(|balanced| Balanced {
+            source_ranges: ranges.to_vec(),
+            ..balanced
+        });
+        inside.into_iter().chain(outside).collect()
+    }
+
+    fn balanced(&self, ip: Ipv4Addr, port: i32, scope: Scope, local: bool) -> Option<Balanced> {
+        let (backends, when_empty) = self.endpoints.choose(local);
+        Some(Balanced {
+            frontend: Frontend {
+                ip,
+                port: u16::try_from(port).ok()?,
+                protocol: self.protocol,
+                scope,
+            },
+            backends,
+            affinity_seconds: affinity(self.spec),
+            when_empty,
+            exclusive: false,
+            source_ranges: Vec::new(),
         })
-        .flat_map(|slice| slice.endpoints.iter().flatten())
-        .flat_map(addresses)
-        .collect()
+    }
 }
 
 type Key<'a> = (&'a str, &'a str);
@@ -75,27 +153,6 @@ fn key(service: &Service) -> Key<'_> {
     )
 }
 
-fn service_of(slice: &EndpointSlice) -> Option<&str> {
-    let labels = slice.metadata.labels.as_ref()?;
-    labels.get(SERVICE_NAME).map(String::as_str)
-}
-
-fn group<'a>(
-    slices: impl IntoIterator<Item = &'a EndpointSlice>,
-) -> BTreeMap<Key<'a>, Vec<&'a EndpointSlice>> {
-    let mut by_service: BTreeMap<Key<'a>, Vec<&'a EndpointSlice>> = BTreeMap::new();
-    for slice in slices
-        .into_iter()
-        .filter(|slice| slice.address_type == "IPv4")
-    {
-        if let Some(name) = service_of(slice) {
-            let namespace = slice.metadata.namespace.as_deref().unwrap_or_default();
-            by_service.entry((namespace, name)).or_default().push(slice);
-        }
-    }
-    by_service
-}
-
 fn cluster_address(service: &Service) -> Option<(Ipv4Addr, &ServiceSpec)> {
     let spec = service.spec.as_ref()?;
     if spec.type_.as_deref() == Some("ExternalName") {
@@ -106,20 +163,51 @@ fn cluster_address(service: &Service) -> Option<(Ipv4Addr, &ServiceSpec)> {
     Some((address, spec))
 }
 
+/// Addresses whose balancer hands packets to nodes as they are (KEP-1860: `ipMode: Proxy` does not).
+fn load_balancer_addresses(service: &Service) -> impl Iterator<Item = Ipv4Addr> {
+    let is_one = service
+        .spec
+        .as_ref()
+        .is_some_and(|spec| spec.type_.as_deref() == Some("LoadBalancer"));
+    let status = service.status.as_ref().filter(|_| is_one);
+    let balancer = status.and_then(|status| status.load_balancer.as_ref());
+    balancer
+        .and_then(|balancer| balancer.ingress.as_ref())
+        .into_iter()
+        .flatten()
+        .filter(|ingress| ingress.ip_mode.as_deref() != Some("Proxy"))
+        .filter_map(|ingress| ingress.ip.as_ref()?.parse().ok())
+}
+
+/// A range that cannot be read opens the Service to nobody: what was meant is narrower than everybody.
+fn source_ranges(spec: &ServiceSpec) -> Vec<Ipv4Net> {
+    let Some(texts) = spec
+        .load_balancer_source_ranges
+        .as_ref()
+        .filter(|texts| !texts.is_empty())
+    else {
+        return Vec::new();
+    };
+    let nobody = Ipv4Net::from(Ipv4Addr::UNSPECIFIED);
+    let mut ranges: Vec<Ipv4Net> = texts
+        .iter()
+        .filter_map(|text| text.trim().parse().ok())
+        .map(|range: Ipv4Net| range.trunc())
+        .collect();
+    if ranges.is_empty() {
+        ranges.push(nobody);
+    }
+    ranges.sort_unstable();
+    ranges.dedup();
+    ranges
+}
+
 fn protocol(name: Option<&str>) -> Option<Protocol> {
     match name.unwrap_or("TCP") {
         "TCP" => Some(Protocol::Tcp),
         "UDP" => Some(Protocol::Udp),
         _ => None,
     }
-}
-
-fn frontend(ip: Ipv4Addr, port: &ServicePort) -> Option<Frontend> {
-    Some(Frontend {
-        ip,
-        port: u16::try_from(port.port).ok()?,
-        protocol: protocol(port.protocol.as_deref())?,
-    })
 }
 
 fn affinity(spec: &ServiceSpec) -> Option<u32> {
@@ -135,67 +223,6 @@ fn affinity(spec: &ServiceSpec) -> Option<u32> {
             .and_then(|s| u32::try_from(s).ok())
             .unwrap_or(AFFINITY_SECONDS),
     )
-}
-
-fn backends(
-    slices: &[&EndpointSlice],
-    port: &ServicePort,
-    protocol: Protocol,
-    only_node: Option<&str>,
-) -> Vec<Backend> {
-    let collect = |wanted: fn(&EndpointConditions) -> bool| -> BTreeSet<Backend> {
-        slices
-            .iter()
-            .filter_map(|slice| Some((slice, target_port(slice, port, protocol)?)))
-            .flat_map(|(slice, port)| slice.endpoints.iter().flatten().map(move |e| (e, port)))
-            .filter(|(endpoint, _)| {
-                only_node.is_none_or(|node| endpoint.node_name.as_deref() == Some(node))
-            })
-            .filter(|(endpoint, _)| wanted(&endpoint.conditions.clone().unwrap_or_default()))
-            .flat_map(|(endpoint, port)| addresses(endpoint).map(move |ip| Backend { ip, port }))
-            .collect()
-    };
-    let ready = collect(is_ready);
-    let chosen = if ready.is_empty() {
-        collect(is_serving_while_terminating)
-    } else {
-        ready
-    };
-    chosen.into_iter().collect()
-}
-
-/// A slice's port of the same name and protocol; no name on either side counts as equal.
-fn target_port(slice: &EndpointSlice, wanted: &ServicePort, protocol: Protocol) -> Option<u16> {
-    let same = |port: &&EndpointPort| {
-        port.name.as_deref().unwrap_or_default() == wanted.name.as_deref().unwrap_or_default()
-            && self::protocol(port.protocol.as_deref()) == Some(protocol)
-    };
-    let port = slice.ports.iter().flatten().find(same)?;
-    u16::try_from(port.port?).ok().filter(|port| *port != 0)
-}
-
-/// An absent `ready` means ready (discovery/v1).
-fn is_ready(conditions: &EndpointConditions) -> bool {
-    conditions.ready.unwrap_or(true)
-}
-
-fn is_serving_while_terminating(conditions: &EndpointConditions) -> bool {
-    conditions.terminating == Some(true) && conditions.serving == Some(true)
-}
-
-/// A slice is written by whoever may write it: addresses that mean the node itself are no backend of anybody.
-fn addresses(endpoint: &Endpoint) -> impl Iterator<Item = Ipv4Addr> {
-    endpoint
-        .addresses
-        .iter()
-        .filter_map(|text| text.parse::<Ipv4Addr>().ok())
-        .filter(|ip| {
-            !(ip.is_loopback()
-                || ip.is_link_local()
-                || ip.is_multicast()
-                || ip.is_broadcast()
-                || ip.is_unspecified())
-        })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub mod events;
 pub mod flows;
 pub mod foreign;
+pub mod health_ports;
 pub mod hubble;
 pub mod network;
 pub mod node;

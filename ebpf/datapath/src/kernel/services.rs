@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use super::State;
+use ipnet::Ipv4Net;
+
 use super::maps::{Maps, address, ip};
-use crate::{Backend, Error, Frontend, Protocol, Service};
+use super::{State, source_ranges};
+use crate::{Backend, Error, Frontend, Protocol, Scope, Service, WhenEmpty};
 use datapath_abi::service as abi;
 
 /// Numbers for the generations of services, and how many services share an address.
@@ -39,10 +41,15 @@ impl Generations {
 pub(super) fn upsert(state: &mut State, service: &Service) -> Result<(), Error> {
     let key = key(service.frontend);
     let old = state.maps.cilium_lb4_services.get(&key)?;
-    if let Some(old) = old
-        && read(&state.maps, service.frontend, old)? == *service
-    {
-        return Ok(());
+    if let Some(old) = old {
+        let ranges = if old.flags & abi::RESTRICTED == 0 {
+            Vec::new()
+        } else {
+            source_ranges::of(&state.maps, old.generation)?
+        };
+        if read(&state.maps, service.frontend, old, ranges)? == *service {
+            return Ok(());
+        }
     }
     let generation = state.generations.next();
     let mut count = 0;
@@ -68,17 +75,25 @@ pub(super) fn upsert(state: &mut State, service: &Service) -> Result<(), Error> 
         )?;
         count += 1;
     }
+    source_ranges::set(&mut state.maps, generation, &service.source_ranges)?;
     let value = abi::Service {
         generation,
         count,
         affinity_seconds: service.affinity_seconds.unwrap_or(0),
+        flags: flags(service),
     };
     state.maps.cilium_lb4_services.set(&key, &value)?;
     match old {
-        Some(old) => remove_backends(&mut state.maps, old)?,
-        None => count_address(state, service.frontend.ip)?,
+        Some(old) => remove_backends(&mut state.maps, old),
+        None => count_address(state, service),
     }
-    Ok(())
+}
+
+fn flags(service: &Service) -> u32 {
+    let flag = |set, flag| if set { flag } else { 0 };
+    flag(service.when_empty == WhenEmpty::Drop, abi::SILENT)
+        | flag(!service.source_ranges.is_empty(), abi::RESTRICTED)
+        | flag(service.exclusive, abi::EXCLUSIVE)
 }
 
 pub(super) fn remove(state: &mut State, frontend: Frontend) -> Result<(), Error> {
@@ -99,20 +114,24 @@ pub(super) fn remove(state: &mut State, frontend: Frontend) -> Result<(), Error>
 
 pub(super) fn list(maps: &Maps) -> Result<Vec<Service>, Error> {
     let mut services = Vec::new();
+    let mut ranges = source_ranges::all(maps)?;
     for (key, value) in maps.cilium_lb4_services.all()? {
         if let Some(frontend) = frontend(&key) {
-            services.push(read(maps, frontend, value)?);
+            let ranges = ranges.remove(&value.generation).unwrap_or_default();
+            services.push(read(maps, frontend, value, ranges)?);
         }
     }
     Ok(services)
 }
 
-fn count_address(state: &mut State, address: Ipv4Addr) -> Result<(), Error> {
+fn count_address(state: &mut State, service: &Service) -> Result<(), Error> {
+    let address = service.frontend.ip;
     *state.generations.by_address.entry(address).or_default() += 1;
     let nothing = abi::Service {
         generation: 0,
         count: 0,
         affinity_seconds: 0,
+        flags: flags(service) & abi::EXCLUSIVE,
     };
     state.maps.cilium_lb4_services.set(&any(address), &nothing)
 }
@@ -131,10 +150,18 @@ fn remove_backends(maps: &mut Maps, old: abi::Service) -> Result<(), Error> {
         }
         maps.cilium_lb4_backends.unset(&slot)?;
     }
+    if old.flags & abi::RESTRICTED != 0 {
+        source_ranges::unset(maps, old.generation)?;
+    }
     Ok(())
 }
 
-fn read(maps: &Maps, frontend: Frontend, value: abi::Service) -> Result<Service, Error> {
+fn read(
+    maps: &Maps,
+    frontend: Frontend,
+    value: abi::Service,
+    source_ranges: Vec<Ipv4Net>,
+) -> Result<Service, Error> {
     let mut backends = Vec::new();
     for index in 0..value.count {
         let slot = abi::Slot {
@@ -153,6 +180,13 @@ fn read(maps: &Maps, frontend: Frontend, value: abi::Service) -> Result<Service,
         frontend,
         backends,
         affinity_seconds,
+        when_empty: if value.flags & abi::SILENT == 0 {
+            WhenEmpty::Refuse
+        } else {
+            WhenEmpty::Drop
+        },
+        exclusive: value.flags & abi::EXCLUSIVE != 0,
+        source_ranges,
     })
 }
 
@@ -168,7 +202,10 @@ fn key(frontend: Frontend) -> abi::Frontend {
         address: address(frontend.ip),
         port: frontend.port.to_be(),
         protocol,
-        pad: 0,
+        scope: match frontend.scope {
+            Scope::Inside => abi::INSIDE,
+            Scope::Outside => abi::OUTSIDE,
+        },
     }
 }
 
@@ -178,7 +215,7 @@ fn any(ip: Ipv4Addr) -> abi::Frontend {
         address: address(ip),
         port: 0,
         protocol: 0,
-        pad: 0,
+        scope: abi::INSIDE,
     }
 }
 
@@ -192,5 +229,10 @@ fn frontend(key: &abi::Frontend) -> Option<Frontend> {
         ip: ip(key.address),
         port: u16::from_be(key.port),
         protocol,
+        scope: if key.scope == abi::OUTSIDE {
+            Scope::Outside
+        } else {
+            Scope::Inside
+        },
     })
 }

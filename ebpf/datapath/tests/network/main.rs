@@ -10,6 +10,7 @@ mod cost;
 mod masquerade;
 mod mtu;
 mod namespace;
+mod outside;
 mod ownership;
 mod paths;
 mod policy;

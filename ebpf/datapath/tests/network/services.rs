@@ -2,7 +2,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use datapath::{Backend, Datapath, Frontend, Protocol, Service};
+use datapath::{Backend, Datapath, Frontend, Protocol, Scope, Service, WhenEmpty};
 
 use crate::cluster::{Cluster, Node, Services};
 use crate::traffic::{echo, open_tcp, serve_tcp, serve_udp, tcp, udp};
@@ -15,6 +15,7 @@ fn set(nodes: &[Node], protocol: Protocol, port: u16, backends: &[(Ipv4Addr, u16
             ip: VIP,
             port,
             protocol,
+            scope: Scope::Inside,
         },
         backends: backends
             .iter()
@@ -24,6 +25,9 @@ fn set(nodes: &[Node], protocol: Protocol, port: u16, backends: &[(Ipv4Addr, u16
             })
             .collect(),
         affinity_seconds: None,
+        when_empty: WhenEmpty::Refuse,
+        exclusive: true,
+        source_ranges: Vec::new(),
     };
     for node in nodes {
         let service = service.clone();
@@ -63,15 +67,22 @@ fn pods_and_the_host_reach_a_service_and_see_it_as_their_peer() {
 
 #[test]
 fn a_service_without_backends_refuses_at_once() {
-    let cluster = Cluster::new();
-    let client = cluster.nodes[0].pod(10);
-    set(&cluster.nodes, Protocol::Tcp, 80, &[]);
-    let start = Instant::now();
-    assert_eq!(
-        tcp(&client.namespace, VIP, 80).unwrap_err().kind(),
-        ErrorKind::ConnectionRefused
-    );
-    assert!(start.elapsed() < Duration::from_millis(500));
+    for services in [Services::BySocket, Services::ByPacket] {
+        let cluster = Cluster::with(services);
+        let client = cluster.nodes[0].pod(10);
+        set(&cluster.nodes, Protocol::Tcp, 80, &[]);
+        let start = Instant::now();
+        assert_eq!(
+            tcp(&client.namespace, VIP, 80).unwrap_err().kind(),
+            ErrorKind::ConnectionRefused
+        );
+        // A port that no service has is refused, too: the address is nobody else's.
+        if services == Services::ByPacket {
+            let other = tcp(&client.namespace, VIP, 81).unwrap_err();
+            assert_eq!(other.kind(), ErrorKind::ConnectionRefused);
+        }
+        assert!(start.elapsed() < Duration::from_millis(500));
+    }
 }
 
 #[test]
@@ -93,6 +104,7 @@ fn a_changed_service_serves_new_connections_and_a_removed_one_is_gone() {
                     ip: VIP,
                     port: 53,
                     protocol: Protocol::Udp,
+                    scope: Scope::Inside,
                 })
                 .unwrap();
             assert_eq!(datapath.services().unwrap(), []);

@@ -16,7 +16,7 @@ use datapath_abi::ip::{IpEntry, Owner};
 use datapath_abi::metric::{self, EGRESS, INGRESS, Metric};
 use datapath_abi::policy::ALLOW;
 use datapath_abi::reason::ALL;
-use datapath_abi::service::{Backend, Frontend, Member, Service, Slot};
+use datapath_abi::service::{Backend, EXCLUSIVE, Frontend, INSIDE, Member, Service, Slot};
 
 use crate::frame::{Frame, ip};
 use crate::rules::any;
@@ -185,12 +185,13 @@ impl Node {
             generation,
             count: u32::try_from(backends.len()).unwrap(),
             affinity_seconds,
+            flags: EXCLUSIVE,
         };
         let key = Frontend {
             address: address(frontend.0),
             port: frontend.1.to_be(),
             protocol,
-            pad: 0,
+            scope: INSIDE,
         };
         self.hash("cilium_lb4_services")
             .insert(key, service, 0)

@@ -124,16 +124,74 @@ fn a_pod_that_is_its_own_backend_sees_the_loopback_address_and_gets_its_answer()
 fn a_service_refuses_what_nobody_answers() {
     let mut node = Node::new();
     node.service((VIP, 80), TCP, &[], 0);
-    let mut fragment = udp((POD, 1), (VIP, 80));
+    node.service((VIP, 53), UDP, &[(NEIGHBOUR, 53)], 0);
+    let mut fragment = udp((POD, 1), (VIP, 53));
     fragment.fragment = 0x2000;
     for (frame, why) in [
-        (tcp((POD, 1), (VIP, 80)), reason::NO_BACKEND),
-        (tcp((POD, 1), (VIP, 81)), reason::NO_BACKEND),
         (icmp(POD, VIP, 8, 1, b""), reason::NO_BACKEND),
         (fragment, reason::FRAGMENT),
     ] {
         node.run("from_container", &frame).dropped(why, EGRESS);
     }
+}
+
+/// The Internet checksum of what holds its own (RFC 1071): 0 if it is right.
+fn checksum(bytes: &[u8]) -> u16 {
+    let words = bytes
+        .chunks(2)
+        .map(|two| u32::from(two[0]) << 8 | u32::from(two[1]));
+    let sum: u32 = words.sum();
+    let once = (sum & 0xffff) + (sum >> 16);
+    !u16::try_from((once & 0xffff) + (once >> 16)).unwrap()
+}
+
+#[test]
+fn who_asks_for_what_nobody_answers_is_told_by_icmp_and_it_is_counted_as_a_drop() {
+    let mut node = Node::new();
+    node.service((VIP, 80), TCP, &[], 0);
+    for (question, quoted) in [
+        (tcp((POD, 1), (VIP, 80)), 40),
+        (tcp((POD, 1), (VIP, 81)), 40),
+        (udp((POD, 1), (VIP, 82)), 28),
+    ] {
+        let asked = question.bytes();
+        let told = node.run("from_container", &question);
+        assert_eq!(
+            (told.verdict, told.counted.as_slice()),
+            (REDIRECTED, [(reason::NO_BACKEND, EGRESS)].as_slice())
+        );
+        assert_eq!(
+            (&told.frame[..6], &told.frame[6..12]),
+            (&asked[6..12], &asked[..6])
+        );
+        let (header, message) = told.frame[14..].split_at(20);
+        assert_eq!((header[0], header[9]), (0x45, 1), "IPv4, ICMP");
+        assert_eq!(
+            (&header[12..16], &header[16..]),
+            (&asked[30..34], &asked[26..30])
+        );
+        assert_eq!(
+            usize::from(u16::from_be_bytes([header[2], header[3]])),
+            told.frame.len() - 14
+        );
+        assert_eq!(message[..2], [3, 3], "unreachable, port");
+        assert_eq!((checksum(header), checksum(message)), (0, 0));
+        assert_eq!(message[8..], asked[14..14 + quoted]);
+    }
+}
+
+#[test]
+fn a_flood_of_questions_is_not_answered_with_a_flood() {
+    let mut node = Node::new();
+    node.service((VIP, 80), TCP, &[], 0);
+    let answered = (0..2000)
+        .filter(|n| {
+            node.run("from_container", &tcp((POD, 1 + n), (VIP, 80)))
+                .verdict
+                == REDIRECTED
+        })
+        .count();
+    assert!((1..2000).contains(&answered), "{answered} of 2000");
 }
 
 #[test]

@@ -15,12 +15,14 @@ use crate::stage::packet::{
 use crate::stage::party::Sender;
 use crate::stage::service::LOOPBACK_IP;
 use crate::stage::verdict::{PASS, Verdict, conclude};
-use crate::stage::{arp, deliver, encapsulate, fragment, service};
+use crate::stage::{arp, deliver, encapsulate, fragment, refuse, service};
 
 /// What a pod sends: tcx ingress of the host's side of its link.
 #[classifier]
 pub(crate) fn from_container(ctx: TcContext) -> i32 {
-    conclude(&ctx, metric::EGRESS, handle(&ctx))
+    let verdict = handle(&ctx);
+    let action = conclude(&ctx, metric::EGRESS, verdict);
+    refuse::instead(&ctx, verdict, action)
 }
 
 #[inline(always)]

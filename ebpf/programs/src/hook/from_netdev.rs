@@ -5,13 +5,15 @@ use datapath_abi::address::Address;
 use datapath_abi::event::point;
 use datapath_abi::{metric, reason};
 
-use crate::config::{NODE_IP, TUNNEL_PORT, is_own_pod_range};
+use crate::config::{NODE_IP, is_own_pod_range};
 use crate::maps::{cilium_lxc, cilium_node_cidr};
 use crate::stage::admit::admit;
-use crate::stage::packet::{ETHERNET, ETHERTYPE_IPV4, ICMP, Ipv4, Part, UDP, at, ethernet, parse};
+use crate::stage::packet::{
+    ETHERNET, ETHERTYPE_IPV4, ICMP, Ipv4, Packet, Part, at, ethernet, parse,
+};
 use crate::stage::party::Sender;
-use crate::stage::verdict::{PASS, Verdict, conclude};
-use crate::stage::{deliver, icmp_error, masquerade};
+use crate::stage::verdict::{PASS, conclude};
+use crate::stage::{deliver, encapsulate, icmp_error, masquerade, outside, refuse};
 
 /// What reaches the node: tcx ingress of a device to the outside.
 #[classifier]
@@ -19,7 +21,10 @@ pub(crate) fn from_netdev(ctx: TcContext) -> i32 {
     match handle(&ctx) {
         Ok(None) => i32::from(PASS),
         Ok(Some(action)) => conclude(&ctx, metric::INGRESS, Ok(action)),
-        Err(reason) => conclude(&ctx, metric::INGRESS, Err(reason)),
+        Err(reason) => {
+            let action = conclude(&ctx, metric::INGRESS, Err(reason));
+            refuse::instead(&ctx, Err(reason), action)
+        }
     }
 }
 
@@ -40,29 +45,24 @@ fn handle(ctx: &TcContext) -> Result<Option<i8>, u8> {
         *header
     };
     // Most packets here are the tunnel's, and those are judged where they come out of it.
-    if is_tunnel(ctx, &header) {
+    if encapsulate::is_tunnel(ctx, &header) {
         return Ok(None);
     }
     // Pods speak over their links and through the tunnel, never from outside.
     if is_pod_address(header.source) {
         return Err(reason::INVALID_SOURCE_IP);
     }
-    if header.destination != NODE_IP.load() {
+    // What we cannot read is the host's to refuse.
+    let Ok(packet) = parse(ctx) else {
         return Ok(None);
+    };
+    if header.destination == NODE_IP.load() {
+        // A flow that is known goes before a service at the same port.
+        if let Some(action) = answer(ctx, packet)? {
+            return Ok(Some(action));
+        }
     }
-    answer(ctx, header.protocol)
-}
-
-#[inline(always)]
-fn is_tunnel(ctx: &TcContext, header: &Ipv4) -> bool {
-    const WITHOUT_OPTIONS: u8 = 0x45;
-    if header.version_length != WITHOUT_OPTIONS || header.protocol != UDP {
-        return false;
-    }
-    at::<[u16; 2]>(ctx, ETHERNET + size_of::<Ipv4>()).is_some_and(|ports| {
-        // SAFETY: `at` has checked the bounds.
-        unsafe { (*ports)[1] == TUNNEL_PORT.load() }
-    })
+    outside::serve(ctx, packet)
 }
 
 #[inline(always)]
@@ -74,25 +74,18 @@ fn is_pod_address(address: u32) -> bool {
 }
 
 #[inline(always)]
-fn answer(ctx: &TcContext, protocol: u8) -> Result<Option<i8>, u8> {
-    // What we cannot read is the host's to refuse.
-    let Ok(packet) = parse(ctx) else {
-        return Ok(None);
-    };
+fn answer(ctx: &TcContext, packet: &mut Packet) -> Result<Option<i8>, u8> {
     let mut ours = masquerade::come_back(ctx, packet)?;
-    if !ours && protocol == ICMP && packet.part == Part::Whole {
+    if !ours && packet.protocol == ICMP && packet.part == Part::Whole {
         ours = icmp_error::come_back(ctx, packet)?;
     }
     if !ours {
         return Ok(None);
     }
+    if let Some(endpoint) = cilium_lxc.get_ptr(&Address::v4(packet.destination)) {
+        admit(ctx, packet, Sender::FOREIGNER, point::TO_ENDPOINT)?;
+        return deliver::local(ctx, packet, endpoint).map(Some);
+    }
     // The answer to a pod that is gone is left to the stack, whose route leads to where it is dropped and counted.
-    let verdict: Verdict = match cilium_lxc.get_ptr(&Address::v4(packet.destination)) {
-        Some(endpoint) => {
-            admit(ctx, packet, Sender::FOREIGNER, point::TO_ENDPOINT)?;
-            deliver::local(ctx, packet, endpoint)
-        }
-        None => Ok(PASS),
-    };
-    verdict.map(Some)
+    Ok(outside::hand_back(ctx, packet)?.or(Some(PASS)))
 }

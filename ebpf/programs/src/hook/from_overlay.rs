@@ -13,7 +13,7 @@ use crate::stage::admit::admit;
 use crate::stage::packet::{ETHERTYPE_IPV4, Ethernet, ethernet, parse};
 use crate::stage::party::Sender;
 use crate::stage::verdict::{PASS, Verdict, conclude};
-use crate::stage::{deliver, fragment};
+use crate::stage::{deliver, fragment, masquerade, outside};
 
 /// The packet is for this host (`PACKET_HOST`, linux/if_packet.h).
 const FOR_HOST: u32 = 0;
@@ -41,6 +41,9 @@ fn handle(ctx: &TcContext) -> Verdict {
     }
     if packet.destination != ROUTER_IP.load() {
         return Err(reason::UNKNOWN_TARGET);
+    }
+    if masquerade::come_back(ctx, packet)? {
+        return outside::hand_back(ctx, packet)?.ok_or(reason::UNKNOWN_TARGET);
     }
     // The frame carries the sender's Ethernet addresses, for which the stack would take it as another host's.
     ctx.change_type(FOR_HOST).map_err(|_| reason::WRITE_ERROR)?;

@@ -4,39 +4,64 @@ use aya_ebpf::programs::TcContext;
 use datapath_abi::address::Address;
 use datapath_abi::metric;
 
-use crate::config::is_own_pod_range;
+use crate::config::{NODE_IP, is_own_pod_range};
 use crate::maps::cilium_native;
-use crate::stage::masquerade;
-use crate::stage::packet::{ETHERNET, ETHERTYPE_IPV4, Ipv4, at, ethernet, parse};
+use crate::stage::packet::{
+    ETHERNET, ETHERTYPE_IPV4, Ipv4, Packet, Part, TCP, UDP, at, ethernet, parse,
+};
 use crate::stage::verdict::{PASS, Verdict, conclude};
+use crate::stage::{encapsulate, fragment, masquerade, service};
 
 /// What leaves the node: tcx egress of a device to the outside.
 #[classifier]
 pub(crate) fn to_netdev(ctx: TcContext) -> i32 {
-    if !is_from_pod(&ctx) {
-        return i32::from(PASS);
+    match origin(&ctx) {
+        Origin::Pod => conclude(&ctx, metric::EGRESS, from_pod(&ctx)),
+        Origin::Host => from_host(&ctx),
+        Origin::Other => i32::from(PASS),
     }
-    conclude(&ctx, metric::EGRESS, handle(&ctx))
 }
 
-/// Most packets here are the host's own, the tunnel's among them; they cost one comparison.
+/// Whose packet it is.
+enum Origin {
+    Pod,
+    /// The host's own, and not the tunnel's.
+    Host,
+    Other,
+}
+
+/// Most packets here are the tunnel's; they cost a few comparisons.
 #[inline(always)]
-fn is_from_pod(ctx: &TcContext) -> bool {
+fn origin(ctx: &TcContext) -> Origin {
     // SAFETY: `ethernet` and `at` have checked the bounds.
     unsafe {
         let Ok(frame) = ethernet(ctx) else {
-            return false;
+            return Origin::Other;
         };
         if (*frame).ethertype != ETHERTYPE_IPV4 {
-            return false;
+            return Origin::Other;
         }
-        at::<Ipv4>(ctx, ETHERNET).is_some_and(|header| is_own_pod_range((*header).source))
+        let Some(header) = at::<Ipv4>(ctx, ETHERNET) else {
+            return Origin::Other;
+        };
+        let header = *header;
+        if is_own_pod_range(header.source) {
+            return Origin::Pod;
+        }
+        let has_ports = header.protocol == TCP || header.protocol == UDP;
+        if header.source == NODE_IP.load() && has_ports && !encapsulate::is_tunnel(ctx, &header) {
+            return Origin::Host;
+        }
+        Origin::Other
     }
 }
 
 #[inline(always)]
-fn handle(ctx: &TcContext) -> Verdict {
+fn from_pod(ctx: &TcContext) -> Verdict {
     let packet = parse(ctx)?;
+    if answers_client(ctx, packet)? {
+        return Ok(PASS);
+    }
     if cilium_native
         .get(&Key::new(128, Address::v4(packet.destination)))
         .is_none()
@@ -44,4 +69,27 @@ fn handle(ctx: &TcContext) -> Verdict {
         masquerade::leave(ctx, packet)?;
     }
     Ok(PASS)
+}
+
+/// An answer to an outside client of a service leaves with the service's address. Its later pieces were remembered when the pod
+/// sent the first.
+#[inline(always)]
+fn answers_client(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
+    if packet.part == Part::Later && !fragment::recall(packet) {
+        return Ok(false);
+    }
+    service::restore(ctx, packet)
+}
+
+/// The host may answer for a service, too. Whatever else it sends is its own, and neither judged nor counted.
+#[inline(always)]
+fn from_host(ctx: &TcContext) -> i32 {
+    let Ok(packet) = parse(ctx) else {
+        return i32::from(PASS);
+    };
+    match service::restore(ctx, packet) {
+        Ok(false) => i32::from(PASS),
+        Ok(true) => conclude(ctx, metric::EGRESS, Ok(PASS)),
+        Err(reason) => conclude(ctx, metric::EGRESS, Err(reason)),
+    }
 }

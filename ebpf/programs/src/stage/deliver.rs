@@ -53,8 +53,9 @@ pub(crate) fn from_stack(
     Ok(unsafe { bpf_redirect(ifindex, 0) } as i8)
 }
 
+/// Counts a hop.
 #[inline(always)]
-fn hop(ctx: &TcContext) -> Result<(), u8> {
+pub(crate) fn hop(ctx: &TcContext) -> Result<(), u8> {
     let ip = at::<Ipv4>(ctx, ETHERNET).ok_or(reason::INVALID_PACKET)?;
     // SAFETY: `at` has checked the bounds.
     unsafe {

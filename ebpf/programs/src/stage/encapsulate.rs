@@ -5,9 +5,9 @@ use aya_ebpf::helpers::{bpf_check_mtu, bpf_redirect, bpf_skb_set_tunnel_key};
 use aya_ebpf::programs::TcContext;
 use datapath_abi::reason;
 
-use super::packet::{ETHERNET, Ipv4, at};
+use super::packet::{ETHERNET, Ipv4, UDP, at};
 use super::verdict::Verdict;
-use crate::config::{NODE_IP, TUNNEL_IFINDEX};
+use crate::config::{NODE_IP, TUNNEL_IFINDEX, TUNNEL_PORT};
 
 const TTL: u8 = 64;
 const DONT_FRAGMENT: u16 = 0x4000_u16.to_be();
@@ -15,6 +15,19 @@ const DONT_FRAGMENT: u16 = 0x4000_u16.to_be();
 const SEGMENTS: u64 = 1;
 /// What every link carries (RFC 791 3.1), with the Ethernet header.
 const ALWAYS_FITS: u32 = 576 + ETHERNET as u32;
+
+/// Whether a packet is one of the tunnel's own.
+#[inline(always)]
+pub(crate) fn is_tunnel(ctx: &TcContext, header: &Ipv4) -> bool {
+    const WITHOUT_OPTIONS: u8 = 0x45;
+    if header.version_length != WITHOUT_OPTIONS || header.protocol != UDP {
+        return false;
+    }
+    at::<[u16; 2]>(ctx, ETHERNET + size_of::<Ipv4>()).is_some_and(|ports| {
+        // SAFETY: `at` has checked the bounds.
+        unsafe { (*ports)[1] == TUNNEL_PORT.load() }
+    })
+}
 
 /// Whether a packet fits the tunnel as it is. If it does not and must not be cut, that is the reason to drop it.
 #[inline(always)]

@@ -1,6 +1,7 @@
-//! Traffic of pods to outside leaves with the node's address, and finds its way back.
+//! Traffic of pods to outside leaves with the node's address, and finds its way back; so does that of outside clients to backends
+//! elsewhere.
 
-use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
+use aya_ebpf::bindings::{__sk_buff, BPF_ANY, BPF_NOEXIST};
 use aya_ebpf::helpers::bpf_get_prandom_u32;
 use aya_ebpf::programs::TcContext;
 use datapath_abi::address::Address;
@@ -26,7 +27,34 @@ pub(crate) fn is_ours(port: u16) -> bool {
 /// Gives a packet of a pod the node's address and a port of ours.
 #[inline(always)]
 pub(crate) fn leave(ctx: &TcContext, packet: &mut Packet) -> Result<(), u8> {
-    let node = NODE_IP.load();
+    leave_as(ctx, packet, NODE_IP.load())
+}
+
+/// Gives a packet an address of the node's and a port of ours.
+#[inline(always)]
+pub(crate) fn leave_as(ctx: &TcContext, packet: &mut Packet, node: u32) -> Result<(), u8> {
+    match masquerade(ctx.skb.skb, packet, node) {
+        0 => Ok(()),
+        reason => Err(reason as u8),
+    }
+}
+
+/// 0, or why not. Global like `judge_packet`, and with a stack of its own.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn masquerade(skb: *mut __sk_buff, packet: *mut Packet, node: u32) -> u32 {
+    // SAFETY: the caller's memory, which nobody else holds meanwhile.
+    let Some(packet) = (unsafe { packet.as_mut() }) else {
+        return u32::from(reason::INVALID_PACKET);
+    };
+    match in_place(&TcContext::new(skb), packet, node) {
+        Ok(()) => 0,
+        Err(reason) => u32::from(reason),
+    }
+}
+
+#[inline(always)]
+fn in_place(ctx: &TcContext, packet: &mut Packet, node: u32) -> Result<(), u8> {
     // The receiver puts a datagram together by addresses and identification; only its first part has a port.
     if packet.part == Part::Later {
         return rewrite(ctx, packet, End::Source, node, 0);
@@ -34,13 +62,13 @@ pub(crate) fn leave(ctx: &TcContext, packet: &mut Packet) -> Result<(), u8> {
     if !(packet.protocol == TCP || packet.protocol == UDP || packet.icmp_type == ICMP_ECHO) {
         return Err(reason::NAT_PROTOCOL);
     }
-    let port = port_for(packet)?;
+    let port = port_for(packet, node)?;
     rewrite(ctx, packet, End::Source, node, port)
 }
 
 /// The port of a flow: the one it has, or a free one.
 #[inline(always)]
-fn port_for(packet: &Packet) -> Result<u16, u8> {
+fn port_for(packet: &Packet, node: u32) -> Result<u16, u8> {
     let flow = packet.tuple(FORWARD);
     let pod = Target {
         address: flow.source,
@@ -53,7 +81,7 @@ fn port_for(packet: &Packet) -> Result<u16, u8> {
     });
     if let Some(port) = known {
         // The two entries of a flow age apart: without its return entry the flow needs a new one, under the same port if that is free.
-        if holds(packet, port, &pod) || claim(packet, port, &pod) {
+        if holds(packet, node, port, &pod) || claim(packet, node, port, &pod) {
             return Ok(port);
         }
     }
@@ -66,14 +94,14 @@ fn port_for(packet: &Packet) -> Result<u16, u8> {
     };
     for _ in 0..TRIES {
         let port = candidate.to_be();
-        if claim(packet, port, &pod) {
-            let node = Target {
-                address: Address::v4(NODE_IP.load()),
+        if claim(packet, node, port, &pod) {
+            let target = Target {
+                address: Address::v4(node),
                 port,
                 pad: [0; 2],
             };
             cilium_snat
-                .insert(&flow, &node, u64::from(BPF_ANY))
+                .insert(&flow, &target, u64::from(BPF_ANY))
                 .map_err(|_| reason::CT_INSERT_FAILED)?;
             return Ok(port);
         }
@@ -84,9 +112,9 @@ fn port_for(packet: &Packet) -> Result<u16, u8> {
 }
 
 #[inline(always)]
-fn holds(packet: &Packet, port: u16, pod: &Target) -> bool {
+fn holds(packet: &Packet, node: u32, port: u16, pod: &Target) -> bool {
     cilium_snat
-        .get_ptr(&answer(packet, port))
+        .get_ptr(&answer(packet, node, port))
         .is_some_and(|target| {
             // SAFETY: a map value of plain numbers.
             let Target { address, port, .. } = unsafe { *target };
@@ -95,18 +123,18 @@ fn holds(packet: &Packet, port: u16, pod: &Target) -> bool {
 }
 
 #[inline(always)]
-fn claim(packet: &Packet, port: u16, pod: &Target) -> bool {
+fn claim(packet: &Packet, node: u32, port: u16, pod: &Target) -> bool {
     cilium_snat
-        .insert(&answer(packet, port), pod, u64::from(BPF_NOEXIST))
+        .insert(&answer(packet, node, port), pod, u64::from(BPF_NOEXIST))
         .is_ok()
 }
 
 /// The key an answer to the masqueraded packet will be looked up by.
 #[inline(always)]
-fn answer(packet: &Packet, port: u16) -> Tuple {
+fn answer(packet: &Packet, node: u32, port: u16) -> Tuple {
     Tuple {
         source: Address::v4(packet.destination),
-        destination: Address::v4(NODE_IP.load()),
+        destination: Address::v4(node),
         source_port: packet.destination_port,
         destination_port: port,
         protocol: packet.protocol,
@@ -115,7 +143,7 @@ fn answer(packet: &Packet, port: u16) -> Tuple {
     }
 }
 
-/// Gives an answer the pod's address and port again. `false`: it answers nothing of ours and is the host's.
+/// Gives an answer the address and port again that its flow had. `false`: it answers nothing of ours and is the host's.
 #[inline(always)]
 pub(crate) fn come_back(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
     if packet.part == Part::Later && !fragment::recall(packet) {

@@ -78,6 +78,8 @@ pub(crate) struct Packet {
     pub(crate) flags: u8,
     /// ICMP type; 255 for anything else.
     pub(crate) icmp_type: u8,
+    /// 1: who asks a service that has nobody to answer is told nothing.
+    pub(crate) quiet: u8,
 }
 
 /// TCP flags.
@@ -212,6 +214,7 @@ fn read(ctx: &TcContext) -> Result<Packet, u8> {
         l4: ETHERNET + words * 4,
         flags: 0,
         icmp_type: NOT_ICMP,
+        quiet: 0,
     };
     if part != Part::Later {
         transport(ctx, &mut packet, total - words * 4)?;

@@ -5,7 +5,7 @@ use aya_ebpf::programs::TcContext;
 use datapath_abi::address::Address;
 use datapath_abi::nat::{FORWARD, REVERSE, Target, Tuple};
 use datapath_abi::reason;
-use datapath_abi::service::{Backend, Frontend, LOOPBACK};
+use datapath_abi::service::{Backend, EXCLUSIVE, Frontend, INSIDE, LOOPBACK, SILENT};
 
 use super::packet::{Packet, Part, TCP, UDP};
 use super::rewrite::{End, rewrite};
@@ -25,7 +25,7 @@ pub(crate) fn translate(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8
     }
 }
 
-/// Answers of [`translate_service`]; reasons are greater.
+/// Answers of [`translate_service`] and [`restore_service`]; reasons are greater.
 const NO_SERVICE: u32 = 0;
 const TRANSLATED: u32 = 1;
 
@@ -46,30 +46,56 @@ extern "C" fn translate_service(skb: *mut __sk_buff, packet: *mut Packet) -> u32
 
 #[inline(always)]
 fn translate_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
-    let address = Address::v4(packet.destination);
     let any = Frontend {
-        address,
+        address: Address::v4(packet.destination),
         port: 0,
         protocol: 0,
-        pad: 0,
+        scope: INSIDE,
     };
-    if cilium_lb4_services.get_ptr(&any).is_none() {
+    let Some(address) = cilium_lb4_services.get_ptr(&any) else {
         return Ok(false);
-    }
+    };
+    let frontend = frontend(packet, INSIDE);
+    let balanced = packet.protocol == TCP || packet.protocol == UDP;
+    let service = cilium_lb4_services.get_ptr(&frontend).filter(|_| balanced);
+    let Some(service) = service else {
+        // SAFETY: a map value of plain numbers.
+        let nobody_elses = unsafe { (*address).flags } & EXCLUSIVE != 0;
+        return if nobody_elses {
+            Err(reason::NO_BACKEND)
+        } else {
+            Ok(false)
+        };
+    };
     if packet.part != Part::Whole {
         return Err(reason::FRAGMENT);
     }
-    if packet.protocol != TCP && packet.protocol != UDP {
-        return Err(reason::NO_BACKEND);
-    }
-    let frontend = Frontend {
-        address,
+    // SAFETY: as above.
+    packet.quiet = u8::from(unsafe { (*service).flags } & SILENT != 0);
+    mark_client(packet.source);
+    to_backend(ctx, packet, &frontend)?;
+    Ok(true)
+}
+
+/// The service a packet is for.
+#[inline(always)]
+pub(crate) fn frontend(packet: &Packet, scope: u8) -> Frontend {
+    Frontend {
+        address: Address::v4(packet.destination),
         port: packet.destination_port,
         protocol: packet.protocol,
-        pad: 0,
-    };
-    let backend = backend_of(packet, &frontend)?;
-    mark_client(packet.source);
+        scope,
+    }
+}
+
+/// Gives a packet for a service the address of a backend, which is remembered for its flow.
+#[inline(always)]
+pub(crate) fn to_backend(
+    ctx: &TcContext,
+    packet: &mut Packet,
+    frontend: &Frontend,
+) -> Result<(), u8> {
+    let backend = backend_of(packet, frontend)?;
     // A pod that is its own backend would answer itself without us; it gets a source that is not its own.
     if backend.address.to_v4() == packet.source {
         let port = packet.source_port;
@@ -81,8 +107,7 @@ fn translate_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> 
         End::Destination,
         backend.address.to_v4(),
         backend.port,
-    )?;
-    Ok(true)
+    )
 }
 
 /// Has answers to this pod looked at.
@@ -166,11 +191,18 @@ fn remember(packet: &Packet, flow: &Tuple, backend: Backend) -> Result<(), u8> {
         .map_err(|_| reason::CT_INSERT_FAILED)
 }
 
-/// Gives an answer from a backend the service's address again. Packets of other flows stay as they are.
+/// Whether a packet answers one that was sent to a backend here.
 #[inline(always)]
-pub(crate) fn restore(ctx: &TcContext, packet: &mut Packet) -> Result<(), u8> {
+pub(crate) fn is_answer(packet: &Packet) -> bool {
+    cilium_ct_service.get_ptr(&packet.tuple(REVERSE)).is_some()
+}
+
+/// Gives an answer from a backend the service's address again. `false`: it is none, and stays as it is.
+#[inline(always)]
+pub(crate) fn restore(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
     match restore_service(ctx.skb.skb, packet) {
-        0 => Ok(()),
+        NO_SERVICE => Ok(false),
+        TRANSLATED => Ok(true),
         reason => Err(reason as u8),
     }
 }
@@ -184,18 +216,19 @@ extern "C" fn restore_service(skb: *mut __sk_buff, packet: *mut Packet) -> u32 {
         return u32::from(reason::INVALID_PACKET);
     };
     match restore_in_place(&TcContext::new(skb), packet) {
-        Ok(()) => 0,
+        Ok(false) => NO_SERVICE,
+        Ok(true) => TRANSLATED,
         Err(reason) => u32::from(reason),
     }
 }
 
 #[inline(always)]
-fn restore_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<(), u8> {
+fn restore_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
     if packet.protocol != TCP && packet.protocol != UDP {
-        return Ok(());
+        return Ok(false);
     }
     let Some(service) = cilium_ct_service.get_ptr(&packet.tuple(REVERSE)) else {
-        return Ok(());
+        return Ok(false);
     };
     // SAFETY: a map value of plain numbers.
     let Target { address, port, .. } = unsafe { *service };
@@ -203,5 +236,6 @@ fn restore_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<(), u8> {
         let (client, client_port) = (packet.source, packet.destination_port);
         rewrite(ctx, packet, End::Destination, client, client_port)?;
     }
-    rewrite(ctx, packet, End::Source, address.to_v4(), port)
+    rewrite(ctx, packet, End::Source, address.to_v4(), port)?;
+    Ok(true)
 }

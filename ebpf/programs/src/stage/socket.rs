@@ -5,7 +5,7 @@ use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::helpers::{bpf_get_netns_cookie, bpf_get_socket_cookie, bpf_set_retval};
 use aya_ebpf::programs::SockAddrContext;
 use datapath_abi::address::Address;
-use datapath_abi::service::{Backend, Frontend, Peer};
+use datapath_abi::service::{Backend, Frontend, INSIDE, Peer};
 
 use super::packet::{TCP, UDP};
 use super::select::{Choice, select};
@@ -36,7 +36,7 @@ pub(crate) fn forward(ctx: &SockAddrContext) -> i32 {
         address: Address::v4(address),
         port,
         protocol,
-        pad: 0,
+        scope: INSIDE,
     };
     // SAFETY: plain helper calls; address and port are writable in this hook.
     unsafe {

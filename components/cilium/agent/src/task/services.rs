@@ -9,15 +9,21 @@ use datapath::{Frontend, Service};
 use crate::agent::{Agent, blocking};
 use crate::bell::Bell;
 use crate::difference::{self, Outcome, Writer};
-use crate::services::translate;
+use crate::services::{HealthCheck, Own, health_checks, translate};
+use crate::task::health_ports::HealthPorts;
 use crate::task::{REPAIR, RETRY};
+
+/// Kubernetes' well-known label; agents see it on the CiliumNode, which has the Node's labels.
+const ZONE: &str = "topology.kubernetes.io/zone";
 
 pub async fn run(agent: Arc<Agent>, bell: Bell) {
     let mut pause = RETRY;
+    let mut health_ports = HealthPorts::default();
     loop {
         bell.wait(pause).await;
         // A service without its slices would refuse connections that work now.
-        if !agent.watched.services.synced() || !agent.watched.slices.synced() {
+        let watched = &agent.watched;
+        if !watched.services.synced() || !watched.slices.synced() || !watched.pods.synced() {
             continue;
         }
         let worker = agent.clone();
@@ -25,13 +31,14 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
         let problem = match outcome {
             None => Some("service task panicked".to_owned()),
             Some(Err(error)) => Some(cilium_cni::error::chain(&error)),
-            Some(Ok(outcome)) => {
+            Some(Ok((outcome, checks))) => {
                 let count = |counter: &std::sync::atomic::AtomicU64, n: usize| {
                     counter.fetch_add(n as u64, Ordering::Relaxed);
                 };
                 count(&agent.tally.services_updated, outcome.written);
                 count(&agent.tally.services_removed, outcome.removed);
-                outcome.failures.into_iter().next()
+                let closed = health_ports.apply(agent.own.ip, checks).await;
+                outcome.failures.into_iter().next().or(closed)
             }
         };
         pause = if problem.is_none() { REPAIR } else { RETRY };
@@ -39,14 +46,23 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
     }
 }
 
-fn pass(agent: &Agent) -> Result<Outcome, datapath::Error> {
+fn pass(agent: &Agent) -> Result<(Outcome, BTreeMap<u16, HealthCheck>), datapath::Error> {
     let services = agent.watched.services.list();
     let slices = agent.watched.slices.list();
-    let desired = translate(
-        services.iter().map(AsRef::as_ref),
-        slices.iter().map(AsRef::as_ref),
-        &agent.own.name,
-    );
+    let pods = agent.watched.pods.list();
+    let node = agent.watched.nodes.get("", &agent.own.name);
+    let own = Own {
+        name: &agent.own.name,
+        ip: agent.own.ip,
+        zone: node
+            .as_ref()
+            .and_then(|node| node.metadata.labels.as_ref()?.get(ZONE))
+            .map(String::as_str),
+    };
+    let services = || services.iter().map(AsRef::as_ref);
+    let slices = || slices.iter().map(AsRef::as_ref);
+    let desired = translate(services(), slices(), pods.iter().map(AsRef::as_ref), own);
+    let checks = health_checks(services(), slices(), own);
     let mut current: BTreeMap<Frontend, Service> = agent
         .datapath
         .services()?
@@ -60,5 +76,6 @@ fn pass(agent: &Agent) -> Result<Outcome, datapath::Error> {
         upsert: Box::new(|_, service| agent.datapath.upsert_service(service)),
         remove: Box::new(|frontend| agent.datapath.remove_service(*frontend)),
     };
-    Ok(difference::apply(&mut current, &desired, true, writer))
+    let outcome = difference::apply(&mut current, &desired, true, writer);
+    Ok((outcome, checks))
 }

@@ -1,0 +1,194 @@
+//! Which endpoints of a Service's port a node sends connections to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use datapath::{Backend, Protocol, WhenEmpty};
+use k8s_openapi::api::core::v1::ServicePort;
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
+
+use super::{Key, Own};
+
+/// The label by which a slice names its Service.
+pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+/// The endpoints of one port, each with the port its slice says.
+pub(super) struct Endpoints<'a> {
+    all: Vec<(&'a Endpoint, u16)>,
+    own: Own<'a>,
+}
+
+impl<'a> Endpoints<'a> {
+    pub(super) fn of(
+        slices: &[&'a EndpointSlice],
+        port: &ServicePort,
+        protocol: Protocol,
+        own: Own<'a>,
+    ) -> Self {
+        let all = slices
+            .iter()
+            .filter_map(|slice| Some((slice, target_port(slice, port, protocol)?)))
+            .flat_map(|(slice, port)| slice.endpoints.iter().flatten().map(move |e| (e, port)))
+            .collect();
+        Self { all, own }
+    }
+
+    /// Where connections go, in order; `local`: only to this node's. If to nobody, whether that is said: endpoints elsewhere may
+    /// be reached through other nodes.
+    pub(super) fn choose(&self, local: bool) -> (Vec<Backend>, WhenEmpty) {
+        let everywhere = self.usable(|_| true);
+        if !local {
+            return (backends(&self.near(everywhere)), WhenEmpty::Refuse);
+        }
+        let when_empty = if everywhere.is_empty() {
+            WhenEmpty::Refuse
+        } else {
+            WhenEmpty::Drop
+        };
+        let here = |endpoint: &Endpoint| endpoint.node_name.as_deref() == Some(self.own.name);
+        (backends(&self.usable(here)), when_empty)
+    }
+
+    /// The ready ones, else those that still serve.
+    fn usable(&self, wanted: impl Fn(&Endpoint) -> bool) -> Vec<(&'a Endpoint, u16)> {
+        let with = |condition: fn(&EndpointConditions) -> bool| -> Vec<_> {
+            let all = self.all.iter().filter(|(endpoint, _)| wanted(endpoint));
+            all.filter(|(endpoint, _)| condition(&endpoint.conditions.clone().unwrap_or_default()))
+                .copied()
+                .collect()
+        };
+        let ready = with(is_ready);
+        if ready.is_empty() {
+            with(is_serving_while_terminating)
+        } else {
+            ready
+        }
+    }
+
+    /// Those meant for this node, or for its zone. Hints count only when every endpoint has one: without that, endpoints and hints
+    /// do not belong together yet, and some would get no connection at all.
+    fn near(&self, usable: Vec<(&'a Endpoint, u16)>) -> Vec<(&'a Endpoint, u16)> {
+        for hinted in [is_for_node, is_for_zone] {
+            let answers: Vec<_> = usable
+                .iter()
+                .map(|(endpoint, _)| hinted(endpoint, self.own))
+                .collect();
+            if answers.iter().all(Option::is_some) && answers.contains(&Some(true)) {
+                let meant = usable.iter().zip(answers);
+                return meant
+                    .filter(|(_, answer)| *answer == Some(true))
+                    .map(|(one, _)| *one)
+                    .collect();
+            }
+        }
+        usable
+    }
+}
+
+/// How many ready endpoints a node has, whatever their ports.
+pub(super) fn ready_on(slices: &[&EndpointSlice], node: &str) -> usize {
+    let endpoints = slices
+        .iter()
+        .flat_map(|slice| slice.endpoints.iter().flatten());
+    let here = endpoints.filter(|endpoint| {
+        endpoint.node_name.as_deref() == Some(node)
+            && is_ready(&endpoint.conditions.clone().unwrap_or_default())
+    });
+    here.flat_map(addresses).collect::<BTreeSet<_>>().len()
+}
+
+/// `None`: the endpoint has no such hint.
+fn is_for_node(endpoint: &Endpoint, own: Own<'_>) -> Option<bool> {
+    let hints = endpoint.hints.as_ref()?.for_nodes.as_ref()?;
+    (!hints.is_empty()).then(|| hints.iter().any(|hint| hint.name == own.name))
+}
+
+/// As above. A node without a zone is in none.
+fn is_for_zone(endpoint: &Endpoint, own: Own<'_>) -> Option<bool> {
+    let hints = endpoint.hints.as_ref()?.for_zones.as_ref()?;
+    (!hints.is_empty()).then(|| {
+        hints
+            .iter()
+            .any(|hint| Some(hint.name.as_str()) == own.zone)
+    })
+}
+
+fn backends(endpoints: &[(&Endpoint, u16)]) -> Vec<Backend> {
+    let distinct: BTreeSet<Backend> = endpoints
+        .iter()
+        .flat_map(|(endpoint, port)| addresses(endpoint).map(|ip| Backend { ip, port: *port }))
+        .collect();
+    distinct.into_iter().collect()
+}
+
+/// Addresses behind a Service whatever its ports; used for the API server's own.
+pub fn addresses_of<'a>(
+    slices: impl IntoIterator<Item = &'a EndpointSlice>,
+    namespace: &str,
+    name: &str,
+) -> BTreeSet<Ipv4Addr> {
+    slices
+        .into_iter()
+        .filter(|slice| {
+            slice.metadata.namespace.as_deref() == Some(namespace)
+                && service_of(slice) == Some(name)
+        })
+        .flat_map(|slice| slice.endpoints.iter().flatten())
+        .flat_map(addresses)
+        .collect()
+}
+
+fn service_of(slice: &EndpointSlice) -> Option<&str> {
+    let labels = slice.metadata.labels.as_ref()?;
+    labels.get(SERVICE_NAME).map(String::as_str)
+}
+
+pub(super) fn group<'a>(
+    slices: impl IntoIterator<Item = &'a EndpointSlice>,
+) -> BTreeMap<Key<'a>, Vec<&'a EndpointSlice>> {
+    let mut by_service: BTreeMap<Key<'a>, Vec<&'a EndpointSlice>> = BTreeMap::new();
+    for slice in slices
+        .into_iter()
+        .filter(|slice| slice.address_type == "IPv4")
+    {
+        if let Some(name) = service_of(slice) {
+            let namespace = slice.metadata.namespace.as_deref().unwrap_or_default();
+            by_service.entry((namespace, name)).or_default().push(slice);
+        }
+    }
+    by_service
+}
+
+/// A slice's port of the same name and protocol; no name on either side counts as equal.
+fn target_port(slice: &EndpointSlice, wanted: &ServicePort, protocol: Protocol) -> Option<u16> {
+    let same = |port: &&EndpointPort| {
+        port.name.as_deref().unwrap_or_default() == wanted.name.as_deref().unwrap_or_default()
+            && super::protocol(port.protocol.as_deref()) == Some(protocol)
+    };
+    let port = slice.ports.iter().flatten().find(same)?;
+    u16::try_from(port.port?).ok().filter(|port| *port != 0)
+}
+
+/// An absent `ready` means ready (discovery/v1).
+fn is_ready(conditions: &EndpointConditions) -> bool {
+    conditions.ready.unwrap_or(true)
+}
+
+fn is_serving_while_terminating(conditions: &EndpointConditions) -> bool {
+    conditions.terminating == Some(true) && conditions.serving == Some(true)
+}
+
+/// A slice is written by whoever may write it: addresses that mean the node itself are no backend of anybody.
+fn addresses(endpoint: &Endpoint) -> impl Iterator<Item = Ipv4Addr> {
+    endpoint
+        .addresses
+        .iter()
+        .filter_map(|text| text.parse::<Ipv4Addr>().ok())
+        .filter(|ip| {
+            !(ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_multicast()
+                || ip.is_broadcast()
+                || ip.is_unspecified())
+        })
+}

@@ -1,0 +1,278 @@
+//! Services reached from a host outside the cluster.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use datapath::{
+    Backend, Datapath, Direction, Frontend, Protocol, Scope, Service, Verdict, WhenEmpty,
+};
+
+use crate::cluster::{ALLOW_ALL, Cluster, Node, OUTSIDE, rules};
+use crate::namespace::Namespace;
+use crate::traffic::{echo, open_tcp, ping, serve_tcp, serve_udp, tcp, udp};
+
+const NODE_PORT: u16 = 30_080;
+/// An address that no host has; the outside knows a way to it.
+const EXTERNAL: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
+const DENIED_BY_SOURCE: u8 = 177;
+const POLICY_DENIED: u8 = 133;
+
+fn service(ip: Ipv4Addr, port: u16, protocol: Protocol, backends: &[(Ipv4Addr, u16)]) -> Service {
+    Service {
+        frontend: Frontend {
+            ip,
+            port,
+            protocol,
+            scope: Scope::Outside,
+        },
+        backends: backends
+            .iter()
+            .map(|(ip, port)| Backend {
+                ip: *ip,
+                port: *port,
+            })
+            .collect(),
+        affinity_seconds: None,
+        when_empty: WhenEmpty::Refuse,
+        exclusive: false,
+        source_ranges: Vec::new(),
+    }
+}
+
+fn set(node: &Node, service: Service) {
+    node.datapath(move |datapath| {
+        datapath.upsert_service(&service).unwrap();
+        assert!(datapath.services().unwrap().contains(&service));
+    });
+}
+
+/// A TCP service at the node's address.
+fn node_port(node: &Node, backends: &[(Ipv4Addr, u16)]) {
+    let service = service(node.config.node_ip, NODE_PORT, Protocol::Tcp, backends);
+    set(node, service);
+}
+
+/// A datagram from a socket that hears of errors.
+fn ask_udp(namespace: &Namespace, ip: Ipv4Addr, port: u16) -> io::Error {
+    namespace.run(move || {
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(2)))
+            .unwrap();
+        socket.connect((ip, port)).unwrap();
+        socket.send(b"?").unwrap();
+        socket.recv(&mut [0; 8]).unwrap_err()
+    })
+}
+
+#[test]
+fn a_pod_of_the_node_sees_the_client_itself_and_answers_as_the_service() {
+    let cluster = Cluster::new();
+    let node = &cluster.nodes[0];
+    let server = node.pod(20);
+    serve_tcp(&server.namespace, server.ip, 8080);
+    serve_udp(&server.namespace, server.ip, 1053);
+    node_port(node, &[(server.ip, 8080)]);
+    let udp_service = service(
+        node.config.node_ip,
+        30_053,
+        Protocol::Udp,
+        &[(server.ip, 1053)],
+    );
+    set(node, udp_service);
+    let at = SocketAddr::from((node.config.node_ip, NODE_PORT));
+    let (stream, seen) = open_tcp(&cluster.outside, node.config.node_ip, NODE_PORT).unwrap();
+    assert_eq!((stream.peer_addr().unwrap(), seen), (at, OUTSIDE.into()));
+    echo(&stream, 8 << 20);
+    let (from, seen, length) = udp(&cluster.outside, node.config.node_ip, 30_053, 1400).unwrap();
+    assert_eq!(from, SocketAddr::from((node.config.node_ip, 30_053)));
+    assert_eq!((seen, length), (OUTSIDE.into(), 1400));
+}
+
+#[test]
+fn a_pod_of_another_node_is_reached_through_the_tunnel_with_the_nodes_address_among_pods() {
+    let cluster = Cluster::new();
+    let [node, other] = &cluster.nodes[..] else {
+        panic!("two nodes")
+    };
+    let server = other.pod(20);
+    serve_tcp(&server.namespace, server.ip, 8080);
+    serve_udp(&server.namespace, server.ip, 1053);
+    node_port(node, &[(server.ip, 8080)]);
+    let udp_service = service(
+        node.config.node_ip,
+        30_053,
+        Protocol::Udp,
+        &[(server.ip, 1053)],
+    );
+    set(node, udp_service);
+    let router = IpAddr::from(node.config.router_ip);
+    let (stream, seen) = open_tcp(&cluster.outside, node.config.node_ip, NODE_PORT).unwrap();
+    assert_eq!(seen, router);
+    echo(&stream, 4 << 20);
+    // Collecting ended flows does not take the translation of one that lives.
+    let collected = node.datapath(|datapath| datapath.collect_flows().unwrap());
+    assert_eq!(collected.translations, 0, "{collected:?}");
+    echo(&stream, 4 << 20);
+    let (from, seen, _) = udp(&cluster.outside, node.config.node_ip, 30_053, 1000).unwrap();
+    assert_eq!(from, SocketAddr::from((node.config.node_ip, 30_053)));
+    assert_eq!(seen, router);
+}
+
+#[test]
+fn a_host_may_be_the_backend_here_and_elsewhere() {
+    let cluster = Cluster::new();
+    let [node, other] = &cluster.nodes[..] else {
+        panic!("two nodes")
+    };
+    for host in [node, other] {
+        serve_tcp(&host.namespace, host.config.node_ip, 8443);
+        node_port(node, &[(host.config.node_ip, 8443)]);
+        let (stream, seen) = open_tcp(&cluster.outside, node.config.node_ip, NODE_PORT).unwrap();
+        let expected = if host.config.node_ip == node.config.node_ip {
+            OUTSIDE
+        } else {
+            node.config.node_ip
+        };
+        assert_eq!(seen, IpAddr::from(expected));
+        echo(&stream, 4 << 20);
+    }
+}
+
+#[test]
+fn an_external_address_is_served_where_its_packets_arrive() {
+    let cluster = Cluster::new();
+    let [node, other] = &cluster.nodes[..] else {
+        panic!("two nodes")
+    };
+    let (near, far) = (node.pod(20), other.pod(20));
+    let via = node.config.node_ip;
+    cluster
+        .outside
+        .ip(&format!("route add {EXTERNAL} via {via}"));
+    for server in [&near, &far] {
+        serve_tcp(&server.namespace, server.ip, 8080);
+        let external = service(EXTERNAL, 80, Protocol::Tcp, &[(server.ip, 8080)]);
+        set(node, external);
+        let (stream, _) = open_tcp(&cluster.outside, EXTERNAL, 80).unwrap();
+        assert_eq!(
+            stream.peer_addr().unwrap(),
+            SocketAddr::from((EXTERNAL, 80))
+        );
+        echo(&stream, 2 << 20);
+    }
+}
+
+#[test]
+fn a_service_without_backends_refuses_at_once_unless_other_nodes_have_some() {
+    let cluster = Cluster::new();
+    let node = &cluster.nodes[0];
+    let ip = node.config.node_ip;
+    node_port(node, &[]);
+    set(node, service(ip, 30_053, Protocol::Udp, &[]));
+    let begun = Instant::now();
+    let refused = tcp(&cluster.outside, ip, NODE_PORT).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{refused}");
+    let refused = ask_udp(&cluster.outside, ip, 30_053);
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{refused}");
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    let mut silent = service(ip, NODE_PORT, Protocol::Tcp, &[]);
+    silent.when_empty = WhenEmpty::Drop;
+    set(node, silent);
+    let nothing = tcp(&cluster.outside, ip, NODE_PORT).unwrap_err();
+    assert_eq!(nothing.kind(), ErrorKind::TimedOut, "{nothing}");
+}
+
+#[test]
+fn source_ranges_keep_others_out_and_go_with_the_service() {
+    let cluster = Cluster::new();
+    let node = &cluster.nodes[0];
+    let server = node.pod(20);
+    serve_tcp(&server.namespace, server.ip, 8080);
+    let mut restricted = service(
+        node.config.node_ip,
+        NODE_PORT,
+        Protocol::Tcp,
+        &[(server.ip, 8080)],
+    );
+    let frontend = restricted.frontend;
+    for (range, open) in [("198.51.100.0/24", false), ("172.30.9.0/24", true)] {
+        restricted.source_ranges = vec![range.parse().unwrap()];
+        set(node, restricted.clone());
+        let answer = tcp(&cluster.outside, node.config.node_ip, NODE_PORT);
+        assert_eq!(answer.is_ok(), open, "{range}: {answer:?}");
+    }
+    assert!(node.count(DENIED_BY_SOURCE, Direction::Ingress) > 0);
+    node.datapath(move |datapath| {
+        datapath.remove_service(frontend).unwrap();
+        let full = datapath.map_pressure().unwrap();
+        let left = full
+            .iter()
+            .find(|map| map.name == "cilium_lb4_source_range");
+        assert_eq!(left.unwrap().used, 0);
+    });
+}
+
+#[test]
+fn everything_else_at_the_nodes_address_is_the_hosts_and_pods_reach_it_too() {
+    let cluster = Cluster::new();
+    let node = &cluster.nodes[0];
+    let ip = node.config.node_ip;
+    let pod = node.pod(10);
+    node_port(node, &[(pod.ip, 8080)]);
+    let mut inside = service(ip, NODE_PORT, Protocol::Tcp, &[(pod.ip, 8080)]);
+    inside.frontend.scope = Scope::Inside;
+    set(node, inside);
+    serve_tcp(&node.namespace, ip, 10_250);
+    serve_udp(&node.namespace, ip, 9000);
+    for from in [&cluster.outside, &pod.namespace] {
+        assert!(tcp(from, ip, 10_250).is_ok());
+        assert_eq!(udp(from, ip, 9000, 3000).unwrap().2, 3000);
+        assert!(ping(from, ip, 56));
+        let nobody = tcp(from, ip, 10_251).unwrap_err();
+        assert_eq!(nobody.kind(), ErrorKind::ConnectionRefused);
+    }
+    assert!(tcp(&node.namespace, OUTSIDE, 1).is_err());
+}
+
+#[test]
+fn the_policy_of_the_pod_judges_the_client() {
+    let cluster = Cluster::new();
+    let node = &cluster.nodes[0];
+    let server = node.pod(20);
+    serve_tcp(&server.namespace, server.ip, 8080);
+    node_port(node, &[(server.ip, 8080)]);
+    assert!(tcp(&cluster.outside, node.config.node_ip, NODE_PORT).is_ok());
+    node.datapath(|datapath| {
+        datapath
+            .set_policy(ALLOW_ALL, &rules(Verdict::DefaultDeny))
+            .unwrap();
+        datapath.new_epoch().unwrap();
+    });
+    assert!(tcp(&cluster.outside, node.config.node_ip, NODE_PORT).is_err());
+    assert!(node.count(POLICY_DENIED, Direction::Ingress) > 0);
+}
+
+#[test]
+fn a_connection_outlives_the_agent_and_a_change_of_the_service() {
+    let mut cluster = Cluster::new();
+    let far = cluster.nodes[1].pod(20);
+    let near = cluster.nodes[0].pod(20);
+    for server in [&far, &near] {
+        serve_tcp(&server.namespace, server.ip, 8080);
+    }
+    let ip = cluster.nodes[0].config.node_ip;
+    let open = |cluster: &Cluster| open_tcp(&cluster.outside, ip, NODE_PORT).unwrap().0;
+    node_port(&cluster.nodes[0], &[(far.ip, 8080)]);
+    let through = open(&cluster);
+    node_port(&cluster.nodes[0], &[(near.ip, 8080)]);
+    let here = open(&cluster);
+    cluster.nodes[0].stop();
+    echo(&through, 1 << 20);
+    echo(&here, 1 << 20);
+    cluster.nodes[0].start();
+    node_port(&cluster.nodes[0], &[]);
+    echo(&through, 1 << 20);
+    echo(&here, 1 << 20);
+}
