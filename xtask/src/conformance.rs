@@ -8,6 +8,7 @@ pub mod netpol;
 pub mod plan;
 pub mod report;
 pub mod runner;
+pub mod services;
 pub mod subset;
 pub mod suite;
 

@@ -20,5 +20,7 @@ mod policy_cilium;
 mod policy_egress;
 #[path = "shared/policy_ingress.rs"]
 mod policy_ingress;
+#[path = "shared/services_outside.rs"]
+mod services_outside;
 #[path = "shared/tunnel.rs"]
 mod tunnel;

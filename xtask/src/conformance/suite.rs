@@ -1,6 +1,6 @@
 //! What a suite is: which of upstream's specs, and which of those not, with the reason.
 
-use super::netpol;
+use super::{netpol, services};
 
 /// One suite. Each is one file beside this one, and one variant of [`Name`].
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub struct LeftOut {
 pub enum Name {
     /// NetworkPolicy, as sig-network tests it.
     Netpol,
+    /// Everything else of sig-network that this machine can run.
+    Services,
 }
 
 impl Name {
@@ -34,6 +36,7 @@ impl Name {
     pub fn suite(self) -> &'static Suite {
         match self {
             Self::Netpol => &netpol::SUITE,
+            Self::Services => &services::SUITE,
         }
     }
 }
