@@ -21,6 +21,13 @@ pub enum Error {
         /// Name in the object.
         name: &'static str,
     },
+    /// The kernel did not tell the number of the node's network namespace.
+    #[error("cannot learn the cookie of the node's network namespace")]
+    NamespaceCookie {
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
     /// The kernel's verifier or loader refused a program.
     #[error("the kernel refused program {name}")]
     Program {

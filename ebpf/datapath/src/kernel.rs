@@ -4,6 +4,7 @@ mod attach;
 mod batch;
 mod blocks;
 mod bpf;
+mod cookie;
 mod counters;
 mod devices;
 mod endpoints;

@@ -20,6 +20,9 @@ pub(crate) static TUNNEL_PORT: Global<u16> = Global::new(0);
 /// Interface index of the tunnel device.
 #[unsafe(no_mangle)]
 pub(crate) static TUNNEL_IFINDEX: Global<u32> = Global::new(0);
+/// Cookie of the node's network namespace.
+#[unsafe(no_mangle)]
+pub(crate) static NAMESPACE: Global<u64> = Global::new(0);
 
 /// Whether an address belongs to this node's pods (or is the router's).
 #[inline(always)]

@@ -153,7 +153,17 @@ fn key(service: &Service) -> Key<'_> {
     )
 }
 
+/// Labels by which a Service says that another program balances it, or that nobody does.
+const NOT_OURS: [&str; 2] = [
+    "service.kubernetes.io/service-proxy-name",
+    "service.kubernetes.io/headless",
+];
+
 fn cluster_address(service: &Service) -> Option<(Ipv4Addr, &ServiceSpec)> {
+    let labels = service.metadata.labels.as_ref();
+    if labels.is_some_and(|labels| NOT_OURS.iter().any(|label| labels.contains_key(*label))) {
+        return None;
+    }
     let spec = service.spec.as_ref()?;
     if spec.type_.as_deref() == Some("ExternalName") {
         return None;

@@ -51,6 +51,7 @@ pub(super) fn load(
     let network = address(config.pod_cidr.network());
     let mask = address(config.pod_cidr.netmask());
     let port = config.tunnel_port.to_be();
+    let namespace = super::cookie::own()?;
     let mut loader = EbpfLoader::new();
     loader
         .override_global("NODE_IP", &node_ip, true)
@@ -58,7 +59,8 @@ pub(super) fn load(
         .override_global("POD_NETWORK", &network, true)
         .override_global("POD_MASK", &mask, true)
         .override_global("TUNNEL_PORT", &port, true)
-        .override_global("TUNNEL_IFINDEX", &tunnel_ifindex, true);
+        .override_global("TUNNEL_IFINDEX", &tunnel_ifindex, true)
+        .override_global("NAMESPACE", &namespace, true);
     for (name, path) in &paths {
         loader.map_pin_path(name, path.as_path());
     }

@@ -159,3 +159,33 @@ fn without_socket_hooks_packets_are_translated_one_by_one() {
         IpAddr::from(Ipv4Addr::new(169, 254, 42, 1))
     );
 }
+
+#[test]
+fn a_port_at_the_nodes_loopback_is_the_hosts_and_no_pods() {
+    const HOME: Ipv4Addr = Ipv4Addr::LOCALHOST;
+    let cluster = Cluster::new();
+    let node = &cluster.nodes[0];
+    let (pod, server) = (node.pod(10), node.pod(20));
+    serve_tcp(&server.namespace, server.ip, 8443);
+    serve_tcp(&pod.namespace, HOME, 443);
+    let home = Service {
+        frontend: Frontend {
+            ip: HOME,
+            port: 443,
+            protocol: Protocol::Tcp,
+            scope: Scope::Inside,
+        },
+        backends: vec![Backend {
+            ip: server.ip,
+            port: 8443,
+        }],
+        affinity_seconds: None,
+        when_empty: WhenEmpty::Refuse,
+        exclusive: false,
+        source_ranges: Vec::new(),
+    };
+    node.datapath(move |datapath| datapath.upsert_service(&home).unwrap());
+    let seen_by_server = tcp(&node.namespace, HOME, 443).unwrap();
+    assert_eq!(seen_by_server, IpAddr::from(node.config.router_ip));
+    assert_eq!(tcp(&pod.namespace, HOME, 443).unwrap(), IpAddr::from(HOME));
+}

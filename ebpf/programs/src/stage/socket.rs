@@ -9,6 +9,7 @@ use datapath_abi::service::{Backend, Frontend, INSIDE, Peer};
 
 use super::packet::{TCP, UDP};
 use super::select::{Choice, select};
+use crate::config::NAMESPACE;
 use crate::maps::cilium_lb4_reverse_sk;
 
 /// Lets the system call go on.
@@ -40,7 +41,12 @@ pub(crate) fn forward(ctx: &SockAddrContext) -> i32 {
     };
     // SAFETY: plain helper calls; address and port are writable in this hook.
     unsafe {
-        match select(&frontend, [bpf_get_netns_cookie(ctx.as_ptr()), 0]) {
+        let namespace = bpf_get_netns_cookie(ctx.as_ptr());
+        // Every pod has a loopback of its own, of which the node's ports are no part.
+        if is_loopback(address) && namespace != NAMESPACE.load() {
+            return ALLOW;
+        }
+        match select(&frontend, [namespace, 0]) {
             Choice::NoService => ALLOW,
             Choice::NoBackend => {
                 bpf_set_retval(-ECONNREFUSED);
@@ -59,6 +65,11 @@ pub(crate) fn forward(ctx: &SockAddrContext) -> i32 {
             }
         }
     }
+}
+
+#[inline(always)]
+fn is_loopback(address: u32) -> bool {
+    address.to_ne_bytes()[0] == 127
 }
 
 /// Shows a translated socket the service as its peer again.

@@ -1,4 +1,4 @@
-//! Host ports of this node's pods, as one-backend services at the node's address.
+//! Host ports of this node's pods, as one-backend services at the node's address or its loopback.
 
 use std::net::Ipv4Addr;
 
@@ -17,8 +17,13 @@ pub(super) fn of<'a>(
         .filter_map(|pod| Some((address(pod)?, pod)))
         .flat_map(move |(ip, pod)| {
             ports(pod)
-                .flat_map(move |port| [Scope::Inside, Scope::Outside].map(|scope| (port, scope)))
-                .filter_map(move |(port, scope)| balanced(port, scope, ip, node))
+                .filter_map(move |port| Some((port, place(port, node)?)))
+                .flat_map(move |(port, at)| {
+                    // Nothing from outside has a way to the loopback.
+                    let outside = (!at.is_loopback()).then_some(Scope::Outside);
+                    let scopes = [Some(Scope::Inside), outside].into_iter().flatten();
+                    scopes.filter_map(move |scope| balanced(port, at, scope, ip))
+                })
         })
 }
 
@@ -44,15 +49,24 @@ fn address(pod: &Pod) -> Option<Ipv4Addr> {
     status.pod_ip.as_ref().filter(|_| !ended)?.parse().ok()
 }
 
-/// A port that is asked for at another address than the node's is at nobody's.
-fn balanced(port: &ContainerPort, scope: Scope, pod: Ipv4Addr, node: Ipv4Addr) -> Option<Balanced> {
-    let at = port.host_ip.as_deref().filter(|ip| !ip.is_empty());
-    let meant = at.is_none_or(|ip| ip == "0.0.0.0" || ip.parse() == Ok(node));
+/// The address a port is asked for at: the node's if none is named. One that is not this node's is nobody's.
+fn place(port: &ContainerPort, node: Ipv4Addr) -> Option<Ipv4Addr> {
+    let Some(named) = port.host_ip.as_deref().filter(|ip| !ip.is_empty()) else {
+        return Some(node);
+    };
+    let named: Ipv4Addr = named.parse().ok()?;
+    if named.is_unspecified() {
+        return Some(node);
+    }
+    (named == node || named.is_loopback()).then_some(named)
+}
+
+fn balanced(port: &ContainerPort, at: Ipv4Addr, scope: Scope, pod: Ipv4Addr) -> Option<Balanced> {
     let number = |number: i32| u16::try_from(number).ok().filter(|number| *number != 0);
     Some(Balanced {
         frontend: Frontend {
-            ip: node,
-            port: number(port.host_port.filter(|_| meant)?)?,
+            ip: at,
+            port: number(port.host_port?)?,
             protocol: protocol(port.protocol.as_deref())?,
             scope,
         },

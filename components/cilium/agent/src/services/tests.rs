@@ -135,6 +135,16 @@ fn headless_and_external_name_services_and_sctp_ports_have_nothing_to_balance() 
 }
 
 #[test]
+fn a_service_that_says_that_others_balance_it_is_left_to_them() {
+    for label in ["service-proxy-name", "headless"] {
+        let mut service = service(http());
+        let label = format!("service.kubernetes.io/{label}");
+        service.metadata.labels = Some([(label, String::new())].into());
+        assert!(translated(&service, &[]).is_empty());
+    }
+}
+
+#[test]
 fn the_ipv4_address_of_a_dual_stack_service_is_taken() {
     let spec = json!({"clusterIP": "fd00::1", "clusterIPs": ["fd00::1", "10.96.0.7"], "ports": [{"port": 80}]});
     let balanced = translated(&service(spec), &[]);
@@ -382,7 +392,8 @@ fn a_host_port_of_a_running_pod_is_at_the_nodes_address_and_yields_to_a_service(
     let spec = |ports: Value| json!({"containers": [{"name": "main", "ports": ports}]});
     let wanted = json!([
         {"containerPort": 8080, "hostPort": 80}, {"containerPort": 53, "hostPort": 53, "protocol": "UDP"},
-        {"containerPort": 9, "hostPort": 9, "hostIP": "127.0.0.1"}, {"containerPort": 10},
+        {"containerPort": 9, "hostPort": 9, "hostIP": "198.51.100.1"}, {"containerPort": 10},
+        {"containerPort": 8443, "hostPort": 443, "hostIP": "127.0.0.1"},
     ]);
     let running = pod("a", spec(wanted.clone()), "Running");
     let balanced = translate([], [], [&running], OWN);
@@ -398,6 +409,12 @@ fn a_host_port_of_a_running_pod_is_at_the_nodes_address_and_yields_to_a_service(
             (OWN.ip, 80, backend("10.244.1.9:8080"))
         ]
     );
+    let at_home: Vec<_> = balanced
+        .keys()
+        .filter(|frontend| frontend.ip.is_loopback())
+        .map(|frontend| (frontend.port, frontend.scope))
+        .collect();
+    assert_eq!(at_home, [(443, Scope::Inside)]);
     let mut on_host = spec(wanted.clone());
     on_host["hostNetwork"] = json!(true);
     for silent in [
