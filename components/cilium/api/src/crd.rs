@@ -16,6 +16,7 @@ use schemars::{JsonSchema, generate::SchemaSettings, transform::AddNullable};
 
 use crate::{
     endpoint, identity,
+    load_balancer_pool::CiliumLoadBalancerIPPool,
     names::{GROUP, VERSION},
     node::CiliumNode,
     policy,
@@ -23,7 +24,12 @@ use crate::{
 
 /// Every CustomResourceDefinition of this crate.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    let mut crds = vec![endpoint::crd(), identity::crd(), CiliumNode::crd()];
+    let mut crds = vec![
+        endpoint::crd(),
+        identity::crd(),
+        CiliumNode::crd(),
+        CiliumLoadBalancerIPPool::crd(),
+    ];
     crds.extend(policy::crds());
     crds
 }

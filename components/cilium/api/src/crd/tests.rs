@@ -51,6 +51,7 @@ fn only_kinds_that_something_implements_are_served() {
             "ciliumendpoints.cilium.io",
             "ciliumidentities.cilium.io",
             "ciliumnodes.cilium.io",
+            "ciliumloadbalancerippools.cilium.io",
             "ciliumnetworkpolicies.cilium.io",
             "ciliumclusterwidenetworkpolicies.cilium.io",
             "ciliumcidrgroups.cilium.io",
@@ -299,4 +300,54 @@ fn a_cidr_group_lists_external_networks() {
     );
     let root = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     assert_eq!(properties(&root["properties"]["spec"]), ["externalCIDRs"]);
+}
+
+#[test]
+fn a_pool_of_load_balancer_addresses_has_upstreams_names_scope_and_columns() {
+    let crd = crd("ciliumloadbalancerippools");
+    assert_eq!(crd["spec"]["scope"], "Cluster");
+    assert_eq!(
+        crd["spec"]["names"]["shortNames"],
+        serde_json::json!(["ippools", "ippool", "lbippool", "lbippools"])
+    );
+    assert_eq!(
+        columns(&crd),
+        [
+            "Disabled:.spec.disabled",
+            r#"Conflicting:.status.conditions[?(@.type=="cilium.io/PoolConflict")].status"#,
+            r#"IPs Available:.status.conditions[?(@.type=="cilium.io/IPsAvailable")].message"#,
+            "Age:.metadata.creationTimestamp"
+        ]
+    );
+    let version = &crd["spec"]["versions"][0];
+    assert_eq!(version["subresources"]["status"], serde_json::json!({}));
+    let root = &version["schema"]["openAPIV3Schema"];
+    assert_eq!(
+        properties(&root["properties"]["spec"]),
+        ["allowFirstLastIPs", "blocks", "disabled", "serviceSelector"]
+    );
+}
+
+/// Without keys, an apply of our conditions would take away those of others.
+#[test]
+fn a_block_of_a_pool_is_written_in_one_way_and_conditions_have_types_as_keys() {
+    let crd = crd("ciliumloadbalancerippools");
+    let root = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+    let blocks = &root["spec"]["properties"]["blocks"];
+    assert_eq!(properties(&blocks["items"]), ["cidr", "start", "stop"]);
+    let rule = blocks["x-kubernetes-validations"][0]["rule"]
+        .as_str()
+        .unwrap();
+    assert!(
+        rule.contains("has(b.cidr) ? !has(b.start) && !has(b.stop)"),
+        "{rule}"
+    );
+    let conditions = &root["status"]["properties"]["conditions"];
+    assert_eq!(conditions["x-kubernetes-list-type"], "map");
+    assert_eq!(
+        conditions["x-kubernetes-list-map-keys"],
+        serde_json::json!(["type"])
+    );
+    let first_last = &root["spec"]["properties"]["allowFirstLastIPs"]["enum"];
+    assert_eq!(first_last, &serde_json::json!(["Yes", "No"]));
 }
