@@ -1,5 +1,5 @@
-//! The cluster-wide half of the CNI: podCIDRs, identities, garbage collection, node readiness and labels, what is wrong
-//! with policies.
+//! The cluster-wide half of the CNI: podCIDRs, identities, garbage collection, node readiness and labels, addresses of
+//! load balancers, what is wrong with policies.
 //!
 //! Each duty is a [`controller::Controller`]: it reads a snapshot of the watched objects, decides with pure code
 //! (`pool`, `ipam`, `identities`, …) and hands typed [`write::Write`]s to the one place that talks to the API server.
@@ -13,6 +13,7 @@ pub mod grace;
 pub mod identities;
 pub mod ipam;
 pub mod lease;
+pub mod load_balancer_ipam;
 pub mod logfmt;
 pub mod metrics;
 pub mod node_gc;

@@ -8,7 +8,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
+mod load_balancers;
 mod process;
+
+pub use load_balancers::LoadBalancers;
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
@@ -24,6 +27,7 @@ pub struct Metrics {
     endpoints_removed: Family<Labels<1>, Counter>,
     unmanaged_pods: Gauge,
     policies: Family<Labels<1>, Gauge>,
+    load_balancers: LoadBalancers,
     controller_runs: Family<RunLabels, Counter>,
     controller_panics: Family<Labels<1>, Counter>,
     writes: Family<Labels<2>, Counter>,
@@ -71,6 +75,7 @@ impl Default for Metrics {
             endpoints_removed: Family::default(),
             unmanaged_pods: Gauge::default(),
             policies: Family::default(),
+            load_balancers: LoadBalancers::default(),
             controller_runs: Family::default(),
             controller_panics: Family::default(),
             writes: Family::default(),
@@ -134,6 +139,7 @@ impl Metrics {
         ] {
             r.register(name, help, gauge.clone());
         }
+        self.load_balancers.register(r);
         r.register_collector(Box::new(process::Process));
     }
 
@@ -240,6 +246,11 @@ impl Metrics {
                 .get_or_create(&[("valid", label)])
                 .set(signed(number as u64));
         }
+    }
+
+    /// What is counted of load balancers.
+    pub fn load_balancers(&self) -> &LoadBalancers {
+        &self.load_balancers
     }
 
     /// A controller has looked and written.

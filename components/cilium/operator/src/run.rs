@@ -15,6 +15,7 @@ use crate::{
     identities::controller::Identities,
     ipam::controller::Ipam,
     lease::keeper::Keeper,
+    load_balancer_ipam::controller::LoadBalancerIpam,
     metrics::Metrics,
     node_gc::NodeGc,
     node_labels::NodeLabels,
@@ -135,5 +136,7 @@ fn duties(
     duty!(|| NodeLabels);
     let gauges = metrics.clone();
     duty!(move || PolicyValidity::new(gauges.clone()));
+    let gauges = metrics.clone();
+    duty!(move || LoadBalancerIpam::new(gauges.clone()));
     tasks
 }

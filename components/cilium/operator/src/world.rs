@@ -3,12 +3,15 @@
 use std::{fmt::Debug, sync::Arc};
 
 use cilium_api::{
-    CiliumEndpoint, CiliumIdentity, CiliumNode,
+    CiliumEndpoint, CiliumIdentity, CiliumLoadBalancerIPPool, CiliumNode,
+    load_balancer_pool::{
+        REQUEST_ANNOTATIONS, SHARING_ACROSS_ANNOTATIONS, SHARING_KEY_ANNOTATIONS,
+    },
     policy::{CiliumCIDRGroup, CiliumClusterwideNetworkPolicy, CiliumNetworkPolicy},
 };
 use futures::StreamExt;
 use gloonet_daemon::error::chain;
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod, PodSpec, PodStatus};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, PodSpec, PodStatus, Service};
 use kube::{
     Api, Client, Resource, ResourceExt,
     runtime::{WatchStreamExt, watcher},
@@ -41,6 +44,10 @@ pub struct World {
     pub clusterwide_policies: Cache<CiliumClusterwideNetworkPolicy>,
     /// CiliumCIDRGroups, by name only.
     pub cidr_groups: Cache<CiliumCIDRGroup>,
+    /// Services, without what says nothing about load balancers.
+    pub services: Cache<Service>,
+    /// CiliumLoadBalancerIPPools.
+    pub load_balancer_pools: Cache<CiliumLoadBalancerIPPool>,
 }
 
 impl Default for World {
@@ -63,6 +70,8 @@ impl Default for World {
                 forget(group);
                 group.spec = None;
             }),
+            services: Cache::new(trim_service),
+            load_balancer_pools: Cache::new(forget),
         }
     }
 }
@@ -93,6 +102,10 @@ impl World {
             &w.clusterwide_policies
         });
         watches.spawn(tasks, "ciliumcidrgroups", |w| &w.cidr_groups);
+        watches.spawn(tasks, "services", |w| &w.services);
+        watches.spawn(tasks, "ciliumloadbalancerippools", |w| {
+            &w.load_balancer_pools
+        });
         world
     }
 }
@@ -197,5 +210,51 @@ fn trim_node(node: &mut Node) {
     forget(node);
     if let Some(status) = &mut node.status {
         status.images = None;
+    }
+}
+
+/// Who manages the ingress stays: it says whether somebody else has written it.
+fn trim_service(service: &mut Service) {
+    let read = [
+        REQUEST_ANNOTATIONS,
+        SHARING_KEY_ANNOTATIONS,
+        SHARING_ACROSS_ANNOTATIONS,
+    ];
+    service
+        .annotations_mut()
+        .retain(|key, _| read.as_flattened().contains(&key.as_str()));
+    service.managed_fields_mut().retain(|entry| {
+        let fields = entry.fields_v1.as_ref();
+        fields.is_some_and(|fields| fields.0.pointer("/f:status/f:loadBalancer").is_some())
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::watcher::Event;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_a_service_only_what_says_something_about_load_balancers_is_kept() {
+        let fields = |manager: &str, status: &str| json!({"manager": manager, "fieldsV1": {"f:status": {status: {"f:ingress": {}}}}});
+        let service = json!({"metadata": {
+            "name": "web", "namespace": "shop", "labels": {"colour": "blue"},
+            "annotations": {"lbipam.cilium.io/ips": "192.0.2.1", "kubectl.kubernetes.io/last-applied-configuration": "long"},
+            "managedFields": [fields("kubectl", "f:other"), fields("cilium-operator", "f:loadBalancer")],
+        }});
+        let world = World::default();
+        world
+            .services
+            .take(Event::Apply(serde_json::from_value(service).unwrap()));
+        let services = world.services.snapshot().objects;
+        let service = services.values().next().unwrap();
+        let annotations: Vec<&String> = service.annotations().keys().collect();
+        assert_eq!(annotations, ["lbipam.cilium.io/ips"]);
+        assert_eq!(service.labels()["colour"], "blue");
+        let managers = service.managed_fields().iter();
+        let managers: Vec<_> = managers.map(|m| m.manager.as_deref()).collect();
+        assert_eq!(managers, [Some("cilium-operator")]);
     }
 }

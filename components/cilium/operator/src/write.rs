@@ -1,6 +1,7 @@
 //! Every change this program makes to the cluster, as data, and the one place that carries it out.
 
 mod body;
+mod load_balancer;
 
 use std::{collections::BTreeMap, fmt, time::Instant};
 
@@ -10,7 +11,10 @@ use cilium_api::{
 };
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Node, ObjectReference, Taint};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::core::v1::{Node, ObjectReference, Taint},
+};
 use kube::{
     Api, Client, Resource,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
@@ -21,6 +25,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use self::body::{network_available, node_labels, pod_cidrs, policy_valid, set_taints};
+pub use self::load_balancer::{Condition, PoolConditions, ServiceAddresses};
 use crate::{cache::Key, node_labels::MANAGER as NODE_LABELS_MANAGER};
 
 /// An object exactly as it was seen: a write to it fails when it has changed since.
@@ -112,6 +117,10 @@ pub enum Write {
         /// Since when the status is so; `None`: from now on.
         since: Option<String>,
     },
+    /// Gives a Service addresses of a load balancer, or takes them away, and says why.
+    ServiceAddresses(Box<ServiceAddresses>),
+    /// Says how a pool of such addresses is.
+    PoolConditions(PoolConditions),
     /// Tells people something about an object.
     Event {
         /// The object.
@@ -137,6 +146,8 @@ impl Write {
             Self::NetworkAvailable { .. } => "network_available",
             Self::NodeLabels { .. } => "node_labels",
             Self::PolicyValid { .. } => "policy_valid",
+            Self::ServiceAddresses(_) => "service_addresses",
+            Self::PoolConditions(_) => "pool_conditions",
             Self::Event { .. } => "event",
         }
     }
@@ -153,6 +164,8 @@ impl Write {
             Self::DeleteIdentity(t) | Self::DeleteEndpoint(t) | Self::DeleteCiliumNode(t) => {
                 t.key.to_string()
             }
+            Self::ServiceAddresses(write) => write.service.key.to_string(),
+            Self::PoolConditions(write) => write.pool.key.to_string(),
             Self::Event { about, .. } => about.name.clone().unwrap_or_default(),
         }
     }
@@ -188,6 +201,8 @@ impl Write {
                     labels.len()
                 )
             }
+            Self::ServiceAddresses(write) => write.sentence(),
+            Self::PoolConditions(write) => write.sentence(),
             Self::Event { note, .. } => format!("event: {note}"),
         }
     }
@@ -306,9 +321,8 @@ impl Writer {
             }
             Write::DeleteCiliumNode(target) => self.delete(self.all::<CiliumNode>(), target).await,
             Write::DeleteEndpoint(target) => {
-                let api: Api<CiliumEndpoint> =
-                    Api::namespaced(self.client.clone(), &target.key.namespace);
-                self.delete(api, target).await
+                self.delete(self.within::<CiliumEndpoint>(&target.key.namespace), target)
+                    .await
             }
             Write::SetTaints { node, taints } => {
                 let body = Patch::Merge(set_taints(node, taints));
@@ -331,11 +345,12 @@ impl Writer {
                     policy_status(api, &policy.key.name, write).await
                 }
                 namespace => {
-                    let api: Api<CiliumNetworkPolicy> =
-                        Api::namespaced(self.client.clone(), namespace);
+                    let api = self.within::<CiliumNetworkPolicy>(namespace);
                     policy_status(api, &policy.key.name, write).await
                 }
             },
+            Write::ServiceAddresses(write) => write.send(&self.client, Timestamp::now()).await,
+            Write::PoolConditions(write) => write.send(&self.client, Timestamp::now()).await,
             Write::Event {
                 about,
                 reason,
@@ -364,6 +379,13 @@ impl Writer {
 
     fn all<K: Resource<DynamicType = ()>>(&self) -> Api<K> {
         Api::all(self.client.clone())
+    }
+
+    fn within<K>(&self, namespace: &str) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), namespace)
     }
 
     async fn delete<K: Clone + DeserializeOwned + fmt::Debug>(

@@ -27,11 +27,11 @@ pub(super) fn all(builder: &Builder) -> Result<Vec<DynamicObject>, RenderError> 
 
 fn rules() -> Value {
     json!([
-        {"apiGroups": [""], "resources": ["namespaces", "nodes", "pods"], "verbs": ["list", "watch"]},
-        {"apiGroups": [""], "resources": ["nodes", "nodes/status"], "verbs": ["patch"]},
+        {"apiGroups": [""], "resources": ["namespaces", "nodes", "pods", "services"], "verbs": ["list", "watch"]},
+        {"apiGroups": [""], "resources": ["nodes", "nodes/status", "services/status"], "verbs": ["patch"]},
         {"apiGroups": ["cilium.io"], "resources": ["ciliumendpoints", "ciliumidentities", "ciliumnodes"], "verbs": ["list", "watch", "delete"]},
-        {"apiGroups": ["cilium.io"], "resources": ["ciliumcidrgroups", "ciliumclusterwidenetworkpolicies", "ciliumnetworkpolicies"], "verbs": ["list", "watch"]},
-        {"apiGroups": ["cilium.io"], "resources": ["ciliumclusterwidenetworkpolicies/status", "ciliumnetworkpolicies/status"], "verbs": ["patch"]},
+        {"apiGroups": ["cilium.io"], "resources": ["ciliumcidrgroups", "ciliumclusterwidenetworkpolicies", "ciliumloadbalancerippools", "ciliumnetworkpolicies"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["cilium.io"], "resources": ["ciliumclusterwidenetworkpolicies/status", "ciliumloadbalancerippools/status", "ciliumnetworkpolicies/status"], "verbs": ["patch"]},
         {"apiGroups": ["cilium.io"], "resources": ["ciliumidentities"], "verbs": ["create"]},
         {"apiGroups": ["cilium.io"], "resources": ["ciliumnodes", "ciliumnodes/status"], "verbs": ["patch"]},
         {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},

@@ -30,7 +30,7 @@ const ACCOUNTS: [&str; 7] = [
 ];
 
 /// Rights that a healthy cluster does not use before this test runs: (account, verb, resource or any, why they are held).
-const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 21] = [
+const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 23] = [
     (
         OPERATOR,
         "get",
@@ -109,6 +109,18 @@ const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 21] = [
         "patch",
         Some("ciliumclusterwidenetworkpolicies/status"),
         "somebody has to write a clusterwide policy",
+    ),
+    (
+        CILIUM_OPERATOR,
+        "patch",
+        Some("ciliumloadbalancerippools/status"),
+        "somebody has to write a pool",
+    ),
+    (
+        CILIUM_OPERATOR,
+        "patch",
+        Some("services/status"),
+        "a pool has to select a Service of type LoadBalancer",
     ),
     (
         CILIUM_OPERATOR,
