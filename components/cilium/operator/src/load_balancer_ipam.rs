@@ -124,6 +124,9 @@ pub fn plan(input: &Input<'_>) -> Plan {
     for (claim, grant) in served.iter().zip(&mut grants) {
         planner.give_lowest(claim, grant);
     }
+    for (claim, grant) in served.iter().zip(&mut grants) {
+        planner.explain(claim, grant);
+    }
     planner.sum_up(&served, grants, &others)
 }
 

@@ -5,6 +5,8 @@ use std::{
     net::Ipv4Addr,
 };
 
+use jiff::Timestamp;
+
 use super::{
     claim::{Claim, Sharing, Traffic},
     span::Spans,
@@ -21,7 +23,7 @@ pub(super) struct Book {
 /// Who has one address. What sharers have in common is kept once, so that one more costs the same however many there are.
 #[derive(Debug)]
 struct Holder {
-    first: Key,
+    oldest: (Option<Timestamp>, Key),
     /// `None`: nobody else may have it.
     shared: Option<Shared>,
 }
@@ -64,73 +66,99 @@ impl Book {
     /// Notes that somebody has an address who is none of ours.
     pub(super) fn note(&mut self, address: Ipv4Addr, holder: &Key) {
         self.holders.entry(address).or_insert_with(|| Holder {
-            first: holder.clone(),
+            oldest: (None, holder.clone()),
             shared: None,
         });
     }
 
     /// Gives an address to a Service, unless somebody has it who does not share it with this one.
-    pub(super) fn take(&mut self, address: Ipv4Addr, claim: &Claim<'_>) -> Result<(), Clash<'_>> {
-        let Claim { key, sharing, .. } = claim;
-        let namespace = (key.namespace.clone(), sharing.across.clone());
-        let holder = match self.holders.entry(address) {
-            std::collections::btree_map::Entry::Vacant(vacant) => {
-                let shared = sharing.key.clone().map(|by| {
-                    self.by_key.entry(by.clone()).or_default().insert(address);
-                    Shared {
-                        key: by,
-                        traffic: sharing.traffic.clone(),
-                        ports: sharing.ports.clone(),
-                        namespaces: BTreeSet::from([namespace]),
-                    }
-                });
-                let first = key.clone();
-                vacant.insert(Holder { first, shared });
-                return Ok(());
+    pub(super) fn take(&mut self, address: Ipv4Addr, claim: &Claim<'_>) -> bool {
+        let Some(holder) = self.holders.get_mut(&address) else {
+            self.holders.insert(address, Holder::first(claim));
+            if let Some(key) = &claim.sharing.key {
+                let addresses = self.by_key.entry(key.clone()).or_default();
+                addresses.insert(address);
             }
-            std::collections::btree_map::Entry::Occupied(occupied) => occupied.into_mut(),
+            return true;
         };
-        match holder
-            .shared
-            .as_mut()
-            .map(|shared| shared.admit(key, sharing))
-        {
-            Some(Ok(())) => Ok(()),
-            Some(Err(why)) => Err(Clash {
-                holder: &holder.first,
-                why,
-            }),
-            None => Err(Clash {
-                holder: &holder.first,
-                why: NOT_SHARED,
-            }),
+        match &mut holder.shared {
+            Some(shared) if shared.refuses(claim).is_none() => {
+                shared.admit(claim);
+                let joining = (claim.created, &claim.key);
+                if joining < (holder.oldest.0, &holder.oldest.1) {
+                    holder.oldest = (claim.created, claim.key.clone());
+                }
+                true
+            }
+            _ => false,
         }
+    }
+
+    /// Who keeps a Service from an address.
+    pub(super) fn clash(&self, address: Ipv4Addr, claim: &Claim<'_>) -> Option<Clash<'_>> {
+        let holder = self.holders.get(&address)?;
+        let why = match &holder.shared {
+            Some(shared) => shared.refuses(claim)?,
+            None => NOT_SHARED,
+        };
+        Some(Clash {
+            holder: &holder.oldest.1,
+            why,
+        })
     }
 }
 
 const NOT_SHARED: &str = "does not share it by the same sharing key";
 
+impl Holder {
+    fn first(claim: &Claim<'_>) -> Self {
+        let Sharing {
+            key,
+            traffic,
+            ports,
+            ..
+        } = &claim.sharing;
+        Self {
+            oldest: (claim.created, claim.key.clone()),
+            shared: key.clone().map(|key| Shared {
+                key,
+                traffic: traffic.clone(),
+                ports: ports.clone(),
+                namespaces: BTreeSet::from([namespace(claim)]),
+            }),
+        }
+    }
+}
+
 impl Shared {
-    fn admit(&mut self, key: &Key, sharing: &Sharing) -> Result<(), &'static str> {
+    fn refuses(&self, claim: &Claim<'_>) -> Option<&'static str> {
+        let Claim { key, sharing, .. } = claim;
         let both_ways = |(other, across): &(String, BTreeSet<String>)| {
             *other == key.namespace
                 || (reaches(across, &key.namespace) && reaches(&sharing.across, other))
         };
         if sharing.key.as_ref() != Some(&self.key) {
-            Err(NOT_SHARED)
+            Some(NOT_SHARED)
         } else if !self.namespaces.iter().all(both_ways) {
-            Err("is in another namespace, and not both share with the other's")
+            Some("is in another namespace, and not both share with the other's")
         } else if self.traffic != sharing.traffic {
-            Err("has another externalTrafficPolicy, or with Local another selector")
+            Some("has another externalTrafficPolicy, or with Local another selector")
         } else if !self.ports.is_disjoint(&sharing.ports) {
-            Err("has a port in common with it")
+            Some("has a port in common with it")
         } else {
-            self.ports.extend(sharing.ports.iter().cloned());
-            self.namespaces
-                .insert((key.namespace.clone(), sharing.across.clone()));
-            Ok(())
+            None
         }
     }
+
+    fn admit(&mut self, claim: &Claim<'_>) {
+        self.ports.extend(claim.sharing.ports.iter().cloned());
+        self.namespaces.insert(namespace(claim));
+    }
+}
+
+/// The namespace of a Service, with those it shares with.
+fn namespace(claim: &Claim<'_>) -> (String, BTreeSet<String>) {
+    (claim.key.namespace.clone(), claim.sharing.across.clone())
 }
 
 fn reaches(across: &BTreeSet<String>, namespace: &str) -> bool {

@@ -28,7 +28,7 @@ impl Planner<'_> {
         for address in claim.held() {
             let mut pools = self.pools.iter();
             let left = self.keeps_all || pools.any(|pool| pool.leaves(&claim.labels, address));
-            if left && claim.still_wants(address) && self.book.take(address, claim).is_ok() {
+            if left && claim.still_wants(address) && self.book.take(address, claim) {
                 grant.addresses.push(address);
             }
         }
@@ -53,22 +53,42 @@ impl Planner<'_> {
 
     pub(super) fn give_requested(&mut self, claim: &Claim<'_>, grant: &mut Grant) {
         for request in &claim.requests {
-            let outcome = match request {
-                Request::Address(address) if grant.addresses.contains(address) => continue,
-                Request::Address(address) => self.ask(claim, *address).map(|()| *address),
-                Request::Unusable(sentence) => Err(Problem {
-                    reason: "invalid_request",
-                    sentence: sentence.clone(),
-                }),
+            let address = match request {
+                Request::Address(address) => *address,
+                Request::Unusable(sentence) => {
+                    grant.problems.push(Problem {
+                        reason: "invalid_request",
+                        sentence: sentence.clone(),
+                    });
+                    continue;
+                }
             };
-            match outcome {
-                Ok(address) => grant.addresses.push(address),
+            if grant.addresses.contains(&address) {
+                continue;
+            }
+            match self.given_by_a_pool(claim, address) {
                 Err(problem) => grant.problems.push(problem),
+                Ok(()) if self.book.take(address, claim) => grant.addresses.push(address),
+                Ok(()) => grant.denied.push(address),
             }
         }
     }
 
-    fn ask(&mut self, claim: &Claim<'_>, address: Ipv4Addr) -> Result<(), Problem> {
+    /// When all is given: who shares an address with its holder, and so what there is to say, is known only then.
+    pub(super) fn explain(&self, claim: &Claim<'_>, grant: &mut Grant) {
+        let denied = grant.denied.iter();
+        let clashes =
+            denied.filter_map(|&address| Some((address, self.book.clash(address, claim)?)));
+        grant.problems.extend(clashes.map(|(address, clash)| Problem {
+            reason: "already_allocated",
+            sentence: format!(
+                "{address}, which Service {} asks for, is held by Service {}, which {}; ask for another address",
+                claim.key, clash.holder, clash.why
+            ),
+        }));
+    }
+
+    fn given_by_a_pool(&self, claim: &Claim<'_>, address: Ipv4Addr) -> Result<(), Problem> {
         let problem = |reason, what: String| Problem {
             reason,
             sentence: format!("{address}, which Service {} asks for, {what}", claim.key),
@@ -83,12 +103,7 @@ impl Planner<'_> {
             .peekable();
         let first = selecting.peek().map(|pool| (pool.name, pool.closed()));
         if selecting.any(Pool::gives) {
-            return self.book.take(address, claim).map_err(|clash| {
-                let (holder, why) = (clash.holder, clash.why);
-                let what =
-                    format!("is held by Service {holder}, which {why}; ask for another address");
-                problem("already_allocated", what)
-            });
+            return Ok(());
         }
         Err(match (first, having().next()) {
             (Some((name, closed)), _) => {
@@ -151,7 +166,7 @@ impl Planner<'_> {
             .collect();
         shared
             .into_iter()
-            .find(|&address| self.book.take(address, claim).is_ok())
+            .find(|&address| self.book.take(address, claim))
     }
 
     fn lowest_free(&mut self, claim: &Claim<'_>, selecting: &[usize]) -> Option<Ipv4Addr> {
@@ -164,7 +179,7 @@ impl Planner<'_> {
                 lowest = lowest.into_iter().chain(free).min();
             }
         }
-        lowest.filter(|&address| self.book.take(address, claim).is_ok())
+        lowest.filter(|&address| self.book.take(address, claim))
     }
 
     fn nothing_left(&self, claim: &Claim<'_>, selecting: &[usize]) -> Problem {

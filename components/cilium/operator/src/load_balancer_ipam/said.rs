@@ -21,6 +21,8 @@ const NAMED: usize = 5;
 pub(super) struct Grant {
     pub(super) addresses: Vec<Ipv4Addr>,
     pub(super) problems: Vec<Problem>,
+    /// Addresses it asks for and somebody else has.
+    pub(super) denied: Vec<Ipv4Addr>,
 }
 
 #[derive(Debug)]

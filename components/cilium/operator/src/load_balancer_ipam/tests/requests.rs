@@ -124,3 +124,25 @@ fn a_request_that_is_withdrawn_leaves_the_address() {
     let plan = Cluster::of(&blue(), &services).plan();
     assert_eq!(addresses(&plan, "web"), ["192.0.2.7"]);
 }
+
+/// Whom a message names must not depend on who came to the address first, or the next look would write again.
+#[test]
+fn of_several_holders_the_oldest_is_named_in_whatever_order_they_came() {
+    let keyed = |service| annotated(service, "lbipam.cilium.io/sharing-key", "k");
+    let port = |service, port: u16| with(service, json!({"spec": {"ports": [{"port": port}]}}));
+    let services = [
+        made(
+            keyed(having(asking("young", "192.0.2.7"), &["192.0.2.7"])),
+            3,
+        ),
+        made(keyed(port(asking("old", "192.0.2.7"), 443)), 1),
+        made(asking("web", "192.0.2.7"), 2),
+    ];
+    let mut cluster = Cluster::of(&blue(), &services);
+    let plan = cluster.plan();
+    assert_eq!(addresses(&plan, "old"), ["192.0.2.7"]);
+    let message = condition(&plan, "web").2;
+    assert!(message.contains("held by Service shop/old,"), "{message}");
+    cluster.carry_out(&plan);
+    assert_eq!(cluster.plan(), plan);
+}
