@@ -11,7 +11,7 @@ mod host_ports;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use datapath::{Backend, Frontend, Protocol, Scope, Service as Balanced, WhenEmpty};
+use datapath::{Frontend, Protocol, Scope, Service as Balanced};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{Pod, Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -33,8 +33,8 @@ pub struct Own<'a> {
     pub zone: Option<&'a str>,
 }
 
-/// What one port of one Service is reached at.
-struct Port<'a> {
+/// One port of one Service, and what answers there.
+struct Published<'a> {
     spec: &'a ServiceSpec,
     port: &'a ServicePort,
     protocol: Protocol,
@@ -68,17 +68,14 @@ pub fn translate<'a>(
             let Some(protocol) = protocol(port.protocol.as_deref()) else {
                 continue;
             };
-            let port = Port {
+            let published = Published {
                 spec,
                 port,
                 protocol,
                 endpoints: Endpoints::of(slices, port, protocol, own),
             };
-            for frontend in port
-                .cluster_ip(address)
-                .into_iter()
-                .chain(port.external(service, own))
-            {
+            let inside = published.cluster_ip(address);
+            for frontend in inside.into_iter().chain(published.external(service, own)) {
                 balanced.entry(frontend.frontend).or_insert(frontend);
             }
         }
@@ -89,7 +86,7 @@ pub fn translate<'a>(
     balanced
 }
 
-impl Port<'_> {
+impl Published<'_> {
     fn cluster_ip(&self, ip: Ipv4Addr) -> Option<Balanced> {
         let local = self.spec.internal_traffic_policy.as_deref() == Some("Local");
         let mut balanced = self.balanced(ip, self.port.port, Scope::Inside, local)?;
@@ -102,8 +99,8 @@ impl Port<'_> {
         if let Some(port) = self.port.node_port.filter(|port| *port != 0) {
             all.extend(self.for_everybody(own.ip, port, &[]));
         }
-        let text = self.spec.external_ips.iter().flatten();
-        for ip in text.filter_map(|ip| ip.parse().ok()) {
+        let texts = self.spec.external_ips.iter().flatten();
+        for ip in texts.filter_map(|text| endpoints::address(text)) {
             all.extend(self.for_everybody(ip, self.port.port, &[]));
         }
         let ranges = source_ranges(self.spec);
@@ -186,7 +183,7 @@ fn load_balancer_addresses(service: &Service) -> impl Iterator<Item = Ipv4Addr> 
         .into_iter()
         .flatten()
         .filter(|ingress| ingress.ip_mode.as_deref() != Some("Proxy"))
-        .filter_map(|ingress| ingress.ip.as_ref()?.parse().ok())
+        .filter_map(|ingress| endpoints::address(ingress.ip.as_ref()?))
 }
 
 /// A range that cannot be read opens the Service to nobody: what was meant is narrower than everybody.

@@ -39,7 +39,7 @@ pub(super) fn of(maps: &Maps, generation: u32) -> Result<Vec<Ipv4Net>, Error> {
 pub(super) fn all(maps: &Maps) -> Result<BTreeMap<u32, Vec<Ipv4Net>>, Error> {
     let trie = &maps.cilium_lb4_source_range;
     let mut by_generation: BTreeMap<u32, Vec<Ipv4Net>> = BTreeMap::new();
-    for entry in trie.map.iter() {
+    for entry in &trie.map {
         let (key, _) = entry.map_err(trie.failed("list"))?;
         let SourceRange {
             generation,

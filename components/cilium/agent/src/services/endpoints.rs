@@ -178,17 +178,18 @@ fn is_serving_while_terminating(conditions: &EndpointConditions) -> bool {
     conditions.terminating == Some(true) && conditions.serving == Some(true)
 }
 
-/// A slice is written by whoever may write it: addresses that mean the node itself are no backend of anybody.
 fn addresses(endpoint: &Endpoint) -> impl Iterator<Item = Ipv4Addr> {
-    endpoint
-        .addresses
-        .iter()
-        .filter_map(|text| text.parse::<Ipv4Addr>().ok())
-        .filter(|ip| {
-            !(ip.is_loopback()
-                || ip.is_link_local()
-                || ip.is_multicast()
-                || ip.is_broadcast()
-                || ip.is_unspecified())
-        })
+    endpoint.addresses.iter().filter_map(|text| address(text))
+}
+
+/// Slices and Services are written by whoever may write them: addresses that mean the node itself are no backend of anybody, and no
+/// Service takes them.
+pub(super) fn address(text: &str) -> Option<Ipv4Addr> {
+    let ip: Ipv4Addr = text.parse().ok()?;
+    let of_the_node = ip.is_loopback()
+        || ip.is_link_local()
+        || ip.is_multicast()
+        || ip.is_broadcast()
+        || ip.is_unspecified();
+    (!of_the_node).then_some(ip)
 }

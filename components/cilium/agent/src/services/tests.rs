@@ -1,10 +1,12 @@
 use std::collections::BTreeSet;
 
-use proptest::prelude::*;
-use serde_json::{Value, json};
-
 use super::*;
 use crate::services::endpoints::SERVICE_NAME;
+
+use datapath::{Backend, WhenEmpty};
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
 fn service(spec: Value) -> Service {
     serde_json::from_value(json!({"metadata": {"namespace": "shop", "name": "web"}, "spec": spec}))
@@ -227,6 +229,23 @@ fn a_load_balancers_address_that_is_left_in_the_status_of_another_type_is_nobody
             .unwrap();
     assert_eq!(reached(&service, &[], "198.51.100.9:80"), (None, None));
     assert!(reached(&service, &[], "172.30.0.11:30080").1.is_some());
+}
+
+#[test]
+fn no_service_takes_an_address_that_means_the_node_itself() {
+    let mut spec = load_balancer();
+    spec["externalIPs"] = json!(["127.0.0.1", "169.254.169.254", "224.0.0.1", "0.0.0.0"]);
+    let mut taken = service(spec);
+    taken.status = serde_json::from_value(
+        json!({"loadBalancer": {"ingress": [{"ip": "127.0.0.53"}, {"ip": "203.0.113.9"}]}}),
+    )
+    .unwrap();
+    let addresses: BTreeSet<String> = translated(&taken, &[here_and_there()])
+        .iter()
+        .map(|one| one.frontend.ip.to_string())
+        .collect();
+    let expected = ["10.96.0.7", "203.0.113.9", &OWN.ip.to_string()].map(ToOwned::to_owned);
+    assert_eq!(addresses, expected.into());
 }
 
 #[test]
