@@ -1,12 +1,11 @@
 use std::collections::BTreeSet;
 
-use super::*;
-use crate::services::endpoints::SERVICE_NAME;
-
 use datapath::{Backend, WhenEmpty};
-
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+use super::*;
+use crate::services::endpoints::SERVICE_NAME;
 
 fn service(spec: Value) -> Service {
     serde_json::from_value(json!({"metadata": {"namespace": "shop", "name": "web"}, "spec": spec}))
