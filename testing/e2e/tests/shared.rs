@@ -12,6 +12,8 @@ mod gloo_admission;
 mod gloo_dry_run;
 #[path = "shared/hubble_port.rs"]
 mod hubble_port;
+#[path = "shared/load_balancer.rs"]
+mod load_balancer;
 #[path = "shared/networking.rs"]
 mod networking;
 #[path = "shared/policy_cilium.rs"]

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 const FOLLOWED: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// What a talker behind a Service tells the host outside.
-fn ask(scene: &Scene, host: &str, port: u16, question: &str) -> Result<String> {
+pub(crate) fn ask(scene: &Scene, host: &str, port: u16, question: &str) -> Result<String> {
     let script = format!(
         "exec 3<>/dev/tcp/{host}/{port} && printf 'GET /{question} HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3"
     );
@@ -36,7 +36,12 @@ fn ask(scene: &Scene, host: &str, port: u16, question: &str) -> Result<String> {
 }
 
 /// Asks until an answer comes: the datapaths follow in the background.
-async fn ask_patiently(scene: &Scene, host: &str, port: u16, question: &str) -> Result<String> {
+pub(crate) async fn ask_patiently(
+    scene: &Scene,
+    host: &str,
+    port: u16,
+    question: &str,
+) -> Result<String> {
     until(
         &format!("an answer of {host}:{port}"),
         FOLLOWED,
@@ -49,7 +54,7 @@ async fn ask_patiently(scene: &Scene, host: &str, port: u16, question: &str) -> 
     .await
 }
 
-async fn make(ground: &Playground<'_>, scene: &Scene, spec: Value) -> Result<Service> {
+pub(crate) async fn make(ground: &Playground<'_>, scene: &Scene, spec: Value) -> Result<Service> {
     let mut service = json!({"metadata": {"name": "web"}, "spec": {
         "selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": HTTP}]}});
     for (field, value) in spec.as_object().context("an object")? {
