@@ -31,7 +31,7 @@ fn many_connections(
 ) -> Result<Child> {
     let script = format!(
         "n=0; f=0; e=$(( $(date +%s) + {seconds} )); while [ $(date +%s) -lt $e ]; do \
-         timeout 2 wget -q -O /dev/null http://{host}:{port}/hostname || f=$((f+1)); n=$((n+1)); sleep 0.02; done; echo $n $f"
+         timeout 2 busybox wget -q -O /dev/null http://{host}:{port}/hostname || f=$((f+1)); n=$((n+1)); sleep 0.02; done; echo $n $f"
     );
     start(scene, ground, from, &script)
 }
@@ -46,7 +46,7 @@ fn one_connection(
 ) -> Result<Child> {
     let script = format!(
         "(i=0; while [ $i -lt {requests} ]; do printf 'GET /hostname HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'; i=$((i+1)); sleep 0.2; done; sleep 1) \
-         | nc {host} {HTTP} | grep -c '200 OK'"
+         | busybox nc {host} {HTTP} | grep -c '200 OK'"
     );
     start(scene, ground, from, &script)
 }
