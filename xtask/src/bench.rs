@@ -1,6 +1,7 @@
 //! `./dev bench NAME`: measurements beside a reference in the same run, because numbers of one machine mean little alone.
 
 pub mod cni;
+pub mod disrupt;
 pub mod gloo;
 pub mod metrics;
 pub mod node;
@@ -36,6 +37,8 @@ enum Name {
     /// Log records through collector, gateway and redis-sink into Redis, beside a collector that throws away; nothing lost while
     /// Redis or the gateway is away.
     Logs(gloo::Arguments),
+    /// What traffic notices of agents that are killed, upgraded and rolled back: nothing; and of agents that keep nothing.
+    Disrupt(disrupt::Arguments),
     /// How fast a policy holds on every node, and what 10,000 identities with 200 policies cost.
     Policy(policy::Arguments),
     /// One end of a measured connection; the others start it.
@@ -53,6 +56,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Name::Translate(arguments) => gloo::run("translate", arguments),
         Name::Insights(arguments) => gloo::run("insights", arguments),
         Name::Logs(arguments) => gloo::logs(arguments),
+        Name::Disrupt(arguments) => disrupt::run(arguments),
         Name::Policy(arguments) => policy::run(arguments),
         Name::Peer(arguments) => peer::run(arguments),
     }

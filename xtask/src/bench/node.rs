@@ -24,6 +24,8 @@ pub enum Place {
     Pod(Ipv4Addr),
     /// In a network namespace known by name inside a node.
     Named { node: String, namespace: String },
+    /// On the host beyond the cluster.
+    Outside,
 }
 
 impl Place {
@@ -34,11 +36,8 @@ impl Place {
     pub fn peer(&self, lab: &Lab, arguments: &[&str]) -> Result<Command> {
         let myself = std::env::current_exe().context("find this program")?;
         let mut command = match self {
-            Self::Pod(address) => {
-                let mut command = lab.command();
-                command.args(["exec", &format!("pod/{address}"), "--"]);
-                command
-            }
+            Self::Pod(address) => spot(lab, &format!("pod/{address}")),
+            Self::Outside => spot(lab, "outside"),
             Self::Named { node, namespace } => {
                 let mut command = Command::new("nsenter");
                 command.arg(format!(
@@ -51,6 +50,12 @@ impl Place {
         command.arg(myself).args(["bench", "peer"]).args(arguments);
         Ok(command)
     }
+}
+
+fn spot(lab: &Lab, spot: &str) -> Command {
+    let mut command = lab.command();
+    command.args(["exec", spot, "--"]);
+    command
 }
 
 /// Pid on the machine of a node's first process.

@@ -2,6 +2,7 @@
 //!
 //! A program of our own instead of netperf: Debian ships that in non-free, and qperf knows no connect/request/response.
 
+pub mod steady;
 pub mod watch;
 
 use std::io::{ErrorKind, Read, Write};
@@ -29,6 +30,12 @@ pub struct Arguments {
     /// Whom to ask with datagrams each millisecond: says when they begin and cease to come back, until its input ends.
     #[arg(long, conflicts_with = "to")]
     watch: Vec<Ipv4Addr>,
+    /// Talk to `--to` until the input ends, with so many new connections a second, and print what failed.
+    #[arg(long, requires = "to")]
+    steady: Option<u32>,
+    /// As a process of the pod whose network this is, for which Services are translated at its sockets.
+    #[arg(long, requires = "steady")]
+    in_pod: bool,
     #[arg(long, value_enum, default_value_t)]
     kind: Kind,
     #[arg(long, default_value_t = 2.0)]
@@ -80,6 +87,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return serve(arguments.port);
     };
     let address = SocketAddrV4::new(to, arguments.port);
+    if let Some(per_second) = arguments.steady {
+        return steady::run(address, per_second, arguments.in_pod);
+    }
     let time = Duration::from_secs_f64(arguments.seconds);
     let sample = match arguments.kind {
         Kind::Rr => requests(address, time)?,

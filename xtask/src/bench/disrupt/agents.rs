@@ -1,0 +1,144 @@
+//! What is done to the agents.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::bench::node;
+use crate::lab::Lab;
+use crate::process;
+
+const NAMESPACE: &str = "kube-system";
+const DAEMON_SET: &str = "cilium";
+const SELECTOR: &str = "k8s-app=cilium";
+const GLOO_NETWORK: &str = "default";
+const IMAGE: &str = "cilium-agent";
+/// The same image under another name is another version to everything between the GlooNetwork and the node.
+const OTHER_TAG: &str = "lab.gloonet.local/gloonet/cilium-agent:next";
+const ROLLED: Duration = Duration::from_mins(5);
+const LOOK: Duration = Duration::from_millis(500);
+/// Where an agent keeps its programs' links and maps.
+const PINS: &str = "/sys/fs/bpf/gloonet";
+
+/// One thing that happens to every agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// SIGKILL, and another pod.
+    Kill,
+    /// Another image, in the operator's own way.
+    Upgrade,
+    /// The image of before.
+    RollBack,
+    /// As `Kill`, but without what an agent leaves for the next one.
+    KeepNothing,
+}
+
+impl Fault {
+    /// Does it, and waits until every agent is ready again.
+    pub(super) fn inflict(self, lab: &Lab) -> Result<()> {
+        match self {
+            Self::Kill => kill(lab, "true"),
+            Self::KeepNothing => kill(lab, &format!("rm -r {PINS}/links {PINS}/maps-*")),
+            Self::Upgrade => {
+                let image = agents_image(lab)?;
+                for node in nodes(lab)? {
+                    let line =
+                        format!("ctr --namespace k8s.io images tag --force {image} {OTHER_TAG}");
+                    node::shell(lab, &node, &line)?;
+                }
+                set_image(lab, &json!(OTHER_TAG))?;
+                rolled(lab, |image| image == OTHER_TAG)
+            }
+            Self::RollBack => {
+                set_image(lab, &Value::Null)?;
+                rolled(lab, |image| image != OTHER_TAG)
+            }
+        }
+    }
+}
+
+/// A pod of its own follows at once; a container that was only restarted would wait longer after each time.
+fn kill(lab: &Lab, also: &str) -> Result<()> {
+    let before = pods(lab)?;
+    for node in nodes(lab)? {
+        node::shell(lab, &node, &format!("pkill -KILL -x {IMAGE}; {also}"))?;
+    }
+    let mut command = lab.kubectl()?;
+    command.args(["delete", "pod", "--namespace", NAMESPACE]);
+    command.args(["--selector", SELECTOR, "--force", "--grace-period=0"]);
+    process::output(&mut command)?;
+    ready(lab, |pod| !before.contains(&uid(pod)))
+}
+
+fn rolled(lab: &Lab, wanted: impl Fn(&str) -> bool) -> Result<()> {
+    ready(lab, |pod| {
+        let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
+        containers
+            .filter_map(|container| container["image"].as_str())
+            .all(&wanted)
+    })
+}
+
+/// As many ready pods as nodes, all as wanted.
+fn ready(lab: &Lab, wanted: impl Fn(&Value) -> bool) -> Result<()> {
+    let nodes = nodes(lab)?.len();
+    let begun = Instant::now();
+    let mut seen = Vec::new();
+    while begun.elapsed() < ROLLED {
+        let found = lab.get(&["pods", "--namespace", NAMESPACE, "--selector", SELECTOR])?;
+        let all = found["items"].as_array().cloned().unwrap_or_default();
+        if all.len() == nodes && all.iter().all(|pod| is_ready(pod) && wanted(pod)) {
+            return Ok(());
+        }
+        seen = all
+            .iter()
+            .map(|pod| pod["status"]["phase"].to_string())
+            .collect();
+        sleep(LOOK);
+    }
+    bail!("the agents of {nodes} nodes are not as wanted after {ROLLED:?}: {seen:?}")
+}
+
+fn is_ready(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+    pod["metadata"]["deletionTimestamp"].is_null()
+        && conditions
+            .into_iter()
+            .any(|one| one["type"] == "Ready" && one["status"] == "True")
+}
+
+fn uid(pod: &Value) -> String {
+    pod["metadata"]["uid"].to_string()
+}
+
+fn pods(lab: &Lab) -> Result<Vec<String>> {
+    let found = lab.get(&["pods", "--namespace", NAMESPACE, "--selector", SELECTOR])?;
+    Ok(found["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(uid)
+        .collect())
+}
+
+fn nodes(lab: &Lab) -> Result<Vec<String>> {
+    let found = lab.get(&["nodes"])?;
+    let items = found["items"].as_array().into_iter().flatten();
+    let names = items.filter_map(|node| node["metadata"]["name"].as_str());
+    Ok(names.map(ToOwned::to_owned).collect())
+}
+
+fn agents_image(lab: &Lab) -> Result<String> {
+    let set = lab.get(&["daemonset", DAEMON_SET, "--namespace", NAMESPACE])?;
+    let image = &set["spec"]["template"]["spec"]["containers"][0]["image"];
+    Ok(image.as_str().context("the agents' image")?.to_owned())
+}
+
+fn set_image(lab: &Lab, reference: &Value) -> Result<()> {
+    let patch = json!({"spec": {"images": {"overrides": {IMAGE: reference}}}});
+    let mut command = lab.kubectl()?;
+    command.args(["patch", "glonet", GLOO_NETWORK, "--type=merge", "--patch"]);
+    process::output(command.arg(patch.to_string())).map(drop)
+}

@@ -1,0 +1,195 @@
+//! From where to where traffic runs.
+
+use std::io::Read;
+use std::net::Ipv4Addr;
+use std::process::{Child, Stdio};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::bench::node::{Place, Server};
+use crate::bench::path::pods::{NAMESPACE, Pods, workers};
+use crate::bench::peer::steady::Counted;
+use crate::lab::Lab;
+
+const PORT: u16 = 5203;
+const NODE_PORT: u16 = 30_203;
+/// A Service whose endpoint is on the client's node, and one whose endpoint is on another.
+const SERVICES: [(&str, &str); 2] = [("near", "b"), ("far", "c")];
+
+/// One way, and what asks on it.
+struct Route {
+    name: &'static str,
+    from: Place,
+    to: Ipv4Addr,
+    port: u16,
+    /// As a process of the pod.
+    in_pod: bool,
+}
+
+/// The pods and Services; they go with this value.
+pub(super) struct Routes<'a> {
+    lab: &'a Lab,
+    all: Vec<Route>,
+    _servers: Vec<Server>,
+    _pods: Pods<'a>,
+}
+
+impl<'a> Routes<'a> {
+    /// Pods `a` and `b` on one worker and `c` on another.
+    pub(super) fn make(lab: &'a Lab) -> Result<Self> {
+        let pods = Pods::on_two_workers(lab)?;
+        let (near, far) = (pods.same_node()?, pods.two_nodes()?);
+        let servers = [&near.to, &far.to].map(|place| Server::start(lab, place, PORT));
+        let mut services = Vec::new();
+        for ((name, _), to) in SERVICES.iter().zip([near.address, far.address]) {
+            lab.hand_over("apply", &service(name, to, *name == "far"))?;
+            services.push(cluster_ip(lab, name)?);
+        }
+        let node = node_address(lab, &workers(lab)?[0])?;
+        let pod = |name, to, port, in_pod| Route {
+            name,
+            from: near.from.clone(),
+            to,
+            port,
+            in_pod,
+        };
+        let routes = vec![
+            pod("pod, same node", near.address, PORT, false),
+            pod("pod, other node", far.address, PORT, false),
+            pod("Service, at the socket", services[1], PORT, true),
+            pod("Service, packet by packet", services[0], PORT, false),
+            Route {
+                name: "node port from outside",
+                from: Place::Outside,
+                to: node,
+                port: NODE_PORT,
+                in_pod: false,
+            },
+        ];
+        Ok(Self {
+            lab,
+            all: routes,
+            _servers: servers.into_iter().collect::<Result<_>>()?,
+            _pods: pods,
+        })
+    }
+
+    /// Starts traffic on each.
+    pub(super) fn clients(&self, rate: u32) -> Result<Vec<Client>> {
+        let share = rate.div_ceil(u32::try_from(self.all.len()).unwrap_or(1));
+        self.all
+            .iter()
+            .map(|route| Client::start(self.lab, route, share))
+            .collect()
+    }
+}
+
+/// Without a selector: its endpoint is written here, so that a pod that only idles is one.
+fn service(name: &str, endpoint: Ipv4Addr, from_outside: bool) -> Vec<Value> {
+    let ports = ["TCP", "UDP"].map(|protocol| {
+        let mut port = json!({"name": protocol.to_lowercase(), "protocol": protocol, "port": PORT});
+        if from_outside {
+            port["nodePort"] = json!(NODE_PORT);
+        }
+        port
+    });
+    let slice_ports = ["TCP", "UDP"].map(
+        |protocol| json!({"name": protocol.to_lowercase(), "protocol": protocol, "port": PORT}),
+    );
+    let kind = if from_outside {
+        "NodePort"
+    } else {
+        "ClusterIP"
+    };
+    vec![
+        json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": {"type": kind, "ports": ports},
+        }),
+        json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            "metadata": {
+                "name": name, "namespace": NAMESPACE,
+                "labels": {"kubernetes.io/service-name": name},
+            },
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [endpoint], "conditions": {"ready": true}}],
+            "ports": slice_ports,
+        }),
+    ]
+}
+
+fn cluster_ip(lab: &Lab, name: &str) -> Result<Ipv4Addr> {
+    let service = lab.get(&["service", name, "--namespace", NAMESPACE])?;
+    let text = service["spec"]["clusterIP"].as_str();
+    text.context("a Service without an address")?
+        .parse()
+        .context("parse a Service's address")
+}
+
+fn node_address(lab: &Lab, node: &str) -> Result<Ipv4Addr> {
+    let node = lab.get(&["node", node])?;
+    let addresses = node["status"]["addresses"].as_array();
+    let internal = addresses
+        .into_iter()
+        .flatten()
+        .find(|address| address["type"] == "InternalIP")
+        .and_then(|address| address["address"].as_str());
+    internal
+        .context("a node without an InternalIP")?
+        .parse()
+        .context("parse a node's address")
+}
+
+/// Traffic on one route.
+pub(super) struct Client {
+    name: &'static str,
+    child: Child,
+}
+
+impl Client {
+    fn start(lab: &Lab, route: &Route, rate: u32) -> Result<Self> {
+        let (port, to, rate) = (
+            route.port.to_string(),
+            route.to.to_string(),
+            rate.to_string(),
+        );
+        let mut arguments = vec!["--port", &port, "--to", &to, "--steady", &rate];
+        if route.in_pod {
+            arguments.push("--in-pod");
+        }
+        let child = route
+            .from
+            .peer(lab, &arguments)?
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("start a client")?;
+        Ok(Self {
+            name: route.name,
+            child,
+        })
+    }
+
+    /// Ends it; what it counted.
+    pub(super) fn end(mut self) -> Result<(String, Counted)> {
+        drop(self.child.stdin.take());
+        let mut text = String::new();
+        let mut output = self.child.stdout.take().context("a client's output")?;
+        output.read_to_string(&mut text).context("read a client")?;
+        let status = self.child.wait().context("wait for a client")?;
+        let counted = serde_json::from_str(&text)
+            .with_context(|| format!("{}: {status}, printed {text:?}", self.name))?;
+        Ok((self.name.to_owned(), counted))
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // One that was not ended in order ends with its input.
+        drop(self.child.stdin.take());
+        let _reaped = self.child.wait();
+    }
+}
