@@ -52,6 +52,9 @@ struct Program {
     /// File name to Go package whose tests become a program.
     #[serde(default)]
     tests: BTreeMap<String, String>,
+    /// File name to a file of a Go package that a program reads, as `package/file`.
+    #[serde(default)]
+    data: BTreeMap<String, String>,
 }
 
 impl Program {
@@ -60,6 +63,7 @@ impl Program {
         self.binaries
             .keys()
             .chain(self.tests.keys())
+            .chain(self.data.keys())
             .map(String::as_str)
     }
 
@@ -148,6 +152,9 @@ fn ensure(program: &Program, source: &Path, built: &Path) -> Result<PathBuf> {
         process::run_logged(&mut command, &format!("build-{file}"), &mut step)
             .with_context(|| format!("build {file}"))?;
     }
+    for (file, of) in &program.data {
+        copy_data(source, of, &draft.path().join(file)).with_context(|| format!("copy {file}"))?;
+    }
     let draft = draft.keep();
     fs::set_permissions(&draft, std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .context("open the build folder")?;
@@ -199,6 +206,22 @@ fn build_command(
     }
 }
 
+/// The module is there: programs were built from it.
+fn copy_data(source: &Path, of: &str, out: &Path) -> Result<()> {
+    let (package, file) = of
+        .rsplit_once('/')
+        .with_context(|| format!("{of}: want package/file"))?;
+    let mut command = Command::new("go");
+    command
+        .current_dir(source)
+        .env("GOFLAGS", "-mod=readonly")
+        .args(["list", "-f", "{{.Dir}}", package]);
+    let folder = process::output(&mut command)?;
+    let from = Path::new(folder.trim()).join(file);
+    let bytes = fs::read(&from).with_context(|| format!("read {}", from.display()))?;
+    fs::write(out, bytes).with_context(|| format!("write {}", out.display()))
+}
+
 /// Twelve hexadecimal digits over everything that decides what the build yields.
 fn key(program: &Program, source: &Path, compiler: &str) -> Result<String> {
     let mut digest = Sha256::new();
@@ -214,6 +237,9 @@ fn key(program: &Program, source: &Path, compiler: &str) -> Result<String> {
     .as_bytes());
     if !program.tests.is_empty() {
         add(format!("{:?}", program.tests).as_bytes());
+    }
+    if !program.data.is_empty() {
+        add(format!("{:?}", program.data).as_bytes());
     }
     for path in source_files(source)? {
         add(path.file_name().unwrap_or_default().as_encoded_bytes());

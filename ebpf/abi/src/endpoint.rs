@@ -44,7 +44,24 @@ pub struct Source {
     pub mac: [u8; 6],
 }
 
-plain!(Endpoint = 40, Source = 32);
+/// Value of `cilium_lxc_tenure`, keyed by the pod's [`Address`]: whose it is, and since when. User space's own; it lies with the
+/// connections, whose age it is compared with, and so outlives a change of [`Endpoint`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tenure {
+    /// As [`Endpoint::since`].
+    pub since: u64,
+    /// Host side of the pod's link.
+    pub ifindex: u32,
+    /// Endpoint number.
+    pub id: u16,
+    /// Pod side's Ethernet address.
+    pub mac: [u8; 6],
+    /// Zero.
+    pub pad: u32,
+}
+
+plain!(Endpoint = 40, Source = 32, Tenure = 24);
 
 /// Entries of both maps.
 pub const MAX_ENDPOINTS: usize = 4096;

@@ -20,9 +20,14 @@ pub mod policy;
 pub mod reason;
 pub mod service;
 
-/// Version of every layout in this crate. It is part of the pin path, so maps of another version are never taken for ours.
-/// Raise it with any change of a key, a value or a map's kind.
-pub const FORMAT: u32 = 4;
+/// Version of the maps that user space fills: endpoints, addresses, nodes, services, policies, and what the programs tell. It is
+/// part of the pin path, so maps of another version are never taken for ours. Raise it with any change of a key, a value or a
+/// map's kind: the new maps are filled beside the old ones before programs that read them replace the running ones.
+pub const FORMAT: u32 = 5;
+
+/// Version of the maps that only traffic fills: connections, translations, affinity. Nobody can fill those anew, so a change of a
+/// layout loses what runs unless it brings the entries along.
+pub const FLOWS: u32 = 1;
 
 /// Flag of a hash map that takes memory only for what is in it (`BPF_F_NO_PREALLOC`).
 pub const NO_PREALLOC: usize = 1;

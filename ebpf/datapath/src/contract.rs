@@ -13,6 +13,12 @@ use crate::{
 /// Every `upsert_*` may be repeated and changes nothing the second time; every `remove_*` of something unknown succeeds.
 /// All methods block for system calls (tens to hundreds of microseconds).
 pub trait Datapath: Send + Sync + 'static {
+    /// Whether packets go through this datapath. Not yet, while one of before runs whose maps have another layout: then this one
+    /// begins empty, and is to be filled before [`Self::activate`].
+    fn is_active(&self) -> bool;
+    /// Takes the place of the one that runs; connections go on. Does nothing when it has.
+    fn activate(&self) -> Result<(), Error>;
+
     /// Makes a pod reachable. When this returns, the host's side of the link carries our program, and only then was it brought up:
     /// no packet of the pod goes unseen.
     fn upsert_endpoint(&self, endpoint: &Endpoint) -> Result<(), Error>;

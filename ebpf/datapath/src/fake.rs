@@ -35,6 +35,7 @@ struct State {
     blocks: BTreeMap<Ipv4Net, u32>,
     flows: Vec<Flow>,
     lost_events: u64,
+    waits: bool,
 }
 
 impl Fake {
@@ -45,6 +46,11 @@ impl Fake {
             events: Arc::default(),
             pod_mtu: 1450,
         }
+    }
+
+    /// As beside a running datapath of another layout, until [`Datapath::activate`].
+    pub fn wait_for_activation(&self) {
+        self.state().waits = true;
     }
 
     /// What [`Datapath::counters`] shall answer from now on.
@@ -84,6 +90,15 @@ impl Default for Fake {
 }
 
 impl Datapath for Fake {
+    fn is_active(&self) -> bool {
+        !self.state().waits
+    }
+
+    fn activate(&self) -> Result<(), Error> {
+        self.state().waits = false;
+        Ok(())
+    }
+
     fn upsert_endpoint(&self, endpoint: &Endpoint) -> Result<(), Error> {
         self.state().endpoints.insert(endpoint.id, endpoint.clone());
         Ok(())

@@ -61,6 +61,8 @@ pub struct Kernel {
 #[derive(Debug)]
 struct State {
     netlink: Netlink,
+    /// Programs that are not attached yet, while others run that read maps of another version.
+    waiting: Option<Attachments>,
     maps: Maps,
     generations: Generations,
     /// Entries of the policies written by this process.
@@ -70,6 +72,8 @@ struct State {
 impl Kernel {
     /// Starts the datapath, or takes over the running one: maps and their contents are kept, programs are replaced one by one
     /// while packets flow, pods whose device has vanished are forgotten.
+    ///
+    /// A running one whose maps have another layout goes on as it is until [`Datapath::activate`]: the maps of this one are empty.
     pub fn open(config: Config) -> Result<Self, Error> {
         let mut netlink = Netlink::new().map_err(|source| Error::Network {
             operation: "read the node's network".to_owned(),
@@ -81,19 +85,22 @@ impl Kernel {
         let generations = services::Generations::read(&maps)?;
         let tables = Tables::open(&pins)?;
         let gauges = Gauges::open(&pins)?;
-        let attachments = Attachments::new(pins, programs);
-        attachments.node(&config, &devices)?;
-        attachments.pods(&mut netlink, &devices)?;
+        let others_run = pins.others_run()?;
         let mut state = State {
             netlink,
+            waiting: Some(Attachments::new(pins, programs)),
             maps,
             generations,
             policy_sizes: BTreeMap::new(),
         };
+        if !others_run {
+            state.attach(&config, &devices)?;
+        }
         ips::set_native(&mut state.maps, &config)?;
         endpoints::take_over(&mut state)?;
         // An earlier process may have ended between a change and what follows from it, or while it read events.
         epoch::raise(&mut state.maps)?;
+        epoch::leave_behind(&mut state.maps, tables.highest_epoch()?)?;
         epoch::set_events(&mut state.maps, false)?;
         Ok(Self {
             config,
@@ -119,12 +126,39 @@ impl Kernel {
     }
 }
 
+impl State {
+    fn attach(&mut self, config: &Config, devices: &Devices) -> Result<(), Error> {
+        let Some(attachments) = &self.waiting else {
+            return Ok(());
+        };
+        attachments.node(config, devices)?;
+        attachments.pods(&mut self.netlink, devices)?;
+        attachments.go_live()?;
+        self.waiting = None;
+        Ok(())
+    }
+}
+
 // A panic while the lock was held leaves maps that are each still valid: they are written one entry at a time.
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Datapath for Kernel {
+    fn is_active(&self) -> bool {
+        self.state().waiting.is_none()
+    }
+
+    fn activate(&self) -> Result<(), Error> {
+        let mut state = self.state();
+        if state.waiting.is_none() {
+            return Ok(());
+        }
+        state.attach(&self.config, &self.devices)?;
+        // The programs of before allowed connections until now.
+        epoch::leave_behind(&mut state.maps, self.tables.highest_epoch()?)
+    }
+
     fn upsert_endpoint(&self, endpoint: &Endpoint) -> Result<(), Error> {
         endpoints::upsert(&mut self.state(), endpoint)
     }

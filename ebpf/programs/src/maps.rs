@@ -8,7 +8,7 @@ use aya_ebpf::btf_maps::{Array, HashMap, HashOfMaps, LpmTrie, LruHashMap, PerCpu
 use aya_ebpf::macros::btf_map;
 use datapath_abi::NO_PREALLOC;
 use datapath_abi::address::Address;
-use datapath_abi::endpoint::{Endpoint, MAX_ENDPOINTS, Source};
+use datapath_abi::endpoint::{Endpoint, MAX_ENDPOINTS, Source, Tenure};
 use datapath_abi::event::{Event, RING, Runtime};
 use datapath_abi::flow;
 use datapath_abi::ip::{IpEntry, MAX_IPS, MAX_NODES, MAX_RANGES, Owner};
@@ -30,6 +30,10 @@ pub(crate) static cilium_lxc: HashMap<Address, Endpoint, MAX_ENDPOINTS, NO_PREAL
 /// Local pods by the host side of their link.
 #[btf_map]
 pub(crate) static cilium_lxc_source: HashMap<u32, Source, MAX_ENDPOINTS, NO_PREALLOC> =
+    HashMap::new();
+/// Since when local pods have their addresses; read and written by user space only.
+#[btf_map]
+pub(crate) static cilium_lxc_tenure: HashMap<Address, Tenure, MAX_ENDPOINTS, NO_PREALLOC> =
     HashMap::new();
 /// Identity and node of every known range.
 #[btf_map]

@@ -11,6 +11,7 @@ fn pause() -> Program {
         ldflags: vec![],
         binaries,
         tests: BTreeMap::new(),
+        data: BTreeMap::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What every part of the running agent shares.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -7,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use cilium_hubble::observer::Observer;
 use datapath::Datapath;
 use ipnet::Ipv4Net;
+use tokio::sync::watch;
 
 use crate::endpoint::{Endpoint, PodRef};
 use crate::endpoints::Endpoints;
@@ -66,6 +68,8 @@ pub struct Agent {
     pub flows: OnceLock<Arc<Observer>>,
     /// [`Self::identities`] and the version of the watch they were made of.
     identities: Mutex<Option<(u64, Arc<Identities>)>>,
+    /// Parts that have written everything they know at least once.
+    filled: watch::Sender<BTreeSet<&'static str>>,
     /// What does not work now, by part; an entry is a sentence.
     problems: Mutex<std::collections::BTreeMap<&'static str, String>>,
 }
@@ -101,6 +105,7 @@ impl Agent {
             timings: Timings::default(),
             flows: OnceLock::new(),
             identities: Mutex::default(),
+            filled: watch::Sender::new(BTreeSet::new()),
             problems: Mutex::default(),
         }
     }
@@ -141,6 +146,16 @@ impl Agent {
                 identities
             }
         }
+    }
+
+    /// A part says that everything it knows is in the datapath.
+    pub fn filled(&self, part: &'static str) {
+        self.filled.send_if_modified(|filled| filled.insert(part));
+    }
+
+    /// The parts that have said so.
+    pub fn all_filled(&self) -> watch::Receiver<BTreeSet<&'static str>> {
+        self.filled.subscribe()
     }
 
     /// Sets or clears what is wrong with a part; logs when it changes.

@@ -35,5 +35,6 @@ pub mod run;
 pub mod services;
 pub mod status;
 pub mod store;
+pub mod succession;
 pub mod task;
 pub mod watch;

@@ -42,7 +42,12 @@ pub fn restore(
         .map(|endpoint| endpoint.id)
         .collect();
     let unknown = orphans(datapath, &known, &by_index, &mut restored.problems);
-    for endpoint in store_found.endpoints.into_iter().chain(unknown) {
+    let active = datapath.is_active();
+    for mut endpoint in store_found.endpoints.into_iter().chain(unknown) {
+        if !active {
+            // Numbers of policies are given anew in empty maps: the old one may be another pod's.
+            endpoint.policy = 0;
+        }
         let name = format!("endpoint {} of {}", endpoint.id, endpoint.owner());
         let alive = by_index
             .get(&endpoint.ifindex)

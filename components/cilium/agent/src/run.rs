@@ -22,7 +22,7 @@ use crate::kubernetes::{Kubernetes, KubernetesError, OwnPod, Readers, Watched};
 use crate::metrics::Metrics;
 use crate::policy::Policies;
 use crate::store::{NodeState, Store, StoreError};
-use crate::{api, health, hubble, metrics, range, restore, task};
+use crate::{api, health, hubble, metrics, range, restore, succession, task};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -235,6 +235,16 @@ async fn operate(
 ) -> Result<(), RunError> {
     let runtime_dir = &start.arguments.runtime_dir;
     restore_endpoints(start, &agent).await?;
+    tasks.spawn(task::policy::run(
+        agent.clone(),
+        readers.policy.clone(),
+        readers.node.clone(),
+    ));
+    tasks.spawn(task::network::run(agent.clone(), readers.network.clone()));
+    tasks.spawn(task::services::run(agent.clone(), readers.services.clone()));
+    if !agent.datapath.is_active() {
+        succeed(start, &agent).await?;
+    }
     let folder = runtime_dir.join("deleteQueue");
     let queue = blocking(move || restore::lock_queue(&folder)).await;
     let queue = queue
@@ -257,18 +267,11 @@ async fn operate(
             "Deletions that were queued while no agent ran are done"
         );
     }
-    tasks.spawn(task::policy::run(
-        agent.clone(),
-        readers.policy.clone(),
-        readers.node.clone(),
-    ));
     tasks.spawn(task::flows::run(agent.clone()));
     if let Some(settings) = &start.config.hubble {
         hubble::start(&agent, settings, readers.names.clone(), tasks)?;
     }
     tasks.spawn(task::events::run(agent.clone()));
-    tasks.spawn(task::network::run(agent.clone(), readers.network.clone()));
-    tasks.spawn(task::services::run(agent.clone(), readers.services.clone()));
     tasks.spawn(task::publish::run(agent.clone(), readers.publish.clone()));
     tasks.spawn(task::foreign::run(
         agent.clone(),
@@ -284,6 +287,19 @@ async fn operate(
         // Every task runs for ever: one that ends has panicked, and a new process is the cure.
         _ = tasks.join_next() => Err(RunError::Part("see the panic above")),
     }
+}
+
+async fn succeed(start: &Start, agent: &Arc<Agent>) -> Result<(), RunError> {
+    start
+        .progress
+        .waiting("filling the maps of this version beside the running datapath");
+    let watched = agent.watched.clone();
+    succession::take_over(
+        agent.datapath.clone(),
+        move || watched.synced(),
+        agent.all_filled(),
+    )
+    .await
 }
 
 async fn restore_endpoints(start: &Start, agent: &Arc<Agent>) -> Result<(), RunError> {

@@ -69,6 +69,11 @@ impl Attachments {
             })
     }
 
+    /// After both of the above.
+    pub(super) fn go_live(&self) -> Result<(), Error> {
+        self.pins.go_live()
+    }
+
     fn cgroup(&self, config: &Config) -> Result<Vec<String>, Error> {
         let root = File::open(&config.cgroup_root).map_err(|source| Error::File {
             operation: "open",

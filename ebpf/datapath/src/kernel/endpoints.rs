@@ -3,7 +3,7 @@ use nix::net::if_::if_indextoname;
 use super::maps::{Maps, address, ip};
 use super::{State, epoch, now, sysctl};
 use crate::{Endpoint, Error, Mac};
-use datapath_abi::endpoint::{Endpoint as Entry, Source};
+use datapath_abi::endpoint::{Endpoint as Entry, Source, Tenure};
 
 /// Maps first, then the program, and only then the link goes up.
 pub(super) fn upsert(state: &mut State, endpoint: &Endpoint) -> Result<(), Error> {
@@ -21,10 +21,17 @@ pub(super) fn upsert(state: &mut State, endpoint: &Endpoint) -> Result<(), Error
     let kept = old.filter(|old| {
         (old.ifindex, old.id, old.mac) == (endpoint.ifindex, endpoint.id, endpoint.mac.0)
     });
-    let new = match kept {
-        Some(old) => entry(endpoint, old.since, old.service_client),
-        None => entry(endpoint, now::coarse()?, 0),
+    let tenure = maps.cilium_lxc_tenure.get(&key)?.filter(|tenure| {
+        (tenure.ifindex, tenure.id, tenure.mac) == (endpoint.ifindex, endpoint.id, endpoint.mac.0)
+    });
+    let new = match (kept, tenure) {
+        (Some(old), _) => entry(endpoint, old.since, old.service_client),
+        // Known under another layout: it may have reached a Service.
+        (None, Some(tenure)) => entry(endpoint, tenure.since, 1),
+        (None, None) => entry(endpoint, now::coarse()?, 0),
     };
+    maps.cilium_lxc_tenure
+        .set(&key, &held(endpoint, new.since))?;
     maps.cilium_lxc.set(&key, &new)?;
     if kept.is_none() {
         // What the address's last holder was allowed must not pass unjudged.
@@ -64,6 +71,7 @@ pub(super) fn remove(state: &mut State, id: u16) -> Result<(), Error> {
 /// The link stays bound to the program, which drops everything of a device without an entry.
 fn forget(state: &mut State, old: &Endpoint) -> Result<(), Error> {
     state.maps.cilium_lxc.unset(&address(old.ip))?;
+    state.maps.cilium_lxc_tenure.unset(&address(old.ip))?;
     state.maps.cilium_lxc_source.unset(&old.ifindex)
 }
 
@@ -104,6 +112,16 @@ pub(super) fn take_over(state: &mut State) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+fn held(endpoint: &Endpoint, since: u64) -> Tenure {
+    Tenure {
+        since,
+        ifindex: endpoint.ifindex,
+        id: endpoint.id,
+        mac: endpoint.mac.0,
+        pad: 0,
+    }
 }
 
 fn source(endpoint: &Endpoint) -> Source {

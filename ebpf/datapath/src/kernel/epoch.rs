@@ -11,6 +11,15 @@ pub(super) fn raise(maps: &mut Maps) -> Result<(), Error> {
     })
 }
 
+/// Makes it a number that no known connection has: theirs were given under policies that these maps do not hold.
+pub(super) fn leave_behind(maps: &mut Maps, highest: u32) -> Result<(), Error> {
+    change(maps, |runtime| {
+        if runtime.epoch <= highest {
+            runtime.epoch = highest.wrapping_add(1);
+        }
+    })
+}
+
 /// Tells the programs whether anybody reads their events.
 pub(super) fn set_events(maps: &mut Maps, read: bool) -> Result<(), Error> {
     change(maps, |runtime| runtime.events = u32::from(read))

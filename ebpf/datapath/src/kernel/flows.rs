@@ -41,6 +41,14 @@ impl Tables {
         Ok(flows)
     }
 
+    /// The highest epoch that a connection was allowed in.
+    pub(super) fn highest_epoch(&self) -> Result<u32, Error> {
+        let mut highest = 0;
+        self.connections
+            .each(|_, state| highest = highest.max(state.epoch))?;
+        Ok(highest)
+    }
+
     pub(super) fn flush(&self) -> Result<u64, Error> {
         let mut keys = Vec::new();
         self.connections.each(|key, _| keys.push(*key))?;

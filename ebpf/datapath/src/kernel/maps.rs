@@ -7,7 +7,7 @@ use aya::Pod;
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, HashOfMaps, LpmTrie, MapData, MapError, PerCpuArray, RingBuf};
 use datapath_abi::address::{Address, MAPPED_BITS};
-use datapath_abi::endpoint::{Endpoint, Source};
+use datapath_abi::endpoint::{Endpoint, Source, Tenure};
 use datapath_abi::event::Runtime;
 use datapath_abi::ip::{IpEntry, Owner};
 use datapath_abi::metric::Metric;
@@ -61,6 +61,7 @@ macro_rules! maps {
 maps! {
     cilium_lxc: HashMap<MapData, Address, Endpoint>,
     cilium_lxc_source: HashMap<MapData, u32, Source>,
+    cilium_lxc_tenure: HashMap<MapData, Address, Tenure>,
     cilium_ipcache: LpmTrie<MapData, Address, IpEntry>,
     cilium_node_cidr: LpmTrie<MapData, Address, Owner>,
     cilium_nodes: HashMap<MapData, Address, u32>,
@@ -75,6 +76,18 @@ maps! {
     cilium_runtime_config: Array<MapData, Runtime>,
     cilium_events_lost: PerCpuArray<MapData, u64>,
 }
+
+/// Maps whose entries come from traffic, or are about it: nobody can write them anew.
+pub(super) const OF_TRAFFIC: &[&str] = &[
+    "cilium_lb4_affinity",
+    "cilium_lb4_reverse_sk",
+    "cilium_ct_service",
+    "cilium_frags",
+    "cilium_lxc_tenure",
+    "cilium_metrics",
+    CONNECTIONS,
+    TRANSLATIONS,
+];
 
 const EVENTS: &str = "cilium_events";
 /// Large, and read by [`super::flows`] on its own.

@@ -1,17 +1,22 @@
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use aya::maps::{MapData, MapInfo};
-use datapath_abi::FORMAT;
+use datapath_abi::{FLOWS, FORMAT};
 use nix::sys::statfs::{BPF_FS_MAGIC, CGROUP2_SUPER_MAGIC, FsType, statfs};
 
+use super::maps::OF_TRAFFIC;
 use crate::{Config, Error};
 
-/// Where our objects are named: `<bpffs>/gloonet/{maps-v<FORMAT>,links}`.
+/// Where our objects are named: `<bpffs>/gloonet/{maps-v<FORMAT>,flows-v<FLOWS>,links}`. A folder `live-v<FORMAT>` says that the
+/// attached programs read the maps of that version.
 #[derive(Clone, Debug)]
 pub(super) struct Pins {
+    root: PathBuf,
     maps: PathBuf,
+    flows: PathBuf,
     links: PathBuf,
 }
 
@@ -31,21 +36,51 @@ impl Pins {
         let root = root(&config.bpffs);
         let pins = Self {
             maps: root.join(format!("maps-v{FORMAT}")),
+            flows: root.join(format!("flows-v{FLOWS}")),
             links: root.join("links"),
+            root,
         };
-        for folder in [&pins.maps, &pins.links] {
-            fs::create_dir_all(folder).map_err(|source| Error::File {
-                operation: "make folder",
-                path: folder.clone(),
-                source,
-            })?;
+        for folder in [&pins.maps, &pins.flows, &pins.links] {
+            make(folder)?;
+        }
+        if pins.others_run()? {
+            // What an agent left that ended before its maps were full is older than what is known now.
+            remove(&pins.maps)?;
+            make(&pins.maps)?;
         }
         Ok(pins)
     }
 
+    /// Whether programs are attached that read maps of another version.
+    pub(super) fn others_run(&self) -> Result<bool, Error> {
+        let attached = !names(&self.links)?.is_empty();
+        Ok(attached && !self.live().exists())
+    }
+
+    /// The attached programs read these maps now; those of other versions are nobody's.
+    pub(super) fn go_live(&self) -> Result<(), Error> {
+        make(&self.live())?;
+        let ours = [&self.maps, &self.flows, &self.links, &self.live()].map(PathBuf::clone);
+        for name in names(&self.root)? {
+            let path = self.root.join(name);
+            if !ours.contains(&path) {
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn live(&self) -> PathBuf {
+        self.root.join(format!("live-v{FORMAT}"))
+    }
+
     /// Where a map is pinned.
     pub(super) fn map(&self, name: &str) -> PathBuf {
-        self.maps.join(name)
+        if OF_TRAFFIC.contains(&name) {
+            self.flows.join(name)
+        } else {
+            self.maps.join(name)
+        }
     }
 
     /// One more handle of a map.
@@ -64,19 +99,10 @@ impl Pins {
 
     /// Unpins, and so detaches, every link but these.
     pub(super) fn keep_links(&self, names: &[String]) -> Result<(), Error> {
-        let failed = |operation, path: &Path| {
-            let path = path.to_owned();
-            move |source| Error::File {
-                operation,
-                path,
-                source,
-            }
-        };
-        let entries = fs::read_dir(&self.links).map_err(failed("list", &self.links))?;
-        for entry in entries {
-            let entry = entry.map_err(failed("list", &self.links))?;
-            if !names.iter().any(|name| entry.file_name() == name.as_str()) {
-                fs::remove_file(entry.path()).map_err(failed("remove", &entry.path()))?;
+        for found in self::names(&self.links)? {
+            if !names.iter().any(|name| found == name.as_str()) {
+                let path = self.links.join(found);
+                fs::remove_file(&path).map_err(failed("remove", &path))?;
             }
         }
         Ok(())
@@ -130,16 +156,42 @@ fn layout(kind: u32, [key, value, entries, flags]: [u32; 4]) -> String {
     )
 }
 
+fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| Error::File {
+        operation,
+        path,
+        source,
+    }
+}
+
+fn names(folder: &Path) -> Result<Vec<OsString>, Error> {
+    let entries = fs::read_dir(folder).map_err(failed("list", folder))?;
+    entries
+        .map(|entry| Ok(entry.map_err(failed("list", folder))?.file_name()))
+        .collect()
+}
+
+fn make(folder: &Path) -> Result<(), Error> {
+    fs::create_dir_all(folder).map_err(failed("make folder", folder))
+}
+
+/// With everything in it. What is not there is removed.
+fn remove(folder: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(failed("remove", folder)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn root(bpffs: &Path) -> PathBuf {
     bpffs.join("gloonet")
 }
 
 fn require(path: &Path, kind: FsType, what: &str) -> Result<(), Error> {
-    let found = statfs(path).map_err(|errno| Error::File {
-        operation: "look at",
-        path: path.to_owned(),
-        source: errno.into(),
-    })?;
+    let found = statfs(path).map_err(|errno| failed("look at", path)(errno.into()))?;
     if found.filesystem_type() == kind {
         return Ok(());
     }
@@ -148,13 +200,5 @@ fn require(path: &Path, kind: FsType, what: &str) -> Result<(), Error> {
 
 /// Unpins everything of ours below a bpffs; links detach with their last name.
 pub(super) fn remove_all(bpffs: &Path) -> Result<(), Error> {
-    let root = root(bpffs);
-    match fs::remove_dir_all(&root) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::File {
-            operation: "remove",
-            path: root,
-            source,
-        }),
-        _ => Ok(()),
-    }
+    remove(&root(bpffs))
 }

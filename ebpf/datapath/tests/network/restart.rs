@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -5,10 +6,14 @@ use std::thread;
 
 use aya::maps::{HashMap, MapData};
 use datapath::link::delete_pod_link;
-use datapath::{Config, Datapath, Direction, Error, Kernel, cleanup};
+use datapath::{
+    Config, Datapath, Direction, Endpoint, Error, IpEntry, Kernel, PolicyEntry, PolicyKey, Service,
+    Verdict, cleanup,
+};
 use datapath_abi::{FORMAT, reason};
+use ipnet::Ipv4Net;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Node, rules};
 use crate::traffic::{echo, open_tcp, ping, serve_tcp};
 
 #[test]
@@ -55,7 +60,7 @@ fn connections_go_on_while_the_agent_is_away_and_while_it_takes_over() {
     );
 }
 
-fn fs_names(node: &crate::cluster::Node, folder: &str) -> Vec<String> {
+fn fs_names(node: &Node, folder: &str) -> Vec<String> {
     let path = node.config.bpffs.join("gloonet").join(folder);
     node.namespace.run(move || {
         fs::read_dir(path)
@@ -133,6 +138,126 @@ fn a_pinned_map_of_another_layout_is_refused_with_its_path() {
         error.contains("maps-v") && error.contains("cilium_nodes") && error.contains("key 4 bytes"),
         "{error}"
     );
+}
+
+/// To the next process, what runs then is of another version.
+fn age(node: &Node) {
+    let root = node.config.bpffs.join("gloonet");
+    node.namespace.run(move || {
+        fs::rename(root.join(format!("maps-v{FORMAT}")), root.join("maps-v1")).unwrap();
+        fs::rename(root.join(format!("live-v{FORMAT}")), root.join("live-v1")).unwrap();
+    });
+}
+
+/// What the agent restores and learns again: here, what the datapath knew.
+#[derive(Clone)]
+struct Known {
+    endpoints: Vec<Endpoint>,
+    ips: Vec<(Ipv4Net, IpEntry)>,
+    nodes: Vec<datapath::Node>,
+    services: Vec<Service>,
+    policies: Vec<(u32, BTreeMap<PolicyKey, PolicyEntry>)>,
+}
+
+fn known(node: &Node) -> Known {
+    node.datapath(|datapath| Known {
+        endpoints: datapath.endpoints().unwrap(),
+        ips: datapath.ips().unwrap(),
+        nodes: datapath.nodes().unwrap(),
+        services: datapath.services().unwrap(),
+        policies: (datapath.policies().unwrap().into_iter())
+            .map(|id| (id, datapath.policy(id).unwrap().unwrap()))
+            .collect(),
+    })
+}
+
+fn tell(node: &Node, known: Known) {
+    node.datapath(move |datapath| {
+        for (id, entries) in &known.policies {
+            datapath.set_policy(*id, entries).unwrap();
+        }
+        for endpoint in &known.endpoints {
+            datapath.upsert_endpoint(endpoint).unwrap();
+        }
+        for other in &known.nodes {
+            datapath.upsert_node(other).unwrap();
+        }
+        for (prefix, entry) in &known.ips {
+            datapath.upsert_ip(*prefix, *entry).unwrap();
+        }
+        for service in &known.services {
+            datapath.upsert_service(service).unwrap();
+        }
+    });
+}
+
+#[test]
+fn maps_of_another_version_are_filled_beside_the_running_ones_and_no_connection_notices() {
+    let mut cluster = Cluster::new();
+    let (client, server) = (cluster.nodes[0].pod(10), cluster.nodes[1].pod(20));
+    serve_tcp(&server.namespace, server.ip, 80);
+    let (stream, _) = open_tcp(&client.namespace, server.ip, 80).unwrap();
+    echo(&stream, 1 << 20);
+    let before = known(&cluster.nodes[0]);
+    assert!(
+        !before.endpoints.is_empty() && !before.nodes.is_empty() && !before.policies.is_empty()
+    );
+    cluster.nodes[0].stop();
+    age(&cluster.nodes[0]);
+
+    cluster.nodes[0].start();
+    let node = &cluster.nodes[0];
+    assert!(!node.datapath(Datapath::is_active));
+    assert_eq!(node.datapath(|datapath| datapath.endpoints().unwrap()), []);
+    echo(&stream, 1 << 20);
+    assert!(ping(&client.namespace, server.ip, 0), "new ones still work");
+
+    let mut closed = before.clone();
+    for (_, entries) in &mut closed.policies {
+        *entries = rules(Verdict::Deny);
+    }
+    tell(node, before);
+    node.datapath(|datapath| datapath.activate().unwrap());
+    assert!(node.datapath(Datapath::is_active));
+    let stayed = node.datapath(|datapath| datapath.flows().unwrap());
+    let ours = |flow: &&datapath::Flow| flow.protocol == 6 && flow.originator.packets > 20;
+    assert!(stayed.iter().any(|flow| ours(&flow)), "{stayed:?}");
+    echo(&stream, 1 << 20);
+    assert_eq!(
+        fs_names(node, "").len(),
+        4,
+        "what nobody uses is gone: {:?}",
+        fs_names(node, "")
+    );
+    tell(node, closed);
+    node.datapath(|datapath| datapath.new_epoch().unwrap());
+    assert!(
+        !ping(&client.namespace, server.ip, 0),
+        "the new maps are read"
+    );
+}
+
+#[test]
+fn a_take_over_that_ended_half_way_begins_again_and_the_running_one_goes_on() {
+    let mut cluster = Cluster::new();
+    let (client, server) = (cluster.nodes[0].pod(10), cluster.nodes[1].pod(20));
+    let before = known(&cluster.nodes[0]);
+    cluster.nodes[0].stop();
+    age(&cluster.nodes[0]);
+    cluster.nodes[0].start();
+    let mut half = before.clone();
+    half.policies.clear();
+    tell(&cluster.nodes[0], half);
+    cluster.nodes[0].stop();
+    assert!(ping(&client.namespace, server.ip, 0));
+    cluster.nodes[0].start();
+    let node = &cluster.nodes[0];
+    assert!(!node.datapath(Datapath::is_active));
+    assert_eq!(node.datapath(|datapath| datapath.endpoints().unwrap()), []);
+    assert!(ping(&client.namespace, server.ip, 0));
+    tell(node, before);
+    node.datapath(|datapath| datapath.activate().unwrap());
+    assert!(ping(&client.namespace, server.ip, 0));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aya::maps::{HashMap, Map, MapData};
 use datapath::{Datapath, Verdict};
-use datapath_abi::FORMAT;
+use datapath_abi::FLOWS;
 use datapath_abi::flow::{Key, State};
 
 use crate::cluster::{Cluster, Node, OUTSIDE, rules};
@@ -17,7 +17,7 @@ fn fill(node: &Node, many: u32, expires: u64) {
     let path = node
         .config
         .bpffs
-        .join(format!("gloonet/maps-v{FORMAT}/cilium_ct4_global"));
+        .join(format!("gloonet/flows-v{FLOWS}/cilium_ct4_global"));
     node.namespace.run(move || {
         let data = MapData::from_pin(path).unwrap();
         let mut map: HashMap<_, Key, State> = Map::LruHashMap(data).try_into().unwrap();

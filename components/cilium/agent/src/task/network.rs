@@ -48,6 +48,9 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
             (true, true) => LINGER_CHECK,
             (true, false) => REPAIR,
         };
+        if synced && failures.is_empty() {
+            agent.filled("network");
+        }
         agent.report("network", failures.into_iter().next());
     }
 }

@@ -33,6 +33,9 @@ pub async fn run(agent: Arc<Agent>, bell: Bell, node: Bell) {
             .await
             .unwrap_or_else(|| vec!["policy task panicked".to_owned()]);
         pause = if failures.is_empty() { REPAIR } else { RETRY };
+        if failures.is_empty() {
+            agent.filled("policy");
+        }
         agent.report("policy", failures.into_iter().next());
         let unplaced = agent.policies.unplaced();
         if unplaced != said {

@@ -41,6 +41,9 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
                 outcome.failures.into_iter().next().or(closed)
             }
         };
+        if problem.is_none() {
+            agent.filled("services");
+        }
         pause = if problem.is_none() { REPAIR } else { RETRY };
         agent.report("services", problem);
     }

@@ -123,6 +123,14 @@ pub(crate) struct Moody {
 }
 
 impl Datapath for Moody {
+    fn is_active(&self) -> bool {
+        self.fake.is_active()
+    }
+
+    fn activate(&self) -> Result<(), Error> {
+        self.fake.activate()
+    }
+
     fn upsert_endpoint(&self, endpoint: &Endpoint) -> Result<(), Error> {
         if self.refuse.load(Ordering::Relaxed) {
             return Err(Error::Config("the map is full".to_owned()));
