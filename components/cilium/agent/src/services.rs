@@ -15,6 +15,7 @@ use datapath::{Frontend, Protocol, Scope, Service as Balanced};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{Pod, Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use self::endpoints::Endpoints;
 pub use self::endpoints::addresses_of;
@@ -150,15 +151,19 @@ fn key(service: &Service) -> Key<'_> {
     )
 }
 
-/// Labels by which a Service says that another program balances it, or that nobody does.
+/// Labels by which a Service or a slice says that another program balances it, or that nobody does.
 const NOT_OURS: [&str; 2] = [
     "service.kubernetes.io/service-proxy-name",
     "service.kubernetes.io/headless",
 ];
 
+fn is_left_to_others(metadata: &ObjectMeta) -> bool {
+    let labels = metadata.labels.as_ref();
+    labels.is_some_and(|labels| NOT_OURS.iter().any(|label| labels.contains_key(*label)))
+}
+
 fn cluster_address(service: &Service) -> Option<(Ipv4Addr, &ServiceSpec)> {
-    let labels = service.metadata.labels.as_ref();
-    if labels.is_some_and(|labels| NOT_OURS.iter().any(|label| labels.contains_key(*label))) {
+    if is_left_to_others(&service.metadata) {
         return None;
     }
     let spec = service.spec.as_ref()?;

@@ -7,7 +7,7 @@ use datapath::{Backend, Protocol, WhenEmpty};
 use k8s_openapi::api::core::v1::ServicePort;
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 
-use super::{Key, Own};
+use super::{Key, Own, is_left_to_others};
 
 /// The label by which a slice names its Service.
 pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -149,7 +149,7 @@ pub(super) fn group<'a>(
     let mut by_service: BTreeMap<Key<'a>, Vec<&'a EndpointSlice>> = BTreeMap::new();
     for slice in slices
         .into_iter()
-        .filter(|slice| slice.address_type == "IPv4")
+        .filter(|slice| slice.address_type == "IPv4" && !is_left_to_others(&slice.metadata))
     {
         if let Some(name) = service_of(slice) {
             let namespace = slice.metadata.namespace.as_deref().unwrap_or_default();

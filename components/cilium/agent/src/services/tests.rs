@@ -146,6 +146,16 @@ fn a_service_that_says_that_others_balance_it_is_left_to_them() {
 }
 
 #[test]
+fn endpoints_of_a_slice_that_says_so_are_no_backends() {
+    for label in ["service-proxy-name", "headless"] {
+        let mut elsewhere = here_and_there();
+        let labels = elsewhere.metadata.labels.as_mut().unwrap();
+        labels.insert(format!("service.kubernetes.io/{label}"), String::new());
+        assert_eq!(translated(&service(http()), &[elsewhere])[0].backends, []);
+    }
+}
+
+#[test]
 fn the_ipv4_address_of_a_dual_stack_service_is_taken() {
     let spec = json!({"clusterIP": "fd00::1", "clusterIPs": ["fd00::1", "10.96.0.7"], "ports": [{"port": 80}]});
     let balanced = translated(&service(spec), &[]);
