@@ -21,4 +21,4 @@ pub const PKI: &str = "/etc/kubernetes/pki";
 /// containerd's socket in every node.
 pub const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
 /// The image every pod sandbox is made of.
-pub const SANDBOX_IMAGE: &str = "registry.k8s.io/pause:3.10";
+pub const SANDBOX_IMAGE: &str = "registry.k8s.io/pause:3.10.2";
