@@ -5,6 +5,7 @@
 
 pub mod live;
 pub mod netpol;
+pub mod nodes;
 pub mod plan;
 pub mod report;
 pub mod runner;
@@ -70,7 +71,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     let lab = Lab::from_environment_or(CLUSTER)?;
-    let result = prepare(&lab, arguments.as_is).and_then(|()| {
+    let result = prepare(&lab, suite, arguments.as_is).and_then(|()| {
         let pace = Pace {
             parallel: arguments.parallel,
             limit: Duration::from_secs(arguments.timeout * 60),
@@ -91,7 +92,7 @@ pub fn build() -> Result<()> {
     })
 }
 
-fn prepare(lab: &Lab, as_is: bool) -> Result<()> {
+fn prepare(lab: &Lab, suite: &Suite, as_is: bool) -> Result<()> {
     if as_is {
         if !lab.exists() {
             bail!(
@@ -102,14 +103,19 @@ fn prepare(lab: &Lab, as_is: bool) -> Result<()> {
         return Ok(());
     }
     lab.build()?;
-    up::bring_everything_up(lab, &up::Arguments::default())
+    let arguments = up::Arguments {
+        workers: suite.workers,
+        ..up::Arguments::default()
+    };
+    up::bring_everything_up(lab, &arguments)
 }
 
 /// Runs the specs of a plan and reads the runner's report.
 fn run_plan(lab: &Lab, suite: &Suite, plan: &Plan, pace: Pace) -> Result<Report> {
     let folder = runner::fresh_folder(lab, suite)?;
+    let nodes = nodes::in_zones(lab)?;
     let started = Instant::now();
-    runner::run(lab, plan, pace, &folder)?;
+    runner::run(lab, plan, pace, nodes, &folder)?;
     let report = Report::read(&folder, plan, started.elapsed());
     report.with_context(|| {
         format!(

@@ -6,6 +6,7 @@ use super::suite::{LeftOut, Suite};
 pub const SUITE: Suite = Suite {
     name: "netpol",
     focus: "Netpol|NetworkPolicy",
+    workers: 2,
     left_out: &[LeftOut {
         text: "[Feature:SCTPConnectivity]",
         reason: "this kernel has no SCTP sockets, so neither side of a connection can be made",

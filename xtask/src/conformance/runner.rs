@@ -43,21 +43,22 @@ pub fn fresh_folder(lab: &Lab, suite: &Suite) -> Result<PathBuf> {
 }
 
 /// Runs the plan to its end. Whether specs failed is in the report, not in the result.
-pub fn run(lab: &Lab, plan: &Plan, pace: Pace, folder: &Path) -> Result<()> {
+pub fn run(lab: &Lab, plan: &Plan, pace: Pace, nodes: usize, folder: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("start a runtime")?;
-    runtime.block_on(follow(lab, plan, pace, folder))
+    let command = command(lab, plan, pace, nodes, folder)?;
+    runtime.block_on(follow(command, plan, folder))
 }
 
-async fn follow(lab: &Lab, plan: &Plan, pace: Pace, folder: &Path) -> Result<()> {
+async fn follow(mut command: Command, plan: &Plan, folder: &Path) -> Result<()> {
     // Registered before the child starts: from here on an interrupt is the runner's to handle, and the table is printed.
     let mut interrupts = signal(SignalKind::interrupt()).context("listen for interrupts")?;
     let mut terminations = signal(SignalKind::terminate()).context("listen for the end")?;
     let log = File::create(folder.join(LOG)).context("create the log")?;
     let mut screen = Screen::new(plan.specs.len(), log);
-    let mut child = command(lab, plan, pace, folder)?
+    let mut child = command
         .spawn()
         .context("start ginkgo; ./dev programs conformance builds it")?;
     let output = child.stdout.take().context("the runner's output")?;
@@ -93,7 +94,7 @@ async fn asked_to_stop(interrupts: &mut Signal, terminations: &mut Signal, child
     }
 }
 
-fn command(lab: &Lab, plan: &Plan, pace: Pace, folder: &Path) -> Result<Command> {
+fn command(lab: &Lab, plan: &Plan, pace: Pace, nodes: usize, folder: &Path) -> Result<Command> {
     let bin = home::cache_folder("bin")?;
     let mut command = Command::new(bin.join("ginkgo"));
     command
@@ -108,6 +109,8 @@ fn command(lab: &Lab, plan: &Plan, pace: Pace, folder: &Path) -> Result<Command>
         .args(["--", "--provider=skeleton"])
         .arg(format!("--kubeconfig={}", lab.kubeconfig().display()))
         .arg(format!("--report-dir={}", folder.display()))
+        // Specs that need two nodes skip themselves unless told how many there are.
+        .arg(format!("--num-nodes={nodes}"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(File::create(folder.join("errors.log")).context("create the log of errors")?);

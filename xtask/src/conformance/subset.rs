@@ -13,7 +13,11 @@ use crate::gate::tally::Tally;
 use crate::home;
 use crate::lab::Lab;
 
-const FILE: &str = "testing/conformance/netpol-subset.txt";
+/// Each suite's list.
+const LISTS: [(Name, &str); 2] = [
+    (Name::Netpol, "testing/conformance/netpol-subset.txt"),
+    (Name::Services, "testing/conformance/services-subset.txt"),
+];
 
 /// The machine's processors are two; more at once only wait for each other.
 const PACE: Pace = Pace {
@@ -23,12 +27,18 @@ const PACE: Pace = Pace {
 
 /// Runs the listed specs on a cluster that is up, and counts them. An empty list runs nothing and says so.
 pub fn run(lab: &Lab, tally: &mut Tally) -> Result<()> {
-    let listed = read(&home::root()?.join(FILE))?;
+    // A suite that failed is no reason not to know about the next.
+    let outcomes = LISTS.map(|(name, file)| run_list(lab, name, file, tally));
+    outcomes.into_iter().collect()
+}
+
+fn run_list(lab: &Lab, name: Name, file: &str, tally: &mut Tally) -> Result<()> {
+    let listed = read(&home::root()?.join(file))?;
     if listed.is_empty() {
-        eprintln!("… no spec in {FILE}: upstream's suite is not run");
+        eprintln!("… no spec in {file}: upstream's suite is not run");
         return Ok(());
     }
-    let suite = Name::Netpol.suite();
+    let suite = name.suite();
     build()?;
     let plan = Plan::of_list(suite, &listed)?;
     let report = run_plan(lab, suite, &plan, PACE)?;
@@ -66,10 +76,14 @@ mod tests {
     }
 
     #[test]
-    fn every_line_of_the_project_s_list_is_a_full_name() {
+    fn every_line_of_the_project_s_lists_is_a_full_name() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        for spec in read(&root.join(FILE)).unwrap() {
-            assert!(spec.starts_with("[sig-network] "), "{spec}");
+        for (_, file) in LISTS {
+            let listed = read(&root.join(file)).unwrap();
+            assert!(!listed.is_empty(), "{file}");
+            for spec in listed {
+                assert!(spec.starts_with("[sig-network] "), "{spec}");
+            }
         }
     }
 }

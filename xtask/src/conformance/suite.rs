@@ -9,6 +9,8 @@ pub struct Suite {
     pub name: &'static str,
     /// Regular expression over full names, in Go's syntax.
     pub focus: &'static str,
+    /// Workers the cluster has; some specs skip themselves with fewer.
+    pub workers: u32,
     /// What the focus finds and this platform or machine cannot run.
     pub left_out: &'static [LeftOut],
 }
