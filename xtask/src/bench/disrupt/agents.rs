@@ -27,9 +27,9 @@ const PINS: &str = "/sys/fs/bpf/gloonet";
 pub(super) enum Fault {
     /// SIGKILL, and another pod.
     Kill,
-    /// Another image, in the operator's own way.
+    /// Another image, in the operator's own way, whose maps have another layout.
     Upgrade,
-    /// The image of before.
+    /// The image of before, and another layout again.
     RollBack,
     /// As `Kill`, but without what an agent leaves for the next one.
     KeepNothing,
@@ -43,15 +43,14 @@ impl Fault {
             Self::KeepNothing => kill(lab, &format!("rm -r {PINS}/links {PINS}/maps-*")),
             Self::Upgrade => {
                 let image = agents_image(lab)?;
-                for node in nodes(lab)? {
-                    let line =
-                        format!("ctr --namespace k8s.io images tag --force {image} {OTHER_TAG}");
-                    node::shell(lab, &node, &line)?;
-                }
+                let tag = format!("ctr --namespace k8s.io images tag --force {image} {OTHER_TAG}");
+                everywhere(lab, &tag)?;
+                everywhere(lab, &disown())?;
                 set_image(lab, &json!(OTHER_TAG))?;
                 rolled(lab, |image| image == OTHER_TAG)
             }
             Self::RollBack => {
+                everywhere(lab, &disown())?;
                 set_image(lab, &Value::Null)?;
                 rolled(lab, |image| image != OTHER_TAG)
             }
@@ -59,12 +58,25 @@ impl Fault {
     }
 }
 
+/// What runs is of another layout to the next agent, which so has to fill maps of its own beside it. No release has
+/// layout 0.
+fn disown() -> String {
+    format!(
+        "cd {PINS}; rm -rf maps-v0 live-v0; for kind in maps live; do mv $kind-v* $kind-v0; done"
+    )
+}
+
+fn everywhere(lab: &Lab, line: &str) -> Result<()> {
+    for node in nodes(lab)? {
+        node::shell(lab, &node, line)?;
+    }
+    Ok(())
+}
+
 /// A pod of its own follows at once; a container that was only restarted would wait longer after each time.
 fn kill(lab: &Lab, also: &str) -> Result<()> {
     let before = pods(lab)?;
-    for node in nodes(lab)? {
-        node::shell(lab, &node, &format!("pkill -KILL -x {IMAGE}; {also}"))?;
-    }
+    everywhere(lab, &format!("pkill -KILL -x {IMAGE}; {also}"))?;
     let mut command = lab.kubectl()?;
     command.args(["delete", "pod", "--namespace", NAMESPACE]);
     command.args(["--selector", SELECTOR, "--force", "--grace-period=0"]);

@@ -14,7 +14,7 @@ use crate::lab::Lab;
 
 const PORT: u16 = 5203;
 const NODE_PORT: u16 = 30_203;
-/// A Service whose endpoint is on the client's node, and one whose endpoint is on another.
+/// The Services, each with the pod that is its endpoint.
 const SERVICES: [(&str, &str); 2] = [("near", "b"), ("far", "c")];
 
 /// One way, and what asks on it.
@@ -47,18 +47,19 @@ impl<'a> Routes<'a> {
             services.push(cluster_ip(lab, name)?);
         }
         let node = node_address(lab, &workers(lab)?[0])?;
-        let pod = |name, to, port, in_pod| Route {
+        let pod = |name, from: &Place, to, in_pod| Route {
             name,
-            from: near.from.clone(),
+            from: from.clone(),
             to,
-            port,
+            port: PORT,
             in_pod,
         };
         let routes = vec![
-            pod("pod, same node", near.address, PORT, false),
-            pod("pod, other node", far.address, PORT, false),
-            pod("Service, at the socket", services[1], PORT, true),
-            pod("Service, packet by packet", services[0], PORT, false),
+            pod("pod, same node", &near.from, near.address, false),
+            pod("pod, other node", &near.from, far.address, false),
+            pod("Service, at the socket", &near.from, services[1], true),
+            // Of another pod: one that asks a pod both straight and so gets the same ports for both sooner or later.
+            pod("Service, packet by packet", &far.to, services[0], false),
             Route {
                 name: "node port from outside",
                 from: Place::Outside,

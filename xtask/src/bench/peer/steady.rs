@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream, UdpSocket};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, sleep};
@@ -21,7 +21,6 @@ const BETWEEN: Duration = Duration::from_millis(20);
 const SILENT: Duration = Duration::from_secs(15);
 /// As long as a datagram may be away, or a new connection may take: TCP's first retransmission would still be in time.
 const PATIENCE: Duration = Duration::from_secs(2);
-const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// What was counted.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
@@ -113,7 +112,7 @@ fn join_the_pod() -> Result<()> {
             continue;
         };
         if cgroup.contains("kubepods") {
-            let members = Path::new(CGROUPS).join(cgroup).join("cgroup.procs");
+            let members = cgroups()?.join(cgroup).join("cgroup.procs");
             return fs::write(&members, myself)
                 .with_context(|| format!("write to {}", members.display()));
         }
@@ -121,7 +120,18 @@ fn join_the_pod() -> Result<()> {
     anyhow::bail!("no process of the pod was found in this namespace")
 }
 
-/// Of the one hierarchy of cgroup v2.
+/// Where the one hierarchy of cgroup v2 is.
+fn cgroups() -> Result<PathBuf> {
+    let mounts = fs::read_to_string("/proc/mounts").context("read the mounts")?;
+    let mut fields = mounts.lines().map(|line| line.split(' '));
+    let of = fields.find_map(|mut fields| {
+        let place = fields.nth(1)?;
+        (fields.next()? == "cgroup2").then(|| PathBuf::from(place))
+    });
+    of.context("no cgroup v2 is mounted")
+}
+
+/// In that hierarchy.
 fn cgroup_of(process: &Path) -> Option<String> {
     let text = fs::read_to_string(process.join("cgroup")).ok()?;
     let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
