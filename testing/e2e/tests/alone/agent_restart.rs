@@ -11,6 +11,7 @@ use cilium_api::names;
 use gloonet_e2e::{
     Scene, objects, platform,
     pods::{HTTP, Playground, Talker},
+    policy::dropped,
     tokens,
     wait::{Progress, until},
 };
@@ -133,45 +134,102 @@ fn broken(old: Vec<(&str, Child)>, new: Vec<(&str, Child)>) -> Result<String> {
     Ok(broken)
 }
 
+/// Where agents pin what outlives them.
+const PINS: &str = "/sys/fs/bpf/gloonet";
+
+/// Old connections and new ones, between pods and through a Service, while `happen` runs. What failed of them is an error.
+async fn talk_through(
+    scene: &Scene,
+    ground: &Playground<'_>,
+    [near, far, client]: [&Talker; 3],
+    happen: impl AsyncFnOnce() -> Result<()>,
+) -> Result<()> {
+    let service = ground.service("web").await?.to_string();
+    ground
+        .ask_patiently(client, "http", &service, 80, "hostname")
+        .await?;
+    let mut old = Vec::new();
+    let mut new = Vec::new();
+    for (name, host) in [("near", near.ip.to_string()), ("far", far.ip.to_string())] {
+        old.push((
+            name,
+            one_connection(scene, ground, client, &host, REQUESTS)?,
+        ));
+        new.push((
+            name,
+            many_connections(scene, ground, client, &host, HTTP, 28)?,
+        ));
+    }
+    new.push((
+        "service",
+        many_connections(scene, ground, client, &service, 80, 28)?,
+    ));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    happen().await?;
+    assert_eq!(broken(old, new)?, "");
+    Ok(())
+}
+
 #[tokio::test]
 async fn connections_live_on_and_new_ones_succeed_while_every_agent_is_killed() -> Result<()> {
     let scene = Scene::open().await?;
     platform::settled(&scene, platform::HEALED).await?;
     let workers = scene.workers().await?;
     let ground = Playground::start(&scene, "restart").await?;
-    let service = ground.service("web").await?.to_string();
     let near = ground.talker("web-near", &workers[0]).await?;
     let far = ground.talker("web-far", &workers[1]).await?;
     let client = ground.talker("client", &workers[0]).await?;
-    ground
-        .ask_patiently(&client, "http", &service, 80, "hostname")
-        .await?;
-
-    let mut old = Vec::new();
-    let mut new = Vec::new();
-    for (name, host) in [("near", near.ip.to_string()), ("far", far.ip.to_string())] {
-        old.push((
-            name,
-            one_connection(&scene, &ground, &client, &host, REQUESTS)?,
-        ));
-        new.push((
-            name,
-            many_connections(&scene, &ground, &client, &host, HTTP, 28)?,
-        ));
-    }
-    new.push((
-        "service",
-        many_connections(&scene, &ground, &client, &service, 80, 28)?,
-    ));
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    for worker in &workers {
-        replace_agent(&scene, worker).await?;
-    }
-
-    assert_eq!(broken(old, new)?, "");
+    talk_through(&scene, &ground, [&near, &far, &client], async || {
+        for worker in &workers {
+            replace_agent(&scene, worker).await?;
+        }
+        Ok(())
+    })
+    .await?;
     ground
         .talker("late", &workers[1])
         .await
         .context("a pod that starts after the agents came back")?;
+    ground.end().await
+}
+
+#[tokio::test]
+async fn connections_and_policies_live_on_while_agents_fill_maps_of_another_layout() -> Result<()> {
+    let scene = Scene::open().await?;
+    platform::settled(&scene, platform::HEALED).await?;
+    let workers = scene.workers().await?;
+    let ground = Playground::start(&scene, "layout").await?;
+    let near = ground.talker("web-near", &workers[0]).await?;
+    let far = ground.talker("web-far", &workers[1]).await?;
+    let client = ground.talker("client", &workers[0]).await?;
+    ground.network_policy(
+        "closed",
+        "{podSelector: {matchLabels: {app: client}}, policyTypes: [Ingress]}",
+    )?;
+    let closed = [dropped(&near, &client), dropped(&far, &client)];
+    ground.holds("nobody reaches the client", &closed).await?;
+
+    talk_through(&scene, &ground, [&near, &far, &client], async || {
+        for worker in &workers {
+            // To the next agent, what runs is of another release.
+            let disown = format!("cd {PINS} && mv maps-v* maps-v0 && mv live-v* live-v0 && ls");
+            scene.in_node(worker, &["sh", "-c", &disown])?;
+            replace_agent(&scene, worker).await?;
+            let left = scene.in_node(worker, &["ls", PINS])?;
+            assert!(
+                left.contains("live-v") && !left.contains("-v0"),
+                "on {worker} the old maps are still there: {left}"
+            );
+        }
+        Ok(())
+    })
+    .await?;
+    ground
+        .holds("nobody reaches the client still", &closed)
+        .await?;
+    ground
+        .talker("late", &workers[1])
+        .await
+        .context("a pod that starts after the agents took over")?;
     ground.end().await
 }
