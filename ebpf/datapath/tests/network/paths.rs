@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -60,6 +60,35 @@ fn a_transfer_between_nodes_stays_in_large_segments() {
         packets < 30_000,
         "{packets} packets for {BYTES} bytes each way"
     );
+}
+
+#[test]
+fn what_the_host_sends_from_its_own_address_reaches_pods_of_other_nodes() {
+    let cluster = Cluster::new();
+    let [node, other] = &cluster.nodes[..] else {
+        panic!("two nodes")
+    };
+    let pod = other.pod(20);
+    serve_udp(&pod.namespace, pod.ip, 1053);
+    let (from, to) = (node.config.node_ip, pod.ip);
+    let ask = move || {
+        let socket = UdpSocket::bind((from, 0)).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(2)))
+            .unwrap();
+        socket.connect((to, 1053)).unwrap();
+        socket.send(&[7; 1000]).unwrap();
+        let mut answer = vec![0; 2000];
+        let length = socket.recv(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer[..length]).into_owned()
+    };
+    let answer = node.namespace.run(ask);
+    let seen = format!("{} ", node.config.router_ip);
+    assert!(answer.starts_with(&seen), "{answer}");
+    assert_eq!(answer.len(), seen.len() + 1000);
+    // Collecting ended connections does not take the translation of one that lives.
+    let collected = node.datapath(|datapath| datapath.collect_flows().unwrap());
+    assert_eq!(collected.translations, 0, "{collected:?}");
 }
 
 #[test]

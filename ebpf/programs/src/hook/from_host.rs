@@ -6,12 +6,13 @@ use datapath_abi::event::point;
 use datapath_abi::ip::IDENTITY_HOST;
 use datapath_abi::{metric, reason};
 
+use crate::config::{NODE_IP, ROUTER_IP};
 use crate::maps::{cilium_ipcache, cilium_lxc};
 use crate::stage::admit::admit;
 use crate::stage::packet::{ETHERTYPE_IPV4, Ethernet, ethernet, parse};
 use crate::stage::party::Sender;
 use crate::stage::verdict::{Verdict, conclude};
-use crate::stage::{deliver, encapsulate, fragment};
+use crate::stage::{deliver, encapsulate, fragment, masquerade};
 
 /// What the stack sends or forwards to pods, here and on other nodes: tcx egress of `cilium_host`, where the routes to all pod
 /// ranges lead.
@@ -39,6 +40,12 @@ fn handle(ctx: &TcContext) -> Verdict {
         .ok_or(reason::UNKNOWN_TARGET)?;
     if entry.has_tunnel == 0 {
         return Err(reason::UNKNOWN_TARGET);
+    }
+    if packet.source == NODE_IP.load() {
+        // The other node takes packets from our range only, and would answer this one past the tunnel.
+        fragment::settle(packet)?;
+        admit(ctx, packet, sender(ctx), point::TO_OVERLAY)?;
+        masquerade::leave_as(ctx, packet, ROUTER_IP.load())?;
     }
     encapsulate::send(ctx, IDENTITY_HOST, entry.tunnel.to_v4())
 }

@@ -7,7 +7,7 @@ use datapath_abi::address::Address;
 use datapath_abi::event::point;
 use datapath_abi::{metric, reason};
 
-use crate::config::ROUTER_IP;
+use crate::config::{NODE_IP, ROUTER_IP};
 use crate::maps::{cilium_lxc, cilium_node_cidr, cilium_nodes};
 use crate::stage::admit::admit;
 use crate::stage::packet::{ETHERTYPE_IPV4, Ethernet, ethernet, parse};
@@ -43,7 +43,13 @@ fn handle(ctx: &TcContext) -> Verdict {
         return Err(reason::UNKNOWN_TARGET);
     }
     if masquerade::come_back(ctx, packet)? {
-        return outside::hand_back(ctx, packet)?.ok_or(reason::UNKNOWN_TARGET);
+        if let Some(action) = outside::hand_back(ctx, packet)? {
+            return Ok(action);
+        }
+        if packet.destination != NODE_IP.load() {
+            return Err(reason::UNKNOWN_TARGET);
+        }
+        admit(ctx, packet, Sender::FOREIGNER, point::TO_STACK)?;
     }
     // The frame carries the sender's Ethernet addresses, for which the stack would take it as another host's.
     ctx.change_type(FOR_HOST).map_err(|_| reason::WRITE_ERROR)?;
