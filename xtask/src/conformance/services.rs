@@ -6,7 +6,7 @@ use super::suite::{LeftOut, Suite};
 pub const SUITE: Suite = Suite {
     name: "services",
     focus: r"\[sig-network\]",
-    workers: 3,
+    workers: 6,
     left_out: &[
         without("Netpol", "run by the suite netpol"),
         without("NetworkPolicy", "run by the suite netpol"),
