@@ -160,6 +160,8 @@ const RULES: &[Rule] = &[
     Rule::Ignore("apps.kubernetes.io/pod-index"),
     Rule::Ignore("batch.kubernetes.io/job-completion-index"),
     Rule::Ignore("batch.kubernetes.io/controller-uid"),
+    // Kubernetes copies a node's onto its pods (PodTopologyLabels): each zone would make identities of its own.
+    Rule::Ignore("topology.kubernetes.io"),
     Rule::IgnoreAnywhere("beta.kubernetes.io"),
     Rule::Ignore("k8s.io"),
     Rule::Ignore("pod-template-generation"),
@@ -267,6 +269,8 @@ mod tests {
             ("pod-template-generation", "2"),
             ("failure-domain.beta.kubernetes.io/zone", "a"),
             ("kubernetes.io/arch", "amd64"),
+            ("topology.kubernetes.io/zone", "a"),
+            ("topology.kubernetes.io/region", "north"),
         ];
         assert_eq!(labels_of(&pod(&unique)), OF_THE_NAMESPACE);
     }
