@@ -85,22 +85,25 @@ impl Kernel {
         let generations = services::Generations::read(&maps)?;
         let tables = Tables::open(&pins)?;
         let gauges = Gauges::open(&pins)?;
-        let others_run = pins.others_run()?;
+        let others_run = pins.others_run;
+        let attachments = Attachments::new(pins, programs);
+        if !others_run {
+            attachments.all(&mut netlink, &config, &devices)?;
+        }
         let mut state = State {
             netlink,
-            waiting: Some(Attachments::new(pins, programs)),
+            waiting: others_run.then_some(attachments),
             maps,
             generations,
             policy_sizes: BTreeMap::new(),
         };
-        if !others_run {
-            state.attach(&config, &devices)?;
-        }
         ips::set_native(&mut state.maps, &config)?;
         endpoints::take_over(&mut state)?;
+        if epoch::is_new(&state.maps)? {
+            epoch::leave_behind(&mut state.maps, tables.highest_epoch()?)?;
+        }
         // An earlier process may have ended between a change and what follows from it, or while it read events.
         epoch::raise(&mut state.maps)?;
-        epoch::leave_behind(&mut state.maps, tables.highest_epoch()?)?;
         epoch::set_events(&mut state.maps, false)?;
         Ok(Self {
             config,
@@ -126,19 +129,6 @@ impl Kernel {
     }
 }
 
-impl State {
-    fn attach(&mut self, config: &Config, devices: &Devices) -> Result<(), Error> {
-        let Some(attachments) = &self.waiting else {
-            return Ok(());
-        };
-        attachments.node(config, devices)?;
-        attachments.pods(&mut self.netlink, devices)?;
-        attachments.go_live()?;
-        self.waiting = None;
-        Ok(())
-    }
-}
-
 // A panic while the lock was held leaves maps that are each still valid: they are written one entry at a time.
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -150,11 +140,12 @@ impl Datapath for Kernel {
     }
 
     fn activate(&self) -> Result<(), Error> {
-        let mut state = self.state();
-        if state.waiting.is_none() {
+        let state = &mut *self.state();
+        let Some(attachments) = &state.waiting else {
             return Ok(());
-        }
-        state.attach(&self.config, &self.devices)?;
+        };
+        attachments.all(&mut state.netlink, &self.config, &self.devices)?;
+        state.waiting = None;
         // The programs of before allowed connections until now.
         epoch::leave_behind(&mut state.maps, self.tables.highest_epoch()?)
     }

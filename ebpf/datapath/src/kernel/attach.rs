@@ -28,8 +28,20 @@ impl Attachments {
         Self { pins, programs }
     }
 
+    /// From here on packets go through these programs, and those of maps of other versions are nobody's.
+    pub(super) fn all(
+        &self,
+        netlink: &mut Netlink,
+        config: &Config,
+        devices: &Devices,
+    ) -> Result<(), Error> {
+        self.node(config, devices)?;
+        self.pods(netlink, devices)?;
+        self.pins.go_live()
+    }
+
     /// The node's own devices and its cgroup. Links of an earlier start to anything else are taken off.
-    pub(super) fn node(&self, config: &Config, devices: &Devices) -> Result<(), Error> {
+    fn node(&self, config: &Config, devices: &Devices) -> Result<(), Error> {
         let programs = &self.programs;
         let mut on_devices = vec![
             (&devices.tunnel, &programs.from_overlay, BPF_TCX_INGRESS),
@@ -59,7 +71,7 @@ impl Attachments {
     /// (`synchronize_rcu`, 5 to 14 ms measured on two processors) with the lock of all network configuration held. Binding a link
     /// to a tc block costs a tenth of that, and one replacement changes the program of all pods at once. The block and
     /// its program live in the kernel while a link is bound; `cilium_net` always is.
-    pub(super) fn pods(&self, netlink: &mut Netlink, devices: &Devices) -> Result<(), Error> {
+    fn pods(&self, netlink: &mut Netlink, devices: &Devices) -> Result<(), Error> {
         netlink
             .bind_to_block(devices.host_peer.index)
             .and_then(|()| netlink.set_block_program(fd(&self.programs.from_container)))
@@ -67,11 +79,6 @@ impl Attachments {
                 operation: "put the program on the pods' links".to_owned(),
                 source,
             })
-    }
-
-    /// After both of the above.
-    pub(super) fn go_live(&self) -> Result<(), Error> {
-        self.pins.go_live()
     }
 
     fn cgroup(&self, config: &Config) -> Result<Vec<String>, Error> {

@@ -17,22 +17,20 @@ pub(super) fn upsert(state: &mut State, endpoint: &Endpoint) -> Result<(), Error
     maps.cilium_lxc_source
         .set(&endpoint.ifindex, &source(endpoint))?;
     let key = address(endpoint.ip);
-    let old = maps.cilium_lxc.get(&key)?;
-    let kept = old.filter(|old| {
-        (old.ifindex, old.id, old.mac) == (endpoint.ifindex, endpoint.id, endpoint.mac.0)
-    });
     let tenure = maps.cilium_lxc_tenure.get(&key)?.filter(|tenure| {
         (tenure.ifindex, tenure.id, tenure.mac) == (endpoint.ifindex, endpoint.id, endpoint.mac.0)
     });
-    let new = match (kept, tenure) {
-        (Some(old), _) => entry(endpoint, old.since, old.service_client),
+    let kept = tenure.and(maps.cilium_lxc.get(&key)?);
+    let new = match (tenure, kept) {
+        (Some(tenure), Some(old)) => entry(endpoint, tenure.since, old.service_client),
         // Known under another layout: it may have reached a Service.
-        (None, Some(tenure)) => entry(endpoint, tenure.since, 1),
-        (None, None) => entry(endpoint, now::coarse()?, 0),
+        (Some(tenure), None) => entry(endpoint, tenure.since, 1),
+        (None, _) => entry(endpoint, now::coarse()?, 0),
     };
+    // In this order a tenure is never of another pod than the entry beside it.
+    maps.cilium_lxc.set(&key, &new)?;
     maps.cilium_lxc_tenure
         .set(&key, &held(endpoint, new.since))?;
-    maps.cilium_lxc.set(&key, &new)?;
     if kept.is_none() {
         // What the address's last holder was allowed must not pass unjudged.
         epoch::raise(maps)?;

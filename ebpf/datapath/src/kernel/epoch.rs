@@ -11,6 +11,13 @@ pub(super) fn raise(maps: &mut Maps) -> Result<(), Error> {
     })
 }
 
+/// Whether nobody has raised it yet: the maps were made by this process.
+pub(super) fn is_new(maps: &Maps) -> Result<bool, Error> {
+    let map = &maps.cilium_runtime_config;
+    let runtime = map.map.get(&0, 0).map_err(map.failed("read"))?;
+    Ok(runtime.epoch == 0)
+}
+
 /// Makes it a number that no known connection has: theirs were given under policies that these maps do not hold.
 pub(super) fn leave_behind(maps: &mut Maps, highest: u32) -> Result<(), Error> {
     change(maps, |runtime| {

@@ -18,6 +18,8 @@ pub(super) struct Pins {
     maps: PathBuf,
     flows: PathBuf,
     links: PathBuf,
+    /// Programs were attached that read maps of another version.
+    pub(super) others_run: bool,
 }
 
 impl Pins {
@@ -34,27 +36,23 @@ impl Pins {
             "a cgroup v2 folder; socket load balancing needs one",
         )?;
         let root = root(&config.bpffs);
-        let pins = Self {
+        let mut pins = Self {
             maps: root.join(format!("maps-v{FORMAT}")),
             flows: root.join(format!("flows-v{FLOWS}")),
             links: root.join("links"),
             root,
+            others_run: false,
         };
         for folder in [&pins.maps, &pins.flows, &pins.links] {
             make(folder)?;
         }
-        if pins.others_run()? {
+        pins.others_run = !names(&pins.links)?.is_empty() && !pins.live().exists();
+        if pins.others_run {
             // What an agent left that ended before its maps were full is older than what is known now.
             remove(&pins.maps)?;
             make(&pins.maps)?;
         }
         Ok(pins)
-    }
-
-    /// Whether programs are attached that read maps of another version.
-    pub(super) fn others_run(&self) -> Result<bool, Error> {
-        let attached = !names(&self.links)?.is_empty();
-        Ok(attached && !self.live().exists())
     }
 
     /// The attached programs read these maps now; those of other versions are nobody's.
