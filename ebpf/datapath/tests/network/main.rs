@@ -5,6 +5,7 @@
     reason = "a test's support fails by panicking"
 )]
 
+mod balanced;
 mod cluster;
 mod cost;
 mod masquerade;

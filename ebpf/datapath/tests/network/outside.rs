@@ -4,53 +4,38 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use datapath::{
-    Backend, Datapath, Direction, Frontend, Protocol, Scope, Service, Verdict, WhenEmpty,
-};
+use datapath::{Datapath, Direction, Protocol, Scope, Service, Verdict, WhenEmpty};
 
-use crate::cluster::{ALLOW_ALL, Cluster, Node, OUTSIDE, rules};
+use crate::balanced::{self, set};
+use crate::cluster::{ALLOW_ALL, Cluster, Node, OUTSIDE, Pod, rules};
 use crate::namespace::Namespace;
 use crate::traffic::{echo, open_tcp, ping, serve_tcp, serve_udp, tcp, udp};
 
 const NODE_PORT: u16 = 30_080;
+const UDP_NODE_PORT: u16 = 30_053;
 /// An address that no host has; the outside knows a way to it.
 const EXTERNAL: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
 const DENIED_BY_SOURCE: u8 = 177;
 const POLICY_DENIED: u8 = 133;
 
 fn service(ip: Ipv4Addr, port: u16, protocol: Protocol, backends: &[(Ipv4Addr, u16)]) -> Service {
-    Service {
-        frontend: Frontend {
-            ip,
-            port,
-            protocol,
-            scope: Scope::Outside,
-        },
-        backends: backends
-            .iter()
-            .map(|(ip, port)| Backend {
-                ip: *ip,
-                port: *port,
-            })
-            .collect(),
-        affinity_seconds: None,
-        when_empty: WhenEmpty::Refuse,
-        exclusive: false,
-        source_ranges: Vec::new(),
-    }
-}
-
-fn set(node: &Node, service: Service) {
-    node.datapath(move |datapath| {
-        datapath.upsert_service(&service).unwrap();
-        assert!(datapath.services().unwrap().contains(&service));
-    });
+    balanced::service((ip, port, protocol, Scope::Outside), backends)
 }
 
 /// A TCP service at the node's address.
 fn node_port(node: &Node, backends: &[(Ipv4Addr, u16)]) {
     let service = service(node.config.node_ip, NODE_PORT, Protocol::Tcp, backends);
     set(node, service);
+}
+
+/// One of TCP and one of UDP at the node's address, and the pod answers both.
+fn node_ports(node: &Node, server: &Pod) {
+    serve_tcp(&server.namespace, server.ip, 8080);
+    serve_udp(&server.namespace, server.ip, 1053);
+    node_port(node, &[(server.ip, 8080)]);
+    let backends = [(server.ip, 1053)];
+    let ip = node.config.node_ip;
+    set(node, service(ip, UDP_NODE_PORT, Protocol::Udp, &backends));
 }
 
 /// A datagram from a socket that hears of errors.
@@ -71,22 +56,14 @@ fn a_pod_of_the_node_sees_the_client_itself_and_answers_as_the_service() {
     let cluster = Cluster::new();
     let node = &cluster.nodes[0];
     let server = node.pod(20);
-    serve_tcp(&server.namespace, server.ip, 8080);
-    serve_udp(&server.namespace, server.ip, 1053);
-    node_port(node, &[(server.ip, 8080)]);
-    let udp_service = service(
-        node.config.node_ip,
-        30_053,
-        Protocol::Udp,
-        &[(server.ip, 1053)],
-    );
-    set(node, udp_service);
+    node_ports(node, &server);
     let at = SocketAddr::from((node.config.node_ip, NODE_PORT));
     let (stream, seen) = open_tcp(&cluster.outside, node.config.node_ip, NODE_PORT).unwrap();
     assert_eq!((stream.peer_addr().unwrap(), seen), (at, OUTSIDE.into()));
     echo(&stream, 8 << 20);
-    let (from, seen, length) = udp(&cluster.outside, node.config.node_ip, 30_053, 1400).unwrap();
-    assert_eq!(from, SocketAddr::from((node.config.node_ip, 30_053)));
+    let (from, seen, length) =
+        udp(&cluster.outside, node.config.node_ip, UDP_NODE_PORT, 1400).unwrap();
+    assert_eq!(from, SocketAddr::from((node.config.node_ip, UDP_NODE_PORT)));
     assert_eq!((seen, length), (OUTSIDE.into(), 1400));
 }
 
@@ -97,16 +74,7 @@ fn a_pod_of_another_node_is_reached_through_the_tunnel_with_the_nodes_address_am
         panic!("two nodes")
     };
     let server = other.pod(20);
-    serve_tcp(&server.namespace, server.ip, 8080);
-    serve_udp(&server.namespace, server.ip, 1053);
-    node_port(node, &[(server.ip, 8080)]);
-    let udp_service = service(
-        node.config.node_ip,
-        30_053,
-        Protocol::Udp,
-        &[(server.ip, 1053)],
-    );
-    set(node, udp_service);
+    node_ports(node, &server);
     let router = IpAddr::from(node.config.router_ip);
     let (stream, seen) = open_tcp(&cluster.outside, node.config.node_ip, NODE_PORT).unwrap();
     assert_eq!(seen, router);
@@ -115,8 +83,8 @@ fn a_pod_of_another_node_is_reached_through_the_tunnel_with_the_nodes_address_am
     let collected = node.datapath(|datapath| datapath.collect_flows().unwrap());
     assert_eq!(collected.translations, 0, "{collected:?}");
     echo(&stream, 4 << 20);
-    let (from, seen, _) = udp(&cluster.outside, node.config.node_ip, 30_053, 1000).unwrap();
-    assert_eq!(from, SocketAddr::from((node.config.node_ip, 30_053)));
+    let (from, seen, _) = udp(&cluster.outside, node.config.node_ip, UDP_NODE_PORT, 1000).unwrap();
+    assert_eq!(from, SocketAddr::from((node.config.node_ip, UDP_NODE_PORT)));
     assert_eq!(seen, router);
 }
 
@@ -170,11 +138,11 @@ fn a_service_without_backends_refuses_at_once_unless_other_nodes_have_some() {
     let node = &cluster.nodes[0];
     let ip = node.config.node_ip;
     node_port(node, &[]);
-    set(node, service(ip, 30_053, Protocol::Udp, &[]));
+    set(node, service(ip, UDP_NODE_PORT, Protocol::Udp, &[]));
     let begun = Instant::now();
     let refused = tcp(&cluster.outside, ip, NODE_PORT).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{refused}");
-    let refused = ask_udp(&cluster.outside, ip, 30_053);
+    let refused = ask_udp(&cluster.outside, ip, UDP_NODE_PORT);
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{refused}");
     assert!(begun.elapsed() < Duration::from_secs(1));
     let mut silent = service(ip, NODE_PORT, Protocol::Tcp, &[]);

@@ -2,39 +2,19 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use datapath::{Backend, Datapath, Frontend, Protocol, Scope, Service, WhenEmpty};
+use datapath::{Datapath, Frontend, Protocol, Scope};
 
+use crate::balanced;
 use crate::cluster::{Cluster, Node, Services};
 use crate::traffic::{echo, open_tcp, serve_tcp, serve_udp, tcp, udp};
 
 const VIP: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
 
 fn set(nodes: &[Node], protocol: Protocol, port: u16, backends: &[(Ipv4Addr, u16)]) {
-    let service = Service {
-        frontend: Frontend {
-            ip: VIP,
-            port,
-            protocol,
-            scope: Scope::Inside,
-        },
-        backends: backends
-            .iter()
-            .map(|(ip, port)| Backend {
-                ip: *ip,
-                port: *port,
-            })
-            .collect(),
-        affinity_seconds: None,
-        when_empty: WhenEmpty::Refuse,
-        exclusive: true,
-        source_ranges: Vec::new(),
-    };
+    let mut service = balanced::service((VIP, port, protocol, Scope::Inside), backends);
+    service.exclusive = true;
     for node in nodes {
-        let service = service.clone();
-        node.datapath(move |datapath| {
-            datapath.upsert_service(&service).unwrap();
-            assert!(datapath.services().unwrap().contains(&service));
-        });
+        balanced::set(node, service.clone());
     }
 }
 
@@ -168,23 +148,8 @@ fn a_port_at_the_nodes_loopback_is_the_hosts_and_no_pods() {
     let (pod, server) = (node.pod(10), node.pod(20));
     serve_tcp(&server.namespace, server.ip, 8443);
     serve_tcp(&pod.namespace, HOME, 443);
-    let home = Service {
-        frontend: Frontend {
-            ip: HOME,
-            port: 443,
-            protocol: Protocol::Tcp,
-            scope: Scope::Inside,
-        },
-        backends: vec![Backend {
-            ip: server.ip,
-            port: 8443,
-        }],
-        affinity_seconds: None,
-        when_empty: WhenEmpty::Refuse,
-        exclusive: false,
-        source_ranges: Vec::new(),
-    };
-    node.datapath(move |datapath| datapath.upsert_service(&home).unwrap());
+    let at = (HOME, 443, Protocol::Tcp, Scope::Inside);
+    balanced::set(node, balanced::service(at, &[(server.ip, 8443)]));
     let seen_by_server = tcp(&node.namespace, HOME, 443).unwrap();
     assert_eq!(seen_by_server, IpAddr::from(node.config.router_ip));
     assert_eq!(tcp(&pod.namespace, HOME, 443).unwrap(), IpAddr::from(HOME));
