@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use aya::maps::{HashMap, MapData};
 use datapath::link::delete_pod_link;
@@ -14,7 +16,7 @@ use datapath_abi::{FORMAT, reason};
 use ipnet::Ipv4Net;
 
 use crate::cluster::{Cluster, Node, rules};
-use crate::traffic::{echo, open_tcp, ping, serve_tcp};
+use crate::traffic::{echo, open_tcp, ping, serve_tcp, serve_udp};
 
 #[test]
 fn connections_go_on_while_the_agent_is_away_and_while_it_takes_over() {
@@ -241,6 +243,42 @@ fn maps_of_another_version_are_filled_beside_the_running_ones_and_no_connection_
         !ping(&client.namespace, server.ip, 0),
         "the new maps are read"
     );
+}
+
+#[test]
+fn what_was_allowed_under_the_old_maps_is_judged_by_the_new_ones_whatever_their_epoch() {
+    let mut cluster = Cluster::new();
+    let (client, server) = (cluster.nodes[0].pod(10), cluster.nodes[1].pod(20));
+    serve_udp(&server.namespace, server.ip, 53);
+    let to = server.ip;
+    let socket = client.namespace.run(move || {
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket.connect((to, 53)).unwrap();
+        socket
+    });
+    let asks = |patience| {
+        socket
+            .set_read_timeout(Some(Duration::from_millis(patience)))
+            .unwrap();
+        socket.send(b"?").is_ok() && socket.recv(&mut [0; 99]).is_ok()
+    };
+    // An epoch that new maps, which begin to count anew, come to a little later.
+    cluster.nodes[0].datapath(|datapath| (0..40).for_each(|_| datapath.new_epoch().unwrap()));
+    assert!(asks(2000));
+    let mut closed = known(&cluster.nodes[0]);
+    for (_, entries) in &mut closed.policies {
+        *entries = rules(Verdict::Deny);
+    }
+    cluster.nodes[0].stop();
+    age(&cluster.nodes[0]);
+    cluster.nodes[0].start();
+    let node = &cluster.nodes[0];
+    tell(node, closed);
+    node.datapath(|datapath| datapath.activate().unwrap());
+    for raised in 0..80 {
+        assert!(!asks(5), "allowed once more after {raised} epochs");
+        node.datapath(|datapath| datapath.new_epoch().unwrap());
+    }
 }
 
 #[test]
