@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admission;
+mod condition;
 pub mod crd;
 pub mod endpoint;
 pub mod identity;
@@ -15,6 +16,7 @@ pub mod node;
 pub mod numeric_identity;
 pub mod policy;
 
+pub use condition::Condition;
 pub use crd::crds;
 pub use endpoint::{CiliumEndpoint, EndpointState, EndpointStatus};
 pub use identity::CiliumIdentity;

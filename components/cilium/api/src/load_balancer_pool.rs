@@ -5,6 +5,8 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Condition;
+
 /// Condition of a pool: whether it gives no new addresses because it contradicts something.
 pub const POOL_CONFLICT: &str = "cilium.io/PoolConflict";
 /// Condition of a pool with the number of its addresses as message.
@@ -114,27 +116,7 @@ pub struct CiliumLoadBalancerIPPoolStatus {
     /// Conflict and numbers of addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
-    pub conditions: Vec<PoolCondition>,
-}
-
-/// One condition of a pool.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PoolCondition {
-    /// What the condition is about.
-    #[serde(rename = "type")]
-    pub type_: String,
-    /// `True`, `False` or `Unknown`.
-    pub status: String,
-    /// When `status` last changed, RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_transition_time: Option<String>,
-    /// One word for programs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// A sentence for people, or a number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
+    pub conditions: Vec<Condition>,
 }
 
 #[cfg(test)]

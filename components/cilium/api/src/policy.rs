@@ -11,8 +11,7 @@ mod schema;
 mod unplaced;
 
 pub use kinds::{
-    CiliumCIDRGroup, CiliumClusterwideNetworkPolicy, CiliumNetworkPolicy, PolicyCondition,
-    PolicyStatus, VALID,
+    CiliumCIDRGroup, CiliumClusterwideNetworkPolicy, CiliumNetworkPolicy, PolicyStatus, VALID,
 };
 pub use read::{ReadRule, read_cidr_group, read_rules};
 pub use refusal::Refusal;

@@ -4,9 +4,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use cilium_api::CiliumNode;
+use cilium_api::Condition;
 use cilium_api::policy::{
-    CiliumCIDRGroup, CiliumClusterwideNetworkPolicy, CiliumNetworkPolicy, PolicyCondition,
-    PolicyStatus, Refusal, UNPLACED_ANNOTATION, Unplaced, VALID, read_unplaced,
+    CiliumCIDRGroup, CiliumClusterwideNetworkPolicy, CiliumNetworkPolicy, PolicyStatus, Refusal,
+    UNPLACED_ANNOTATION, Unplaced, VALID, read_unplaced,
 };
 use kube::{Resource, api::ObjectMeta};
 use serde::Deserialize;
@@ -47,7 +48,7 @@ impl PolicyValidity {
 /// What is to be said of one policy.
 struct Verdict {
     policy: Target,
-    current: Option<PolicyCondition>,
+    current: Option<Condition>,
     refusals: Vec<Refusal>,
 }
 
@@ -183,7 +184,7 @@ fn without_room(kind: &str, key: &Key, full: &Full) -> Option<Refusal> {
     ))
 }
 
-fn valid(conditions: &[PolicyCondition]) -> Option<PolicyCondition> {
+fn valid(conditions: &[Condition]) -> Option<Condition> {
     conditions
         .iter()
         .find(|condition| condition.type_ == VALID)
@@ -194,7 +195,7 @@ impl Verdict {
     fn of_unreadable(key: &Key, unreadable: &Unreadable) -> Self {
         let raw = &unreadable.raw;
         let metadata = ObjectMeta::deserialize(&raw["metadata"]).unwrap_or_default();
-        let conditions = Vec::<PolicyCondition>::deserialize(&raw["status"]["conditions"]);
+        let conditions = Vec::<Condition>::deserialize(&raw["status"]["conditions"]);
         let conditions = conditions.unwrap_or_default();
         Self {
             policy: Target {

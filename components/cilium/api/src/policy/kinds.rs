@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::Condition;
 use crate::names::{GROUP, VERSION};
 
 const API_VERSION: &str = "cilium.io/v2";
@@ -20,27 +21,7 @@ pub const VALID: &str = "Valid";
 pub struct PolicyStatus {
     /// Conditions; the one of type `Valid` is ours.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub conditions: Vec<PolicyCondition>,
-}
-
-/// One condition of a policy.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PolicyCondition {
-    /// What the condition is about.
-    #[serde(rename = "type")]
-    pub type_: String,
-    /// `True`, `False` or `Unknown`.
-    pub status: String,
-    /// When `status` last changed, RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_transition_time: Option<String>,
-    /// One word for programs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Sentences for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
+    pub conditions: Vec<Condition>,
 }
 
 /// A kind, its required constants, and what Kubernetes' clients ask of it.

@@ -8,9 +8,7 @@ use std::{
 };
 
 use cilium_api::{
-    CiliumLoadBalancerIPPool, CiliumNode,
-    load_balancer_pool::{PoolCondition, REQUEST_SATISFIED},
-    node::AddressType,
+    CiliumLoadBalancerIPPool, CiliumNode, load_balancer_pool::REQUEST_SATISFIED, node::AddressType,
 };
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -198,7 +196,7 @@ fn loses(service: &Service, write: &ServiceAddresses) -> bool {
 
 /// `None` when the pool says all of it.
 fn unsaid(pool: &CiliumLoadBalancerIPPool, report: &Report) -> Option<PoolConditions> {
-    let current: &[PoolCondition] = pool.status.as_ref().map_or(&[], |s| &s.conditions);
+    let current: &[cilium_api::Condition] = pool.status.as_ref().map_or(&[], |s| &s.conditions);
     let find = |said: &Said| current.iter().find(|c| c.type_ == said.type_);
     let same = |said: &Said| {
         find(said).is_some_and(|c| {
