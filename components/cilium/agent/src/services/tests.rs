@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::services::endpoints::SERVICE_NAME;
 
+mod host_ports;
+mod outside;
+
 fn service(spec: Value) -> Service {
     serde_json::from_value(json!({"metadata": {"namespace": "shop", "name": "web"}, "spec": spec}))
         .unwrap()
@@ -207,131 +210,6 @@ fn internal_traffic_policy_local_keeps_only_the_own_nodes_endpoints() {
 }
 
 #[test]
-fn a_node_port_an_external_address_and_a_load_balancers_lead_to_all_endpoints_from_both_sides() {
-    let mut service = service(load_balancer());
-    service.status = serde_json::from_value(json!({"loadBalancer": {"ingress": [
-        {"ip": "198.51.100.9"}, {"ip": "198.51.100.8", "ipMode": "Proxy"}, {"hostname": "lb.example"}]}}))
-    .unwrap();
-    let slices = [here_and_there()];
-    let both = [backend("10.244.1.5:8080"), backend("10.244.2.5:8080")];
-    for at in ["172.30.0.11:30080", "203.0.113.7:80", "198.51.100.9:80"] {
-        let (inside, outside) = reached(&service, &slices, at);
-        for balanced in [inside.unwrap(), outside.unwrap()] {
-            assert_eq!(balanced.backends, both, "{at}");
-            assert!(!balanced.exclusive, "{at} may be a host's as well");
-        }
-    }
-    assert_eq!(reached(&service, &slices, "198.51.100.8:80"), (None, None));
-    let (inside, outside) = reached(&service, &slices, "10.96.0.7:80");
-    assert!(inside.unwrap().exclusive);
-    assert_eq!(outside, None, "a ClusterIP is not for the outside");
-    assert_eq!(translate([&service], &slices, [], OWN).len(), 7);
-}
-
-#[test]
-fn a_load_balancers_address_that_is_left_in_the_status_of_another_type_is_nobodys() {
-    let mut spec = load_balancer();
-    spec["type"] = json!("NodePort");
-    let mut service = service(spec);
-    service.status =
-        serde_json::from_value(json!({"loadBalancer": {"ingress": [{"ip": "198.51.100.9"}]}}))
-            .unwrap();
-    assert_eq!(reached(&service, &[], "198.51.100.9:80"), (None, None));
-    assert!(reached(&service, &[], "172.30.0.11:30080").1.is_some());
-}
-
-#[test]
-fn no_service_takes_an_address_that_means_the_node_itself() {
-    let mut spec = load_balancer();
-    spec["externalIPs"] = json!(["127.0.0.1", "169.254.169.254", "224.0.0.1", "0.0.0.0"]);
-    let mut taken = service(spec);
-    taken.status = serde_json::from_value(
-        json!({"loadBalancer": {"ingress": [{"ip": "127.0.0.53"}, {"ip": "203.0.113.9"}]}}),
-    )
-    .unwrap();
-    let addresses: BTreeSet<String> = translated(&taken, &[here_and_there()])
-        .iter()
-        .map(|one| one.frontend.ip.to_string())
-        .collect();
-    let expected = ["10.96.0.7", "203.0.113.9", &OWN.ip.to_string()].map(ToOwned::to_owned);
-    assert_eq!(addresses, expected.into());
-}
-
-#[test]
-fn external_traffic_policy_local_keeps_the_outside_on_this_node_and_the_inside_anywhere() {
-    let mut spec = load_balancer();
-    spec["externalTrafficPolicy"] = json!("Local");
-    let service = service(spec);
-    let (inside, outside) = reached(&service, &[here_and_there()], "172.30.0.11:30080");
-    assert_eq!(inside.unwrap().backends.len(), 2);
-    assert_eq!(outside.unwrap().backends, [backend("10.244.1.5:8080")]);
-}
-
-#[test]
-fn without_a_local_endpoint_packets_are_dropped_for_another_node_has_one_and_refused_if_none_has() {
-    let mut spec = load_balancer();
-    spec["externalTrafficPolicy"] = json!("Local");
-    spec["internalTrafficPolicy"] = json!("Local");
-    let service = service(spec);
-    let elsewhere = slice(json!([{"addresses": ["10.244.2.5"], "nodeName": "worker-2"}]));
-    for (slices, expected) in [
-        (vec![elsewhere], WhenEmpty::Drop),
-        (vec![], WhenEmpty::Refuse),
-    ] {
-        let (inside, _) = reached(&service, &slices, "10.96.0.7:80");
-        let (_, outside) = reached(&service, &slices, "172.30.0.11:30080");
-        for balanced in [inside.unwrap(), outside.unwrap()] {
-            assert_eq!(
-                (balanced.backends.len(), balanced.when_empty),
-                (0, expected)
-            );
-        }
-    }
-}
-
-#[test]
-fn a_local_endpoint_that_is_ending_serves_when_the_ready_ones_are_elsewhere() {
-    let mut spec = load_balancer();
-    spec["externalTrafficPolicy"] = json!("Local");
-    let slice = slice(json!([
-        {"addresses": ["10.244.1.5"], "nodeName": "worker-1",
-         "conditions": {"ready": false, "serving": true, "terminating": true}},
-        {"addresses": ["10.244.2.5"], "nodeName": "worker-2"},
-    ]));
-    let (inside, outside) = reached(&service(spec), &[slice], "172.30.0.11:30080");
-    assert_eq!(inside.unwrap().backends, [backend("10.244.2.5:8080")]);
-    assert_eq!(outside.unwrap().backends, [backend("10.244.1.5:8080")]);
-}
-
-#[test]
-fn source_ranges_close_a_load_balancers_address_to_the_outside_and_one_that_is_unreadable_opens_nothing()
- {
-    let mut spec = load_balancer();
-    spec["loadBalancerSourceRanges"] = json!(["192.0.2.7/24", " 192.0.2.0/24 ", "fd00::/8"]);
-    let balanced = |spec: Value| {
-        let mut service = service(spec);
-        service.status =
-            serde_json::from_value(json!({"loadBalancer": {"ingress": [{"ip": "198.51.100.9"}]}}))
-                .unwrap();
-        let of = |at| reached(&service, &[], at);
-        (of("198.51.100.9:80"), of("172.30.0.11:30080"))
-    };
-    let ((inside, outside), (_, node_port)) = balanced(spec.clone());
-    assert_eq!(
-        outside.unwrap().source_ranges,
-        ["192.0.2.0/24".parse().unwrap()]
-    );
-    assert!(inside.unwrap().source_ranges.is_empty());
-    assert!(node_port.unwrap().source_ranges.is_empty());
-    spec["loadBalancerSourceRanges"] = json!(["fd00::/8"]);
-    let ((_, outside), _) = balanced(spec);
-    assert_eq!(
-        outside.unwrap().source_ranges,
-        ["0.0.0.0/32".parse().unwrap()]
-    );
-}
-
-#[test]
 fn of_two_services_at_one_address_the_older_keeps_it() {
     let at = |created: &str, name: &str, target: &str| {
         let mut service = service(json!({
@@ -381,84 +259,6 @@ fn hints_keep_connections_near_only_when_every_endpoint_has_one_and_one_is_for_u
         chosen(json!([node(1, "worker-2"), node(2, "worker-1")])),
         [2]
     );
-}
-
-#[test]
-fn a_health_check_port_counts_the_ready_endpoints_here() {
-    let mut spec = load_balancer();
-    spec["externalTrafficPolicy"] = json!("Local");
-    spec["healthCheckNodePort"] = json!(32_000);
-    let endpoints = slice(json!([
-        {"addresses": ["10.244.1.5"], "nodeName": "worker-1"},
-        {"addresses": ["10.244.1.5"], "nodeName": "worker-1"},
-        {"addresses": ["10.244.1.6"], "nodeName": "worker-1", "conditions": {"ready": false}},
-        {"addresses": ["10.244.2.5"], "nodeName": "worker-2"},
-    ]));
-    let checks = |spec: &Value, endpoints: &[EndpointSlice]| {
-        health_checks([&service(spec.clone())], endpoints, OWN)
-    };
-    let found = checks(&spec, &[endpoints]);
-    assert_eq!(found.keys().collect::<Vec<_>>(), [&32_000]);
-    assert_eq!(
-        (found[&32_000].name.as_str(), found[&32_000].local_endpoints),
-        ("web", 1)
-    );
-    assert_eq!(checks(&spec, &[])[&32_000].local_endpoints, 0);
-    spec["externalTrafficPolicy"] = json!("Cluster");
-    assert!(checks(&spec, &[]).is_empty());
-}
-
-#[test]
-fn a_host_port_of_a_running_pod_is_at_the_nodes_address_and_yields_to_a_service() {
-    let pod = |name: &str, spec: Value, phase: &str| -> Pod {
-        serde_json::from_value(json!({
-            "metadata": {"namespace": "shop", "name": name}, "spec": spec,
-            "status": {"phase": phase, "podIP": "10.244.1.9"},
-        }))
-        .unwrap()
-    };
-    let spec = |ports: Value| json!({"containers": [{"name": "main", "ports": ports}]});
-    let wanted = json!([
-        {"containerPort": 8080, "hostPort": 80}, {"containerPort": 53, "hostPort": 53, "protocol": "UDP"},
-        {"containerPort": 9, "hostPort": 9, "hostIP": "198.51.100.1"}, {"containerPort": 10},
-        {"containerPort": 8443, "hostPort": 443, "hostIP": "127.0.0.1"},
-    ]);
-    let running = pod("a", spec(wanted.clone()), "Running");
-    let balanced = translate([], [], [&running], OWN);
-    let found: Vec<_> = balanced
-        .values()
-        .filter(|one| one.frontend.scope == Scope::Outside)
-        .map(|one| (one.frontend.ip, one.frontend.port, one.backends[0]))
-        .collect();
-    assert_eq!(
-        found,
-        [
-            (OWN.ip, 53, backend("10.244.1.9:53")),
-            (OWN.ip, 80, backend("10.244.1.9:8080"))
-        ]
-    );
-    let at_home: Vec<_> = balanced
-        .keys()
-        .filter(|frontend| frontend.ip.is_loopback())
-        .map(|frontend| (frontend.port, frontend.scope))
-        .collect();
-    assert_eq!(at_home, [(443, Scope::Inside)]);
-    let mut on_host = spec(wanted.clone());
-    on_host["hostNetwork"] = json!(true);
-    for silent in [
-        pod("b", spec(wanted.clone()), "Succeeded"),
-        pod("c", on_host, "Running"),
-    ] {
-        assert!(translate([], [], [&silent], OWN).is_empty());
-    }
-    let mut taken = load_balancer();
-    taken["ports"][0]["nodePort"] = json!(80);
-    let service = service(taken);
-    let balanced = translate([&service], [], [&running], OWN);
-    let port_80 = balanced.values().find(|one| {
-        (one.frontend.ip, one.frontend.port, one.frontend.scope) == (OWN.ip, 80, Scope::Outside)
-    });
-    assert_eq!(port_80.unwrap().backends, []);
 }
 
 #[test]
