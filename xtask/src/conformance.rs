@@ -114,7 +114,7 @@ fn prepare(lab: &Lab, suite: &Suite, as_is: bool) -> Result<()> {
 /// Runs the specs of a plan and reads the runner's report.
 fn run_plan(lab: &Lab, suite: &Suite, plan: &Plan, pace: Pace) -> Result<Report> {
     let folder = runner::fresh_folder(lab, suite)?;
-    let nodes = nodes::workers(lab)?.len();
+    let nodes = lab.workers()?.len();
     let started = Instant::now();
     runner::run(lab, plan, pace, nodes, &folder)?;
     let report = Report::read(&folder, plan, started.elapsed());

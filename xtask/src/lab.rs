@@ -1,6 +1,7 @@
 //! The lab from outside: its program, its kubectl, our command line.
 
 use std::env;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -123,6 +124,31 @@ impl Lab {
         process::output(self.kubectl()?.args([verb, "-f"]).arg(file.path())).map(drop)
     }
 
+    /// Names of all nodes.
+    pub fn nodes(&self) -> Result<Vec<String>> {
+        names(&self.get(&["nodes"])?)
+    }
+
+    /// Names of the nodes without the control plane's role.
+    pub fn workers(&self) -> Result<Vec<String>> {
+        let selector = "!node-role.kubernetes.io/control-plane";
+        names(&self.get(&["nodes", "--selector", selector])?)
+    }
+
+    /// The address a node is reached at.
+    pub fn node_ip(&self, node: &str) -> Result<Ipv4Addr> {
+        let found = self.get(&["node", node])?;
+        let mut addresses = found["status"]["addresses"]
+            .as_array()
+            .into_iter()
+            .flatten();
+        let internal = addresses.find(|address| address["type"] == "InternalIP");
+        let text = internal.and_then(|address| address["address"].as_str());
+        text.with_context(|| format!("node {node} has no InternalIP"))?
+            .parse()
+            .with_context(|| format!("parse the InternalIP of node {node}"))
+    }
+
     /// What kubectl prints for `get … -o json`.
     pub fn get(&self, arguments: &[&str]) -> Result<Value> {
         let text = process::output(
@@ -134,6 +160,15 @@ impl Lab {
         serde_json::from_str(&text)
             .with_context(|| format!("parse what kubectl get {} printed", arguments.join(" ")))
     }
+}
+
+fn names(list: &Value) -> Result<Vec<String>> {
+    let items = list["items"].as_array().context("a list")?;
+    let names = items.iter().map(|item| {
+        let name = item["metadata"]["name"].as_str();
+        name.map(ToOwned::to_owned).context("an object's name")
+    });
+    names.collect()
 }
 
 #[cfg(test)]

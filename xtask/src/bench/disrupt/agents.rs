@@ -67,7 +67,7 @@ fn disown() -> String {
 }
 
 fn everywhere(lab: &Lab, line: &str) -> Result<()> {
-    for node in nodes(lab)? {
+    for node in lab.nodes()? {
         node::shell(lab, &node, line)?;
     }
     Ok(())
@@ -95,7 +95,7 @@ fn rolled(lab: &Lab, wanted: impl Fn(&str) -> bool) -> Result<()> {
 
 /// As many ready pods as nodes, all as wanted.
 fn ready(lab: &Lab, wanted: impl Fn(&Value) -> bool) -> Result<()> {
-    let nodes = nodes(lab)?.len();
+    let nodes = lab.nodes()?.len();
     let begun = Instant::now();
     let mut seen = Vec::new();
     while begun.elapsed() < ROLLED {
@@ -133,13 +133,6 @@ fn pods(lab: &Lab) -> Result<Vec<String>> {
         .flatten()
         .map(uid)
         .collect())
-}
-
-fn nodes(lab: &Lab) -> Result<Vec<String>> {
-    let found = lab.get(&["nodes"])?;
-    let items = found["items"].as_array().into_iter().flatten();
-    let names = items.filter_map(|node| node["metadata"]["name"].as_str());
-    Ok(names.map(ToOwned::to_owned).collect())
 }
 
 fn agents_image(lab: &Lab) -> Result<String> {

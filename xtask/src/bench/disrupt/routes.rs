@@ -46,7 +46,7 @@ impl<'a> Routes<'a> {
             lab.hand_over("apply", &service(name, to, *name == "far"))?;
             services.push(cluster_ip(lab, name)?);
         }
-        let node = node_address(lab, &workers(lab)?[0])?;
+        let node = lab.node_ip(&workers(lab)?[0])?;
         let pod = |name, from: &Place, to, in_pod| Route {
             name,
             from: from.clone(),
@@ -88,16 +88,15 @@ impl<'a> Routes<'a> {
 
 /// Without a selector: its endpoint is written here, so that a pod that only idles is one.
 fn service(name: &str, endpoint: Ipv4Addr, from_outside: bool) -> Vec<Value> {
-    let ports = ["TCP", "UDP"].map(|protocol| {
-        let mut port = json!({"name": protocol.to_lowercase(), "protocol": protocol, "port": PORT});
-        if from_outside {
-            port["nodePort"] = json!(NODE_PORT);
-        }
-        port
-    });
     let slice_ports = ["TCP", "UDP"].map(
         |protocol| json!({"name": protocol.to_lowercase(), "protocol": protocol, "port": PORT}),
     );
+    let mut ports = slice_ports.clone();
+    if from_outside {
+        for port in &mut ports {
+            port["nodePort"] = json!(NODE_PORT);
+        }
+    }
     let kind = if from_outside {
         "NodePort"
     } else {
@@ -128,20 +127,6 @@ fn cluster_ip(lab: &Lab, name: &str) -> Result<Ipv4Addr> {
     text.context("a Service without an address")?
         .parse()
         .context("parse a Service's address")
-}
-
-fn node_address(lab: &Lab, node: &str) -> Result<Ipv4Addr> {
-    let node = lab.get(&["node", node])?;
-    let addresses = node["status"]["addresses"].as_array();
-    let internal = addresses
-        .into_iter()
-        .flatten()
-        .find(|address| address["type"] == "InternalIP")
-        .and_then(|address| address["address"].as_str());
-    internal
-        .context("a node without an InternalIP")?
-        .parse()
-        .context("parse a node's address")
 }
 
 /// Traffic on one route.

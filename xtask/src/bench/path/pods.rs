@@ -157,15 +157,10 @@ impl Drop for Pods<'_> {
 
 /// Two nodes without the control plane's taint.
 pub fn workers(lab: &Lab) -> Result<[String; 2]> {
-    let nodes = lab.get(&[
-        "nodes",
-        "--selector",
-        "!node-role.kubernetes.io/control-plane",
-    ])?;
-    let name = |at: usize| {
-        let name = nodes["items"][at]["metadata"]["name"].as_str();
-        name.map(ToOwned::to_owned)
+    let mut all = lab.workers()?.into_iter();
+    let mut next = || {
+        all.next()
             .context("the cluster has fewer than two workers: ./dev lab node add")
     };
-    Ok([name(0)?, name(1)?])
+    Ok([next()?, next()?])
 }

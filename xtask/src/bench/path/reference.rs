@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::super::node::{Place, shell};
 use super::Route;
@@ -30,7 +30,7 @@ impl<'a> References<'a> {
         };
         // What a run that was killed left behind.
         made.remove();
-        let addresses = [address(lab, nodes[0])?, address(lab, nodes[1])?];
+        let addresses = [lab.node_ip(nodes[0])?, lab.node_ip(nodes[1])?];
         shell(
             lab,
             nodes[0],
@@ -101,18 +101,4 @@ impl Drop for References<'_> {
     fn drop(&mut self) {
         self.remove();
     }
-}
-
-fn address(lab: &Lab, node: &str) -> Result<String> {
-    let found = lab.get(&["node", node])?;
-    let addresses = found["status"]["addresses"]
-        .as_array()
-        .context("a node without addresses")?;
-    let internal = addresses
-        .iter()
-        .find(|address| address["type"] == "InternalIP");
-    internal
-        .and_then(|address| address["address"].as_str())
-        .map(ToOwned::to_owned)
-        .with_context(|| format!("node {node} has no InternalIP"))
 }

@@ -33,7 +33,7 @@ const AIM_MS: f64 = 100.0;
 
 /// Measures `applies` writes.
 pub async fn run(lab: &Lab, client: &kube::Client, applies: usize, state: &str) -> Result<()> {
-    let nodes = all_nodes(lab)?;
+    let nodes = lab.nodes()?;
     let pods = Pods::one_per_node(lab, &nodes)?;
     let targets = pods.servers()?;
     let _servers = targets
@@ -107,14 +107,6 @@ async fn apply(policies: &Api<NetworkPolicy>, passes: bool) -> Result<()> {
         .await
         .context("apply the policy")?;
     Ok(())
-}
-
-fn all_nodes(lab: &Lab) -> Result<Vec<String>> {
-    let found = lab.get(&["nodes"])?;
-    let items = found["items"].as_array().into_iter().flatten();
-    Ok(items
-        .filter_map(|node| node["metadata"]["name"].as_str().map(ToOwned::to_owned))
-        .collect())
 }
 
 /// The client, and what it said last of each target.
