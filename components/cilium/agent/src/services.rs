@@ -14,11 +14,10 @@ use std::net::Ipv4Addr;
 use datapath::{Frontend, Protocol, Scope, Service as Balanced};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{Pod, Service, ServicePort, ServiceSpec};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use self::endpoints::Endpoints;
-pub use self::endpoints::addresses_of;
+pub use self::endpoints::{Slices, addresses_of};
 pub use self::health_checks::{HealthCheck, health_checks};
 
 /// The API server's default for `sessionAffinity: ClientIP`.
@@ -48,11 +47,10 @@ struct Published<'a> {
 /// Two claims of one address and port: the older Service keeps it, and a Service goes before a host port.
 pub fn translate<'a>(
     services: impl IntoIterator<Item = &'a Service>,
-    slices: impl IntoIterator<Item = &'a EndpointSlice>,
+    slices: &Slices<'a>,
     pods: impl IntoIterator<Item = &'a Pod>,
     own: Own<'a>,
 ) -> BTreeMap<Frontend, Balanced> {
-    let by_service = endpoints::group(slices);
     let mut oldest_first: Vec<&Service> = services.into_iter().collect();
     oldest_first.sort_by_key(|service| {
         let metadata = &service.metadata;
@@ -64,7 +62,7 @@ pub fn translate<'a>(
         let Some((address, spec)) = cluster_address(service) else {
             continue;
         };
-        let slices = by_service.get(&key(service)).map_or(&[][..], Vec::as_slice);
+        let slices = slices.behind(key(service));
         for port in spec.ports.iter().flatten() {
             let Some(protocol) = protocol(port.protocol.as_deref()) else {
                 continue;

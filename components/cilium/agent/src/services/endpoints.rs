@@ -143,7 +143,23 @@ fn service_of(slice: &EndpointSlice) -> Option<&str> {
     labels.get(SERVICE_NAME).map(String::as_str)
 }
 
-pub(super) fn group<'a>(
+/// The slices of each Service.
+#[derive(Debug, Default)]
+pub struct Slices<'a>(BTreeMap<Key<'a>, Vec<&'a EndpointSlice>>);
+
+impl<'a> Slices<'a> {
+    /// Those that name a Service and are for us.
+    pub fn of(slices: impl IntoIterator<Item = &'a EndpointSlice>) -> Self {
+        Self(group(slices))
+    }
+
+    /// None is fine: the Service has no endpoints.
+    pub(super) fn behind<'s>(&'s self, service: Key<'s>) -> &'s [&'s EndpointSlice] {
+        self.0.get(&service).map_or(&[][..], Vec::as_slice)
+    }
+}
+
+fn group<'a>(
     slices: impl IntoIterator<Item = &'a EndpointSlice>,
 ) -> BTreeMap<Key<'a>, Vec<&'a EndpointSlice>> {
     let mut by_service: BTreeMap<Key<'a>, Vec<&'a EndpointSlice>> = BTreeMap::new();

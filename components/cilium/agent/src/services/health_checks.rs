@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
 
-use super::{Own, endpoints, key};
+use super::{Own, Slices, endpoints, key};
 
 /// What is answered at one port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,19 +19,16 @@ pub struct HealthCheck {
 /// API server lets only one be.
 pub fn health_checks<'a>(
     services: impl IntoIterator<Item = &'a Service>,
-    slices: impl IntoIterator<Item = &'a EndpointSlice>,
+    slices: &Slices<'_>,
     own: Own<'_>,
 ) -> BTreeMap<u16, HealthCheck> {
-    let by_service = endpoints::group(slices);
     let mut checks = BTreeMap::new();
     for service in services {
         let Some(port) = port(service) else {
             continue;
         };
         let (namespace, name) = key(service);
-        let slices = by_service
-            .get(&(namespace, name))
-            .map_or(&[][..], Vec::as_slice);
+        let slices = slices.behind((namespace, name));
         checks.insert(
             port,
             HealthCheck {

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use datapath::{Backend, WhenEmpty};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -36,7 +37,7 @@ const OWN: Own<'_> = Own {
 };
 
 fn translated(service: &Service, slices: &[EndpointSlice]) -> Vec<Balanced> {
-    translate([service], slices, [], OWN)
+    translate([service], &Slices::of(slices), [], OWN)
         .into_values()
         .collect()
 }
@@ -48,7 +49,7 @@ fn reached(
     at: &str,
 ) -> (Option<Balanced>, Option<Balanced>) {
     let Backend { ip, port } = backend(at);
-    let mut all = translate([service], slices, [], OWN);
+    let mut all = translate([service], &Slices::of(slices), [], OWN);
     let mut take = |scope| {
         all.remove(&Frontend {
             ip,
@@ -222,7 +223,7 @@ fn of_two_services_at_one_address_the_older_keeps_it() {
     let mut new = at("2026-02-01T00:00:00Z", "a-new-one", "10.96.0.2");
     new.spec.as_mut().unwrap().session_affinity = Some("ClientIP".to_owned());
     for services in [[&old, &new], [&new, &old]] {
-        let balanced = translate(services, [], [], OWN);
+        let balanced = translate(services, &Slices::default(), [], OWN);
         let taken = balanced
             .values()
             .find(|one| one.frontend.ip == Ipv4Addr::new(203, 0, 113, 7));

@@ -9,7 +9,7 @@ use datapath::{Frontend, Service};
 use crate::agent::{Agent, blocking};
 use crate::bell::Bell;
 use crate::difference::{self, Outcome, Writer};
-use crate::services::{HealthCheck, Own, health_checks, translate};
+use crate::services::{HealthCheck, Own, Slices, health_checks, translate};
 use crate::task::health_ports::HealthPorts;
 use crate::task::{REPAIR, RETRY};
 
@@ -63,9 +63,9 @@ fn pass(agent: &Agent) -> Result<(Outcome, BTreeMap<u16, HealthCheck>), datapath
             .map(String::as_str),
     };
     let services = || services.iter().map(AsRef::as_ref);
-    let slices = || slices.iter().map(AsRef::as_ref);
-    let desired = translate(services(), slices(), pods.iter().map(AsRef::as_ref), own);
-    let checks = health_checks(services(), slices(), own);
+    let slices = Slices::of(slices.iter().map(AsRef::as_ref));
+    let desired = translate(services(), &slices, pods.iter().map(AsRef::as_ref), own);
+    let checks = health_checks(services(), &slices, own);
     let mut current: BTreeMap<Frontend, Service> = agent
         .datapath
         .services()?

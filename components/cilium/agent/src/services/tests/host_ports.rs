@@ -18,7 +18,7 @@ fn a_host_port_of_a_running_pod_is_at_the_nodes_address_and_yields_to_a_service(
         {"containerPort": 8443, "hostPort": 443, "hostIP": "127.0.0.1"},
     ]);
     let running = pod("a", spec(wanted.clone()), "Running");
-    let balanced = translate([], [], [&running], OWN);
+    let balanced = translate([], &Slices::default(), [&running], OWN);
     let found: Vec<_> = balanced
         .values()
         .filter(|one| one.frontend.scope == Scope::Outside)
@@ -43,12 +43,12 @@ fn a_host_port_of_a_running_pod_is_at_the_nodes_address_and_yields_to_a_service(
         pod("b", spec(wanted.clone()), "Succeeded"),
         pod("c", on_host, "Running"),
     ] {
-        assert!(translate([], [], [&silent], OWN).is_empty());
+        assert!(translate([], &Slices::default(), [&silent], OWN).is_empty());
     }
     let mut taken = load_balancer();
     taken["ports"][0]["nodePort"] = json!(80);
     let service = service(taken);
-    let balanced = translate([&service], [], [&running], OWN);
+    let balanced = translate([&service], &Slices::default(), [&running], OWN);
     let port_80 = balanced.values().find(|one| {
         (one.frontend.ip, one.frontend.port, one.frontend.scope) == (OWN.ip, 80, Scope::Outside)
     });

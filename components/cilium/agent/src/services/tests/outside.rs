@@ -21,7 +21,10 @@ fn a_node_port_an_external_address_and_a_load_balancers_lead_to_all_endpoints_fr
     let (inside, outside) = reached(&service, &slices, "10.96.0.7:80");
     assert!(inside.unwrap().exclusive);
     assert_eq!(outside, None, "a ClusterIP is not for the outside");
-    assert_eq!(translate([&service], &slices, [], OWN).len(), 7);
+    assert_eq!(
+        translate([&service], &Slices::of(&slices), [], OWN).len(),
+        7
+    );
 }
 
 #[test]
@@ -139,7 +142,7 @@ fn a_health_check_port_counts_the_ready_endpoints_here() {
         {"addresses": ["10.244.2.5"], "nodeName": "worker-2"},
     ]));
     let checks = |spec: &Value, endpoints: &[EndpointSlice]| {
-        health_checks([&service(spec.clone())], endpoints, OWN)
+        health_checks([&service(spec.clone())], &Slices::of(endpoints), OWN)
     };
     let found = checks(&spec, &[endpoints]);
     assert_eq!(found.keys().collect::<Vec<_>>(), [&32_000]);
