@@ -42,12 +42,13 @@ pub enum SecretKind {
     /// Made empty and then left alone: somebody else fills it, by rights to this name only.
     Vessel,
     /// Key `token`: a token with which the agent of `cluster` gets its first certificate, once and within the hour. Its hash
-    /// goes into the Secret `records`. As long as a certificate in the Secret `certificate` is good, no token is needed, and
-    /// none is made.
+    /// goes into the Secret `records`. As long as a certificate in the Secret `certificate` is good, and stored beside the
+    /// authority that is in the Secret `root` (key `ca.crt` of both), no token is needed, and none is made.
     Token {
         cluster: ClusterName,
         records: SecretName,
         certificate: SecretName,
+        root: SecretName,
     },
 }
 

@@ -32,8 +32,8 @@ pub fn judge(seen: &Seen, specs: Vec<SecretSpec>, now: Timestamp) -> Option<Vec<
 }
 
 fn condition(seen: &Seen, spec: &SecretSpec, now: Timestamp) -> Option<SecretCondition> {
-    if let SecretKind::Token { certificate, .. } = &spec.kind {
-        return token::condition(seen, spec, certificate, now);
+    if let SecretKind::Token { .. } = &spec.kind {
+        return token::condition(seen, spec, now);
     }
     let found = match look(seen, &spec.namespace, &spec.name) {
         Look::Unread => return None,

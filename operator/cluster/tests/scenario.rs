@@ -312,6 +312,7 @@ fn token() -> SecretSpec {
             cluster: "west".parse().unwrap(),
             records: SecretName::new("gloo-mesh", "relay-enrolment-tokens"),
             certificate: SecretName::new("gloo-mesh", "relay-client-tls-secret"),
+            root: SecretName::new("gloo-mesh", "relay-root-tls-secret"),
         },
     }
 }

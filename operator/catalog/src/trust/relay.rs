@@ -47,6 +47,7 @@ pub(super) fn all(input: &Input) -> Vec<SecretSpec> {
             cluster,
             records: SecretName::new(MESH_NAMESPACE, TOKENS),
             certificate: SecretName::new(MESH_NAMESPACE, CLIENT_TLS),
+            root: SecretName::new(MESH_NAMESPACE, ROOT),
         };
         secrets.push(mesh(TOKEN, token));
     }

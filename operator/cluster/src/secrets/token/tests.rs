@@ -15,13 +15,10 @@ fn spec() -> SecretSpec {
         kind: SecretKind::Token {
             cluster: "west".parse().unwrap(),
             records: SecretName::new(NAMESPACE, "relay-enrolment-tokens"),
-            certificate: certificate(),
+            certificate: SecretName::new(NAMESPACE, "relay-client-tls-secret"),
+            root: SecretName::new(NAMESPACE, "relay-root-tls-secret"),
         },
     }
-}
-
-fn certificate() -> SecretName {
-    SecretName::new(NAMESPACE, "relay-client-tls-secret")
 }
 
 fn seen(secrets: &[Value]) -> Seen {
@@ -54,25 +51,30 @@ fn token(expires: &str) -> Value {
     )
 }
 
+fn records() -> Value {
+    let data = json!({"west": ByteString(b"{}".to_vec())});
+    secret("relay-enrolment-tokens", data, None)
+}
+
+fn root(authority: &str) -> Value {
+    let data = json!({"ca.crt": ByteString(authority.as_bytes().to_vec())});
+    secret("relay-root-tls-secret", data, None)
+}
+
 /// Good from 1975 to 4096, as rcgen dates what is not dated.
-fn client() -> Value {
+fn client(authority: &str) -> Value {
     let key = rcgen::KeyPair::generate().unwrap();
     let parameters = rcgen::CertificateParams::new(vec!["west".to_owned()]).unwrap();
     let pem = parameters.self_signed(&key).unwrap().pem();
     secret(
         "relay-client-tls-secret",
-        json!({"tls.crt": ByteString(pem.into_bytes())}),
+        json!({"tls.crt": ByteString(pem.into_bytes()), "ca.crt": ByteString(authority.as_bytes().to_vec())}),
         None,
     )
 }
 
 fn judged(secrets: &[Value], now: &str) -> Option<SecretCondition> {
-    condition(
-        &seen(secrets),
-        &spec(),
-        &certificate(),
-        now.parse().unwrap(),
-    )
+    condition(&seen(secrets), &spec(), now.parse().unwrap())
 }
 
 #[test]
@@ -83,24 +85,45 @@ fn an_agent_without_a_certificate_needs_a_token_that_has_not_expired() {
         Some(SecretCondition::Missing)
     );
     assert_eq!(
-        judged(std::slice::from_ref(&fresh), "2026-01-01T00:59:59Z"),
+        judged(&[records(), fresh.clone()], "2026-01-01T00:59:59Z"),
         Some(SecretCondition::Complete)
     );
     assert_eq!(
-        judged(&[fresh], "2026-01-01T01:00:00Z"),
+        judged(&[records(), fresh], "2026-01-01T01:00:00Z"),
         Some(SecretCondition::Expiring)
     );
+}
+
+#[test]
+fn a_token_of_which_the_server_has_no_record_is_made_anew() {
+    let fresh = token("2026-01-01T01:00:00Z");
+    let emptied = secret("relay-enrolment-tokens", json!({}), None);
+    for secrets in [vec![fresh.clone()], vec![emptied, fresh]] {
+        assert_eq!(
+            judged(&secrets, "2026-01-01T00:00:00Z"),
+            Some(SecretCondition::Incomplete)
+        );
+    }
+}
+
+#[test]
+fn a_certificate_of_an_authority_that_was_replaced_is_none() {
+    let now = "2026-01-01T00:00:00Z";
+    let spent = token("2025-01-01T00:00:00Z");
+    let with = |authority| [records(), root(authority), client("old"), spent.clone()];
+    assert_eq!(judged(&with("old"), now), Some(SecretCondition::Complete));
+    assert_eq!(judged(&with("new"), now), Some(SecretCondition::Expiring));
 }
 
 #[test]
 fn an_agent_with_a_good_certificate_needs_none() {
     let spent = secret("relay-identity-token-secret", json!({}), None);
     assert_eq!(
-        judged(&[client(), spent.clone()], "2026-01-01T00:00:00Z"),
+        judged(&[client("ca"), spent.clone()], "2026-01-01T00:00:00Z"),
         Some(SecretCondition::Complete)
     );
     assert_eq!(
-        judged(&[client(), spent], "4999-01-01T00:00:00Z"),
+        judged(&[client("ca"), spent], "4999-01-01T00:00:00Z"),
         Some(SecretCondition::Incomplete)
     );
 }
@@ -108,8 +131,5 @@ fn an_agent_with_a_good_certificate_needs_none() {
 #[test]
 fn before_the_secrets_were_read_nothing_is_said() {
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
-    assert_eq!(
-        condition(&Seen::default(), &spec(), &certificate(), now),
-        None
-    );
+    assert_eq!(condition(&Seen::default(), &spec(), now), None);
 }
