@@ -7,7 +7,7 @@ use cilium_hubble::names::Node;
 use cilium_hubble::observer;
 use cilium_hubble::ring::{Capacity, CapacityError};
 use cilium_hubble::server::Server;
-use cilium_hubble::server::tls::TlsFiles;
+use cilium_hubble::tls::server::{Clients, ServerFiles};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -16,9 +16,6 @@ use crate::bell::Bell;
 use crate::config::Hubble;
 use crate::directory::Directory;
 use crate::task::hubble::{Listen, names as follow_names, record, serve};
-
-/// The release of Cilium whose formats are kept.
-const VERSION: &str = "1.20.2";
 
 /// Starts recording and serving flows. `bell` rings when a name may have changed.
 pub(crate) fn start(
@@ -36,7 +33,7 @@ pub(crate) fn start(
             address: Some(agent.own.ip.into()),
         },
         node_labels: Vec::new(),
-        version: VERSION.to_owned(),
+        version: cilium_hubble::CILIUM.to_owned(),
     };
     let (observer, writer) = observer::new(settings, directory.clone());
     // Started once; a second start would be another process.
@@ -48,12 +45,14 @@ pub(crate) fn start(
     let socket = Listen::Socket(config.socket.clone());
     tasks.spawn(serve(agent.clone(), server.clone(), socket));
     if let Some(listen) = &config.listen {
-        let files = TlsFiles {
+        let files = ServerFiles {
             certificate: listen.certificate.clone(),
             key: listen.key.clone(),
-            client_authorities: listen.client_authority.clone(),
-            // The authority vouches for collectors, too; flows are not for them.
-            client_names: vec![names::HUBBLE_CLIENT.to_owned()],
+            clients: Clients::Of {
+                authorities: listen.client_authority.clone(),
+                // The authority vouches for collectors, too; flows are not for them.
+                names: vec![names::HUBBLE_CLIENT.to_owned()],
+            },
         };
         let port = Listen::Port(listen.address, files);
         tasks.spawn(serve(agent.clone(), server, port));

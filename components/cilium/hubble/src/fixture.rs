@@ -9,18 +9,18 @@ use crate::{
     ring::Capacity,
 };
 
-pub(crate) const WEB: [u8; 4] = [10, 0, 1, 2];
-pub(crate) const CLIENT: [u8; 4] = [10, 0, 1, 3];
-pub(crate) const DNS: [u8; 4] = [10, 0, 2, 4];
-pub(crate) const WORLD: [u8; 4] = [203, 0, 113, 9];
-pub(crate) const CIDR_IDENTITY: u32 = (1 << 24) + 5;
-pub(crate) const SYN: u8 = 0x02;
-pub(crate) const ACK: u8 = 0x10;
+pub const WEB: [u8; 4] = [10, 0, 1, 2];
+pub const CLIENT: [u8; 4] = [10, 0, 1, 3];
+pub const DNS: [u8; 4] = [10, 0, 2, 4];
+pub const WORLD: [u8; 4] = [203, 0, 113, 9];
+pub const CIDR_IDENTITY: u32 = (1 << 24) + 5;
+pub const SYN: u8 = 0x02;
+pub const ACK: u8 = 0x10;
 const SECOND: i64 = 1_000_000_000;
 
 /// What the cluster's agent knows.
 #[derive(Debug)]
-pub(crate) struct Cluster;
+pub struct Cluster;
 
 impl Names for Cluster {
     fn endpoint(&self, address: IpAddr) -> Option<Arc<Endpoint>> {
@@ -92,9 +92,10 @@ fn pod(id: u16, identity: u32, namespace: &str, pod: &str, kind: &str, workload:
     }
 }
 
-pub(crate) fn config(capacity: usize) -> Config {
+/// Of the node `east/worker-1`, with a ring of `capacity` if a ring can have it.
+pub fn config(capacity: usize) -> Config {
     Config {
-        capacity: Capacity::at_least(capacity).unwrap(),
+        capacity: Capacity::at_least(capacity).unwrap_or_default(),
         node: Node {
             cluster: "east".to_owned(),
             name: "worker-1".to_owned(),
@@ -106,7 +107,7 @@ pub(crate) fn config(capacity: usize) -> Config {
 }
 
 /// The trace of a SYN from the client to the web server, on its way into the server, at a second since 1970.
-pub(crate) fn at(second: i64) -> PacketEvent {
+pub fn at(second: i64) -> PacketEvent {
     event(
         Kind::Trace { point: 0 },
         &tcp(CLIENT, WEB, 40000, 80, SYN),
@@ -114,7 +115,8 @@ pub(crate) fn at(second: i64) -> PacketEvent {
     )
 }
 
-pub(crate) fn event(kind: Kind, packet: &[u8], second: i64) -> PacketEvent {
+/// What happened to a packet at the web server's endpoint, at a second since 1970.
+pub fn event(kind: Kind, packet: &[u8], second: i64) -> PacketEvent {
     PacketEvent {
         time: second * SECOND,
         kind,
@@ -130,7 +132,8 @@ pub(crate) fn event(kind: Kind, packet: &[u8], second: i64) -> PacketEvent {
     }
 }
 
-pub(crate) fn tcp(source: [u8; 4], destination: [u8; 4], from: u16, to: u16, flags: u8) -> Vec<u8> {
+/// The first bytes of a TCP packet.
+pub fn tcp(source: [u8; 4], destination: [u8; 4], from: u16, to: u16, flags: u8) -> Vec<u8> {
     let [f, t] = [from.to_be_bytes(), to.to_be_bytes()];
     let payload = [
         f[0], f[1], t[0], t[1], 0, 0, 0, 0, 0, 0, 0, 0, 0x50, flags, 0, 0, 0, 0, 0, 0,
@@ -138,7 +141,8 @@ pub(crate) fn tcp(source: [u8; 4], destination: [u8; 4], from: u16, to: u16, fla
     ipv4(6, source, destination, &payload)
 }
 
-pub(crate) fn udp(source: [u8; 4], destination: [u8; 4], from: u16, to: u16) -> Vec<u8> {
+/// The first bytes of a UDP packet.
+pub fn udp(source: [u8; 4], destination: [u8; 4], from: u16, to: u16) -> Vec<u8> {
     let [f, t] = [from.to_be_bytes(), to.to_be_bytes()];
     ipv4(
         17,
@@ -148,7 +152,8 @@ pub(crate) fn udp(source: [u8; 4], destination: [u8; 4], from: u16, to: u16) -> 
     )
 }
 
-pub(crate) fn ipv4(protocol: u8, source: [u8; 4], destination: [u8; 4], payload: &[u8]) -> Vec<u8> {
+/// The first bytes of a packet with this payload.
+pub fn ipv4(protocol: u8, source: [u8; 4], destination: [u8; 4], payload: &[u8]) -> Vec<u8> {
     let mut packet = vec![
         2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 40, 0, 1, 0x40, 0, 64, protocol, 0, 0,
     ];

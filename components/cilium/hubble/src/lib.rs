@@ -7,10 +7,14 @@
 //! client that reads it and shared with the others, so a node nobody looks at pays for neither labels nor Protobuf.
 #![forbid(unsafe_code)]
 
+/// The release of Cilium whose formats are kept.
+pub const CILIUM: &str = "1.20.2";
+
+pub mod about;
 pub mod event;
 pub mod filter;
-#[cfg(test)]
-mod fixture;
+#[cfg(any(test, feature = "testing"))]
+pub mod fixture;
 pub mod flow;
 pub mod mask;
 pub mod names;
@@ -26,3 +30,5 @@ pub mod packet;
 pub mod proto;
 pub mod ring;
 pub mod server;
+pub mod tls;
+pub mod transport;

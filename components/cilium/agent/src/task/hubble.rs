@@ -9,7 +9,7 @@ use cilium_hubble::event::{Direction, Kind, Lost, LostAt, Packet, PacketEvent};
 use cilium_hubble::names::Node;
 use cilium_hubble::observer::Writer;
 use cilium_hubble::server::Server;
-use cilium_hubble::server::tls::TlsFiles;
+use cilium_hubble::tls::server::ServerFiles;
 use datapath::EventKind;
 use jiff::Timestamp;
 use tokio::sync::broadcast::Receiver;
@@ -99,7 +99,7 @@ pub enum Listen {
     /// For root of the node.
     Socket(PathBuf),
     /// For clients with a certificate.
-    Port(SocketAddr, TlsFiles),
+    Port(SocketAddr, ServerFiles),
 }
 
 /// Every event is recorded; what could not be is told of.

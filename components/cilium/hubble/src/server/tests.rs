@@ -1,7 +1,12 @@
-use std::os::unix::fs::FileTypeExt;
+use std::{
+    os::unix::fs::{FileTypeExt, PermissionsExt},
+    path::PathBuf,
+    time::Duration,
+};
 
 use futures::StreamExt;
 use hyper_util::rt::TokioIo;
+use tokio::net::{UnixListener, UnixStream};
 use tonic::{
     Code,
     transport::{Channel, Endpoint},
@@ -24,6 +29,7 @@ use crate::{
         },
         peer::{ChangeNotificationType, NotifyRequest, peer_client::PeerClient},
     },
+    transport::bind_unix,
 };
 
 /// A server on a unix socket, with the two flows of `record`, and a connection to it.

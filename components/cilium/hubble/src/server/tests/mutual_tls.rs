@@ -2,6 +2,10 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use super::*;
+use crate::tls::{
+    TlsError,
+    server::{Clients, Watched},
+};
 
 const SERVER: &str = "worker-1.east.hubble-grpc.cilium.io";
 const RELAY: &str = "relay.hubble-relay.cilium.io";
@@ -35,22 +39,27 @@ impl Authority {
     }
 }
 
-fn files(directory: &Path, authority: &Authority) -> TlsFiles {
-    let files = TlsFiles {
+fn files(directory: &Path, authority: &Authority) -> ServerFiles {
+    let files = ServerFiles {
         certificate: directory.join("tls.crt"),
         key: directory.join("tls.key"),
-        client_authorities: directory.join("ca.crt"),
-        client_names: vec![RELAY.to_owned()],
+        clients: Clients::Of {
+            authorities: directory.join("ca.crt"),
+            names: vec![RELAY.to_owned()],
+        },
     };
     write(&files, authority);
     files
 }
 
-fn write(files: &TlsFiles, authority: &Authority) {
+fn write(files: &ServerFiles, authority: &Authority) {
     let (certificate, key) = authority.issue(SERVER);
     std::fs::write(&files.certificate, certificate).unwrap();
     std::fs::write(&files.key, key).unwrap();
-    std::fs::write(&files.client_authorities, &authority.pem).unwrap();
+    let Clients::Of { authorities, .. } = &files.clients else {
+        panic!("these files ask for no client's certificate");
+    };
+    std::fs::write(authorities, &authority.pem).unwrap();
 }
 
 async fn flows(
@@ -118,7 +127,7 @@ async fn only_a_client_of_the_authority_with_an_allowed_name_is_served() {
 async fn changed_files_are_used_and_broken_ones_are_not() {
     let directory = tempfile::tempdir().unwrap();
     let files = files(directory.path(), &Authority::new());
-    let mut watched = tls::Watched::new(files.clone()).unwrap();
+    let mut watched = Watched::new(files.clone()).unwrap();
     let current = watched.current();
     let first = current.config();
     watched.look();
@@ -143,12 +152,12 @@ async fn files_that_do_not_belong_together_are_refused_by_name() {
     let authority = Authority::new();
     let files = files(directory.path(), &authority);
     std::fs::write(&files.key, authority.issue(SERVER).1).unwrap();
-    let error = tls::Watched::new(files.clone()).err().unwrap();
+    let error = Watched::new(files.clone()).err().unwrap();
     assert!(matches!(error, TlsError::Pair { .. }), "{error}");
     assert!(error.to_string().contains("tls.key"));
     std::fs::remove_file(&files.certificate).unwrap();
     assert!(matches!(
-        tls::Watched::new(files).err().unwrap(),
+        Watched::new(files).err().unwrap(),
         TlsError::Read { .. }
     ));
 }

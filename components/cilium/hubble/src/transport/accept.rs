@@ -12,7 +12,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use super::tls::Current;
+use crate::tls::server::Current;
 
 /// Handshakes that may be under way at once.
 const HANDSHAKES: usize = 64;

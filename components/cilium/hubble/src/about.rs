@@ -9,23 +9,29 @@ use tonic_health::{
 
 use crate::proto::DESCRIPTORS;
 
-/// The names that may be asked for: the whole server, the services by their own names, and the observer by the one that
-/// `hubble status` and a relay call it (Cilium's `pkg/hubble/api/v1`, `ObserverServiceName`).
-const SERVICES: [&str; 4] = [
-    "",
-    "observer.Observer",
-    "peer.Peer",
-    "hubble.server.Observer",
-];
+/// What `hubble status` and a relay call the observer (Cilium's `pkg/hubble/api/v1`, `ObserverServiceName`).
+pub const OBSERVER: &str = "hubble.server.Observer";
 
-/// Adds health and reflection. A server that answers at all is well: it has nothing behind it that could fail.
-pub(super) async fn add(routes: Routes) -> Routes {
+/// The names that may be asked for: the whole server, the services by their own names, and the observer by that other one.
+const SERVICES: [&str; 4] = ["", "observer.Observer", "peer.Peer", OBSERVER];
+
+/// Says of every service that it is served. A node's server that answers at all is well: it has nothing behind it that could
+/// fail.
+pub(crate) async fn serving() -> HealthReporter {
     let reporter = HealthReporter::new();
-    for service in SERVICES {
-        reporter
-            .set_service_status(service, ServingStatus::Serving)
-            .await;
+    set(&reporter, &SERVICES, ServingStatus::Serving).await;
+    reporter
+}
+
+/// Sets what is said of `services`.
+pub async fn set(reporter: &HealthReporter, services: &[&str], status: ServingStatus) {
+    for service in services {
+        reporter.set_service_status(*service, status).await;
     }
+}
+
+/// Adds health, as `reporter` has it, and reflection.
+pub fn add(routes: Routes, reporter: HealthReporter) -> Routes {
     let health = HealthService::from_health_reporter(reporter);
     let routes = routes.add_service(HealthServer::new(health));
     let build = || {
