@@ -17,6 +17,7 @@ lib.genAttrs
     "gloo-mesh-mgmt-server"
     "gloonet"
     "gloonet-operator"
+    "hubble-relay"
     "redis-sink"
   ]
   (

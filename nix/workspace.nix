@@ -36,6 +36,7 @@ rustPlatform.buildRustPackage {
     "gloo-mesh-mgmt-server"
     "gloonet-ctl"
     "gloonet-operator"
+    "hubble-relay"
     "redis-sink"
   ];
   # The pure crates need neither kernel nor cluster; all else is tested by `./dev test`.

@@ -15,6 +15,7 @@ pub enum ImageName {
     GlooMeshAnalyzer,
     GlooMeshInsights,
     GlooMeshMgmtServer,
+    HubbleRelay,
     RedisSink,
     Redis,
     Prometheus,
@@ -23,7 +24,7 @@ pub enum ImageName {
 }
 
 impl ImageName {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::GloonetOperator,
         Self::CiliumAgent,
         Self::CiliumOperator,
@@ -31,6 +32,7 @@ impl ImageName {
         Self::GlooMeshAnalyzer,
         Self::GlooMeshInsights,
         Self::GlooMeshMgmtServer,
+        Self::HubbleRelay,
         Self::RedisSink,
         Self::Redis,
         Self::Prometheus,
@@ -48,6 +50,7 @@ impl ImageName {
             Self::GlooMeshAnalyzer => "gloo-mesh-analyzer",
             Self::GlooMeshInsights => "gloo-mesh-insights",
             Self::GlooMeshMgmtServer => "gloo-mesh-mgmt-server",
+            Self::HubbleRelay => "hubble-relay",
             Self::RedisSink => "redis-sink",
             Self::Redis => "redis",
             Self::Prometheus => "prometheus",
