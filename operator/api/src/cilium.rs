@@ -194,6 +194,26 @@ pub struct Hubble {
     #[schemars(range(min = 1, max = 65535))]
     #[schemars(extend("format" = "int32"))]
     pub flow_buffer: u16,
+    /// The flows of all nodes in one stream.
+    #[serde(default)]
+    pub relay: HubbleRelay,
+}
+
+/// Hubble's relay: asks every agent, and answers `hubble` and Hubble's UI with the flows of all nodes in one stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HubbleRelay {
+    /// Enabled or Disabled. Without Hubble there is none.
+    #[serde(default = "Switch::enabled")]
+    pub state: Switch,
+}
+
+impl Default for HubbleRelay {
+    fn default() -> Self {
+        Self {
+            state: Switch::Enabled,
+        }
+    }
 }
 
 fn default_flow_buffer() -> u16 {
@@ -205,6 +225,7 @@ impl Default for Hubble {
         Self {
             state: Switch::Enabled,
             flow_buffer: default_flow_buffer(),
+            relay: HubbleRelay::default(),
         }
     }
 }

@@ -4,8 +4,8 @@ use kube_core::DynamicObject;
 
 use crate::{
     ComponentId, Health, Input, Observed, Probe, SecretSpec, analyzer, cilium_agent,
-    cilium_operator, collectors, crds, gateway, gloo_agent, grafana, insights, management_server,
-    operator_dashboard, prometheus, redis, trust,
+    cilium_operator, collectors, crds, gateway, gloo_agent, grafana, hubble_relay, insights,
+    management_server, operator_dashboard, prometheus, redis, trust,
 };
 
 /// One installable part of the platform.
@@ -55,7 +55,7 @@ pub enum RenderError {
 }
 
 /// Every component, in an order that respects what each needs.
-pub fn catalog() -> [&'static dyn Component; 14] {
+pub fn catalog() -> [&'static dyn Component; 15] {
     ComponentId::ALL.map(component)
 }
 
@@ -66,6 +66,7 @@ pub fn component(id: ComponentId) -> &'static dyn Component {
         ComponentId::Trust => &trust::Trust,
         ComponentId::CiliumAgent => &cilium_agent::CiliumAgent,
         ComponentId::CiliumOperator => &cilium_operator::CiliumOperator,
+        ComponentId::HubbleRelay => &hubble_relay::HubbleRelay,
         ComponentId::Redis => &redis::Redis,
         ComponentId::Prometheus => &prometheus::Prometheus,
         ComponentId::Gateway => &gateway::Gateway,

@@ -12,6 +12,7 @@ pub enum ComponentId {
     Trust,
     CiliumAgent,
     CiliumOperator,
+    HubbleRelay,
     Redis,
     Prometheus,
     Gateway,
@@ -26,11 +27,12 @@ pub enum ComponentId {
 
 impl ComponentId {
     /// Every component, in an order that respects what each needs.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Crds,
         Self::Trust,
         Self::CiliumOperator,
         Self::CiliumAgent,
+        Self::HubbleRelay,
         Self::Redis,
         Self::Prometheus,
         Self::Gateway,
@@ -50,6 +52,7 @@ impl ComponentId {
             Self::Trust => "trust",
             Self::CiliumAgent => "cilium-agent",
             Self::CiliumOperator => "cilium-operator",
+            Self::HubbleRelay => "hubble-relay",
             Self::Redis => "redis",
             Self::Prometheus => "prometheus",
             Self::Gateway => "telemetry-gateway",

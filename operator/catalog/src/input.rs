@@ -52,6 +52,10 @@ impl Input {
         self.cilium() && self.spec.cilium.hubble.state.is_enabled()
     }
 
+    pub(crate) fn hubble_relay(&self) -> bool {
+        self.hubble() && self.spec.cilium.hubble.relay.state.is_enabled()
+    }
+
     pub(crate) fn management_server(&self) -> bool {
         self.manages() && self.spec.gloo.management_server.state == ManagementState::Managed
     }

@@ -17,6 +17,7 @@ mod gateway;
 mod gloo_agent;
 mod grafana;
 mod health;
+mod hubble_relay;
 mod id;
 mod images;
 mod input;

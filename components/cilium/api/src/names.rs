@@ -65,6 +65,18 @@ pub const HUBBLE_CLIENT_CERTS: &str = "hubble-relay-client-certs";
 pub const HUBBLE_CLIENT: &str = "client.hubble-relay.cilium.io";
 /// The name clients verify any agent of a cluster by: `*.<cluster>.` before this.
 pub const HUBBLE_DOMAIN: &str = "hubble-grpc.cilium.io";
+/// Deployment and Service of Hubble's relay.
+pub const HUBBLE_RELAY: &str = "hubble-relay";
+/// The relay's API, mutual TLS.
+pub const HUBBLE_RELAY_PORT: u16 = 4245;
+pub const HUBBLE_RELAY_HEALTH_PORT: u16 = 4222;
+pub const HUBBLE_RELAY_METRICS_PORT: u16 = 9966;
+/// Secret (in [`NAMESPACE`]) with the relay's certificate for [`HUBBLE_RELAY_PORT`].
+pub const HUBBLE_RELAY_SERVER_CERTS: &str = "hubble-relay-server-certs";
+/// The name upstream's clients verify a relay by has one label before this.
+pub const HUBBLE_RELAY_DOMAIN: &str = "hubble-relay.cilium.io";
+/// Service in front of [`HUBBLE_PORT`] of the agent on the same node.
+pub const HUBBLE_PEER: &str = "hubble-peer";
 /// UDP port of the VXLAN overlay.
 pub const TUNNEL_PORT: u16 = 8472;
 

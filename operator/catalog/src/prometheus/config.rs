@@ -8,7 +8,7 @@ use serde_json::json;
 use super::WORKLOAD;
 use crate::{
     Input, RenderError, WorkloadRef, analyzer, cilium_agent, cilium_operator, collectors, gateway,
-    gloo_agent, insights, management_server, operator, template,
+    gloo_agent, hubble_relay, insights, management_server, operator, template,
 };
 
 /// Alert rules, beside the dashboards.
@@ -57,6 +57,13 @@ pub(crate) fn jobs(input: &Input) -> Vec<Job> {
             "cilium-operator",
             cilium_api::names::OPERATOR_METRICS_PORT,
             cilium_operator::WORKLOAD,
+        ));
+    }
+    if input.hubble_relay() {
+        jobs.push(job(
+            "hubble-relay",
+            cilium_api::names::HUBBLE_RELAY_METRICS_PORT,
+            hubble_relay::WORKLOAD,
         ));
     }
     if input.management_server() {

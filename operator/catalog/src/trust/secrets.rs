@@ -47,6 +47,9 @@ pub(crate) fn all(input: &Input) -> Vec<SecretSpec> {
     if input.hubble() {
         secrets.extend(hubble(input));
     }
+    if input.hubble_relay() {
+        secrets.extend(hubble_relay());
+    }
     secrets.extend(telemetry(input));
     if input.manages() && input.spec.redis.mode == RedisMode::Managed {
         secrets.push(secret(
@@ -125,6 +128,33 @@ fn hubble(input: &Input) -> [SecretSpec; 2] {
             MESH_NAMESPACE,
             cilium_api::names::HUBBLE_CLIENT_CERTS,
             leaf(client, vec![client.to_owned()], KeyUsage::ClientAuth),
+        ),
+    ]
+}
+
+/// What the relay asks agents with, and what it serves with: under its Service's names and under the one that upstream's clients
+/// verify any relay by.
+fn hubble_relay() -> [SecretSpec; 2] {
+    use cilium_api::names::{
+        HUBBLE_CLIENT, HUBBLE_CLIENT_CERTS, HUBBLE_RELAY, HUBBLE_RELAY_DOMAIN,
+        HUBBLE_RELAY_SERVER_CERTS, NAMESPACE,
+    };
+    let service = format!("{HUBBLE_RELAY}.{NAMESPACE}");
+    let mut names = ["", ".svc", ".svc.cluster.local"]
+        .map(|suffix| format!("{service}{suffix}"))
+        .to_vec();
+    names.push(format!("*.{HUBBLE_RELAY_DOMAIN}"));
+    let client = vec![HUBBLE_CLIENT.to_owned()];
+    [
+        secret(
+            NAMESPACE,
+            HUBBLE_CLIENT_CERTS,
+            leaf(HUBBLE_CLIENT, client, KeyUsage::ClientAuth),
+        ),
+        secret(
+            NAMESPACE,
+            HUBBLE_RELAY_SERVER_CERTS,
+            leaf(&service, names, KeyUsage::ServerAuth),
         ),
     ]
 }

@@ -17,6 +17,8 @@ fn by_default_there_are_two_authorities_with_what_they_sign_and_two_passwords() 
             "gloonet-ca",
             "hubble-server-certs",
             "hubble-relay-client-certs",
+            "hubble-relay-client-certs",
+            "hubble-relay-server-certs",
             GATEWAY_TLS,
             COLLECTOR_TLS,
             COLLECTOR_SERVER_TLS,
@@ -123,6 +125,8 @@ fn a_workload_cluster_has_no_authority_of_the_relay_and_brings_nothing_that_regi
             "gloonet-ca",
             "hubble-server-certs",
             "hubble-relay-client-certs",
+            "hubble-relay-client-certs",
+            "hubble-relay-server-certs",
             "relay-client-tls-secret"
         ]
     );
@@ -144,7 +148,7 @@ fn a_missing_secret_is_named_in_the_health() {
     let health = Trust.health(&input(), &observed);
     assert_eq!(
         (health.state, health.ready, health.desired),
-        (State::Progressing, 1, 17)
+        (State::Progressing, 1, 19)
     );
     assert!(
         health.message.contains("gloo-mesh/gloo-mesh-redis-auth"),

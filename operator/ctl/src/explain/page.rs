@@ -171,6 +171,9 @@ fn purpose(id: ComponentId) -> &'static str {
         ComponentId::CiliumOperator => {
             "gives nodes their pod CIDRs and pods their identities, and clears what is left over"
         }
+        ComponentId::HubbleRelay => {
+            "the flows of all nodes in one stream, for `hubble` and Hubble's UI, over mutual TLS"
+        }
         ComponentId::Redis => "the store of snapshots, records and sessions",
         ComponentId::Prometheus => {
             "scrapes every part of the platform and evaluates the alert rules"
