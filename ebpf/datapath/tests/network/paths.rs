@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::net::{IpAddr, UdpSocket};
 use std::thread::sleep;
 use std::time::Duration;
@@ -60,6 +61,33 @@ fn a_transfer_between_nodes_stays_in_large_segments() {
         packets < 30_000,
         "{packets} packets for {BYTES} bytes each way"
     );
+}
+
+#[test]
+fn a_socket_connected_to_a_pod_that_went_away_hears_of_it_here_and_on_another_node() {
+    let cluster = Cluster::new();
+    let client = cluster.nodes[0].pod(10);
+    for node in &cluster.nodes {
+        let server = node.pod(20);
+        serve_udp(&server.namespace, server.ip, 1053);
+        let to = server.ip;
+        let socket = client.namespace.run(move || {
+            let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+            socket.connect((to, 1053)).unwrap();
+            socket
+        });
+        let ask = move |socket: &UdpSocket| {
+            socket
+                .set_read_timeout(Some(Duration::from_secs(2)))
+                .unwrap();
+            socket.send(b"?").and_then(|_| socket.recv(&mut [0; 99]))
+        };
+        assert!(ask(&socket).is_ok(), "{to}");
+        let id = server.endpoint.id;
+        node.datapath(move |datapath| datapath.remove_endpoint(id).unwrap());
+        let said = ask(&socket).unwrap_err();
+        assert_eq!(said.kind(), ErrorKind::ConnectionRefused, "{to}: {said}");
+    }
 }
 
 #[test]

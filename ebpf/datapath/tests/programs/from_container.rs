@@ -113,11 +113,10 @@ fn the_tunnel_port_is_shut_behind_a_service_too() {
 }
 
 #[test]
-fn an_address_of_the_nodes_range_that_nobody_holds_is_unknown() {
+fn who_asks_an_address_of_the_nodes_range_that_nobody_holds_is_told() {
     let frame = tcp((POD, 1), ("10.244.1.99", 80));
-    Node::new()
-        .run(PROGRAM, &frame)
-        .dropped(reason::UNKNOWN_TARGET, EGRESS);
+    let outcome = Node::new().run(PROGRAM, &frame);
+    outcome.refused(&frame.bytes(), reason::UNKNOWN_TARGET, EGRESS);
 }
 
 #[test]

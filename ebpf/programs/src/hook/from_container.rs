@@ -22,7 +22,10 @@ use crate::stage::{arp, deliver, encapsulate, fragment, refuse, service};
 pub(crate) fn from_container(ctx: TcContext) -> i32 {
     let verdict = handle(&ctx);
     let action = conclude(&ctx, metric::EGRESS, verdict);
-    refuse::instead(&ctx, verdict, action)
+    match verdict {
+        Err(reason::NO_BACKEND | reason::UNKNOWN_TARGET) => refuse::instead(&ctx, action),
+        _ => action,
+    }
 }
 
 #[inline(always)]

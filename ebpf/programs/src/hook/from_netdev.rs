@@ -23,7 +23,10 @@ pub(crate) fn from_netdev(ctx: TcContext) -> i32 {
         Ok(Some(action)) => conclude(&ctx, metric::INGRESS, Ok(action)),
         Err(reason) => {
             let action = conclude(&ctx, metric::INGRESS, Err(reason));
-            refuse::instead(&ctx, Err(reason), action)
+            if reason == reason::NO_BACKEND {
+                return refuse::instead(&ctx, action);
+            }
+            action
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::stage::admit::admit;
 use crate::stage::packet::{ETHERTYPE_IPV4, Ethernet, ethernet, parse};
 use crate::stage::party::Sender;
 use crate::stage::verdict::{PASS, Verdict, conclude};
-use crate::stage::{deliver, fragment, masquerade, outside};
+use crate::stage::{deliver, fragment, masquerade, outside, refuse};
 
 /// The packet is for this host (`PACKET_HOST`, linux/if_packet.h).
 const FOR_HOST: u32 = 0;
@@ -21,12 +21,17 @@ const FOR_HOST: u32 = 0;
 /// What other nodes send through the tunnel: tcx ingress of the tunnel device.
 #[classifier]
 pub(crate) fn from_overlay(ctx: TcContext) -> i32 {
-    conclude(&ctx, metric::INGRESS, handle(&ctx))
+    let sender = outer_source(&ctx);
+    let verdict = sender.and_then(|sender| handle(&ctx, sender));
+    let action = conclude(&ctx, metric::INGRESS, verdict);
+    match (verdict, sender) {
+        (Err(reason::UNKNOWN_TARGET), Ok(sender)) => refuse::through_tunnel(&ctx, sender, action),
+        _ => action,
+    }
 }
 
 #[inline(always)]
-fn handle(ctx: &TcContext) -> Verdict {
-    let sender = outer_source(ctx)?;
+fn handle(ctx: &TcContext, sender: u32) -> Verdict {
     // SAFETY: `ethernet` has checked the bounds.
     let Ethernet { ethertype, .. } = unsafe { *ethernet(ctx)? };
     if ethertype != ETHERTYPE_IPV4 {

@@ -1,4 +1,8 @@
-//! Telling whoever asks a service without backends that nobody answers, so that it need not wait for its own patience to end.
+//! Telling whoever asks a service without backends, or an address of no pod, that nobody answers, so that it need not wait for its own
+//! patience to end.
+//!
+//! An address of no pod is mostly that of a pod that went away. A UDP socket that was connected to it, be it through a service, would
+//! go on sending for ever; the error is "port unreachable", since Linux does not tell such a socket of the others.
 
 use core::mem::offset_of;
 
@@ -8,10 +12,10 @@ use aya_ebpf::helpers::{
     bpf_csum_diff, bpf_ktime_get_ns, bpf_redirect, bpf_skb_adjust_room, bpf_skb_change_tail,
 };
 use aya_ebpf::programs::TcContext;
-use datapath_abi::reason;
+use datapath_abi::ip::IDENTITY_HOST;
 
+use super::encapsulate;
 use super::packet::{ETHERNET, Ethernet, ICMP, ICMP_UNREACHABLE, Ipv4, Packet, Part, TCP, UDP, at};
-use super::verdict::Verdict;
 use crate::maps::{cilium_packet, cilium_refused};
 
 const PORT_UNREACHABLE: u8 = 3;
@@ -43,10 +47,7 @@ type OfUdp = [u32; (size_of::<Ipv4>() + 8) / 4];
 
 /// The action for a packet that was counted and told as dropped: back to its sender as an ICMP error, if it may be answered.
 #[inline(always)]
-pub(crate) fn instead(ctx: &TcContext, verdict: Verdict, action: i32) -> i32 {
-    if verdict != Err(reason::NO_BACKEND) {
-        return action;
-    }
+pub(crate) fn instead(ctx: &TcContext, action: i32) -> i32 {
     // SAFETY: fields of the context; a plain helper call.
     unsafe {
         if refuse(ctx.skb.skb) == 0 {
@@ -54,6 +55,15 @@ pub(crate) fn instead(ctx: &TcContext, verdict: Verdict, action: i32) -> i32 {
         }
         bpf_redirect((*ctx.skb.skb).ifindex, 0) as i32
     }
+}
+
+/// As above for a packet that came through the tunnel from a node.
+#[inline(always)]
+pub(crate) fn through_tunnel(ctx: &TcContext, node: u32, action: i32) -> i32 {
+    if refuse(ctx.skb.skb) == 0 {
+        return action;
+    }
+    encapsulate::send(ctx, IDENTITY_HOST, node).map_or(action, i32::from)
 }
 
 /// Turns the packet into the answer to it. 0: it is not answered. Global like `judge_packet`.
