@@ -9,7 +9,9 @@ pub mod operator;
 pub mod path;
 pub mod peer;
 pub mod policy;
+pub mod services;
 pub mod statistics;
+pub mod watcher;
 
 use anyhow::Result;
 
@@ -41,6 +43,8 @@ enum Name {
     Disrupt(disrupt::Arguments),
     /// How fast a policy holds on every node, and what 10,000 identities with 200 policies cost.
     Policy(policy::Arguments),
+    /// Connections through a Service beside those straight to its pod, among few and many Services; and how fast a change holds.
+    Services(services::Arguments),
     /// One end of a measured connection; the others start it.
     #[command(hide = true)]
     Peer(peer::Arguments),
@@ -58,6 +62,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Name::Logs(arguments) => gloo::logs(arguments),
         Name::Disrupt(arguments) => disrupt::run(arguments),
         Name::Policy(arguments) => policy::run(arguments),
+        Name::Services(arguments) => services::run(arguments),
         Name::Peer(arguments) => peer::run(arguments),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A program of our own instead of netperf: Debian ships that in non-free, and qperf knows no connect/request/response.
 
+pub mod pod;
 pub mod steady;
 pub mod watch;
 
@@ -34,7 +35,7 @@ pub struct Arguments {
     #[arg(long, requires = "to")]
     steady: Option<u32>,
     /// As a process of the pod whose network this is, for which Services are translated at its sockets.
-    #[arg(long, requires = "steady")]
+    #[arg(long, requires = "to")]
     in_pod: bool,
     #[arg(long, value_enum, default_value_t)]
     kind: Kind,
@@ -86,9 +87,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let Some(to) = arguments.to else {
         return serve(arguments.port);
     };
+    if arguments.in_pod {
+        pod::join().context("join the pod's cgroup")?;
+    }
     let address = SocketAddrV4::new(to, arguments.port);
     if let Some(per_second) = arguments.steady {
-        return steady::run(address, per_second, arguments.in_pod);
+        return steady::run(address, per_second);
     }
     let time = Duration::from_secs_f64(arguments.seconds);
     let sample = match arguments.kind {

@@ -66,7 +66,7 @@ async fn among(
     flips::run(lab, client, arguments.applies, "in that state").await
 }
 
-async fn connect(lab: &Lab) -> Result<kube::Client> {
+pub async fn connect(lab: &Lab) -> Result<kube::Client> {
     let file = kube::config::Kubeconfig::read_from(lab.kubeconfig())
         .context("read the cluster's kubeconfig: ./dev up")?;
     let config =

@@ -1,10 +1,7 @@
 //! A client that talks all the time and counts what did not work: over one connection, in datagrams, and in new connections.
 
-use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream, UdpSocket};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, sleep};
@@ -63,10 +60,7 @@ impl Kind {
 }
 
 /// Talks until the input ends, then prints what it [`Counted`].
-pub fn run(to: SocketAddrV4, per_second: u32, in_pod: bool) -> Result<()> {
-    if in_pod {
-        join_the_pod().context("join the pod's cgroup")?;
-    }
+pub fn run(to: SocketAddrV4, per_second: u32) -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let old = spawn(&stop, move |stop| old_connection(to, stop));
     let datagrams = spawn(&stop, move |stop| datagrams(to, stop));
@@ -93,49 +87,6 @@ fn spawn(
 ) -> thread::JoinHandle<Kind> {
     let stop = stop.clone();
     thread::spawn(move || work(&stop))
-}
-
-/// Services are translated for processes of a pod's cgroup; whoever is only in its network namespace sends to the Service itself.
-fn join_the_pod() -> Result<()> {
-    let mine = fs::metadata("/proc/self/ns/net").context("find the own namespace")?;
-    let myself = std::process::id().to_string();
-    for process in fs::read_dir("/proc").context("list processes")? {
-        let process = process.context("list processes")?.path();
-        // A process may end while it is looked at.
-        let Ok(namespace) = fs::metadata(process.join("ns/net")) else {
-            continue;
-        };
-        if namespace.ino() != mine.ino() {
-            continue;
-        }
-        let Some(cgroup) = cgroup_of(&process) else {
-            continue;
-        };
-        if cgroup.contains("kubepods") {
-            let members = cgroups()?.join(cgroup).join("cgroup.procs");
-            return fs::write(&members, myself)
-                .with_context(|| format!("write to {}", members.display()));
-        }
-    }
-    anyhow::bail!("no process of the pod was found in this namespace")
-}
-
-/// Where the one hierarchy of cgroup v2 is.
-fn cgroups() -> Result<PathBuf> {
-    let mounts = fs::read_to_string("/proc/mounts").context("read the mounts")?;
-    let mut fields = mounts.lines().map(|line| line.split(' '));
-    let of = fields.find_map(|mut fields| {
-        let place = fields.nth(1)?;
-        (fields.next()? == "cgroup2").then(|| PathBuf::from(place))
-    });
-    of.context("no cgroup v2 is mounted")
-}
-
-/// In that hierarchy.
-fn cgroup_of(process: &Path) -> Option<String> {
-    let text = fs::read_to_string(process.join("cgroup")).ok()?;
-    let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    Some(path.to_owned())
 }
 
 fn old_connection(to: SocketAddrV4, stop: &AtomicBool) -> Kind {

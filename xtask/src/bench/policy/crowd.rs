@@ -20,7 +20,7 @@ use crate::process;
 const IDENTITIES: u32 = 10_000;
 const POLICIES: u32 = 200;
 /// Requests at the same time.
-const AT_ONCE: usize = 16;
+pub const AT_ONCE: usize = 16;
 /// Whatever was made for this carries it.
 const LABEL: &str = "gloonet-bench";
 const AIM_MB: f64 = 100.0;
@@ -154,7 +154,7 @@ fn pod(node: &str, number: u32) -> Result<Pod> {
     .context("make a Pod")
 }
 
-fn absent_is_gone<T>(deleted: kube::Result<T>) -> Result<()> {
+pub fn absent_is_gone<T>(deleted: kube::Result<T>) -> Result<()> {
     match deleted {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
@@ -163,7 +163,7 @@ fn absent_is_gone<T>(deleted: kube::Result<T>) -> Result<()> {
 }
 
 /// What a broken run left behind is as good.
-async fn create<K>(api: &Api<K>, object: &K) -> Result<()>
+pub async fn create<K>(api: &Api<K>, object: &K) -> Result<()>
 where
     K: Clone + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
 {
