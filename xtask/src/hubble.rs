@@ -1,16 +1,19 @@
-//! `./dev hubble`: upstream's own client, in a node of the lab, at the agent's socket there.
+//! `./dev hubble`: upstream's own client, in a node of the lab, at the relay or at one agent's socket.
 
-use std::os::unix::process::CommandExt;
+mod agent;
+mod relay;
+
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::lab::Lab;
 use crate::{home, programs};
 
-/// Where the agent serves the Hubble API to programs on its node.
-const SOCKET: &str = "/var/run/cilium/hubble.sock";
+/// The node the client runs in when all nodes are asked. Any would do.
+const ANY_NODE: &str = "worker-1";
 
 /// What the client answers without a server.
 const ANSWERED_ALONE: [&str; 5] = ["help", "version", "completion", "config", "--help"];
@@ -18,9 +21,9 @@ const ANSWERED_ALONE: [&str; 5] = ["help", "version", "completion", "config", "-
 /// Arguments of `./dev hubble`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The node whose agent is asked: it knows the flows of its own pods.
-    #[arg(long, default_value = "worker-1")]
-    node: String,
+    /// The one node whose agent is asked, at its socket; without it the relay is, for the flows of all nodes.
+    #[arg(long)]
+    node: Option<String>,
     /// What hubble is told, such as `observe --last 20`; `help` for its own commands.
     #[arg(
         required = true,
@@ -31,7 +34,7 @@ pub struct Arguments {
     arguments: Vec<String>,
 }
 
-/// Becomes the client.
+/// Runs the client to its end.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let lab = Lab::from_environment()?;
     if !lab.exists() {
@@ -40,48 +43,54 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     programs::run(&programs::Arguments {
         names: vec!["hubble".to_owned()],
     })?;
-    let node = lab.node_name(&arguments.node);
-    if !arguments
-        .arguments
+    let words = &arguments.arguments;
+    let node = lab.node_name(arguments.node.as_deref().unwrap_or(ANY_NODE));
+    let alone = words
         .iter()
-        .any(|word| ANSWERED_ALONE.contains(&word.as_str()))
-    {
-        look_for_socket(&lab, &node)?;
+        .any(|word| ANSWERED_ALONE.contains(&word.as_str()));
+    if alone {
+        return client(&lab, &node, &[], words);
     }
-    let error = client(&lab, &node, &arguments.arguments)?.exec();
-    Err(anyhow!(error).context("start the lab's program"))
+    if arguments.node.is_some() {
+        agent::look_for_socket(&lab, &node)?;
+        return client(&lab, &node, &agent::environment(), words);
+    }
+    let relay = relay::Relay::of(&lab)?;
+    client(&lab, &node, &relay.environment(), words)
 }
 
-/// The node sees the built programs under their path on the machine. The address goes by environment, since not every
-/// command of the client takes `--server`.
-fn client(lab: &Lab, node: &str, arguments: &[String]) -> Result<Command> {
+/// The node sees the built programs under their path on the machine. Whom the client asks goes by environment, since not every
+/// command of it takes `--server`.
+fn client(lab: &Lab, node: &str, environment: &[(&str, String)], words: &[String]) -> Result<()> {
     let program: PathBuf = home::cache_folder("bin")?.join("hubble");
-    let mut command = lab.command();
-    command
-        .args(["exec", node, "--", "env"])
-        .arg(format!("HUBBLE_SERVER=unix://{SOCKET}"))
-        .arg(program)
-        .args(arguments);
-    Ok(command)
+    let variables = environment
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
+    let mut command = Command::from(lab.command());
+    command.args(["exec", node, "--", "env"]).args(variables);
+    command.arg(program).args(words);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start a runtime")?;
+    runtime.block_on(to_its_end(command))
 }
 
-fn look_for_socket(lab: &Lab, node: &str) -> Result<()> {
-    let looked = lab
-        .command()
-        .args(["exec", node, "--", "test", "-S", SOCKET])
-        .stdin(Stdio::null())
-        .output()
-        .context("start the lab's program")?;
-    if looked.status.success() {
-        return Ok(());
+/// A terminal sends its interrupt to the client as well. Here it must not end what takes the certificate away afterwards.
+async fn to_its_end(mut command: Command) -> Result<()> {
+    let mut interrupts = signal(SignalKind::interrupt()).context("listen for interrupts")?;
+    let mut child = command.spawn().context("start the lab's program")?;
+    let mut interrupted = false;
+    loop {
+        tokio::select! {
+            ended = child.wait() => {
+                let ended = ended.context("wait for hubble")?;
+                if ended.success() || interrupted {
+                    return Ok(());
+                }
+                bail!("hubble ended with {ended}");
+            }
+            _ = interrupts.recv() => interrupted = true,
+        }
     }
-    // `test` says nothing; the lab's own refusals do.
-    let said = String::from_utf8_lossy(&looked.stderr);
-    if !said.trim().is_empty() {
-        bail!("look for hubble's socket on {node}: {}", said.trim());
-    }
-    bail!(
-        "node {node} has no {SOCKET}: its agent does not run, or does not serve Hubble. \
-         ./dev gloonet status says whether cilium-agent is healthy, ./dev logs cilium-agent what it says about Hubble"
-    )
 }
