@@ -7,6 +7,8 @@ use crate::node::{NEIGHBOUR, NODE, Node, PASSED, POD, REDIRECTED, REMOTE};
 const VIP: &str = "10.96.0.10";
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const SYN: u8 = 0x02;
+const ACK: u8 = 0x10;
 
 #[test]
 fn a_packet_for_a_service_goes_to_its_backend_and_the_answer_comes_from_the_service() {
@@ -192,4 +194,21 @@ fn an_answer_between_pods_is_restored_on_its_direct_way() {
     let back = node.run("from_container", &udp((NEIGHBOUR, 53), (POD, 40_000)));
     assert_eq!(back.verdict, REDIRECTED);
     assert_eq!(see(&back.frame), seen((VIP, 53), (POD, 40_000), 63));
+}
+
+#[test]
+fn a_new_connection_straight_to_a_backend_is_not_taken_for_an_old_one_through_the_service() {
+    let mut node = Node::new();
+    node.service((VIP, 80), TCP, &[(NEIGHBOUR, 80)], 0);
+    node.run("from_container", &tcp((POD, 40_000), (VIP, 80)));
+    let mut answer_to = |straight: u8| {
+        node.speak_as(POD);
+        let straight = tcp_flags((POD, 40_000), (NEIGHBOUR, 80), straight);
+        node.run("from_container", &straight);
+        node.speak_as(NEIGHBOUR);
+        let answer = tcp_flags((NEIGHBOUR, 80), (POD, 40_000), ACK);
+        see(&node.run("from_container", &answer).frame)
+    };
+    assert_eq!(answer_to(ACK), seen((VIP, 80), (POD, 40_000), 63));
+    assert_eq!(answer_to(SYN), seen((NEIGHBOUR, 80), (POD, 40_000), 63));
 }

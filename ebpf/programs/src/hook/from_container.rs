@@ -82,6 +82,8 @@ fn route(ctx: &TcContext, packet: &mut Packet, source: &Source) -> Verdict {
     let mut way = way(packet.destination);
     if matches!(way, Way::Stack) && service::translate(ctx, packet)? {
         way = self::way(packet.destination);
+    } else if packet.opens() {
+        service::forget(packet);
     }
     if matches!(way, Way::Stack) {
         check_outside(packet)?;

@@ -191,6 +191,23 @@ fn remember(packet: &Packet, flow: &Tuple, backend: Backend) -> Result<(), u8> {
         .map_err(|_| reason::CT_INSERT_FAILED)
 }
 
+/// A connection opens straight to what may be a backend. One through a service that had its name before is over, and answers to this
+/// one are not that service's.
+#[inline(always)]
+pub(crate) fn forget(packet: &Packet) {
+    let answer = Tuple {
+        source: Address::v4(packet.destination),
+        destination: Address::v4(packet.source),
+        source_port: packet.destination_port,
+        destination_port: packet.source_port,
+        protocol: packet.protocol,
+        direction: REVERSE,
+        pad: [0; 2],
+    };
+    // Mostly there is none.
+    let _absent = cilium_ct_service.remove(&answer);
+}
+
 /// Whether a packet answers one that was sent to a backend here.
 #[inline(always)]
 pub(crate) fn is_answer(packet: &Packet) -> bool {
