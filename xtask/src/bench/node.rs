@@ -24,6 +24,8 @@ pub enum Place {
     Pod(Ipv4Addr),
     /// In a network namespace known by name inside a node.
     Named { node: String, namespace: String },
+    /// In a node's own network.
+    Node(String),
     /// On the host beyond the cluster.
     Outside,
 }
@@ -39,17 +41,20 @@ impl Place {
             Self::Pod(address) => spot(lab, &format!("pod/{address}")),
             Self::Outside => spot(lab, "outside"),
             Self::Named { node, namespace } => {
-                let mut command = Command::new("nsenter");
-                command.arg(format!(
-                    "--net=/proc/{}/root/run/netns/{namespace}",
-                    first_process(lab, node)?
-                ));
-                command
+                network_of(lab, node, &format!("root/run/netns/{namespace}"))?
             }
+            Self::Node(node) => network_of(lab, node, "ns/net")?,
         };
         command.arg(myself).args(["bench", "peer"]).args(arguments);
         Ok(command)
     }
+}
+
+/// `file` names the network namespace, from the node's first process.
+fn network_of(lab: &Lab, node: &str, file: &str) -> Result<Command> {
+    let mut command = Command::new("nsenter");
+    command.arg(format!("--net=/proc/{}/{file}", first_process(lab, node)?));
+    Ok(command)
 }
 
 fn spot(lab: &Lab, spot: &str) -> Command {

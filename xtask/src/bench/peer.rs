@@ -31,6 +31,9 @@ pub struct Arguments {
     /// Whom to ask with datagrams each millisecond: says when they begin and cease to come back, until its input ends.
     #[arg(long, conflicts_with = "to")]
     watch: Vec<Ipv4Addr>,
+    /// Each of these datagrams from a port of its own.
+    #[arg(long, requires = "watch")]
+    fresh: bool,
     /// Talk to `--to` until the input ends, with so many new connections a second, and print what failed.
     #[arg(long, requires = "to")]
     steady: Option<u32>,
@@ -82,7 +85,7 @@ pub struct Sample {
 /// Serves until its input ends, or measures and prints a [`Sample`] as JSON.
 pub fn run(arguments: &Arguments) -> Result<()> {
     if !arguments.watch.is_empty() {
-        return watch::run(&arguments.watch, arguments.port);
+        return watch::run(&arguments.watch, arguments.port, arguments.fresh);
     }
     let Some(to) = arguments.to else {
         return serve(arguments.port);

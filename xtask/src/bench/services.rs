@@ -1,35 +1,31 @@
-//! `./dev bench services`: what a Service costs a connection, beside the same connection straight to the pod behind it.
+//! `./dev bench services`: what a Service costs a connection, beside the same connection straight to what answers, with us and with
+//! kube-proxy.
 //!
 //! Few Services and many are measured one after the other: what a connection costs must not depend on how many there are. Then the time
 //! from the write of an EndpointSlice to the first datagrams that meet it.
 
+mod changes;
 mod crowd;
+mod kube_proxy;
+mod ways;
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
-use std::thread::sleep;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::{Api, Patch, PatchParams};
-use serde_json::json;
 
+use self::changes::Times;
 use self::crowd::Crowd;
-use super::node::{Place, Server};
+use self::kube_proxy::KubeProxy;
+use self::ways::{Ground, Way};
+use super::node::Server;
 use super::path::pods::{NAMESPACE, Pods};
-use super::peer::Sample;
-use super::peer::watch::micros;
-use super::policy::{connect, row};
-use super::statistics::{median, percentile};
-use super::watcher::{Watcher, millis};
+use super::policy::connect;
+use super::statistics::percentile;
 use crate::lab::Lab;
-use crate::process;
 
 const PORT: u16 = 5204;
-/// The Service that is measured; its endpoint is written here, so that a pod that only idles is one.
+/// The Service that is measured.
 const NAME: &str = "measured";
-const AIM_MS: f64 = 100.0;
 
 /// Arguments of `./dev bench services`.
 #[derive(Debug, clap::Args)]
@@ -51,196 +47,126 @@ pub struct Arguments {
     /// Writes of an EndpointSlice, with each number of Services.
     #[arg(long, default_value_t = 50)]
     changes: usize,
+    /// Leave out kube-proxy, which takes a cluster of its own.
+    #[arg(long)]
+    no_peer: bool,
 }
 
-/// A way to the pod: straight, through the Service at the socket, through it packet by packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
-    Straight,
-    Socket,
-    Packets,
-}
-
-impl Way {
-    const ALL: [Self; 3] = [Self::Straight, Self::Socket, Self::Packets];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Straight => "straight to the pod",
-            Self::Socket => "at the socket",
-            Self::Packets => "packet by packet",
-        }
-    }
-}
-
-/// What is measured between.
-struct Ground {
-    from: Place,
-    pod: Ipv4Addr,
-    service: Ipv4Addr,
-}
-
-/// Measures and prints two tables.
+/// Measures and prints two tables for each number of Services.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let lab = Lab::from_environment()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("start a runtime")?;
-    runtime.block_on(on_cluster(&lab, arguments))
+    runtime.block_on(on_clusters(&lab, arguments))
 }
 
-async fn on_cluster(lab: &Lab, arguments: &Arguments) -> Result<()> {
+async fn on_clusters(lab: &Lab, arguments: &Arguments) -> Result<()> {
     let client = connect(lab).await?;
     let crowd = Crowd::new(&client);
     crowd.disperse().await?;
     let pods = Pods::on_two_workers(lab)?;
     let route = pods.two_nodes()?;
-    let _server = Server::start(lab, &route.to, PORT)?;
-    lab.hand_over("apply", &objects(route.address))?;
-    let found = lab.get(&["service", NAME, "--namespace", NAMESPACE])?;
-    let service = found["spec"]["clusterIP"].as_str();
-    let ground = Ground {
+    let mut servers = vec![Server::start(lab, &route.to, PORT)?];
+    let mut grounds = vec![Ground {
+        service: publish(lab, route.address)?,
+        lab: lab.clone(),
+        client: client.clone(),
         from: route.from,
-        pod: route.address,
-        service: service.context("a Service without address")?.parse()?,
-    };
-    let measured = measure_all(lab, &client, &crowd, (&ground, arguments)).await;
+        endpoint: route.address,
+        ways: Way::OURS,
+    }];
+    let peer = (!arguments.no_peer).then(|| KubeProxy::beside(lab));
+    let peer = peer.transpose()?;
+    if let Some(peer) = &peer {
+        let endpoint = peer.lab.node_ip(&peer.server)?;
+        servers.push(Server::start(&peer.lab, &peer.to(), PORT)?);
+        grounds.push(Ground {
+            service: publish(&peer.lab, endpoint)?,
+            lab: peer.lab.clone(),
+            client: connect(&peer.lab).await?,
+            from: peer.from(),
+            endpoint,
+            ways: Way::PEERS,
+        });
+    }
+    let measured = measure_all(&grounds, arguments).await;
+    drop(servers);
     let dispersed = crowd.disperse().await;
     measured.and(dispersed)
 }
 
-fn objects(endpoint: Ipv4Addr) -> Vec<serde_json::Value> {
-    let port = |protocol: &str| json!({"name": protocol.to_lowercase(), "protocol": protocol, "port": PORT});
-    let ports = [port("TCP"), port("UDP")];
-    vec![
-        json!({
-            "apiVersion": "v1", "kind": "Service",
-            "metadata": {"name": NAME, "namespace": NAMESPACE}, "spec": {"ports": ports},
-        }),
-        slice(Some(endpoint)),
-    ]
+/// The Service's address.
+fn publish(lab: &Lab, endpoint: std::net::Ipv4Addr) -> Result<std::net::Ipv4Addr> {
+    lab.hand_over("apply", &changes::objects(endpoint))?;
+    let found = lab.get(&["service", NAME, "--namespace", NAMESPACE])?;
+    let service = found["spec"]["clusterIP"].as_str();
+    let address = service.context("a Service without address")?.parse();
+    address.context("parse a Service's address")
 }
 
-fn slice(endpoint: Option<Ipv4Addr>) -> serde_json::Value {
-    let port = |protocol: &str| json!({"name": protocol.to_lowercase(), "protocol": protocol, "port": PORT});
-    let endpoints: Vec<_> = (endpoint.into_iter())
-        .map(|ip| json!({"addresses": [ip], "conditions": {"ready": true}}))
-        .collect();
-    json!({
-        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-        "metadata": {
-            "name": NAME, "namespace": NAMESPACE,
-            "labels": {"kubernetes.io/service-name": NAME},
-        },
-        "addressType": "IPv4",
-        "endpoints": endpoints,
-        "ports": [port("TCP"), port("UDP")],
-    })
-}
-
-async fn measure_all(
-    lab: &Lab,
-    client: &kube::Client,
-    crowd: &Crowd<'_>,
-    (ground, arguments): (&Ground, &Arguments),
-) -> Result<()> {
+async fn measure_all(grounds: &[Ground], arguments: &Arguments) -> Result<()> {
+    grounds.iter().try_for_each(changes::await_answer)?;
     let mut first: BTreeMap<Way, f64> = BTreeMap::new();
     for count in &arguments.services {
-        crowd.gather(*count, ground.pod).await?;
-        println!(
-            "{:<46} {:>10} {:>10} {:>8} {:>16}",
-            format!("a connection, among {count} Services"),
-            "median",
-            "p99",
-            "ratio",
-            "ratio to first"
-        );
-        let samples = connections(lab, ground, arguments)?;
-        let straight = samples[&Way::Straight].0;
-        for (way, (middle, late)) in samples {
-            let first = *first.entry(way).or_insert(middle);
-            println!(
-                "{:<46} {middle:>7.1} µs {late:>7.1} µs {:>8.2} {:>16.2}",
-                format!("  {}", way.name()),
-                straight / middle,
-                middle / first
-            );
+        for ground in grounds {
+            let crowd = Crowd::new(&ground.client);
+            crowd.gather(*count, ground.endpoint).await?;
         }
-        changes(lab, client, ground, arguments.changes).await?;
+        let costs = ways::connections(grounds, (arguments.rounds, arguments.seconds))?;
+        print_costs(*count, &costs, &mut first);
+        let mut times = Vec::new();
+        for ground in grounds {
+            times.push(changes::measure(ground, arguments.changes).await?);
+        }
+        print_times(&times);
     }
     Ok(())
 }
 
-/// Medians of the rounds' medians and 99th percentiles. Rounds alternate, so that what else the machine does falls on all ways.
-fn connections(
-    lab: &Lab,
-    ground: &Ground,
-    arguments: &Arguments,
-) -> Result<BTreeMap<Way, (f64, f64)>> {
-    let mut samples: BTreeMap<Way, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
-    for _ in 0..arguments.rounds {
-        for way in Way::ALL {
-            let sample = connect_often(lab, ground, way, arguments.seconds)?;
-            let (middles, lates) = samples.entry(way).or_default();
-            middles.push(sample.median_us);
-            lates.push(sample.p99_us);
-        }
-    }
-    Ok(samples
-        .into_iter()
-        .map(|(way, (middles, lates))| (way, (median(&middles), median(&lates))))
-        .collect())
-}
-
-fn connect_often(lab: &Lab, ground: &Ground, way: Way, seconds: f64) -> Result<Sample> {
-    let to = match way {
-        Way::Straight => ground.pod,
-        Way::Socket | Way::Packets => ground.service,
-    };
-    let (port, to, seconds) = (PORT.to_string(), to.to_string(), seconds.to_string());
-    let mut words = vec!["--port", &port, "--to", &to, "--kind", "crr", "--seconds"];
-    words.push(&seconds);
-    // The reference is of a pod's process, too: its cgroup has the same share of the processors.
-    if way != Way::Packets {
-        words.push("--in-pod");
-    }
-    let printed = process::output(&mut ground.from.peer(lab, &words)?)?;
-    serde_json::from_str(printed.trim()).context("read a sample")
-}
-
-/// From the write of the slice to the datapath of the client's node, measured by datagrams to the Service.
-async fn changes(lab: &Lab, client: &kube::Client, ground: &Ground, changes: usize) -> Result<()> {
-    let slices: Api<EndpointSlice> = Api::namespaced(client.clone(), NAMESPACE);
-    let mut watcher = Watcher::start(lab, &ground.from, PORT, &[ground.service])?;
-    watcher.wait(true).context("before the first change")?;
-    let mut times: BTreeMap<bool, Vec<f64>> = BTreeMap::new();
-    for number in 0..changes {
-        let appears = number % 2 == 1;
-        let began = micros();
-        let slice = slice(appears.then_some(ground.pod));
-        let by = PatchParams::apply("gloonet-bench").force();
-        slices
-            .patch(NAME, &by, &Patch::Apply(slice))
-            .await
-            .context("apply the slice")?;
-        let at = watcher.wait(appears)?;
-        times
-            .entry(appears)
-            .or_default()
-            .push(millis(at.saturating_sub(began)));
-        sleep(Duration::from_millis(20));
-    }
+/// Ratios are of the reference to the figure, the greater the better, but for the last, of the figure to the one among the fewest
+/// Services.
+fn print_costs(count: u32, costs: &BTreeMap<Way, ways::Cost>, first: &mut BTreeMap<Way, f64>) {
     println!(
-        "{:<58} {:>10} {:>10} {:>8}",
-        "from a slice to the datapath", "ours", "aim", "ratio"
+        "{:<46} {:>10} {:>10} {:>9} {:>9}",
+        format!("a connection, among {count} Services"),
+        "median",
+        "p99",
+        "straight",
+        "to first"
     );
-    for (appears, times) in &times {
-        let what = if *appears { "appears" } else { "vanishes" };
+    for (way, (middle, late)) in costs {
+        let straight = costs.get(&way.straight()).map_or(*middle, |cost| cost.0);
+        let first = *first.entry(*way).or_insert(*middle);
+        println!(
+            "{:<46} {middle:>7.1} µs {late:>7.1} µs {:>9.2} {:>9.2}",
+            way.name(),
+            straight / middle,
+            middle / first
+        );
+    }
+}
+
+/// Ours, and kube-proxy's where it was measured.
+fn print_times(times: &[Times]) {
+    println!(
+        "{:<46} {:>10} {:>10} {:>9}",
+        "from a slice to the datapath", "ours", "kube-proxy", "ratio"
+    );
+    for (appears, what) in [(true, "appears"), (false, "vanishes")] {
         for (name, part) in [("p50", 0.5), ("p99", 0.99)] {
+            let figures = times.iter().filter_map(|times| times.get(&appears));
+            let figures: Vec<f64> = figures.map(|times| percentile(times, part)).collect();
             let what = format!("  the endpoint {what}, {name}");
-            row(&what, percentile(times, part), AIM_MS, "ms");
+            match figures[..] {
+                [ours, peers] => println!(
+                    "{what:<46} {ours:>7.1} ms {peers:>7.1} ms {:>9.2}",
+                    peers / ours
+                ),
+                [ours] => println!("{what:<46} {ours:>7.1} ms"),
+                _ => {}
+            }
         }
     }
-    Ok(())
 }

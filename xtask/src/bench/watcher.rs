@@ -29,11 +29,26 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Asks the targets' port from a place.
+    /// Asks the targets' port from a place, in one flow each.
     pub fn start(lab: &Lab, from: &Place, port: u16, targets: &[Ipv4Addr]) -> Result<Self> {
+        Self::with(&[], lab, from, (port, targets))
+    }
+
+    /// As above, with a new flow for each datagram.
+    pub fn of_new_flows(lab: &Lab, from: &Place, port: u16, targets: &[Ipv4Addr]) -> Result<Self> {
+        Self::with(&["--fresh"], lab, from, (port, targets))
+    }
+
+    fn with(
+        more: &[&str],
+        lab: &Lab,
+        from: &Place,
+        (port, targets): (u16, &[Ipv4Addr]),
+    ) -> Result<Self> {
         let port = port.to_string();
         let addresses: Vec<String> = targets.iter().map(ToString::to_string).collect();
         let mut arguments = vec!["--port", &port];
+        arguments.extend(more);
         for address in &addresses {
             arguments.extend(["--watch", address]);
         }

@@ -1,10 +1,13 @@
 //! A client that says when datagrams begin and cease to come back.
 //!
-//! All to one address are of one flow, so what is seen is a verdict about a connection that exists as much as about a new one.
+//! All to one address are of one flow, so what is seen is a verdict about a connection that exists as much as about a new one; or each is
+//! of a flow of its own.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
+use std::iter::Cycle;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::ops::RangeInclusive;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -59,22 +62,82 @@ impl Target {
     }
 }
 
-/// Prints one [`Flip`] a line until the input ends.
-pub fn run(to: &[Ipv4Addr], port: u16) -> Result<()> {
+/// Flows on which an answer may still come: more than are opened until a datagram is taken for dropped.
+const OPEN_FLOWS: usize = 64;
+/// Ports of fresh flows, in turn: one that comes back too soon would be of a flow that the kernel remembers.
+const PORTS: RangeInclusive<u16> = 10_000..=29_999;
+
+/// The sockets of flows that may still be answered, the newest last.
+#[derive(Debug)]
+enum Flows {
+    /// One for all datagrams.
+    One(UdpSocket),
+    /// One for each.
+    Fresh {
+        sockets: VecDeque<UdpSocket>,
+        ports: Cycle<RangeInclusive<u16>>,
+    },
+}
+
+impl Flows {
+    fn new(fresh: bool) -> Result<Self> {
+        if !fresh {
+            return open(0).map(Self::One).context("open a UDP socket");
+        }
+        Ok(Self::Fresh {
+            sockets: VecDeque::new(),
+            ports: PORTS.cycle(),
+        })
+    }
+
+    /// The socket of the next datagram.
+    fn next(&mut self) -> Result<&UdpSocket> {
+        let (sockets, ports) = match self {
+            Self::One(socket) => return Ok(socket),
+            Self::Fresh { sockets, ports } => (sockets, ports),
+        };
+        if sockets.len() == OPEN_FLOWS {
+            sockets.pop_front();
+        }
+        // Somebody else may have a port.
+        let opened = ports.take(PORTS.len()).find_map(|port| open(port).ok());
+        sockets.push_back(opened.context("every port is taken")?);
+        sockets.back().context("no socket")
+    }
+
+    fn all(&self) -> impl Iterator<Item = &UdpSocket> {
+        let (one, fresh) = match self {
+            Self::One(socket) => (Some(socket), None),
+            Self::Fresh { sockets, .. } => (None, Some(sockets)),
+        };
+        one.into_iter().chain(fresh.into_iter().flatten())
+    }
+}
+
+fn open(port: u16) -> std::io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Prints one [`Flip`] a line until the input ends. `fresh`: each datagram has a flow of its own.
+pub fn run(to: &[Ipv4Addr], port: u16, fresh: bool) -> Result<()> {
     super::end_with_input();
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).context("open a UDP socket")?;
-    socket.set_nonblocking(true).context("set O_NONBLOCK")?;
+    let mut flows = Flows::new(fresh)?;
     let mut targets: Vec<(Ipv4Addr, Target)> =
         to.iter().map(|to| (*to, Target::default())).collect();
     loop {
         let now = micros();
+        let socket = flows.next()?;
         for (to, target) in &mut targets {
             // What cannot be sent is not answered, which is all that is asked.
             let _unsent = socket.send_to(&now.to_be_bytes(), (*to, port));
             target.sent(now);
         }
         sleep(BETWEEN);
-        receive(&socket, &mut targets)?;
+        for socket in flows.all() {
+            receive(socket, &mut targets)?;
+        }
         let now = micros();
         for (to, target) in &mut targets {
             if let Some(at) = target.lost(now) {
@@ -135,6 +198,16 @@ mod tests {
         assert_eq!(target.lost(3_000 + GONE_AFTER_US), Some(3_000));
         assert_eq!(target.lost(90_000), None);
         assert!(target.back(50_000));
+    }
+
+    #[test]
+    fn a_flow_lasts_or_each_datagram_has_one_of_its_own() {
+        for (fresh, differ) in [(false, false), (true, true)] {
+            let mut flows = Flows::new(fresh).unwrap();
+            let mut port = || flows.next().unwrap().local_addr().unwrap().port();
+            let (first, second) = (port(), port());
+            assert_eq!(first != second, differ);
+        }
     }
 
     #[test]

@@ -1,0 +1,121 @@
+//! kube-proxy in its nftables mode, on a cluster of its own beside the measured one.
+//!
+//! That cluster has no network for pods, and needs none: a process of one node asks, a process of another answers.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::bench::node::{Place, shell};
+use crate::bench::path::pods::workers;
+use crate::lab::Lab;
+use crate::{home, process, programs};
+
+/// The cluster, and kube-proxy on its first worker; both go with this value.
+#[derive(Debug)]
+pub(super) struct KubeProxy {
+    pub(super) lab: Lab,
+    pub(super) client: String,
+    pub(super) server: String,
+    proxy: Option<Child>,
+    kubeconfig: PathBuf,
+}
+
+impl KubeProxy {
+    /// Builds it, starts a cluster beside `lab`, and runs it there. What it says is in the file that is printed.
+    pub(super) fn beside(lab: &Lab) -> Result<Self> {
+        programs::run(&programs::Arguments {
+            names: vec!["kube-proxy".to_owned()],
+        })?;
+        let lab = Lab::named(&lab.beside("kube-proxy"))?;
+        eprintln!("… a cluster for kube-proxy: {}", lab.name());
+        let mut up = lab.command();
+        process::output(up.args(["up", "--workers", "2", "--images", "essential"]))?;
+        let [client, server] = workers(&lab)?;
+        // A node sees this folder under its path on the machine.
+        let kubeconfig = home::cache_folder("bench")?.join(format!("{}.kubeconfig", lab.name()));
+        let mut peer = Self {
+            lab,
+            client,
+            server,
+            proxy: None,
+            kubeconfig,
+        };
+        // Ports of the flows that are watched come back after twenty seconds, and shall be new ones then.
+        let forget = "echo 5 > /proc/sys/net/netfilter/nf_conntrack_udp_timeout";
+        shell(&peer.lab, &peer.client, forget)?;
+        peer.proxy = Some(peer.start()?);
+        Ok(peer)
+    }
+
+    fn start(&self) -> Result<Child> {
+        self.write_kubeconfig()?;
+        let log = home::cache_folder("logs")?.join("kube-proxy.log");
+        let said = File::create(&log).with_context(|| format!("make {}", log.display()))?;
+        eprintln!("… kube-proxy on {}; log: {}", self.client, log.display());
+        let program = home::cache_folder("bin")?.join("kube-proxy");
+        let mut command = self.lab.command();
+        command
+            .args(["exec", &self.client, "--"])
+            .arg(program)
+            .arg(format!("--kubeconfig={}", self.kubeconfig.display()))
+            .arg(format!("--hostname-override={}", self.client))
+            .args([
+                "--proxy-mode=nftables",
+                // The machine's connection table is not its own to size.
+                "--conntrack-max-per-core=0",
+                "--conntrack-tcp-timeout-established=0",
+                "--conntrack-tcp-timeout-close-wait=0",
+            ]);
+        let copy = said.try_clone().context("open the log once more")?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(said)
+            .stderr(copy)
+            .spawn();
+        child.context("start kube-proxy")
+    }
+
+    /// As the lab's, with the API server where nodes find it.
+    fn write_kubeconfig(&self) -> Result<()> {
+        let control_plane = self.lab.node_ip(&self.lab.node_name("control-plane"))?;
+        let text = fs::read(self.lab.kubeconfig()).context("read the cluster's kubeconfig")?;
+        let mut config: Value =
+            serde_json::from_slice(&text).context("read the cluster's kubeconfig")?;
+        config["clusters"][0]["cluster"]["server"] = json!(format!("https://{control_plane}:6443"));
+        let mut options = File::options();
+        let options = options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options
+            .open(&self.kubeconfig)
+            .context("copy the kubeconfig")?;
+        file.write_all(config.to_string().as_bytes())
+            .context("copy the kubeconfig")
+    }
+
+    /// Where a process asks.
+    pub(super) fn from(&self) -> Place {
+        Place::Node(self.client.clone())
+    }
+
+    /// Where a process answers.
+    pub(super) fn to(&self) -> Place {
+        Place::Node(self.server.clone())
+    }
+}
+
+impl Drop for KubeProxy {
+    fn drop(&mut self) {
+        // The cluster's end is kube-proxy's; what started it is left to be reaped.
+        let _down = process::output(self.lab.command().arg("down"));
+        if let Some(proxy) = &mut self.proxy {
+            let _ended = proxy.kill();
+            let _reaped = proxy.wait();
+        }
+        let _removed = fs::remove_file(&self.kubeconfig);
+    }
+}
