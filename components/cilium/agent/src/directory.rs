@@ -6,22 +6,20 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use cilium_api::NumericIdentity;
 use cilium_hubble::names::{Endpoint, Names, Policy, ServiceName, Workload};
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::agent::Agent;
+use crate::services::ServiceNames;
 
 /// Local CIDR identities begin here (Cilium's scope 1).
 const CIDR_SCOPE: u32 = 1 << 24;
-
-/// Where a service answers: address, port, IP protocol.
-type Place = (IpAddr, u16, u8);
 
 /// Names as they were at the last [`Directory::refresh`].
 #[derive(Debug, Default)]
 struct Known {
     endpoints: HashMap<IpAddr, Arc<Endpoint>>,
-    services: HashMap<Place, ServiceName>,
+    services: ServiceNames,
     interfaces: HashMap<u32, String>,
 }
 
@@ -70,7 +68,7 @@ impl Names for Directory {
     }
 
     fn service(&self, address: IpAddr, port: u16, protocol: u8) -> Option<ServiceName> {
-        self.known(|known| known.services.get(&(address, port, protocol)).cloned())
+        self.known(|known| known.services.find(address, port, protocol).cloned())
     }
 
     fn policies(&self, cookie: u32) -> Vec<Policy> {
@@ -196,43 +194,12 @@ fn elsewhere(metadata: &ObjectMeta) -> Option<Workload> {
         .then(|| workload("DaemonSet", pods))
 }
 
-fn services(agent: &Agent) -> HashMap<Place, ServiceName> {
-    let mut known = HashMap::new();
-    for service in agent.watched.services.list() {
-        let name = ServiceName {
-            namespace: service.metadata.namespace.clone().unwrap_or_default(),
-            name: service.metadata.name.clone().unwrap_or_default(),
-        };
-        for place in places(&service) {
-            known.insert(place, name.clone());
-        }
-    }
-    known
-}
-
-fn places(service: &Service) -> Vec<Place> {
-    let Some(spec) = &service.spec else {
-        return Vec::new();
-    };
-    let addresses = spec.cluster_ips.iter().flatten();
-    let addresses: Vec<IpAddr> = addresses.filter_map(|text| text.parse().ok()).collect();
-    let ports = spec.ports.iter().flatten();
-    ports
-        .filter_map(|port| {
-            let protocol = match port.protocol.as_deref().unwrap_or("TCP") {
-                "TCP" => 6,
-                "UDP" => 17,
-                "SCTP" => 132,
-                _ => return None,
-            };
-            Some((u16::try_from(port.port).ok()?, protocol))
-        })
-        .flat_map(|(port, protocol)| {
-            addresses
-                .iter()
-                .map(move |address| (*address, port, protocol))
-        })
-        .collect()
+fn services(agent: &Agent) -> ServiceNames {
+    let services = agent.watched.services.list();
+    let nodes = agent.watched.nodes.list();
+    let addresses = nodes.iter().filter_map(|node| node.internal_ipv4());
+    let addresses = addresses.chain([agent.own.ip]).map(Into::into);
+    ServiceNames::of(services.iter().map(AsRef::as_ref), addresses)
 }
 
 fn interfaces(agent: &Agent) -> HashMap<u32, String> {
@@ -293,16 +260,5 @@ mod tests {
         );
         assert_eq!(by("web-1", "app", "web"), "");
         assert_eq!(by("other-x2k9z", "pod-template-hash", "5d8f"), "");
-    }
-
-    #[test]
-    fn a_service_is_known_at_each_of_its_ports() {
-        let service: Service = serde_json::from_value(json!({"spec": {
-            "clusterIPs": ["10.96.0.9", "None"],
-            "ports": [{"port": 53, "protocol": "UDP"}, {"port": 80}],
-        }}))
-        .unwrap();
-        let ip: IpAddr = "10.96.0.9".parse().unwrap();
-        assert_eq!(places(&service), [(ip, 53, 17), (ip, 80, 6)]);
     }
 }

@@ -7,6 +7,7 @@
 mod endpoints;
 mod health_checks;
 mod host_ports;
+mod names;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -19,6 +20,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use self::endpoints::Endpoints;
 pub use self::endpoints::{Slices, addresses_of};
 pub use self::health_checks::{HealthCheck, health_checks};
+pub use self::names::ServiceNames;
 
 /// The API server's default for `sessionAffinity: ClientIP`.
 const AFFINITY_SECONDS: u32 = 10_800;
@@ -51,14 +53,8 @@ pub fn translate<'a>(
     pods: impl IntoIterator<Item = &'a Pod>,
     own: Own<'a>,
 ) -> BTreeMap<Frontend, Balanced> {
-    let mut oldest_first: Vec<&Service> = services.into_iter().collect();
-    oldest_first.sort_by_key(|service| {
-        let metadata = &service.metadata;
-        let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
-        (created.is_none(), created, key(service))
-    });
     let mut balanced = BTreeMap::new();
-    for service in oldest_first {
+    for service in oldest_first(services) {
         let Some((address, spec)) = cluster_address(service) else {
             continue;
         };
@@ -83,6 +79,16 @@ pub fn translate<'a>(
         balanced.entry(frontend.frontend).or_insert(frontend);
     }
     balanced
+}
+
+fn oldest_first<'a>(services: impl IntoIterator<Item = &'a Service>) -> Vec<&'a Service> {
+    let mut services: Vec<&Service> = services.into_iter().collect();
+    services.sort_by_key(|service| {
+        let metadata = &service.metadata;
+        let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
+        (created.is_none(), created, key(service))
+    });
+    services
 }
 
 impl Published<'_> {
