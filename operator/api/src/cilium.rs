@@ -1,5 +1,7 @@
 //! The pod network.
 
+mod hubble;
+
 use std::borrow::Cow;
 
 use kube::KubeSchema;
@@ -10,6 +12,8 @@ use crate::{
     resources::Resources,
     switch::{ManagementState, Switch},
 };
+
+pub use hubble::{Hubble, HubbleRelay};
 
 /// The pod network: agent on every node, CNI plugin, and the cluster-wide operator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -180,54 +184,6 @@ pub struct KubernetesService {
 
 fn default_api_port() -> u16 {
     6443
-}
-
-/// What the agents show of the flows they see: Hubble's API on a socket of each node and, over mutual TLS, on port 4244.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Hubble {
-    /// Enabled or Disabled.
-    #[serde(default = "Switch::enabled")]
-    pub state: Switch,
-    /// Flows each agent keeps; the next power of two less one counts, as in Cilium.
-    #[serde(default = "default_flow_buffer")]
-    #[schemars(range(min = 1, max = 65535))]
-    #[schemars(extend("format" = "int32"))]
-    pub flow_buffer: u16,
-    /// The flows of all nodes in one stream.
-    #[serde(default)]
-    pub relay: HubbleRelay,
-}
-
-/// Hubble's relay: asks every agent, and answers `hubble` and Hubble's UI with the flows of all nodes in one stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct HubbleRelay {
-    /// Enabled or Disabled. Without Hubble there is none.
-    #[serde(default = "Switch::enabled")]
-    pub state: Switch,
-}
-
-impl Default for HubbleRelay {
-    fn default() -> Self {
-        Self {
-            state: Switch::Enabled,
-        }
-    }
-}
-
-fn default_flow_buffer() -> u16 {
-    4095
-}
-
-impl Default for Hubble {
-    fn default() -> Self {
-        Self {
-            state: Switch::Enabled,
-            flow_buffer: default_flow_buffer(),
-            relay: HubbleRelay::default(),
-        }
-    }
 }
 
 /// How fast a new agent goes over the nodes.

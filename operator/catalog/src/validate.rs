@@ -5,6 +5,7 @@
 
 mod cluster;
 mod gloo;
+mod hubble;
 mod network;
 mod resources;
 mod stores;
@@ -62,6 +63,7 @@ pub(crate) fn validate_with(
         .ok();
     let api_server = network::api_server(spec, facts, &mut refusals);
     let pool = network::pool(spec, facts, &mut refusals);
+    hubble::metrics(spec, &mut refusals);
     gloo::all(spec, &mut refusals);
     telemetry::all(spec, &mut refusals);
     stores::redis(spec, facts, &mut refusals);

@@ -74,6 +74,8 @@ fn hubble(config: &mut serde_json::Value, input: &Input) {
     config["hubble-listen-address"] = json!(format!(":{}", cilium_api::names::HUBBLE_PORT));
     config["hubble-event-buffer-capacity"] =
         json!(input.spec.cilium.hubble.flow_buffer.to_string());
+    // Served where the agent's own are: one listener less than upstream's :9965.
+    config["hubble-metrics"] = json!(input.spec.cilium.hubble.metrics.join(" "));
     config["hubble-disable-tls"] = json!("false");
     config["hubble-tls-cert-file"] = json!(format!("{folder}/tls.crt"));
     config["hubble-tls-key-file"] = json!(format!("{folder}/tls.key"));

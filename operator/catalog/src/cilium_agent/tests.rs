@@ -1,6 +1,10 @@
+use cilium_api::HubbleMetric;
+use cilium_api::hubble_metrics::{Flag, MetricName};
+
 use super::*;
+use crate::Input;
 use crate::State;
-use crate::component::tests::{answered, failed, input, named, running};
+use crate::component::tests::{answered, failed, input, input_of, named, running};
 
 fn two_nodes() -> Observed {
     let mut observed = running(&WORKLOAD, 2);
@@ -85,6 +89,39 @@ fn the_agent_asks_for_no_secrets_no_deletes_and_no_wildcards() {
             assert!(!rules.contains(forbidden), "{forbidden} in {rules}");
         }
     }
+}
+
+/// Labels that dashboards, dry runs and insights read of `hubble_flows_processed_total`.
+#[test]
+fn by_default_requests_between_workloads_are_counted_with_the_labels_that_others_read() {
+    let objects = CiliumAgent.objects(&input()).unwrap();
+    let config = &named(&objects, "ConfigMap", "cilium-config").data["data"];
+    let entries = config["hubble-metrics"].as_str().unwrap();
+    let metrics = HubbleMetric::list(entries.split_whitespace()).unwrap();
+    let flow = metrics.iter().find(|one| one.name == MetricName::Flow);
+    let flow = flow.unwrap();
+    assert!(flow.has(Flag::RequestsOnly) && flow.has(Flag::WorkloadsOnly));
+    let labels: Vec<&str> = flow.labels.iter().map(|label| label.word()).collect();
+    assert_eq!(
+        labels,
+        [
+            "source_namespace",
+            "source_workload",
+            "destination_namespace",
+            "destination_workload"
+        ]
+    );
+}
+
+#[test]
+fn other_metrics_are_other_pods() {
+    let digest = |input: &Input| {
+        let objects = CiliumAgent.objects(input).unwrap();
+        let template = &named(&objects, "DaemonSet", "cilium").data["spec"]["template"];
+        template["metadata"]["annotations"].to_string()
+    };
+    let other = input_of(|spec| spec.cilium.hubble.metrics = vec!["drop".to_owned()]);
+    assert_ne!(digest(&input()), digest(&other));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 mod gloo;
+mod hubble;
 mod telemetry;
 
 use gloonet_api::prometheus::PrometheusMode;
