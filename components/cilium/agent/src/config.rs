@@ -1,13 +1,18 @@
 //! What the agent is told: arguments, environment, and the folder where the ConfigMap `cilium-config` is mounted.
 
+mod hubble;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use cilium_api::hubble_metrics::HubbleMetricError;
 use cilium_api::names;
 use ipnet::Ipv4Net;
 use sha2::{Digest, Sha256};
+
+pub use self::hubble::{Hubble, HubbleListen};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -23,6 +28,8 @@ pub enum ConfigError {
         value: String,
         wanted: &'static str,
     },
+    #[error("cannot follow key hubble-metrics of ConfigMap cilium-config")]
+    HubbleMetrics(#[from] HubbleMetricError),
     #[error(
         "the node's name is not known; set the environment variable K8S_NODE_NAME from spec.nodeName"
     )]
@@ -96,26 +103,6 @@ pub struct Config {
     pub hubble: Option<Hubble>,
 }
 
-/// How flows are shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hubble {
-    /// For root of the node.
-    pub socket: PathBuf,
-    /// For clients with a certificate; `None`: the socket only.
-    pub listen: Option<HubbleListen>,
-    /// Flows that are kept.
-    pub capacity: u16,
-}
-
-/// The port of Hubble and what it proves itself and its clients by.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HubbleListen {
-    pub address: SocketAddr,
-    pub certificate: PathBuf,
-    pub key: PathBuf,
-    pub client_authority: PathBuf,
-}
-
 impl Config {
     /// Keys we do not know are another component's.
     pub fn read(folder: &Path) -> Result<Self, ConfigError> {
@@ -170,7 +157,7 @@ impl Config {
                 values.parse("agent-health-port", names::AGENT_HEALTH_PORT, "a TCP port")?,
             )),
             debug: values.parse("debug", false, "true or false")?,
-            hubble: hubble(&values)?,
+            hubble: hubble::read(&values)?,
         })
     }
 }
@@ -230,56 +217,6 @@ impl Values<'_> {
             _ => Ok(()),
         }
     }
-}
-
-/// Upstream's keys. An unencrypted port is not offered: whoever reached it would read everybody's flows.
-fn hubble(values: &Values<'_>) -> Result<Option<Hubble>, ConfigError> {
-    if !values.parse("enable-hubble", false, "true or false")? {
-        return Ok(None);
-    }
-    values.one_of(
-        "hubble-disable-tls",
-        "false",
-        "false: the port is served with mutual TLS only",
-    )?;
-    let socket = values.text("hubble-socket-path");
-    let file = |key| values.text(key).map(PathBuf::from);
-    let files = (
-        file("hubble-tls-cert-file"),
-        file("hubble-tls-key-file"),
-        file("hubble-tls-client-ca-files"),
-    );
-    let address = values
-        .text("hubble-listen-address")
-        .map(|text| listen_address(text, "hubble-listen-address"))
-        .transpose()?;
-    let listen = match (address, files) {
-        (None, _) => None,
-        (Some(address), (Some(certificate), Some(key), Some(client_authority))) => {
-            Some(HubbleListen {
-                address,
-                certificate,
-                key,
-                client_authority,
-            })
-        }
-        (Some(address), _) => {
-            return Err(wrong(
-                "hubble-listen-address",
-                &address.to_string(),
-                "set together with hubble-tls-cert-file, hubble-tls-key-file and hubble-tls-client-ca-files",
-            ));
-        }
-    };
-    Ok(Some(Hubble {
-        socket: socket.unwrap_or(names::HUBBLE_SOCKET).into(),
-        listen,
-        capacity: values.parse(
-            "hubble-event-buffer-capacity",
-            4095,
-            "a number from 1 to 65535",
-        )?,
-    }))
 }
 
 /// Go's form `:9962` means every address.
@@ -362,6 +299,22 @@ mod tests {
         assert!(open.to_string().contains("hubble-tls-cert-file"), "{open}");
         let plain = parse(&[on, ("hubble-disable-tls", "true")]).unwrap_err();
         assert!(plain.to_string().contains("mutual TLS"), "{plain}");
+    }
+
+    #[test]
+    fn what_is_counted_of_flows_is_read_from_one_line_or_several() {
+        let on = ("enable-hubble", "true");
+        assert_eq!(parse(&[on]).unwrap().hubble.unwrap().metrics, []);
+        let text = "drop:sourceContext=pod|ip  tcp\nflow:labelsContext=source_pod,source_ip\n";
+        let metrics = parse(&[on, ("hubble-metrics", text)]).unwrap();
+        let metrics = metrics.hubble.unwrap().metrics;
+        let names: Vec<&str> = metrics.iter().map(|metric| metric.name.word()).collect();
+        assert_eq!(names, ["drop", "tcp", "flow"]);
+        assert_eq!(metrics[2].labels.len(), 2);
+        let refused = parse(&[on, ("hubble-metrics", "drop httpV2")]).unwrap_err();
+        let refused = cilium_cni::error::chain(&refused);
+        assert!(refused.contains("key hubble-metrics"), "{refused}");
+        assert!(refused.contains("metric httpV2"), "{refused}");
     }
 
     #[test]

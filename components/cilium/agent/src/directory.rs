@@ -1,10 +1,11 @@
 //! What addresses, identities and cookies are called, for flows that people read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use cilium_api::NumericIdentity;
+use cilium_hubble::metrics::Pod as PodName;
 use cilium_hubble::names::{Endpoint, Names, Policy, ServiceName, Workload};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -19,6 +20,7 @@ const CIDR_SCOPE: u32 = 1 << 24;
 #[derive(Debug, Default)]
 struct Known {
     endpoints: HashMap<IpAddr, Arc<Endpoint>>,
+    pods: HashSet<PodName>,
     services: ServiceNames,
     interfaces: HashMap<u32, String>,
 }
@@ -40,12 +42,19 @@ impl Directory {
 
     /// Makes the names anew of what the agent knows now.
     pub fn refresh(&self) {
+        let endpoints = endpoints(&self.agent);
         let known = Known {
-            endpoints: endpoints(&self.agent),
+            pods: endpoints.values().map(|pod| name_of(pod)).collect(),
+            endpoints,
             services: services(&self.agent),
             interfaces: interfaces(&self.agent),
         };
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
+    /// Whether a pod is still there, on this node or on another.
+    pub fn has(&self, pod: &PodName) -> bool {
+        self.known(|known| known.pods.contains(pod))
     }
 
     fn known<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
@@ -142,6 +151,13 @@ fn endpoints(agent: &Agent) -> HashMap<IpAddr, Arc<Endpoint>> {
         known.insert(local.ip.into(), Arc::new(endpoint));
     }
     known
+}
+
+fn name_of(endpoint: &Endpoint) -> PodName {
+    PodName {
+        namespace: endpoint.namespace.clone(),
+        name: endpoint.pod.clone(),
+    }
 }
 
 /// What made the pod. A ReplicaSet is a Deployment's, whose name is the ReplicaSet's without the hash of its template.

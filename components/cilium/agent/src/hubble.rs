@@ -15,7 +15,7 @@ use crate::agent::Agent;
 use crate::bell::Bell;
 use crate::config::Hubble;
 use crate::directory::Directory;
-use crate::task::hubble::{Listen, names as follow_names, record, serve};
+use crate::task::hubble::{Listen, forget, names as follow_names, record, serve};
 
 /// Starts recording and serving flows. `bell` rings when a name may have changed.
 pub(crate) fn start(
@@ -34,11 +34,13 @@ pub(crate) fn start(
         },
         node_labels: Vec::new(),
         version: cilium_hubble::CILIUM.to_owned(),
+        metrics: config.metrics.clone(),
     };
     let (observer, writer) = observer::new(settings, directory.clone());
     // Started once; a second start would be another process.
     let _ = agent.flows.set(observer.clone());
     let (peers, nodes) = watch::channel(Vec::new());
+    tasks.spawn(forget(directory.clone(), observer.clone()));
     let server = Server::new(observer, nodes, names::HUBBLE_PORT);
     tasks.spawn(follow_names(agent.clone(), directory, peers, bell));
     tasks.spawn(record(agent.clone(), agent.events.subscribe(), writer));

@@ -1,6 +1,6 @@
 //! Metrics with Cilium's names, so that its dashboards and alerts work unchanged.
 
-mod flows;
+mod hubble;
 mod policy;
 mod process;
 mod snapshot;
@@ -86,9 +86,9 @@ impl Metrics {
             cilium.register_collector(Box::new(Snapshot::take(&agent)));
             agent.timings.register(cilium);
             if let Some(observer) = agent.flows.get() {
-                let flows = Box::new(flows::Flows(observer.clone()));
+                let counted = Box::new(hubble::Hubble::take(observer));
                 let hubble = registry.sub_registry_with_prefix("hubble");
-                hubble.register_collector(flows);
+                hubble.register_collector(counted);
             }
         }
         // Two registries make one exposition: only the last may end it.

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use cilium_api::HubbleMetric;
 use cilium_hubble::{
     event::{Direction, Kind, Packet, PacketEvent},
     names::{Endpoint, Names, Node, Policy, ServiceName, Workload},
@@ -20,6 +21,13 @@ use cilium_hubble::{
     server::Server,
 };
 
+/// As the operator sets them when nothing else is said.
+const METRICS: [&str; 4] = [
+    "drop:labelsContext=source_namespace,destination_namespace",
+    "flow:requests-only;workloads-only;labelsContext=source_namespace,source_workload,destination_namespace,destination_workload",
+    "icmp:labelsContext=source_namespace,destination_namespace",
+    "tcp:labelsContext=source_namespace,destination_namespace",
+];
 const CLIENT: [u8; 4] = [10, 0, 1, 3];
 const WEB: [u8; 4] = [10, 0, 1, 2];
 
@@ -81,6 +89,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         node: node.clone(),
         node_labels: Vec::new(),
         version: "1.20.2".to_owned(),
+        metrics: HubbleMetric::list(METRICS)?,
     };
     let (observer, mut writer) = observer::new(config, Arc::new(pods()));
     if argument == "--measure" {

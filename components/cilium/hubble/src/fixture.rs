@@ -103,6 +103,7 @@ pub fn config(capacity: usize) -> Config {
         },
         node_labels: vec!["zone=a".to_owned()],
         version: "1.20.2".to_owned(),
+        metrics: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Makes a flow of an event: what Hubble's clients see.
 
-mod endpoint;
+pub(crate) mod endpoint;
 mod headers;
 mod summary;
 
@@ -120,7 +120,7 @@ pub fn timestamp(nanos: i64) -> prost_types::Timestamp {
     }
 }
 
-fn verdict(kind: Kind) -> Verdict {
+pub(crate) fn verdict(kind: Kind) -> Verdict {
     match kind {
         Kind::Drop { .. } => Verdict::Dropped,
         Kind::Trace { .. } => Verdict::Forwarded,
@@ -153,7 +153,7 @@ fn is_reply(event: &PacketEvent) -> Option<bool> {
 }
 
 /// The direction of the connection, not of the packet: a reply to an endpoint is part of its egress.
-fn direction(event: &PacketEvent, source_endpoint: u32) -> TrafficDirection {
+pub(crate) fn direction(event: &PacketEvent, source_endpoint: u32) -> TrafficDirection {
     let from_endpoint = u32::from(event.endpoint_id) == source_endpoint;
     let egress = match (event.kind, event.is_reply) {
         (Kind::PolicyVerdict { .. }, _) => event.direction == Direction::Egress,

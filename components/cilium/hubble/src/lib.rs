@@ -4,7 +4,8 @@
 //! services of [`server::Server`]. What an address, an identity or a cookie is called is asked of [`names::Names`].
 //!
 //! An event is kept as it came, with the two endpoints its addresses had at that moment. The flow is made for the first
-//! client that reads it and shared with the others, so a node nobody looks at pays for neither labels nor Protobuf.
+//! client that reads it and shared with the others, so a node nobody looks at pays for no Protobuf, and for labels only what its
+//! [`metrics`] say.
 #![forbid(unsafe_code)]
 
 /// The release of Cilium whose formats are kept.
@@ -17,6 +18,7 @@ pub mod filter;
 pub mod fixture;
 pub mod flow;
 pub mod mask;
+pub mod metrics;
 pub mod names;
 pub mod observer;
 pub mod packet;

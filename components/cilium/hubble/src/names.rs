@@ -5,7 +5,8 @@ use std::{net::IpAddr, sync::Arc};
 /// The answers a flow is filled from.
 ///
 /// Guarantees asked of an implementation: no call blocks, and [`Names::endpoint`] takes well under a microsecond, because it
-/// is asked once for each address of each event while the event is recorded. The other calls are made when a client reads.
+/// is asked once for each address of each event while the event is recorded. So is [`Names::identity_labels`], where metrics have
+/// labels of identities. The other calls are made when a client reads.
 pub trait Names: Send + Sync + 'static {
     /// Who has this address, on this node or on another. Asked when the event happens: the address may be another pod's
     /// when a client reads the flow.

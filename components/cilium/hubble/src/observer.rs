@@ -3,7 +3,6 @@
 mod entry;
 mod namespaces;
 pub mod request;
-pub mod traffic;
 
 use std::{
     sync::{
@@ -13,9 +12,12 @@ use std::{
     time::Instant,
 };
 
+use cilium_api::HubbleMetric;
+
 use crate::{
-    event::{Lost, PacketEvent},
+    event::{Lost, LostAt, PacketEvent},
     flow::{Origin, Parties},
+    metrics::Metrics,
     names::{Names, Node},
     proto::flow::AgentEvent,
     ring::{self, Capacity, Read, Ring, RingWriter},
@@ -24,7 +26,6 @@ use crate::{
 pub use entry::{Content, Entry};
 use namespaces::Namespaces;
 pub use namespaces::SeenNamespace;
-use traffic::{Pair, Traffic};
 
 const MINUTE: i64 = 60_000_000_000;
 
@@ -36,6 +37,7 @@ pub struct Config {
     pub node_labels: Vec<String>,
     /// The version whose formats are kept, `1.20.2`; clients compare it with their own.
     pub version: String,
+    pub metrics: Vec<HubbleMetric>,
 }
 
 /// The reading side of what happens on a node.
@@ -47,9 +49,11 @@ pub struct Observer {
     nonce: u128,
     started: Instant,
     flows: AtomicU64,
+    kernel_losses: AtomicU64,
+    queue_losses: AtomicU64,
     ring_losses: AtomicU64,
     namespaces: Namespaces,
-    traffic: Traffic,
+    metrics: Metrics,
 }
 
 /// The writing side. There is one per observer.
@@ -73,9 +77,11 @@ pub fn new(config: Config, names: Arc<dyn Names>) -> (Arc<Observer>, Writer) {
         nonce: entry::nonce(),
         started: Instant::now(),
         flows: AtomicU64::new(0),
+        kernel_losses: AtomicU64::new(0),
+        queue_losses: AtomicU64::new(0),
         ring_losses: AtomicU64::new(0),
         namespaces: Namespaces::default(),
-        traffic: Traffic::default(),
+        metrics: Metrics::new(config.metrics),
     });
     let writer = Writer {
         ring: writer,
@@ -90,7 +96,7 @@ impl Writer {
         let observer = &self.observer;
         let parties = Parties::of(&event, &*observer.names);
         observer.namespaces.saw(&parties, event.time);
-        observer.traffic.saw(&event, &parties);
+        observer.metrics.saw(&event, &parties, &*observer.names);
         self.ring
             .write(|number| Entry::packet(number, event, parties));
         observer.flows.fetch_add(1, Ordering::Relaxed);
@@ -98,6 +104,11 @@ impl Writer {
 
     /// Records that events were lost before they came here.
     pub fn lost(&mut self, lost: Lost) {
+        let losses = match lost.place {
+            LostAt::KernelBuffer => &self.observer.kernel_losses,
+            LostAt::Queue => &self.observer.queue_losses,
+        };
+        losses.fetch_add(lost.count, Ordering::Relaxed);
         self.ring.write(|number| Entry::lost(number, lost));
     }
 
@@ -135,6 +146,16 @@ impl Observer {
     /// How many events readers missed because the ring went over them.
     pub fn ring_losses(&self) -> u64 {
         self.ring_losses.load(Ordering::Relaxed)
+    }
+
+    /// How many events were lost since the start, by where, in the words of Hubble's metrics.
+    pub fn losses(&self) -> [(&'static str, u64); 3] {
+        let read = |losses: &AtomicU64| losses.load(Ordering::Relaxed);
+        [
+            ("perf_event_ring_buffer", read(&self.kernel_losses)),
+            ("observer_events_queue", read(&self.queue_losses)),
+            ("hubble_ring_buffer", self.ring_losses()),
+        ]
     }
 
     pub fn uptime(&self) -> std::time::Duration {
@@ -177,14 +198,9 @@ impl Observer {
         self.namespaces.list(&self.node.cluster, now)
     }
 
-    /// How much each workload asked of each, since the start.
-    pub fn traffic(&self) -> Vec<(Pair, u64)> {
-        self.traffic.list()
-    }
-
-    /// What [`Observer::traffic`] had no room for.
-    pub fn traffic_missed(&self) -> u64 {
-        self.traffic.missed()
+    /// What is counted for metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     fn missed(&self, count: u64) {

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cilium_hubble::event::{Direction, Kind, Lost, LostAt, Packet, PacketEvent};
 use cilium_hubble::names::Node;
-use cilium_hubble::observer::Writer;
+use cilium_hubble::observer::{Observer, Writer};
 use cilium_hubble::server::Server;
 use cilium_hubble::tls::server::ServerFiles;
 use datapath::EventKind;
@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch::Sender;
+use tokio::time::MissedTickBehavior;
 
 use crate::agent::{Agent, blocking};
 use crate::bell::Bell;
@@ -24,6 +25,9 @@ use crate::task::{REPAIR, RETRY};
 
 /// How often it is asked what the kernel had no room for.
 const LOSSES: Duration = Duration::from_secs(1);
+
+/// How often it is asked which pods are gone. Series outlive them by a minute.
+const SWEEP: Duration = Duration::from_secs(5);
 
 /// Names are made anew as a whole, so not with every change of a busy cluster.
 const REST: Duration = Duration::from_millis(100);
@@ -46,6 +50,21 @@ pub async fn names(
         });
         tokio::time::sleep(REST).await;
         bell.wait(REPAIR).await;
+    }
+}
+
+/// Counts of pods that are gone go after them.
+pub async fn forget(directory: Arc<Directory>, observer: Arc<Observer>) {
+    let mut look = tokio::time::interval(SWEEP);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        let (directory, observer) = (directory.clone(), observer.clone());
+        let sweep = move || {
+            let metrics = observer.metrics();
+            metrics.forget(Instant::now(), |pod| directory.has(pod));
+        };
+        blocking(sweep).await;
     }
 }
 
@@ -111,7 +130,7 @@ pub async fn record(
     let mut clock = Clock::read();
     let mut lost_before = lost(&agent).await.unwrap_or_default();
     let mut look = tokio::time::interval(LOSSES);
-    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             event = events.recv() => match event {

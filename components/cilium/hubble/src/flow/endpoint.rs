@@ -12,19 +12,9 @@ const LOCAL_SCOPE: u32 = 1 << 24;
 const SCOPE_MASK: u32 = 0xff << 24;
 const CLUSTER_LABEL: &str = "k8s:io.cilium.k8s.policy.cluster=";
 
-/// What the datapath saw is what its decision rested on, so its identity goes before the one known here.
 pub(super) fn resolve(known: Option<&Endpoint>, seen: u32, names: &dyn Names) -> FlowEndpoint {
-    let identity = match (seen, known) {
-        (0, Some(known)) => known.identity,
-        (seen, _) => seen,
-    };
-    let labels = match known {
-        Some(known) if known.identity == identity && !known.labels.is_empty() => {
-            known.labels.clone()
-        }
-        _ => identity_labels(identity, names),
-    };
-    let labels = sorted(labels, identity);
+    let identity = identity(known, seen);
+    let labels = labels(known, seen, names);
     let mut endpoint = FlowEndpoint {
         identity,
         cluster_name: cluster(&labels),
@@ -45,6 +35,31 @@ pub(super) fn resolve(known: Option<&Endpoint>, seen: u32, names: &dyn Names) ->
             .collect();
     }
     endpoint
+}
+
+/// What the datapath saw is what its decision rested on, so its identity goes before the one known here.
+pub(crate) fn identity(known: Option<&Endpoint>, seen: u32) -> u32 {
+    match (seen, known) {
+        (0, Some(known)) => known.identity,
+        (seen, _) => seen,
+    }
+}
+
+/// Those of its identity, in order.
+pub(crate) fn labels(known: Option<&Endpoint>, seen: u32, names: &dyn Names) -> Vec<String> {
+    let identity = identity(known, seen);
+    let labels = match known {
+        Some(known) if known.identity == identity && !known.labels.is_empty() => {
+            known.labels.clone()
+        }
+        _ => identity_labels(identity, names),
+    };
+    sorted(labels, identity)
+}
+
+/// Whether an identity is that of something outside the cluster.
+pub(crate) fn is_world(identity: u32) -> bool {
+    matches!(identity, 2 | 9 | 10) || identity & SCOPE_MASK == LOCAL_SCOPE
 }
 
 fn identity_labels(identity: u32, names: &dyn Names) -> Vec<String> {

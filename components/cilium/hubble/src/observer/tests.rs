@@ -338,35 +338,17 @@ fn the_rate_is_that_of_the_last_minute_or_of_what_the_ring_holds() {
 }
 
 #[test]
-fn who_asks_whom_is_counted_and_answers_are_not() {
-    let (observer, mut writer) = observer(7, 1..4);
-    let answer = PacketEvent {
-        is_reply: Some(true),
-        ..at(5)
-    };
-    writer.packet(answer);
-    writer.packet(PacketEvent {
-        kind: Kind::Drop { reason: 133 },
-        ..at(6)
-    });
-    writer.packet(PacketEvent {
-        kind: Kind::Trace { point: 3 },
-        ..at(7)
-    });
-    let seen: Vec<_> = observer
-        .traffic()
-        .into_iter()
-        .map(|(pair, count)| {
-            let side = |side: &traffic::Side| format!("{}/{}", side.namespace, side.workload);
-            let (source, destination) = (side(&pair.source), side(&pair.destination));
-            format!("{source} {destination} {} {count}", pair.became.word())
-        })
-        .collect();
-    assert_eq!(
-        seen,
-        [
-            "shop/client default/web FORWARDED 3",
-            "shop/client default/web DROPPED 1",
-        ]
-    );
+fn what_was_lost_is_counted_by_where() {
+    let (observer, mut writer) = observer(3, 1..2);
+    for (count, place) in [(5, LostAt::KernelBuffer), (2, LostAt::Queue)] {
+        let (time, cpu) = (seconds(2), None);
+        writer.lost(Lost {
+            time,
+            count,
+            cpu,
+            place,
+        });
+    }
+    let losses = observer.losses().map(|(_, count)| count);
+    assert_eq!(losses, [5, 2, 0]);
 }
