@@ -168,7 +168,7 @@ impl std::fmt::Debug for Seen<'_> {
 }
 
 /// The API server's before others: it may be outside of the cluster, too.
-fn reserved(labels: &[String]) -> String {
+pub(super) fn reserved(labels: &[String]) -> String {
     let all = || labels.iter().filter(|label| label.starts_with("reserved:"));
     let server = all().find(|label| *label == KUBE_APISERVER);
     server.or_else(|| all().next()).cloned().unwrap_or_default()

@@ -186,6 +186,7 @@ fn each_flag_of_a_packet_that_passed_is_counted() {
     let with = |kind, flags| event(kind, &tcp(CLIENT, WEB, 40000, 80, flags), 1);
     let events = [
         with(TO_WEB, SYN),
+        with(TO_WEB, SYN),
         with(TO_WEB, SYN | ACK),
         with(TO_WEB, FIN | RST | ACK),
         with(TO_WEB, ACK),
@@ -197,7 +198,7 @@ fn each_flag_of_a_packet_that_passed_is_counted() {
         [
             "flag=FIN,family=IPv4 1",
             "flag=RST,family=IPv4 1",
-            "flag=SYN,family=IPv4 1",
+            "flag=SYN,family=IPv4 2",
             "flag=SYN-ACK,family=IPv4 1",
         ]
     );

@@ -1,6 +1,7 @@
 //! What labels say of the ends.
 
 use super::*;
+use crate::metrics::seen::reserved;
 
 #[test]
 fn each_context_names_an_end_in_its_way() {
@@ -42,14 +43,18 @@ fn each_context_names_an_end_in_its_way() {
     for (context, value) in named {
         assert_eq!(source(context, &world), value, "{context}");
     }
-    let server = PacketEvent {
-        source_identity: 7,
-        ..world
+}
+
+#[test]
+fn of_several_reserved_labels_the_api_servers_goes_first() {
+    let of = |labels: &[&str]| {
+        let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
+        reserved(&labels)
     };
-    assert_eq!(
-        source("reserved-identity", &server),
-        "reserved:kube-apiserver"
-    );
+    let server = "reserved:kube-apiserver";
+    assert_eq!(of(&["k8s:app=web", "reserved:host", server]), server);
+    assert_eq!(of(&["reserved:host", "reserved:world"]), "reserved:host");
+    assert_eq!(of(&["k8s:app=web"]), "");
 }
 
 #[test]
