@@ -34,12 +34,13 @@ pub trait Datapath: Send + Sync + 'static {
     /// All ranges known now.
     fn ips(&self) -> Result<Vec<(Ipv4Net, IpEntry)>, Error>;
 
-    /// Accepts tunnel packets of another node, and routes the host's own traffic to its pods. Ranges it no longer has are dropped.
-    /// A range that another node holds is refused with [`Error::RangeTaken`] and stays with its owner.
+    /// Accepts packets of another node's pods, and routes the host's own traffic to them. Ranges it no longer has are dropped.
+    /// A range that another node holds is refused with [`Error::RangeTaken`] and stays with its owner; a node that native
+    /// routing does not reach is refused with [`Error::NotDirect`].
     fn upsert_node(&self, node: &Node) -> Result<(), Error>;
-    /// No longer accepts tunnel packets of a node.
+    /// No longer accepts packets of a node's pods.
     fn remove_node(&self, ip: Ipv4Addr) -> Result<(), Error>;
-    /// The other nodes known now.
+    /// The other nodes known now, with those of their ranges that are routed to them.
     fn nodes(&self) -> Result<Vec<Node>, Error>;
 
     /// Replaces a service as a whole: a connection sees either the old backends or the new ones.
@@ -96,7 +97,7 @@ pub trait Datapath: Send + Sync + 'static {
     fn counters(&self) -> Result<Vec<Counter>, Error>;
     /// How full each map is that can be full.
     fn map_pressure(&self) -> Result<Vec<MapPressure>, Error>;
-    /// The MTU of the pods' links: the lowest of the devices less the tunnel's 50 bytes.
+    /// The MTU of the pods' links: the lowest of the devices, less the tunnel's 50 bytes if there is one.
     fn pod_mtu(&self) -> u32;
 
     /// Smallest MTU of the devices to the outside, in bytes, as it was when the datapath was opened.

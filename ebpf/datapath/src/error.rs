@@ -154,6 +154,16 @@ pub enum Error {
     /// Waiting for events failed.
     #[error("cannot wait for events")]
     Events(#[source] io::Error),
+    /// Without a tunnel, a node must be reached without a router.
+    #[error(
+        "node {node} is not on the network of device {device}, so packets to its pods need a tunnel: put all nodes on one network, or choose routing mode Tunnel"
+    )]
+    NotDirect {
+        /// The node.
+        node: Ipv4Addr,
+        /// The device that carries this node's address.
+        device: String,
+    },
     /// A node claims a range that belongs to another one.
     #[error("node {claimant} claims {range}, which belongs to node {owner}; the claim is ignored")]
     RangeTaken {

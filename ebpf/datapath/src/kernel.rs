@@ -81,7 +81,7 @@ impl Kernel {
         })?;
         let pins = Pins::prepare(&config)?;
         let devices = devices::prepare(&mut netlink, &config)?;
-        let (maps, programs) = object::load(&config, &pins, devices.tunnel.index)?;
+        let (maps, programs) = object::load(&config, &pins, &devices)?;
         let generations = services::Generations::read(&maps)?;
         let tables = Tables::open(&pins)?;
         let gauges = Gauges::open(&pins)?;
@@ -183,7 +183,7 @@ impl Datapath for Kernel {
     }
 
     fn nodes(&self) -> Result<Vec<Node>, Error> {
-        nodes::list(&self.state().maps)
+        nodes::list(&mut self.state(), &self.devices)
     }
 
     fn upsert_service(&self, service: &Service) -> Result<(), Error> {
@@ -296,6 +296,7 @@ pub(crate) fn policy_trie(
 
 /// Takes everything of ours off the node: programs, maps, devices, routes. Pods keep their links and lose their network.
 pub fn cleanup(bpffs: &Path) -> Result<(), Error> {
+    nodes::remove_routes(bpffs)?;
     pins::remove_all(bpffs)?;
     devices::remove_all()
 }

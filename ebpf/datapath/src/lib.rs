@@ -24,5 +24,5 @@ pub use mac::{Mac, ParseMacError};
 pub use model::{
     Backend, Collected, Config, Counter, Direction, Endpoint, Event, EventKind, EventSource, Flow,
     FlowEnd, Frontend, IpEntry, MAX_FLOWS, MAX_POLICY_ENTRIES, MapPressure, Node, PerProtocol,
-    PolicyEntry, PolicyKey, Protocol, Scope, Service, Verdict, WhenEmpty,
+    PolicyEntry, PolicyKey, Protocol, Routing, Scope, Service, Verdict, WhenEmpty,
 };

@@ -14,6 +14,16 @@ pub use event::{Event, EventKind, EventSource};
 pub use flow::{Collected, Flow, FlowEnd, MAX_FLOWS, PerProtocol};
 pub use policy::{MAX_POLICY_ENTRIES, PolicyEntry, PolicyKey, Verdict};
 
+/// How packets between pods get from node to node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Routing {
+    /// Through VXLAN.
+    #[default]
+    Tunnel,
+    /// As they are, over the one network that all nodes are on.
+    Native,
+}
+
 /// What the datapath of one node needs to know before it can start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -29,6 +39,8 @@ pub struct Config {
     pub pod_cidr: Ipv4Net,
     /// Destinations that are never masqueraded: the cluster's pod ranges.
     pub native_cidrs: Vec<Ipv4Net>,
+    /// The same on every node.
+    pub routing: Routing,
     /// Devices to the outside, by name. Empty: the device that carries `node_ip`.
     pub devices: Vec<String>,
     /// UDP port of VXLAN, the same on every node; 8472 in Cilium.

@@ -17,9 +17,12 @@ pub(crate) static POD_MASK: Global<u32> = Global::new(u32::MAX);
 /// UDP port of the tunnel, network byte order.
 #[unsafe(no_mangle)]
 pub(crate) static TUNNEL_PORT: Global<u16> = Global::new(0);
-/// Interface index of the tunnel device.
+/// Interface index of the tunnel device; 0 without a tunnel.
 #[unsafe(no_mangle)]
 pub(crate) static TUNNEL_IFINDEX: Global<u32> = Global::new(0);
+/// Interface index of the device on the network of all nodes, where packets between pods go without a tunnel; 0 with one.
+#[unsafe(no_mangle)]
+pub(crate) static DIRECT_IFINDEX: Global<u32> = Global::new(0);
 /// Cookie of the node's network namespace.
 #[unsafe(no_mangle)]
 pub(crate) static NAMESPACE: Global<u64> = Global::new(0);

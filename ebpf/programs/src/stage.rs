@@ -3,6 +3,7 @@
 pub(crate) mod admit;
 pub(crate) mod arp;
 pub(crate) mod deliver;
+pub(crate) mod direct;
 pub(crate) mod encapsulate;
 pub(crate) mod event;
 pub(crate) mod flow;
@@ -15,6 +16,7 @@ pub(crate) mod party;
 pub(crate) mod policy;
 pub(crate) mod refuse;
 pub(crate) mod related;
+pub(crate) mod remote;
 pub(crate) mod rewrite;
 pub(crate) mod scratch;
 pub(crate) mod select;

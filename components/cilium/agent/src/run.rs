@@ -209,6 +209,7 @@ fn datapath_config(start: &Start, given: &NodeState) -> datapath::Config {
         router_ip: given.router,
         pod_cidr: given.pod_cidrs.first().copied().unwrap_or_default(),
         native_cidrs: pools.clone(),
+        routing: datapath::Routing::Tunnel,
         devices: start.config.devices.clone(),
         tunnel_port: start.config.tunnel_port,
         mtu: start.config.mtu,

@@ -10,7 +10,7 @@ use aya_obj::generated::bpf_attach_type::{
 };
 
 use super::bpf;
-use super::devices::Devices;
+use super::devices::{self, Devices};
 use super::object::{Programs, fd};
 use super::pins::Pins;
 use crate::link::Netlink;
@@ -37,16 +37,20 @@ impl Attachments {
     ) -> Result<(), Error> {
         self.node(config, devices)?;
         self.pods(netlink, devices)?;
+        if devices.tunnel.is_none() {
+            // What an earlier start made; only now no program sends there any more.
+            devices::remove_tunnel(netlink)?;
+        }
         self.pins.go_live()
     }
 
     /// The node's own devices and its cgroup. Links of an earlier start to anything else are taken off.
     fn node(&self, config: &Config, devices: &Devices) -> Result<(), Error> {
         let programs = &self.programs;
-        let mut on_devices = vec![
-            (&devices.tunnel, &programs.from_overlay, BPF_TCX_INGRESS),
-            (&devices.host, &programs.from_host, BPF_TCX_EGRESS),
-        ];
+        let mut on_devices = vec![(&devices.host, &programs.from_host, BPF_TCX_EGRESS)];
+        if let Some(tunnel) = &devices.tunnel {
+            on_devices.push((tunnel, &programs.from_overlay, BPF_TCX_INGRESS));
+        }
         for outside in &devices.outside {
             on_devices.push((outside, &programs.from_netdev, BPF_TCX_INGRESS));
             on_devices.push((outside, &programs.to_netdev, BPF_TCX_EGRESS));

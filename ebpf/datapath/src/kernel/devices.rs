@@ -4,7 +4,7 @@ use ipnet::Ipv4Net;
 
 use super::sysctl;
 use crate::link::{self, Link, Netlink, Route, message};
-use crate::{Config, Error};
+use crate::{Config, Error, Routing};
 
 /// Cilium's names, which operators and other software know.
 const HOST: &str = "cilium_host";
@@ -21,12 +21,16 @@ pub(super) struct Devices {
     pub(super) host: Link,
     /// `cilium_net`, its other end, where nothing arrives.
     pub(super) host_peer: Link,
-    /// `cilium_vxlan`.
-    pub(super) tunnel: Link,
+    /// `cilium_vxlan`; none with native routing.
+    pub(super) tunnel: Option<Link>,
+    /// The device on the network of all nodes, of those to the outside; none with a tunnel.
+    pub(super) direct: Option<Link>,
     /// Devices to the outside.
     pub(super) outside: Vec<Link>,
     /// MTU of the pods' links.
     pub(super) pod_mtu: u32,
+    /// The node's address on its own network.
+    pub(super) node_ip: Ipv4Addr,
     /// The node's address among its pods.
     pub(super) router_ip: Ipv4Addr,
 }
@@ -39,13 +43,11 @@ pub(super) fn prepare(netlink: &mut Netlink, config: &Config) -> Result<Devices,
         .map(|link| link.mtu)
         .min()
         .unwrap_or_default();
-    let pod_mtu = config.mtu.unwrap_or(lowest).saturating_sub(TUNNEL_OVERHEAD);
-    if pod_mtu < 576 {
-        return Err(Error::Config(format!(
-            "an MTU of {} leaves pods {pod_mtu} bytes a packet; every IPv4 link needs 576 (RFC 791)",
-            config.mtu.unwrap_or(lowest)
-        )));
-    }
+    let pod_mtu = pod_mtu(config, lowest)?;
+    let direct = match config.routing {
+        Routing::Tunnel => None,
+        Routing::Native => Some(direct(netlink, config, &outside)?),
+    };
     let mut set_up = |operation: &str, step: Step<'_>| {
         step(netlink, config, pod_mtu).map_err(|source| Error::Network {
             operation: operation.to_owned(),
@@ -53,7 +55,10 @@ pub(super) fn prepare(netlink: &mut Netlink, config: &Config) -> Result<Devices,
         })
     };
     let host = set_up("set up cilium_host", &host)?;
-    let tunnel = set_up("set up cilium_vxlan", &tunnel)?;
+    let tunnel = match config.routing {
+        Routing::Tunnel => Some(set_up("set up cilium_vxlan", &tunnel)?),
+        Routing::Native => None,
+    };
     let host_peer = set_up("find cilium_net", &|netlink, _, _| {
         existing(netlink, HOST_PEER)
     })?;
@@ -61,8 +66,10 @@ pub(super) fn prepare(netlink: &mut Netlink, config: &Config) -> Result<Devices,
         host,
         host_peer,
         tunnel,
+        direct,
         outside,
         pod_mtu,
+        node_ip: config.node_ip,
         router_ip: config.router_ip,
     };
     netlink
@@ -71,8 +78,46 @@ pub(super) fn prepare(netlink: &mut Netlink, config: &Config) -> Result<Devices,
             operation: "set the route of the pod range".to_owned(),
             source,
         })?;
-    sysctl::prepare(&[HOST, HOST_PEER, TUNNEL])?;
+    let ours = [HOST, HOST_PEER].into_iter();
+    sysctl::prepare(
+        &ours
+            .chain(devices.tunnel.as_ref().map(|_| TUNNEL))
+            .collect::<Vec<_>>(),
+    )?;
     Ok(devices)
+}
+
+fn pod_mtu(config: &Config, lowest: u32) -> Result<u32, Error> {
+    let overhead = match config.routing {
+        Routing::Tunnel => TUNNEL_OVERHEAD,
+        Routing::Native => 0,
+    };
+    let device = config.mtu.unwrap_or(lowest);
+    let pod_mtu = device.saturating_sub(overhead);
+    if pod_mtu < 576 {
+        return Err(Error::Config(format!(
+            "an MTU of {device} leaves pods {pod_mtu} bytes a packet; every IPv4 link needs 576 (RFC 791)"
+        )));
+    }
+    Ok(pod_mtu)
+}
+
+/// Only a device with our programs may carry packets of pods.
+fn direct(netlink: &mut Netlink, config: &Config, outside: &[Link]) -> Result<Link, Error> {
+    let found = netlink
+        .link_of_address(config.node_ip)
+        .map_err(|source| Error::Network {
+            operation: "look for the device on the nodes' network".to_owned(),
+            source,
+        })?;
+    found
+        .filter(|link| outside.iter().any(|other| other.index == link.index))
+        .ok_or_else(|| {
+            Error::Config(format!(
+                "native routing needs the device that carries the node's address {} among the devices to the outside; name it, too",
+                config.node_ip
+            ))
+        })
 }
 
 type Step<'a> = &'a dyn Fn(&mut Netlink, &Config, u32) -> Result<Link, link::Error>;
@@ -152,7 +197,7 @@ fn existing(netlink: &mut Netlink, name: &str) -> Result<Link, link::Error> {
         .ok_or_else(|| link::Error::NoLink(name.to_owned()))
 }
 
-/// The route of the host to a pod range, its own or another node's.
+/// The route of the host to a pod range behind `cilium_host`.
 pub(super) fn pod_route(devices: &Devices, range: Ipv4Net) -> Route {
     Route {
         destination: range,
@@ -161,6 +206,31 @@ pub(super) fn pod_route(devices: &Devices, range: Ipv4Net) -> Route {
         source: Some(devices.router_ip),
         mtu: Some(devices.pod_mtu),
     }
+}
+
+/// The route of the host to a pod range of another node: behind `cilium_host`, where the tunnel begins, or straight to the node.
+pub(super) fn node_route(devices: &Devices, range: Ipv4Net, node: Ipv4Addr) -> Route {
+    match &devices.direct {
+        None => pod_route(devices, range),
+        Some(direct) => Route {
+            destination: range,
+            device: Some(direct.index),
+            gateway: Some(node),
+            source: Some(devices.node_ip),
+            mtu: Some(devices.pod_mtu),
+        },
+    }
+}
+
+/// Deletes the tunnel device, if there is one.
+pub(super) fn remove_tunnel(netlink: &mut Netlink) -> Result<(), Error> {
+    netlink
+        .delete(TUNNEL)
+        .map(drop)
+        .map_err(|source| Error::Network {
+            operation: "remove cilium_vxlan".to_owned(),
+            source,
+        })
 }
 
 /// Deletes our devices; their routes go with them.

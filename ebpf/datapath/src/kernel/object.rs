@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use aya::programs::{CgroupSockAddr, Program, ProgramFd, SchedClassifier};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 
+use super::devices::Devices;
 use super::maps::{self, Maps};
 use super::pins::Pins;
 use crate::{Config, Error};
@@ -32,7 +33,7 @@ pub(super) struct Programs {
 pub(super) fn load(
     config: &Config,
     pins: &Pins,
-    tunnel_ifindex: u32,
+    devices: &Devices,
 ) -> Result<(Maps, Programs), Error> {
     let parsed = aya_obj::Object::parse(OBJECT)
         .map_err(|source| Error::Load(EbpfError::ParseError(source)))?;
@@ -51,6 +52,8 @@ pub(super) fn load(
     let network = address(config.pod_cidr.network());
     let mask = address(config.pod_cidr.netmask());
     let port = config.tunnel_port.to_be();
+    let tunnel_ifindex = devices.tunnel.as_ref().map_or(0, |link| link.index);
+    let direct_ifindex = devices.direct.as_ref().map_or(0, |link| link.index);
     let namespace = super::cookie::own()?;
     let mut loader = EbpfLoader::new();
     loader
@@ -60,6 +63,7 @@ pub(super) fn load(
         .override_global("POD_MASK", &mask, true)
         .override_global("TUNNEL_PORT", &port, true)
         .override_global("TUNNEL_IFINDEX", &tunnel_ifindex, true)
+        .override_global("DIRECT_IFINDEX", &direct_ifindex, true)
         .override_global("NAMESPACE", &namespace, true);
     for (name, path) in &paths {
         loader.map_pin_path(name, path.as_path());

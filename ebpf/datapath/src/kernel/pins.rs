@@ -37,7 +37,7 @@ impl Pins {
         )?;
         let root = root(&config.bpffs);
         let mut pins = Self {
-            maps: root.join(format!("maps-v{FORMAT}")),
+            maps: maps(&config.bpffs),
             flows: root.join(format!("flows-v{FLOWS}")),
             links: root.join("links"),
             root,
@@ -182,6 +182,11 @@ fn remove(folder: &Path) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+/// Where the maps that the agent fills are pinned.
+pub(super) fn maps(bpffs: &Path) -> PathBuf {
+    root(bpffs).join(format!("maps-v{FORMAT}"))
 }
 
 fn root(bpffs: &Path) -> PathBuf {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use datapath::link::{PodLinkSpec, create_pod_link, settle_pod_link};
 use datapath::{
     Config, Counter, Datapath, Direction, Endpoint, IpEntry, Kernel, Node as NodeEntry,
-    PolicyEntry, PolicyKey, Verdict,
+    PolicyEntry, PolicyKey, Routing, Verdict,
 };
 use nix::mount::{MsFlags, mount};
 
@@ -78,6 +78,15 @@ impl Cluster {
     }
 
     pub(crate) fn with(services: Services) -> Self {
+        Self::routed(Routing::Tunnel, services)
+    }
+
+    /// Two nodes without a tunnel between them.
+    pub(crate) fn native() -> Self {
+        Self::routed(Routing::Native, Services::BySocket)
+    }
+
+    pub(crate) fn routed(routing: Routing, services: Services) -> Self {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let cgroup = Cgroup::new(services == Services::BySocket);
         let folder = tempfile::tempdir().unwrap();
@@ -95,13 +104,13 @@ impl Cluster {
             _turn: turn,
         };
         for number in [1, 2] {
-            cluster.add_node(number);
+            cluster.add_node(number, routing);
         }
         cluster.introduce();
         cluster
     }
 
-    fn add_node(&mut self, number: u8) {
+    fn add_node(&mut self, number: u8, routing: Routing) {
         let namespace = Namespace::new();
         plug(&self.wire, &namespace, 10 + number);
         namespace.ip(&format!("route add default via {OUTSIDE}"));
@@ -125,6 +134,7 @@ impl Cluster {
             router_ip: Ipv4Addr::new(10, 244, number, 1),
             pod_cidr: format!("10.244.{number}.0/24").parse().unwrap(),
             native_cidrs: vec!["10.244.0.0/16".parse().unwrap()],
+            routing,
             devices: Vec::new(),
             tunnel_port: TUNNEL_PORT,
             mtu: None,
@@ -138,7 +148,7 @@ impl Cluster {
         self.nodes.push(node);
     }
 
-    fn introduce(&self) {
+    pub(crate) fn introduce(&self) {
         for node in &self.nodes {
             for other in self
                 .nodes

@@ -11,6 +11,7 @@ mod cost;
 mod masquerade;
 mod mtu;
 mod namespace;
+mod native;
 mod outside;
 mod ownership;
 mod paths;

@@ -12,7 +12,7 @@ use crate::namespace::Namespace;
 use crate::traffic::{ping, send_frame};
 
 /// A VXLAN packet with an arbitrary VNI around an ICMP echo request.
-fn tunnel_packet(inner_source: Ipv4Addr, inner_destination: Ipv4Addr) -> Vec<u8> {
+pub(crate) fn tunnel_packet(inner_source: Ipv4Addr, inner_destination: Ipv4Addr) -> Vec<u8> {
     let mut packet = vec![0x08, 0, 0, 0, 0, 0x03, 0xe8, 0];
     packet.extend([2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 8, 0x08, 0x00]);
     let mut header = vec![0x45, 0, 0, 28, 0, 1, 0, 0, 64, 1, 0, 0];

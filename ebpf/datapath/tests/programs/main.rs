@@ -16,6 +16,7 @@ mod full;
 mod malformed;
 mod masquerade;
 mod mutation;
+mod native;
 mod node;
 mod overlay;
 mod policy;

@@ -17,11 +17,30 @@ use datapath_abi::service::{Affinity, Backend, Client, Frontend, Member, Service
 use crate::frame::ip;
 use crate::node::{LOOPBACK, NODE, ROUTER};
 
+/// An object that is loaded when it is first asked for.
+type Shared = OnceLock<Mutex<Ebpf>>;
+
 /// The object of the test whose turn it is.
 pub(crate) fn take() -> MutexGuard<'static, Ebpf> {
-    static OBJECT: OnceLock<Mutex<Ebpf>> = OnceLock::new();
-    let mut object = OBJECT
-        .get_or_init(|| Mutex::new(load(&[])))
+    static OBJECT: Shared = OnceLock::new();
+    turn(&OBJECT, || load(&[]))
+}
+
+/// As above, of a node without a tunnel; the frames of the tests come over the network of the nodes.
+pub(crate) fn take_native() -> MutexGuard<'static, Ebpf> {
+    static OBJECT: Shared = OnceLock::new();
+    turn(&OBJECT, || load_native(LOOPBACK))
+}
+
+/// As above, but the frames come by a device that is on another network.
+pub(crate) fn take_aside() -> MutexGuard<'static, Ebpf> {
+    static OBJECT: Shared = OnceLock::new();
+    turn(&OBJECT, || load_native(LOOPBACK + 1))
+}
+
+fn turn(shared: &'static Shared, load: impl FnOnce() -> Ebpf) -> MutexGuard<'static, Ebpf> {
+    let mut object = shared
+        .get_or_init(|| Mutex::new(load()))
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     empty(&mut object);
@@ -30,6 +49,14 @@ pub(crate) fn take() -> MutexGuard<'static, Ebpf> {
 
 /// The object with the test node's constants; the named maps are those pinned there.
 pub(crate) fn load(pinned: &[(&str, &Path)]) -> Ebpf {
+    load_with(&[("TUNNEL_IFINDEX", LOOPBACK)], pinned)
+}
+
+fn load_native(ifindex: u32) -> Ebpf {
+    load_with(&[("DIRECT_IFINDEX", ifindex)], &[])
+}
+
+fn load_with(devices: &[(&str, u32)], pinned: &[(&str, &Path)]) -> Ebpf {
     let word = |text| u32::from_ne_bytes(ip(text).octets());
     let (node, router, network) = (word(NODE), word(ROUTER), word("10.244.1.0"));
     let mask = word("255.255.255.0");
@@ -40,8 +67,10 @@ pub(crate) fn load(pinned: &[(&str, &Path)]) -> Ebpf {
         .override_global("ROUTER_IP", &router, true)
         .override_global("POD_NETWORK", &network, true)
         .override_global("POD_MASK", &mask, true)
-        .override_global("TUNNEL_PORT", &port, true)
-        .override_global("TUNNEL_IFINDEX", &LOOPBACK, true);
+        .override_global("TUNNEL_PORT", &port, true);
+    for (name, ifindex) in devices {
+        loader.override_global(name, ifindex, true);
+    }
     for (name, path) in pinned {
         loader.map_pin_path(name, *path);
     }

@@ -15,7 +15,7 @@ use crate::stage::packet::{
 use crate::stage::party::Sender;
 use crate::stage::service::LOOPBACK_IP;
 use crate::stage::verdict::{PASS, Verdict, conclude};
-use crate::stage::{arp, deliver, encapsulate, fragment, refuse, service};
+use crate::stage::{arp, deliver, fragment, refuse, remote, service};
 
 /// What a pod sends: tcx ingress of the host's side of its link.
 #[classifier]
@@ -92,15 +92,15 @@ fn route(ctx: &TcContext, packet: &mut Packet, source: &Source) -> Verdict {
     if packet.destination != source.address.to_v4() {
         let point = match way {
             Way::Pod(_) => point::TO_ENDPOINT,
-            Way::Node(_) => point::TO_OVERLAY,
+            Way::Node(_) => remote::point(),
             Way::Stack => point::TO_STACK,
         };
         admit(ctx, packet, Sender::pod(source), point)?;
     }
     match way {
         Way::Pod(endpoint) => deliver::local(ctx, packet, endpoint),
-        Way::Node(node) if encapsulate::fits(ctx)? => encapsulate::send(ctx, source.identity, node),
-        // The stack cuts it into pieces, and its route leads them to `from_host`.
+        Way::Node(node) if remote::fits(ctx)? => remote::send(ctx, source.identity, node),
+        // The stack cuts it into pieces, and its route leads them to `from_host` or, without a tunnel, to the node.
         Way::Node(_) => Ok(PASS),
         Way::Stack => Ok(PASS),
     }

@@ -12,10 +12,10 @@ use crate::stage::admit::admit;
 use crate::stage::packet::{ETHERTYPE_IPV4, Ethernet, ethernet, parse};
 use crate::stage::party::Sender;
 use crate::stage::verdict::{Verdict, conclude};
-use crate::stage::{deliver, encapsulate, fragment, masquerade};
+use crate::stage::{deliver, direct, encapsulate, fragment, masquerade};
 
 /// What the stack sends or forwards to pods, here and on other nodes: tcx egress of `cilium_host`, where the routes to all pod
-/// ranges lead.
+/// ranges lead; without a tunnel only that to the node's own.
 #[classifier]
 pub(crate) fn from_host(ctx: TcContext) -> i32 {
     conclude(&ctx, metric::EGRESS, handle(&ctx))
@@ -38,7 +38,7 @@ fn handle(ctx: &TcContext) -> Verdict {
     let entry = cilium_ipcache
         .get(&Key::new(128, destination))
         .ok_or(reason::UNKNOWN_TARGET)?;
-    if entry.has_tunnel == 0 {
+    if entry.has_tunnel == 0 || direct::is_on() {
         return Err(reason::UNKNOWN_TARGET);
     }
     if packet.source == NODE_IP.load() {

@@ -1,19 +1,20 @@
-use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 use datapath_abi::address::Address;
 use datapath_abi::event::point;
 use datapath_abi::{metric, reason};
 
-use crate::config::{NODE_IP, is_own_pod_range};
-use crate::maps::{cilium_lxc, cilium_node_cidr};
+use crate::config::{NODE_IP, ROUTER_IP, is_own_pod_range};
+use crate::maps::cilium_lxc;
 use crate::stage::admit::admit;
 use crate::stage::packet::{
     ETHERNET, ETHERTYPE_IPV4, ICMP, Ipv4, Packet, Part, at, ethernet, parse,
 };
 use crate::stage::party::Sender;
 use crate::stage::verdict::{PASS, conclude};
-use crate::stage::{deliver, encapsulate, icmp_error, masquerade, outside, refuse};
+use crate::stage::{
+    deliver, direct, encapsulate, fragment, icmp_error, masquerade, outside, refuse,
+};
 
 /// What reaches the node: tcx ingress of a device to the outside.
 #[classifier]
@@ -23,10 +24,10 @@ pub(crate) fn from_netdev(ctx: TcContext) -> i32 {
         Ok(Some(action)) => conclude(&ctx, metric::INGRESS, Ok(action)),
         Err(reason) => {
             let action = conclude(&ctx, metric::INGRESS, Err(reason));
-            if reason == reason::NO_BACKEND {
-                return refuse::instead(&ctx, action);
+            match reason {
+                reason::NO_BACKEND | reason::UNKNOWN_TARGET => refuse::instead(&ctx, action),
+                _ => action,
             }
-            action
         }
     }
 }
@@ -48,17 +49,23 @@ fn handle(ctx: &TcContext) -> Result<Option<i8>, u8> {
         *header
     };
     // Most packets here are the tunnel's, and those are judged where they come out of it.
-    if encapsulate::is_tunnel(ctx, &header) {
+    if !direct::is_on() && encapsulate::is_tunnel(ctx, &header) {
         return Ok(None);
     }
-    // Pods speak over their links and through the tunnel, never from outside.
-    if is_pod_address(header.source) {
+    // Pods of this node speak over their links only, those of other nodes through the tunnel or over the nodes' network.
+    let remote_pod = direct::is_of_other_node(header.source);
+    if is_own_pod_range(header.source) || remote_pod && !direct::carried(ctx) {
         return Err(reason::INVALID_SOURCE_IP);
     }
     // What we cannot read is the host's to refuse.
     let Ok(packet) = parse(ctx) else {
         return Ok(None);
     };
+    if direct::carried(ctx) && is_own_pod_range(header.destination) {
+        if remote_pod || direct::is_node(header.source) {
+            return from_node(ctx, packet);
+        }
+    }
     if header.destination == NODE_IP.load() {
         // A flow that is known goes before a service at the same port.
         if let Some(action) = answer(ctx, packet)? {
@@ -68,12 +75,18 @@ fn handle(ctx: &TcContext) -> Result<Option<i8>, u8> {
     outside::serve(ctx, packet)
 }
 
+/// To a pod of this node from one of another, or from that node's host.
 #[inline(always)]
-fn is_pod_address(address: u32) -> bool {
-    is_own_pod_range(address)
-        || cilium_node_cidr
-            .get(&Key::new(128, Address::v4(address)))
-            .is_some()
+fn from_node(ctx: &TcContext, packet: &mut Packet) -> Result<Option<i8>, u8> {
+    if let Some(endpoint) = cilium_lxc.get_ptr(&Address::v4(packet.destination)) {
+        fragment::settle(packet)?;
+        admit(ctx, packet, Sender::FOREIGNER, point::TO_ENDPOINT)?;
+        return deliver::local(ctx, packet, endpoint).map(Some);
+    }
+    if packet.destination != ROUTER_IP.load() {
+        return Err(reason::UNKNOWN_TARGET);
+    }
+    Ok(None)
 }
 
 #[inline(always)]

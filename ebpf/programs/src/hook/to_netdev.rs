@@ -10,7 +10,7 @@ use crate::stage::packet::{
     ETHERNET, ETHERTYPE_IPV4, Ipv4, Packet, Part, TCP, UDP, at, ethernet, parse,
 };
 use crate::stage::verdict::{PASS, Verdict, conclude};
-use crate::stage::{encapsulate, fragment, masquerade, service};
+use crate::stage::{direct, encapsulate, fragment, masquerade, service};
 
 /// What leaves the node: tcx egress of a device to the outside.
 #[classifier]
@@ -62,13 +62,19 @@ fn from_pod(ctx: &TcContext) -> Verdict {
     if answers_client(ctx, packet)? {
         return Ok(PASS);
     }
-    if cilium_native
-        .get(&Key::new(128, Address::v4(packet.destination)))
-        .is_none()
-    {
+    if !sees_pods(packet.destination) {
         masquerade::leave(ctx, packet)?;
     }
     Ok(PASS)
+}
+
+/// Whether a destination knows the way back to pods. Other nodes do when packets between nodes go without a tunnel.
+#[inline(always)]
+fn sees_pods(destination: u32) -> bool {
+    cilium_native
+        .get(&Key::new(128, Address::v4(destination)))
+        .is_some()
+        || direct::is_on() && direct::is_node(destination)
 }
 
 /// An answer to an outside client of a service leaves with the service's address. Its later pieces were remembered when the pod

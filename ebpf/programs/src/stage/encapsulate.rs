@@ -1,7 +1,7 @@
-//! Sending a packet to another node.
+//! Sending a packet to another node through the tunnel.
 
 use aya_ebpf::bindings::{BPF_F_ZERO_CSUM_TX, bpf_tunnel_key};
-use aya_ebpf::helpers::{bpf_check_mtu, bpf_redirect, bpf_skb_set_tunnel_key};
+use aya_ebpf::helpers::{bpf_redirect, bpf_skb_set_tunnel_key};
 use aya_ebpf::programs::TcContext;
 use datapath_abi::reason;
 
@@ -10,11 +10,6 @@ use super::verdict::Verdict;
 use crate::config::{NODE_IP, TUNNEL_IFINDEX, TUNNEL_PORT};
 
 const TTL: u8 = 64;
-const DONT_FRAGMENT: u16 = 0x4000_u16.to_be();
-/// Looks at the pieces of a packet that hardware will cut (`BPF_MTU_CHK_SEGS`, linux/bpf.h).
-const SEGMENTS: u64 = 1;
-/// What every link carries (RFC 791 3.1), with the Ethernet header.
-const ALWAYS_FITS: u32 = 576 + ETHERNET as u32;
 
 /// Whether a packet is one of the tunnel's own.
 #[inline(always)]
@@ -27,34 +22,6 @@ pub(crate) fn is_tunnel(ctx: &TcContext, header: &Ipv4) -> bool {
         // SAFETY: `at` has checked the bounds.
         unsafe { (*ports)[1] == TUNNEL_PORT.load() }
     })
-}
-
-/// Whether a packet fits the tunnel as it is. If it does not and must not be cut, that is the reason to drop it.
-#[inline(always)]
-pub(crate) fn fits(ctx: &TcContext) -> Result<bool, u8> {
-    if ctx.len() <= ALWAYS_FITS {
-        return Ok(true);
-    }
-    let mut mtu = 0;
-    // SAFETY: a plain helper call; it writes the number.
-    let checked = unsafe {
-        bpf_check_mtu(
-            ctx.skb.skb.cast(),
-            TUNNEL_IFINDEX.load(),
-            &raw mut mtu,
-            0,
-            SEGMENTS,
-        )
-    };
-    if checked == 0 {
-        return Ok(true);
-    }
-    let ip = at::<Ipv4>(ctx, ETHERNET).ok_or(reason::INVALID_PACKET)?;
-    // SAFETY: `at` has checked the bounds.
-    if unsafe { (*ip).fragment } & DONT_FRAGMENT != 0 {
-        return Err(reason::FRAGMENTATION_NEEDED);
-    }
-    Ok(false)
 }
 
 /// Hands the packet to the tunnel device with the identity as VNI. The receiver takes that for a hint only.

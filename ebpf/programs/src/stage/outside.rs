@@ -2,7 +2,7 @@
 //!
 //! A backend on this node sees the client's own address, and its answer gets the service's address where it leaves the node. For a
 //! backend elsewhere the node stands in for the client, so that the answer comes back here: with its address among pods through the
-//! tunnel, with its own to any other host.
+//! tunnel, with its own to any other host and, without a tunnel, to every backend.
 
 use aya_ebpf::bindings::{
     __sk_buff, BPF_FIB_LKUP_RET_NO_NEIGH, BPF_FIB_LKUP_RET_SUCCESS, bpf_fib_lookup,
@@ -17,19 +17,16 @@ use datapath_abi::reason;
 use datapath_abi::service::{GENERATION_BITS, OUTSIDE, RESTRICTED, SILENT, Service, SourceRange};
 
 use super::admit::admit;
-use super::packet::{Packet, Part, TCP, UDP};
+use super::packet::{AF_INET, Packet, Part, TCP, UDP};
 use super::party::Sender;
 use super::verdict::{PASS, Verdict};
-use super::{deliver, encapsulate, masquerade, service};
+use super::{deliver, direct, encapsulate, masquerade, service};
 use crate::config::{NODE_IP, ROUTER_IP};
 use crate::maps::{cilium_ipcache, cilium_lb4_services, cilium_lb4_source_range, cilium_lxc};
 
 /// Answers of [`serve_outside`]; reasons are greater.
 const NO_SERVICE: u32 = 0;
 const TRANSLATED: u32 = 1;
-
-/// Address family of IPv4 (linux/socket.h).
-const AF_INET: u8 = 2;
 
 /// Sends a packet from outside to a backend of the service it is for. `None`: it is for no service.
 #[inline(always)]
@@ -104,7 +101,8 @@ fn send(ctx: &TcContext, packet: &mut Packet) -> Verdict {
     }
     let node = cilium_ipcache
         .get(&Key::new(128, backend))
-        .and_then(|entry| (entry.has_tunnel != 0).then(|| entry.tunnel.to_v4()));
+        .and_then(|entry| (entry.has_tunnel != 0).then(|| entry.tunnel.to_v4()))
+        .filter(|_| !direct::is_on());
     let (stand_in, point) = match node {
         Some(_) => (ROUTER_IP.load(), point::TO_OVERLAY),
         None => (NODE_IP.load(), point::TO_NETWORK),

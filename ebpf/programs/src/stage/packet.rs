@@ -15,6 +15,8 @@ pub(crate) const ETHERNET: usize = 14;
 pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800_u16.to_be();
 /// EtherType of ARP, network byte order.
 pub(crate) const ETHERTYPE_ARP: u16 = 0x0806_u16.to_be();
+/// Address family of IPv4 (linux/socket.h).
+pub(crate) const AF_INET: u8 = 2;
 /// IP protocol numbers.
 pub(crate) const ICMP: u8 = 1;
 pub(crate) const TCP: u8 = 6;
