@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cilium_hubble::observer::Observer;
-use datapath::Datapath;
+use datapath::{Datapath, Routing};
 use ipnet::Ipv4Net;
 use tokio::sync::watch;
 
@@ -28,6 +28,7 @@ pub struct Own {
     pub cluster: String,
     /// Bytes; of the pods' links.
     pub mtu: u32,
+    pub routing: Routing,
 }
 
 #[derive(Debug, Default)]

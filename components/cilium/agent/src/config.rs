@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use cilium_api::hubble_metrics::HubbleMetricError;
 use cilium_api::names;
+use datapath::Routing;
 use ipnet::Ipv4Net;
 use sha2::{Digest, Sha256};
 
@@ -89,9 +90,13 @@ pub struct Config {
     /// Of all keys and values, also those we do not know; what [`crate::facts`] tells.
     pub digest: String,
     pub cluster_name: String,
+    /// The same on every node, or they do not reach each other's pods.
+    pub routing: Routing,
     pub tunnel_port: u16,
     /// The cluster's pod ranges: never masqueraded.
     pub pools: Vec<Ipv4Net>,
+    /// Further ranges whose hosts know the way back to pods; without a tunnel only.
+    pub native_ranges: Vec<Ipv4Net>,
     /// Bytes; `None`: measured.
     pub mtu: Option<u32>,
     /// Empty: the device of the node's address.
@@ -127,11 +132,7 @@ impl Config {
     pub fn parse(values: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         let digest = digest(values);
         let values = Values(values);
-        values.one_of(
-            "routing-mode",
-            "tunnel",
-            "tunnel, the only mode of this release",
-        )?;
+        let (routing, native_ranges) = routing(&values)?;
         values.one_of(
             "tunnel-protocol",
             "vxlan",
@@ -141,6 +142,8 @@ impl Config {
         Ok(Self {
             digest,
             cluster_name: values.text("cluster-name").unwrap_or("default").to_owned(),
+            routing,
+            native_ranges,
             tunnel_port: values.parse("tunnel-port", names::TUNNEL_PORT, "a UDP port")?,
             pools: values.list(
                 "cluster-pool-ipv4-cidr",
@@ -159,6 +162,26 @@ impl Config {
             debug: values.parse("debug", false, "true or false")?,
             hubble: hubble::read(&values)?,
         })
+    }
+}
+
+/// Upstream's keys. Routes that somebody else sets are not offered: what is not on the nodes' own network has the tunnel.
+fn routing(values: &Values<'_>) -> Result<(Routing, Vec<Ipv4Net>), ConfigError> {
+    let mode = values.text("routing-mode").unwrap_or("tunnel");
+    let ranges = values.list("ipv4-native-routing-cidr", "IPv4 ranges such as 10.0.0.0/8")?;
+    match mode {
+        "tunnel" => Ok((Routing::Tunnel, Vec::new())),
+        "native" => {
+            if !values.parse("auto-direct-node-routes", false, "true or false")? {
+                return Err(wrong(
+                    "auto-direct-node-routes",
+                    "false",
+                    "true where routing-mode is native: agents set the routes between nodes themselves",
+                ));
+            }
+            Ok((Routing::Native, ranges))
+        }
+        _ => Err(wrong("routing-mode", mode, "tunnel or native")),
     }
 }
 
@@ -281,12 +304,33 @@ mod tests {
             ("mtu", "big"),
             ("cluster-pool-ipv4-cidr", "10.244.0.0/33"),
             ("prometheus-serve-addr", "9962"),
-            ("routing-mode", "native"),
+            ("routing-mode", "hybrid"),
+            ("auto-direct-node-routes", "yes"),
+            ("ipv4-native-routing-cidr", "10.0.0.0/33"),
             ("tunnel-protocol", "geneve"),
         ] {
-            let text = parse(&[(key, value)]).unwrap_err().to_string();
+            let native = ("routing-mode", "native");
+            let routes = ("auto-direct-node-routes", "true");
+            let error = parse(&[native, routes, (key, value)]).unwrap_err();
+            let text = error.to_string();
             assert!(text.contains(key) && text.contains(value), "{text}");
         }
+    }
+
+    #[test]
+    fn packets_go_without_a_tunnel_when_agents_may_set_the_routes_for_that() {
+        let native = ("routing-mode", "native");
+        let range = ("ipv4-native-routing-cidr", "10.0.0.0/8");
+        let config = parse(&[native, ("auto-direct-node-routes", "true"), range]).unwrap();
+        assert_eq!(config.routing, Routing::Native);
+        assert_eq!(config.native_ranges, ["10.0.0.0/8".parse().unwrap()]);
+        let error = parse(&[native]).unwrap_err().to_string();
+        assert!(error.contains("auto-direct-node-routes"), "{error}");
+        let config = parse(&[range]).unwrap();
+        assert_eq!(
+            (config.routing, config.native_ranges),
+            (Routing::Tunnel, vec![])
+        );
     }
 
     #[test]

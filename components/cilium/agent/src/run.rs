@@ -176,8 +176,9 @@ async fn build(
         pod_cidrs: given.pod_cidrs,
         cluster: start.config.cluster_name.clone(),
         mtu: datapath.pod_mtu(),
+        routing: start.config.routing,
     };
-    tracing::info!(ip = %own.ip, router = %own.router, cidrs = ?own.pod_cidrs, mtu = own.mtu, "Datapath is loaded");
+    tracing::info!(ip = %own.ip, router = %own.router, cidrs = ?own.pod_cidrs, mtu = own.mtu, routing = ?own.routing, "Datapath is loaded");
     let policies = Policies::new(
         datapath.clone(),
         start.store.clone(),
@@ -208,8 +209,8 @@ fn datapath_config(start: &Start, given: &NodeState) -> datapath::Config {
         node_ip: given.ip,
         router_ip: given.router,
         pod_cidr: given.pod_cidrs.first().copied().unwrap_or_default(),
-        native_cidrs: pools.clone(),
-        routing: datapath::Routing::Tunnel,
+        native_cidrs: [&pools[..], &start.config.native_ranges].concat(),
+        routing: start.config.routing,
         devices: start.config.devices.clone(),
         tunnel_port: start.config.tunnel_port,
         mtu: start.config.mtu,

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cilium_cni::model::{EncryptionStatus, IpamStatus, ModeStatus, Status, StatusResponse};
+use cilium_cni::model::{
+    EncryptionStatus, IpamStatus, ModeStatus, RoutingStatus, Status, StatusResponse,
+};
+use datapath::Routing;
 use k8s_openapi::api::core::v1::Pod;
 use serde::Serialize;
 
@@ -45,7 +48,20 @@ pub async fn status(agent: &Arc<Agent>) -> StatusResponse {
             Some(problem) => Status::failure(problem),
             None => Status::ok("ADD can be served"),
         },
+        routing: Some(routing(agent.own.routing)),
         encryption: EncryptionStatus::default(),
+    }
+}
+
+fn routing(routing: Routing) -> RoutingStatus {
+    let (mode, protocol) = match routing {
+        Routing::Tunnel => ("Tunnel", "vxlan"),
+        Routing::Native => ("Native", ""),
+    };
+    RoutingStatus {
+        inter_host_routing_mode: mode.to_owned(),
+        intra_host_routing_mode: "BPF".to_owned(),
+        tunnel_protocol: protocol.to_owned(),
     }
 }
 
@@ -255,6 +271,19 @@ mod tests {
         );
         let coverage = cover([&host, &done, &early], &[]);
         assert_eq!((coverage.ready, coverage.pods), (true, 0));
+    }
+
+    #[test]
+    fn the_way_between_nodes_is_said_in_upstreams_words() {
+        let said = |mode| serde_json::to_value(routing(mode)).unwrap();
+        assert_eq!(
+            said(Routing::Tunnel),
+            json!({"inter-host-routing-mode": "Tunnel", "intra-host-routing-mode": "BPF", "tunnel-protocol": "vxlan"})
+        );
+        assert_eq!(
+            said(Routing::Native),
+            json!({"inter-host-routing-mode": "Native", "intra-host-routing-mode": "BPF"})
+        );
     }
 
     #[test]

@@ -31,11 +31,21 @@ pub struct DaemonConfigurationStatus {
     /// Bytes. What the pod's device gets.
     #[serde(rename = "deviceMTU")]
     pub device_mtu: u32,
-    /// Bytes. What the pod's default route gets: the device's less the tunnel's header.
+    /// Bytes. What the pod's default route gets: the device's, less the tunnel's header if there is a tunnel.
     #[serde(rename = "routeMTU")]
     pub route_mtu: u32,
     #[serde(rename = "ipam-mode")]
     pub ipam_mode: String,
+    /// Where Cilium has the routing mode, among options of its process; an older agent says nothing.
+    #[serde(rename = "daemonConfigurationMap", default)]
+    pub options: ProcessOptions,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ProcessOptions {
+    /// `tunnel` or `native`.
+    #[serde(rename = "RoutingMode", default)]
+    pub routing_mode: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -198,8 +208,24 @@ pub struct StatusResponse {
     pub policy: Status,
     /// `ok` when ADD can be served.
     pub cni: Status,
+    /// An older agent says nothing of it.
+    #[serde(default)]
+    pub routing: Option<RoutingStatus>,
     #[serde(default)]
     pub encryption: EncryptionStatus,
+}
+
+/// How packets go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RoutingStatus {
+    /// Between nodes: `Tunnel` or `Native`.
+    pub inter_host_routing_mode: String,
+    /// On one node: `BPF`.
+    pub intra_host_routing_mode: String,
+    /// `vxlan`; empty without a tunnel.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tunnel_protocol: String,
 }
 
 /// Of traffic between nodes.

@@ -6,7 +6,10 @@ use axum::Json;
 use axum::extract::State;
 use cilium_cni::model::{
     DaemonConfiguration, DaemonConfigurationStatus, NodeAddressing, NodeAddressingElement,
+    ProcessOptions,
 };
+
+use datapath::Routing;
 
 use crate::agent::{Agent, Own};
 
@@ -18,8 +21,18 @@ pub async fn get(State(agent): State<Arc<Agent>>) -> Json<DaemonConfiguration> {
             device_mtu: agent.own.mtu,
             route_mtu: agent.own.mtu,
             ipam_mode: "cluster-pool".to_owned(),
+            options: ProcessOptions {
+                routing_mode: routing_mode(agent.own.routing).to_owned(),
+            },
         },
     })
+}
+
+fn routing_mode(routing: Routing) -> &'static str {
+    match routing {
+        Routing::Tunnel => "tunnel",
+        Routing::Native => "native",
+    }
 }
 
 pub(crate) fn addressing(own: &Own) -> NodeAddressing {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use datapath::Routing;
 use datapath::link::{Link, Netlink};
 
 use crate::agent::{Agent, blocking};
@@ -10,7 +11,7 @@ use crate::restore::abandoned;
 
 const PERIOD: Duration = Duration::from_secs(30);
 
-/// Without them pods reach neither the node nor other nodes.
+/// Without them pods reach neither the node nor other nodes; the last one only where there is a tunnel.
 const DEVICES: [&str; 3] = ["cilium_host", "cilium_net", "cilium_vxlan"];
 
 /// Ends only when the agent has to start anew, which makes the node's devices again; the sentence says why.
@@ -25,7 +26,7 @@ pub async fn run(agent: Arc<Agent>) -> String {
         else {
             continue;
         };
-        if let Some(gone) = missing_device(&links) {
+        if let Some(gone) = missing_device(&links, agent.own.routing) {
             return format!(
                 "interface {gone} was removed from the node; the agent starts anew to make it again"
             );
@@ -42,9 +43,14 @@ pub async fn run(agent: Arc<Agent>) -> String {
     }
 }
 
-fn missing_device(links: &[Link]) -> Option<&'static str> {
+fn missing_device(links: &[Link], routing: Routing) -> Option<&'static str> {
+    let number = match routing {
+        Routing::Tunnel => DEVICES.len(),
+        Routing::Native => DEVICES.len() - 1,
+    };
     DEVICES
         .into_iter()
+        .take(number)
         .find(|name| !links.iter().any(|link| link.name == *name))
 }
 
@@ -53,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_removed_tunnel_device_is_named() {
+    fn a_removed_tunnel_device_is_named_where_there_is_a_tunnel() {
         let link = |name: &str| Link {
             index: 1,
             name: name.to_owned(),
@@ -63,8 +69,11 @@ mod tests {
             kind: None,
         };
         let mut links = DEVICES.map(link).to_vec();
-        assert_eq!(missing_device(&links), None);
+        assert_eq!(missing_device(&links, Routing::Tunnel), None);
         links.pop();
-        assert_eq!(missing_device(&links), Some("cilium_vxlan"));
+        let missing = [Routing::Tunnel, Routing::Native].map(|mode| missing_device(&links, mode));
+        assert_eq!(missing, [Some("cilium_vxlan"), None]);
+        links.pop();
+        assert_eq!(missing_device(&links, Routing::Native), Some("cilium_net"));
     }
 }

@@ -22,7 +22,7 @@ use cilium_cni::environment::Verb;
 use cilium_cni::netconf::{self, NetConf};
 use datapath::{
     Collected, Counter, Datapath, Endpoint, Error, EventSource, Fake, Flow, Frontend, IpEntry,
-    MapPressure, PolicyEntry, PolicyKey, Service,
+    MapPressure, PolicyEntry, PolicyKey, Routing, Service,
 };
 use ipnet::Ipv4Net;
 
@@ -54,6 +54,7 @@ pub(crate) async fn node(cidr: &str) -> Node {
         pod_cidrs: vec![cidr.parse().unwrap()],
         cluster: "west".to_owned(),
         mtu: 1450,
+        routing: Routing::Tunnel,
     };
     let store = Store::open(&folder.path().join("state")).unwrap();
     let pool = Pool::new(own.pod_cidrs.clone(), own.router);

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use cilium_cni::model::{Status, StatusResponse};
+use cilium_cni::model::{RoutingStatus, Status, StatusResponse};
 use clap::Args;
 use serde_json::Value;
 
@@ -57,6 +57,18 @@ fn brief(status: &StatusResponse, out: &mut dyn Write) -> Result<(), Error> {
     Ok(())
 }
 
+fn how(routing: &RoutingStatus) -> String {
+    let RoutingStatus {
+        inter_host_routing_mode: network,
+        intra_host_routing_mode: host,
+        tunnel_protocol: protocol,
+    } = routing;
+    match protocol.as_str() {
+        "" => format!("Network: {network}   Host: {host}"),
+        _ => format!("Network: {network} [{protocol}]   Host: {host}"),
+    }
+}
+
 fn table(status: &StatusResponse, verbose: bool) -> Table {
     let mut table = Table::with_least(2);
     let mut part =
@@ -82,6 +94,9 @@ fn table(status: &StatusResponse, verbose: bool) -> Table {
         "Policy:\t{}\t{}",
         status.policy.state, status.policy.msg
     ));
+    if let Some(routing) = &status.routing {
+        table.line(format!("Routing:\t{}", how(routing)));
+    }
     table.line(format!("Encryption:\t{}\t", status.encryption.mode));
     table
 }

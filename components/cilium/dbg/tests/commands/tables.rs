@@ -13,7 +13,8 @@ const ENDPOINTS: &str = r#"[{"id":12,"status":{"state":"ready",
 
 const HEALTHZ: &str = r#"{"cilium":{"state":"Ok","msg":"OK"},"kubernetes":{"state":"Ok","msg":"1.36 (API server reached)"},
  "kube-proxy-replacement":{"mode":"True"},"ipam":{"status":"2/254 addresses in use","allocations":{"10.244.1.5":"shop/web","10.244.1.1":"router"}},
- "policy":{"state":"Ok","msg":"3 policies"},"cni":{"state":"Ok","msg":"ADD can be served"},"encryption":{"mode":"Disabled"}}"#;
+ "policy":{"state":"Ok","msg":"3 policies"},"cni":{"state":"Ok","msg":"ADD can be served"},
+ "routing":{"inter-host-routing-mode":"Tunnel","intra-host-routing-mode":"BPF","tunnel-protocol":"vxlan"},"encryption":{"mode":"Disabled"}}"#;
 
 const IDENTITIES: &str = r#"[{"id":2,"labels":["reserved:world"],"labelsSHA256":""},
  {"id":300,"labels":["k8s:app=web","k8s:io.kubernetes.pod.namespace=shop"],"labelsSHA256":"00"}]"#;
@@ -94,6 +95,17 @@ async fn status_is_ciliums_and_its_end_says_whether_the_agent_is_well() {
         assert!(out.lines().any(|l| l == line), "{line:?} is not in\n{out}");
     }
     assert!(!server.prints("status").await.contains("10.244.1.5"));
+    let native = HEALTHZ.replace(r#""Tunnel","#, r#""Native","#);
+    let native = native.replace(r#","tunnel-protocol":"vxlan""#, "");
+    for (answer, said) in [
+        (HEALTHZ, "Network: Tunnel [vxlan]   Host: BPF"),
+        (&native, "Network: Native   Host: BPF"),
+    ] {
+        let out = Server::new(&[("GET /v1/healthz", answer)])
+            .prints("status")
+            .await;
+        assert!(out.contains(said), "{said:?} is not in\n{out}");
+    }
     assert_eq!(server.prints("status --brief").await, "OK\n");
     let ill = HEALTHZ.replace(
         r#""cilium":{"state":"Ok","msg":"OK"}"#,
