@@ -165,6 +165,9 @@ fn nobody_outside_speaks_for_a_pod() {
             node.run("from_netdev", &tcp((source, 1), (destination, 2)))
                 .dropped(reason::INVALID_SOURCE_IP, INGRESS);
         }
+        // The tunnel's port is the tunnel's at the node's address only.
+        node.run("from_netdev", &udp((source, 1), (NEIGHBOUR, 8472)))
+            .dropped(reason::INVALID_SOURCE_IP, INGRESS);
     }
 }
 

@@ -48,8 +48,10 @@ fn handle(ctx: &TcContext) -> Result<Option<i8>, u8> {
         };
         *header
     };
-    // Most packets here are the tunnel's, and those are judged where they come out of it.
-    if !direct::is_on() && encapsulate::is_tunnel(ctx, &header) {
+    // Most packets here are the tunnel's, and those are judged where they come out of it. It ends at the node's address: at its
+    // port a pod may be spoken to as well.
+    let to_node = header.destination == NODE_IP.load();
+    if to_node && !direct::is_on() && encapsulate::is_tunnel(ctx, &header) {
         return Ok(None);
     }
     // Pods of this node speak over their links only, those of other nodes through the tunnel or over the nodes' network.
@@ -66,7 +68,7 @@ fn handle(ctx: &TcContext) -> Result<Option<i8>, u8> {
             return from_node(ctx, packet);
         }
     }
-    if header.destination == NODE_IP.load() {
+    if to_node {
         // A flow that is known goes before a service at the same port.
         if let Some(action) = answer(ctx, packet)? {
             return Ok(Some(action));
