@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cilium_cni::model::{
-    EncryptionStatus, IpamStatus, ModeStatus, RoutingStatus, Status, StatusResponse,
-};
+use cilium_cni::model::routing::RoutingStatus;
+use cilium_cni::model::{EncryptionStatus, IpamStatus, ModeStatus, Status, StatusResponse};
 use datapath::Routing;
 use k8s_openapi::api::core::v1::Pod;
 use serde::Serialize;

@@ -8,11 +8,14 @@ pub mod ip;
 pub mod metric;
 pub mod node;
 pub mod policy;
+pub mod routing;
 
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
+
+use self::routing::{ProcessOptions, RoutingStatus};
 
 /// Every path starts with it.
 pub const BASE: &str = "/v1";
@@ -39,13 +42,6 @@ pub struct DaemonConfigurationStatus {
     /// Where Cilium has the routing mode, among options of its process; an older agent says nothing.
     #[serde(rename = "daemonConfigurationMap", default)]
     pub options: ProcessOptions,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct ProcessOptions {
-    /// `tunnel` or `native`.
-    #[serde(rename = "RoutingMode", default)]
-    pub routing_mode: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -213,19 +209,6 @@ pub struct StatusResponse {
     pub routing: Option<RoutingStatus>,
     #[serde(default)]
     pub encryption: EncryptionStatus,
-}
-
-/// How packets go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct RoutingStatus {
-    /// Between nodes: `Tunnel` or `Native`.
-    pub inter_host_routing_mode: String,
-    /// On one node: `BPF`.
-    pub intra_host_routing_mode: String,
-    /// `vxlan`; empty without a tunnel.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub tunnel_protocol: String,
 }
 
 /// Of traffic between nodes.

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use cilium_cni::model::routing::ProcessOptions;
 use cilium_cni::model::{
     DaemonConfiguration, DaemonConfigurationStatus, NodeAddressing, NodeAddressingElement,
-    ProcessOptions,
 };
-
 use datapath::Routing;
 
 use crate::agent::{Agent, Own};

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use cilium_cni::model::{RoutingStatus, Status, StatusResponse};
+use cilium_cni::model::routing::RoutingStatus;
+use cilium_cni::model::{Status, StatusResponse};
 use clap::Args;
 use serde_json::Value;
 
