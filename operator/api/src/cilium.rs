@@ -1,12 +1,10 @@
 //! The pod network.
 
 mod hubble;
-
-use std::borrow::Cow;
+mod routing;
 
 use kube::KubeSchema;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     resources::Resources,
@@ -14,6 +12,7 @@ use crate::{
 };
 
 pub use hubble::{Hubble, HubbleRelay};
+pub use routing::{Mtu, Routing, RoutingMode};
 
 /// The pod network: agent on every node, CNI plugin, and the cluster-wide operator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -66,73 +65,6 @@ impl Default for Cilium {
 
 fn agent_resources() -> Resources {
     Resources::of("100m", "128Mi", "512Mi")
-}
-
-/// How packets get from node to node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-pub struct Routing {
-    /// Tunnel: VXLAN between node addresses.
-    #[serde(default)]
-    pub mode: RoutingMode,
-    /// `Auto` (of the node's interface, less the tunnel's overhead) or a number of bytes from 1280 to 9216.
-    #[serde(default)]
-    #[x_kube(validation = Rule::new("type(self) == int ? (self >= 1280 && self <= 9216) : self == 'Auto'").message("cilium.routing.mtu must be Auto or a number from 1280 to 9216"))]
-    pub mtu: Mtu,
-}
-
-/// How packets get from node to node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum RoutingMode {
-    /// VXLAN between node addresses; asks nothing of the network below.
-    #[default]
-    Tunnel,
-}
-
-/// MTU of pod interfaces.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mtu {
-    /// What the node's interface carries, less the tunnel's overhead.
-    #[default]
-    Auto,
-    /// This many bytes.
-    Bytes(u16),
-}
-
-impl Serialize for Mtu {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Auto => serializer.serialize_str("Auto"),
-            Self::Bytes(bytes) => serializer.serialize_u16(*bytes),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Mtu {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Raw {
-            Bytes(u16),
-            Word(String),
-        }
-        match Raw::deserialize(deserializer)? {
-            Raw::Bytes(bytes) => Ok(Self::Bytes(bytes)),
-            Raw::Word(word) if word == "Auto" => Ok(Self::Auto),
-            Raw::Word(word) => Err(de::Error::custom(format!(
-                "mtu is \"{word}\", want Auto or a number"
-            ))),
-        }
-    }
-}
-
-impl JsonSchema for Mtu {
-    fn schema_name() -> Cow<'static, str> {
-        "Mtu".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"x-kubernetes-int-or-string": true})
-    }
 }
 
 /// Where pod addresses come from: every node gets one block of `maskSize` out of the pool.

@@ -44,6 +44,8 @@ pub const MANAGED_BY: &str = "gloonet-operator";
 pub const COMPONENT_LABEL: &str = "gloonetwork.io/component";
 /// Finalizer on the `GlooNetwork` while there is something to uninstall.
 pub const FINALIZER: &str = "gloonetwork.io/uninstall";
+/// Annotation on the GlooNetwork: the routing mode that a running network may be changed to.
+pub const CONFIRM_ROUTING_MODE: &str = "gloonetwork.io/confirm-routing-mode";
 /// Namespace the operator itself runs in.
 pub const OPERATOR_NAMESPACE: &str = "gloonet-system";
 /// Namespace of the management plane and the telemetry.

@@ -24,6 +24,10 @@ pub struct ClusterFacts {
     pub previous_role: Option<String>,
     /// `clusterName` of the last accepted specification; a change is refused.
     pub previous_cluster_name: Option<String>,
+    /// Routing mode of the last accepted specification, if Cilium runs by it; a change is refused unless it is confirmed.
+    pub previous_routing_mode: Option<String>,
+    /// The routing mode a person has confirmed a change to.
+    pub confirmed_routing_mode: Option<String>,
 }
 
 /// One node.

@@ -61,6 +61,7 @@ pub(crate) fn validate_with(
     let images = images(spec, lock)
         .map_err(|refusal| refusals.push(refusal))
         .ok();
+    network::routing(spec, facts, &mut refusals);
     let api_server = network::api_server(spec, facts, &mut refusals);
     let pool = network::pool(spec, facts, &mut refusals);
     hubble::metrics(spec, &mut refusals);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gloonet_api::{GlooNetwork, MESH_NAMESPACE, SINGLETON};
+use gloonet_api::{CONFIRM_ROUTING_MODE, GlooNetwork, MESH_NAMESPACE, SINGLETON};
 use gloonet_catalog::{ClusterFacts, NodeFacts, Observed, PodObservation, SecretFacts};
 use gloonet_plan::{Live, LiveObject, NeededSecret, ObjectKey, SecretCondition};
 use ipnet::Ipv4Net;
@@ -163,7 +163,17 @@ pub fn facts(
         has_default_storage_class: listed.has_default_storage_class,
         previous_role: previous("role"),
         previous_cluster_name: previous("clusterName"),
+        previous_routing_mode: computed.and_then(running_mode),
+        confirmed_routing_mode: platform.annotations().get(CONFIRM_ROUTING_MODE).cloned(),
     }
+}
+
+/// The routing mode of a specification that Cilium is managed by.
+fn running_mode(computed: &serde_json::Value) -> Option<String> {
+    let cilium = &computed["cilium"];
+    let managed = cilium["state"] == "Managed";
+    let mode = cilium["routing"]["mode"].as_str().filter(|_| managed)?;
+    Some(mode.to_owned())
 }
 
 /// Everything a component's health depends on, without its probe results.
@@ -268,4 +278,23 @@ fn rows<'a>(
     seen.table(source)
         .into_iter()
         .flat_map(|table| table.rows.iter())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_network_has_a_routing_mode_while_cilium_is_managed_by_one() {
+        let computed =
+            |state: &str| json!({"cilium": {"state": state, "routing": {"mode": "Native"}}});
+        assert_eq!(
+            running_mode(&computed("Managed")),
+            Some("Native".to_owned())
+        );
+        assert_eq!(running_mode(&computed("Removed")), None);
+        assert_eq!(running_mode(&json!({"clusterName": "west"})), None);
+    }
 }

@@ -1,4 +1,4 @@
-use gloonet_api::cilium::Mtu;
+use gloonet_api::cilium::{Mtu, RoutingMode};
 use kube_core::DynamicObject;
 use serde_json::json;
 
@@ -59,8 +59,18 @@ fn config(input: &Input) -> serde_json::Value {
         "tunnel-port": cilium_api::names::TUNNEL_PORT.to_string(),
         "tunnel-protocol": "vxlan",
     });
+    if cilium.routing.mode == RoutingMode::Native {
+        native_routing(&mut config);
+    }
     hubble(&mut config, input);
     config
+}
+
+/// Upstream's keys. The tunnel's stay: until the last node has changed, no pod may send to its port.
+fn native_routing(config: &mut serde_json::Value) {
+    config["routing-mode"] = json!("native");
+    config["auto-direct-node-routes"] = json!("true");
+    config["ipv4-native-routing-cidr"] = config["cluster-pool-ipv4-cidr"].clone();
 }
 
 /// Upstream's keys; the files are the Secret's, which the agent reads anew when they change.

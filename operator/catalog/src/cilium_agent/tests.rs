@@ -135,3 +135,21 @@ fn the_admission_policies_come_before_the_rights_they_limit() {
     };
     assert!(position("ValidatingAdmissionPolicyBinding") < position("ClusterRole"));
 }
+
+#[test]
+fn native_routing_is_said_in_upstreams_keys() {
+    let mut input = input();
+    let config = |input: &Input| {
+        let objects = CiliumAgent.objects(input).unwrap();
+        let found = named(&objects, "ConfigMap", "cilium-config");
+        found.data["data"].clone()
+    };
+    let tunnel = config(&input);
+    assert_eq!(tunnel["routing-mode"], "tunnel");
+    assert_eq!(tunnel.get("auto-direct-node-routes"), None);
+    input.spec.cilium.routing.mode = gloonet_api::cilium::RoutingMode::Native;
+    let native = config(&input);
+    assert_eq!(native["routing-mode"], "native");
+    assert_eq!(native["auto-direct-node-routes"], "true");
+    assert_eq!(native["ipv4-native-routing-cidr"], "10.244.0.0/16");
+}

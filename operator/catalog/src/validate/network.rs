@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use gloonet_api::{GlooNetworkSpec, ManagementState};
+use gloonet_api::{CONFIRM_ROUTING_MODE, GlooNetworkSpec, ManagementState};
 use ipnet::Ipv4Net;
 
 use super::Refusal;
@@ -10,6 +10,29 @@ use crate::{ApiServer, ClusterFacts};
 
 const POOL: &str = "cilium.ipam.clusterPoolIPv4CIDRs";
 const SERVICE: &str = "cilium.kubernetesService";
+const MODE: &str = "cilium.routing.mode";
+
+/// Agents take the new mode one after the other, and nodes in different modes do not understand each other: no change by a slip
+/// of the pen.
+pub(super) fn routing(spec: &GlooNetworkSpec, facts: &ClusterFacts, refusals: &mut Vec<Refusal>) {
+    let now = spec.cilium.routing.mode.as_str();
+    let Some(before) = &facts.previous_routing_mode else {
+        return;
+    };
+    let confirmed = facts.confirmed_routing_mode.as_deref() == Some(now);
+    if before == now || confirmed || spec.cilium.state != ManagementState::Managed {
+        return;
+    }
+    let why = format!(
+        "the network runs in mode {before}, and while its agents change to {now}, pods of nodes in different modes do not reach each other"
+    );
+    refusals.push(Refusal::new(
+        MODE,
+        format!(
+            "{why}; set it back to {before}, or plan a window for it and annotate the GlooNetwork with {CONFIRM_ROUTING_MODE}: {now}"
+        ),
+    ));
+}
 
 pub(super) fn api_server(
     spec: &GlooNetworkSpec,

@@ -1,5 +1,6 @@
 mod gloo;
 mod hubble;
+mod routing;
 mod telemetry;
 
 use gloonet_api::prometheus::PrometheusMode;
