@@ -4,7 +4,7 @@ use datapath_abi::metric::{EGRESS, INGRESS};
 use datapath_abi::policy::{ALLOW, DEFAULT_DENY, DENY};
 use datapath_abi::reason;
 
-use crate::frame::{Frame, see, seen, tcp, tcp_flags, udp};
+use crate::frame::{Frame, UDP, see, seen, tcp, tcp_flags, udp};
 use crate::node::{
     NEIGHBOUR, NODE, Node, OTHER_MAC, OTHER_NODE, PASSED, POD, REDIRECTED, REMOTE, REMOTE_IDENTITY,
     ROUTER, WORLD, address,
@@ -73,6 +73,24 @@ fn an_answer_passes_with_its_connection() {
         .dropped(reason::POLICY_DENIED, INGRESS);
     node.run("from_container", &tcp((POD, 1), (REMOTE, 80)));
     assert_eq!(node.run("from_netdev", &answer).verdict, REDIRECTED);
+}
+
+#[test]
+fn later_pieces_of_a_datagram_share_the_fate_of_the_first() {
+    let mut node = native();
+    let opened = peer(REMOTE_IDENTITY, INGRESS, ALLOW).on(UDP, 53);
+    node.policy(9, &[any(INGRESS, DEFAULT_DENY), opened]);
+    node.judge_by(NEIGHBOUR, 9);
+    let piece = |fragment| Frame {
+        fragment,
+        ..udp((REMOTE, 4000), (NEIGHBOUR, 53))
+    };
+    node.run("from_netdev", &piece(0x2001))
+        .dropped(reason::FRAGMENT_NOT_FOUND, INGRESS);
+    for fragment in [0x2000, 0x2001, 0x0002] {
+        let outcome = node.run("from_netdev", &piece(fragment));
+        assert_eq!(outcome.verdict, REDIRECTED, "{fragment:#x}");
+    }
 }
 
 #[test]
