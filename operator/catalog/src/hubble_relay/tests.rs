@@ -7,7 +7,7 @@ use crate::component::tests::{answered, failed, input, input_of, named, running}
 const POD: &str = "kube-system/hubble-relay-a";
 
 #[test]
-fn a_relay_that_lacks_a_node_is_progressing_and_names_it() {
+fn a_relay_that_lacks_a_node_is_healthy_and_names_it() {
     let mut observed = running(&WORKLOAD, 1);
     observed.probes = vec![answered(NODES, POD, &[])];
     assert_eq!(
@@ -18,7 +18,7 @@ fn a_relay_that_lacks_a_node_is_progressing_and_names_it() {
     observed.probes = vec![failed(NODES, POD, trouble)];
     observed.earlier = observed.probes.clone();
     let health = HubbleRelay.health(&input(), &observed);
-    assert_eq!(health.state, State::Progressing);
+    assert_eq!(health.state, State::Healthy);
     assert!(health.message.contains("worker-2"), "{}", health.message);
 }
 

@@ -57,7 +57,6 @@ fn objects(namespace: &str) -> (String, Vec<Fault>) {
         format!("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {{name: e2e-insights}}\nroleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}}\nsubjects: [{{kind: ServiceAccount, name: runner, namespace: {namespace}}}]\n---\n"),
         format!("apiVersion: admin.gloo.solo.io/v2\nkind: WorkspaceSettings\nmetadata: {{name: open, namespace: {namespace}}}\nspec: {{options: {{serviceIsolation: {{enabled: false}}}}}}\n---\n"),
         "apiVersion: admin.gloo.solo.io/v2\nkind: KubernetesCluster\nmetadata: {name: e2e-ghost, namespace: gloo-mesh}\nspec: {clusterDomain: cluster.local}\n---\n".to_owned(),
-        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: hubble-relay, namespace: kube-system}\nspec:\n  replicas: 0\n  selector: {matchLabels: {k8s-app: hubble-relay}}\n  template: {metadata: {labels: {k8s-app: hubble-relay}}, spec: {containers: [{name: relay, image: none}]}}\n---\n".to_owned(),
         "apiVersion: v1\nkind: Service\nmetadata: {name: hubble-ui, namespace: kube-system}\nspec: {type: NodePort, selector: {k8s-app: hubble-ui}, ports: [{port: 80}]}\n---\n".to_owned(),
         format!("apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {{name: kube-proxy, namespace: kube-system}}\nspec:\n  selector: {{matchLabels: {{k8s-app: kube-proxy}}}}\n  template:\n    metadata: {{labels: {{k8s-app: kube-proxy}}}}\n    spec: {{terminationGracePeriodSeconds: 0, containers: [{{name: main, image: {AGNHOST}, imagePullPolicy: IfNotPresent, args: [pause]}}]}}\n---\n"),
         format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: proxy, namespace: {namespace}, labels: {{app: open}}}}\nspec: {{terminationGracePeriodSeconds: 0, containers: [{{name: main, image: lab.invalid/envoy:none}}]}}\n---\n"),
@@ -76,7 +75,6 @@ fn objects(namespace: &str) -> (String, Vec<Fault>) {
         fault("SEC0304", "ClusterRoleBinding/e2e-insights"),
         fault("SEC0305", by("WorkspaceSettings", "open")),
         ghost,
-        fault("HLT0011", "Deployment/kube-system/hubble-relay"),
         fault("SEC0108", "Service/kube-system/hubble-ui"),
         fault("CFG0104", "DaemonSet/kube-system/kube-proxy"),
         fault("HLT0401", by("Pod", "proxy")),
@@ -200,7 +198,6 @@ async fn what_is_broken_is_told_within_a_minute_and_cleared_within_a_minute_of_i
         "--ignore-not-found",
         "--wait=false",
         "--namespace=kube-system",
-        "deployment/hubble-relay",
         "service/hubble-ui",
         "daemonset/kube-proxy",
     ];

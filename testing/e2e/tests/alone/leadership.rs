@@ -37,8 +37,17 @@ async fn another_holder(scene: &Scene, old: &str) -> Result<String> {
     .await
 }
 
-/// The leading pod and its node, which is a worker: the control plane's node holds the API server and cannot be frozen.
+/// The leading pod and its node, which is a worker: the control plane's node holds the API server and cannot be frozen. Nothing new
+/// is put there meanwhile, or both replicas may stay there however often the leader is deleted.
 async fn leader_on_a_worker(scene: &Scene) -> Result<(String, String)> {
+    let control_plane = ["--selector", "node-role.kubernetes.io/control-plane"];
+    scene.kubectl(&[&["cordon"], &control_plane[..]].concat())?;
+    let leader = moved_to_a_worker(scene).await;
+    scene.kubectl(&[&["uncordon"], &control_plane[..]].concat())?;
+    leader
+}
+
+async fn moved_to_a_worker(scene: &Scene) -> Result<(String, String)> {
     let pods: Api<Pod> = Api::namespaced(scene.client.clone(), names::NAMESPACE);
     let workers = scene.workers().await?;
     for _ in 0..4 {
