@@ -85,6 +85,14 @@ fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>
     }
 }
 
+fn unusable(certificate: &Path, key: &Path) -> impl Fn(rustls::Error) -> TlsError {
+    move |source| TlsError::Pair {
+        certificate: certificate.to_owned(),
+        key: key.to_owned(),
+        source,
+    }
+}
+
 fn warn(error: &TlsError) {
     let cause = std::error::Error::source(error)
         .map(ToString::to_string)

@@ -7,7 +7,7 @@ use std::{
 
 use rustls::{ClientConfig, client::Resumption};
 
-use super::{TlsError, certificates, private_key, provider, read, roots, warn};
+use super::{TlsError, certificates, private_key, provider, read, roots, unusable, warn};
 
 /// Where the certificates are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,17 +89,13 @@ fn configure(files: &ClientFiles, contents: &Contents) -> Result<ClientConfig, T
     let roots = roots(&files.authorities, &contents.authorities)?;
     let chain = certificates(&files.certificate, &contents.certificate)?;
     let key = private_key(&files.key, &contents.key)?;
-    let pair = |source| TlsError::Pair {
-        certificate: files.certificate.clone(),
-        key: files.key.clone(),
-        source,
-    };
+    let pair = unusable(&files.certificate, &files.key);
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(pair)?
+        .map_err(&pair)?
         .with_root_certificates(roots)
         .with_client_auth_cert(chain, key)
-        .map_err(pair)?;
+        .map_err(&pair)?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     // A resumed session would carry the certificate of the first handshake, not the renewed one.
     config.resumption = Resumption::disabled();

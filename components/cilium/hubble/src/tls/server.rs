@@ -10,7 +10,7 @@ use rustls::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{TlsError, certificates, private_key, provider, read, roots, warn};
+use super::{TlsError, certificates, private_key, provider, read, roots, unusable, warn};
 
 /// How soon a changed file is noticed. Certificates change days before they end.
 const LOOK: Duration = Duration::from_secs(10);
@@ -164,19 +164,15 @@ fn contents(files: &ServerFiles) -> Result<Contents, TlsError> {
 fn configure(files: &ServerFiles, contents: &Contents) -> Result<ServerConfig, TlsError> {
     let chain = certificates(&files.certificate, &contents.certificate)?;
     let key = private_key(&files.key, &contents.key)?;
-    let pair = |source| TlsError::Pair {
-        certificate: files.certificate.clone(),
-        key: files.key.clone(),
-        source,
-    };
+    let pair = unusable(&files.certificate, &files.key);
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(pair)?;
+        .map_err(&pair)?;
     let builder = match verifier(files, contents)? {
         Some(clients) => builder.with_client_cert_verifier(clients),
         None => builder.with_no_client_auth(),
     };
-    let mut config = builder.with_single_cert(chain, key).map_err(pair)?;
+    let mut config = builder.with_single_cert(chain, key).map_err(&pair)?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(config)
 }

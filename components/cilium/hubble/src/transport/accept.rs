@@ -2,14 +2,14 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, StreamExt};
 use tokio::{
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
     sync::{Semaphore, mpsc},
     time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream, UnixListenerStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::tls::server::Current;
@@ -24,27 +24,26 @@ pub(super) fn unix(
     listener: UnixListener,
     closing: CancellationToken,
 ) -> impl Stream<Item = io::Result<UnixStream>> {
-    let accepted = stream::unfold(listener, |listener| async move {
-        loop {
-            match listener.accept().await {
-                Ok((connection, _)) => return Some((Ok(connection), listener)),
-                Err(error) => failed(&error).await,
-            }
-        }
-    });
-    accepted.take_until(Box::pin(closing.cancelled_owned()))
+    accepted(UnixListenerStream::new(listener), closing)
 }
 
 pub(super) fn tcp(
     listener: TcpListener,
     closing: CancellationToken,
 ) -> impl Stream<Item = io::Result<TcpStream>> {
-    let accepted = stream::unfold(listener, |listener| async move {
-        loop {
-            match listener.accept().await {
-                Ok((connection, _)) => return Some((Ok(connection), listener)),
-                Err(error) => failed(&error).await,
-            }
+    accepted(TcpListenerStream::new(listener), closing)
+}
+
+/// What could be accepted, until `closing`.
+fn accepted<C>(
+    incoming: impl Stream<Item = io::Result<C>>,
+    closing: CancellationToken,
+) -> impl Stream<Item = io::Result<C>> {
+    let accepted = incoming.filter_map(async |accepted| match accepted {
+        Ok(connection) => Some(Ok(connection)),
+        Err(error) => {
+            failed(&error).await;
+            None
         }
     });
     accepted.take_until(Box::pin(closing.cancelled_owned()))
