@@ -1,5 +1,7 @@
 //! A small cluster for tests: the pod default/web-1 and its client shop/client-1 here, kube-system/dns-1 on another node.
 
+pub mod authority;
+
 use std::{net::IpAddr, sync::Arc};
 
 use crate::{

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::Path};
 
 use cilium_hubble::{
+    fixture::authority::Authority,
     proto::observer::{ServerStatusRequest, observer_client::ObserverClient},
     tls::{
         client::{ClientFiles, ClientTls},
@@ -11,7 +12,6 @@ use cilium_hubble::{
     transport,
 };
 use hubble_relay::{dial::Security, pool::State, run};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::net::TcpListener;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tonic_health::server::HealthReporter;
@@ -21,33 +21,16 @@ use crate::kit::{Nodes, Served, eventually, relay, relay_at};
 const AGENT: &str = "*.default.hubble-grpc.cilium.io";
 const CLIENT: &str = "client.hubble-relay.cilium.io";
 
-/// An authority, and what it vouches for.
-struct Authority {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self {
-            pem,
-            issuer: Issuer::new(params, key),
-        }
-    }
-
-    /// Writes a certificate, its key and the authority.
-    fn issue(&self, folder: &Path, name: &str) {
-        std::fs::create_dir_all(folder).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        std::fs::write(folder.join("tls.crt"), certificate.pem()).unwrap();
-        std::fs::write(folder.join("tls.key"), key.serialize_pem()).unwrap();
-        std::fs::write(folder.join("ca.crt"), &self.pem).unwrap();
+/// Writes a certificate, its key and the authority.
+fn issue(authority: &Authority, folder: &Path, name: &str) {
+    std::fs::create_dir_all(folder).unwrap();
+    let (certificate, key) = authority.issue(name);
+    for (file, text) in [
+        ("tls.crt", &certificate),
+        ("tls.key", &key),
+        ("ca.crt", &authority.pem),
+    ] {
+        std::fs::write(folder.join(file), text).unwrap();
     }
 }
 
@@ -72,7 +55,7 @@ fn client(folder: &Path) -> Security {
 }
 
 async fn nodes(authority: &Authority, folder: &Path) -> Nodes {
-    authority.issue(&folder.join("agent"), AGENT);
+    issue(authority, &folder.join("agent"), AGENT);
     let files = server_files(&folder.join("agent"), CLIENT);
     Nodes::with(2, 255, Some(files)).await
 }
@@ -89,7 +72,7 @@ async fn refused(served: &Served) -> String {
 async fn nodes_are_asked_over_mutual_tls_under_the_names_their_certificate_has() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
     let nodes = nodes(&authority, folder.path()).await;
-    authority.issue(&folder.path().join("relay"), CLIENT);
+    issue(&authority, &folder.path().join("relay"), CLIENT);
     let security = client(&folder.path().join("relay"));
     let served = relay_at(&nodes.peer_service(), security, &[]).await;
     served.connected(2).await;
@@ -110,9 +93,9 @@ async fn a_relay_with_the_wrong_certificate_is_refused_and_says_so() {
         folder.path().join("stranger"),
         folder.path().join("collector"),
     );
-    theirs.issue(&stranger, CLIENT);
+    issue(&theirs, &stranger, CLIENT);
     std::fs::write(stranger.join("ca.crt"), &ours.pem).unwrap();
-    ours.issue(&collector, "collector.example");
+    issue(&ours, &collector, "collector.example");
     for folder in [stranger, collector] {
         let served = relay_at(&nodes.peer_service(), client(&folder), &[]).await;
         let why = refused(&served).await;
@@ -129,7 +112,7 @@ async fn a_node_that_cannot_prove_itself_is_not_asked() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     let folder = tempfile::tempdir().unwrap();
     let nodes = nodes(&theirs, folder.path()).await;
-    ours.issue(&folder.path().join("relay"), CLIENT);
+    issue(&ours, &folder.path().join("relay"), CLIENT);
     let security = client(&folder.path().join("relay"));
     let served = relay_at(&nodes.peer_service(), security, &[]).await;
     let why = refused(&served).await;
@@ -144,10 +127,10 @@ async fn a_renewed_certificate_is_used_for_the_next_connection() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
     let nodes = nodes(&authority, folder.path()).await;
     let own = folder.path().join("relay");
-    authority.issue(&own, "not.yet");
+    issue(&authority, &own, "not.yet");
     let served = relay_at(&nodes.peer_service(), client(&own), &[]).await;
     refused(&served).await;
-    authority.issue(&own, CLIENT);
+    issue(&authority, &own, CLIENT);
     served.connected(2).await;
 }
 
@@ -155,7 +138,7 @@ async fn a_renewed_certificate_is_used_for_the_next_connection() {
 async fn with_tls_a_node_without_it_is_not_asked() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
     let secure = nodes(&authority, folder.path()).await;
-    authority.issue(&folder.path().join("relay"), CLIENT);
+    issue(&authority, &folder.path().join("relay"), CLIENT);
     let served = relay_at(
         &secure.peer_service(),
         client(&folder.path().join("relay")),
@@ -188,9 +171,9 @@ async fn clients_of_the_relay_prove_who_they_are() {
         folder.path().join("ui"),
         folder.path().join("stranger"),
     );
-    ours.issue(&server, "hubble-relay.kube-system.svc");
-    ours.issue(&ui, "ui.hubble-relay.cilium.io");
-    theirs.issue(&stranger, "ui.hubble-relay.cilium.io");
+    issue(&ours, &server, "hubble-relay.kube-system.svc");
+    issue(&ours, &ui, "ui.hubble-relay.cilium.io");
+    issue(&theirs, &stranger, "ui.hubble-relay.cilium.io");
     let nodes = Nodes::new(1).await;
     let relay = relay(&nodes, &[]).await;
     let files = server_files(&server, "ui.hubble-relay.cilium.io");

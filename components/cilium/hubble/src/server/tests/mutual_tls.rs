@@ -1,43 +1,16 @@
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use super::*;
-use crate::tls::{
-    TlsError,
-    server::{Clients, Watched},
+use crate::{
+    fixture::authority::Authority,
+    tls::{
+        TlsError,
+        server::{Clients, Watched},
+    },
 };
 
 const SERVER: &str = "worker-1.east.hubble-grpc.cilium.io";
 const RELAY: &str = "relay.hubble-relay.cilium.io";
-
-/// An authority, and what it vouches for.
-struct Authority {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self {
-            pem,
-            issuer: Issuer::new(params, key),
-        }
-    }
-
-    /// A certificate and its key.
-    fn issue(&self, name: &str) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        (
-            params.signed_by(&key, &self.issuer).unwrap().pem(),
-            key.serialize_pem(),
-        )
-    }
-}
 
 fn files(directory: &Path, authority: &Authority) -> ServerFiles {
     let files = ServerFiles {
