@@ -40,6 +40,27 @@ pub enum Kind {
     PolicyVerdict { verdict: i32, match_type: u8 },
 }
 
+/// Cilium's word for an observation point.
+pub fn point_name(point: u8) -> Option<&'static str> {
+    const POINTS: [&str; 14] = [
+        "to-endpoint",
+        "to-proxy",
+        "to-host",
+        "to-stack",
+        "to-overlay",
+        "from-endpoint",
+        "from-proxy",
+        "from-host",
+        "from-stack",
+        "from-overlay",
+        "from-network",
+        "to-network",
+        "from-crypto",
+        "to-crypto",
+    ];
+    POINTS.get(usize::from(point)).copied()
+}
+
 /// Which side of a local endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {

@@ -8,7 +8,7 @@ use cilium_api::hubble_metrics::{Context, ContextLabel, Contexts, End, Flag, Met
 
 use super::Seen;
 use crate::{
-    event::Kind,
+    event::{Kind, point_name},
     flow::{self, icmp_name},
     packet::L4,
     proto::flow::{DropReason, Verdict},
@@ -16,8 +16,6 @@ use crate::{
 
 /// Delivered to an endpoint, in Cilium's numbers of observation points.
 const TO_ENDPOINT: u8 = 0;
-const POLICY_DENIED: u8 = 133;
-const POLICY_DENY: u8 = 181;
 const FIN: u16 = 1;
 const SYN: u16 = 1 << 1;
 const RST: u16 = 1 << 2;
@@ -103,7 +101,7 @@ fn flows(metric: &HubbleMetric, seen: &Seen<'_>) -> Option<Vec<String>> {
     }
     let (kind, subtype) = match seen.kind() {
         Kind::Drop { .. } => ("Drop", ""),
-        Kind::Trace { point } => ("Trace", observation_point(point)),
+        Kind::Trace { point } => ("Trace", point_name(point).unwrap_or_default()),
         Kind::PolicyVerdict { .. } => ("PolicyVerdict", ""),
     };
     let words = [protocol(seen), kind, subtype, verdict(seen).as_str_name()];
@@ -125,7 +123,11 @@ fn to_world(metric: &HubbleMetric, seen: &Seen<'_>) -> Option<Vec<String>> {
     let counts = match seen.kind() {
         Kind::PolicyVerdict { .. } => false,
         Kind::Drop { reason } => {
-            metric.has(Flag::AnyDrop) || matches!(reason, POLICY_DENIED | POLICY_DENY)
+            let by_policy = matches!(
+                DropReason::try_from(i32::from(reason)),
+                Ok(DropReason::PolicyDenied | DropReason::PolicyDeny)
+            );
+            by_policy || metric.has(Flag::AnyDrop)
         }
         Kind::Trace { .. } => !seen.answers(),
     };
@@ -238,25 +240,4 @@ fn protocol(seen: &Seen<'_>) -> &'static str {
         Some(L4::Igmp { .. }) => "IGMP",
         None => "Unknown L4",
     }
-}
-
-/// Cilium's words for its numbers.
-fn observation_point(point: u8) -> &'static str {
-    const POINTS: [&str; 14] = [
-        "to-endpoint",
-        "to-proxy",
-        "to-host",
-        "to-stack",
-        "to-overlay",
-        "from-endpoint",
-        "from-proxy",
-        "from-host",
-        "from-stack",
-        "from-overlay",
-        "from-network",
-        "to-network",
-        "from-crypto",
-        "to-crypto",
-    ];
-    POINTS.get(usize::from(point)).copied().unwrap_or_default()
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use cilium_cni::model::event::{Event, Kind, Line, Way};
+use cilium_hubble::event::point_name;
 use datapath::{Direction, EventKind};
 use futures::Stream;
 use tokio::sync::broadcast::Receiver;
@@ -143,21 +144,11 @@ fn behind(policies: &Policies, cookie: u32) -> Vec<String> {
 fn describe_kind(kind: EventKind) -> (Kind, u8, &'static str) {
     match kind {
         EventKind::Drop { reason } => (Kind::Drop, reason, datapath::reason_name(reason)),
-        EventKind::Trace { point } => (Kind::Trace, point, point_name(point)),
+        EventKind::Trace { point } => (Kind::Trace, point, point_name(point).unwrap_or("unknown")),
         EventKind::PolicyVerdict { denied: None } => (Kind::PolicyVerdict, 0, "allowed"),
         EventKind::PolicyVerdict {
             denied: Some(reason),
         } => (Kind::PolicyVerdict, reason, datapath::reason_name(reason)),
-    }
-}
-
-fn point_name(point: u8) -> &'static str {
-    match point {
-        0 => "to-endpoint",
-        2 => "to-host",
-        3 => "to-stack",
-        4 => "to-overlay",
-        _ => "unknown",
     }
 }
 
@@ -228,6 +219,8 @@ mod tests {
         let words = |kind| describe_kind(kind).2;
         assert_eq!(words(EventKind::Drop { reason: 133 }), "Policy denied");
         assert_eq!(words(EventKind::Trace { point: 4 }), "to-overlay");
+        assert_eq!(words(EventKind::Trace { point: 11 }), "to-network");
+        assert_eq!(words(EventKind::Trace { point: 14 }), "unknown");
         assert_eq!(hexadecimal(&[0, 0xab]), "00ab");
     }
 }
