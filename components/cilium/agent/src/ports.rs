@@ -53,7 +53,8 @@ pub fn of_endpoint(endpoint: &CiliumEndpoint) -> NamedPorts {
     by_name(&endpoint.status.named_ports)
 }
 
-fn protocol(name: Option<&str>) -> Option<u8> {
+/// The number of the IP protocol that a port is of; without a name it is TCP's.
+pub(crate) fn protocol(name: Option<&str>) -> Option<u8> {
     match name.unwrap_or("TCP") {
         "TCP" => Some(6),
         "UDP" => Some(17),

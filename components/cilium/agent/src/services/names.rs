@@ -10,6 +10,7 @@ use cilium_hubble::names::ServiceName;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 
 use super::{is_left_to_others, oldest_first};
+use crate::ports;
 
 /// Services by where they are reached.
 #[derive(Debug, Default)]
@@ -94,12 +95,7 @@ fn addresses(service: &Service, spec: &ServiceSpec) -> Vec<IpAddr> {
 }
 
 fn numbers(port: &ServicePort) -> Option<(u16, u8)> {
-    let protocol = match port.protocol.as_deref().unwrap_or("TCP") {
-        "TCP" => 6,
-        "UDP" => 17,
-        "SCTP" => 132,
-        _ => return None,
-    };
+    let protocol = ports::protocol(port.protocol.as_deref())?;
     Some((u16::try_from(port.port).ok()?, protocol))
 }
 
