@@ -20,7 +20,6 @@ const CIDR_SCOPE: u32 = 1 << 24;
 #[derive(Debug, Default)]
 struct Known {
     endpoints: HashMap<IpAddr, Arc<Endpoint>>,
-    pods: HashSet<PodName>,
     services: ServiceNames,
     interfaces: HashMap<u32, String>,
 }
@@ -42,19 +41,17 @@ impl Directory {
 
     /// Makes the names anew of what the agent knows now.
     pub fn refresh(&self) {
-        let endpoints = endpoints(&self.agent);
         let known = Known {
-            pods: endpoints.values().map(|pod| name_of(pod)).collect(),
-            endpoints,
+            endpoints: endpoints(&self.agent),
             services: services(&self.agent),
             interfaces: interfaces(&self.agent),
         };
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
     }
 
-    /// Whether a pod is still there, on this node or on another.
-    pub fn has(&self, pod: &PodName) -> bool {
-        self.known(|known| known.pods.contains(pod))
+    /// The pods of all nodes.
+    pub fn pods(&self) -> HashSet<PodName> {
+        self.known(|known| known.endpoints.values().map(|pod| name_of(pod)).collect())
     }
 
     fn known<T>(&self, look: impl FnOnce(&Known) -> T) -> T {

@@ -61,8 +61,9 @@ pub async fn forget(directory: Arc<Directory>, observer: Arc<Observer>) {
         look.tick().await;
         let (directory, observer) = (directory.clone(), observer.clone());
         let sweep = move || {
+            let pods = directory.pods();
             let metrics = observer.metrics();
-            metrics.forget(Instant::now(), |pod| directory.has(pod));
+            metrics.forget(Instant::now(), |pod| pods.contains(pod));
         };
         blocking(sweep).await;
     }
