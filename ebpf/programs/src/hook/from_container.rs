@@ -23,8 +23,8 @@ pub(crate) fn from_container(ctx: TcContext) -> i32 {
     let verdict = handle(&ctx);
     let action = conclude(&ctx, metric::EGRESS, verdict);
     match verdict {
-        Err(reason::NO_BACKEND | reason::UNKNOWN_TARGET) => refuse::instead(&ctx, action),
-        _ => action,
+        Ok(_) => action,
+        Err(reason) => refuse::instead(&ctx, reason, action),
     }
 }
 

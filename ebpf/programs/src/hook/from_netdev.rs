@@ -24,10 +24,7 @@ pub(crate) fn from_netdev(ctx: TcContext) -> i32 {
         Ok(Some(action)) => conclude(&ctx, metric::INGRESS, Ok(action)),
         Err(reason) => {
             let action = conclude(&ctx, metric::INGRESS, Err(reason));
-            match reason {
-                reason::NO_BACKEND | reason::UNKNOWN_TARGET => refuse::instead(&ctx, action),
-                _ => action,
-            }
+            refuse::instead(&ctx, reason, action)
         }
     }
 }

@@ -133,13 +133,9 @@ fn claim(packet: &Packet, node: u32, port: u16, pod: &Target) -> bool {
 #[inline(always)]
 fn answer(packet: &Packet, node: u32, port: u16) -> Tuple {
     Tuple {
-        source: Address::v4(packet.destination),
         destination: Address::v4(node),
-        source_port: packet.destination_port,
         destination_port: port,
-        protocol: packet.protocol,
-        direction: REVERSE,
-        pad: [0; 2],
+        ..packet.answer()
     }
 }
 

@@ -4,7 +4,7 @@ use core::sync::atomic::{Ordering, compiler_fence};
 
 use aya_ebpf::programs::TcContext;
 use datapath_abi::address::Address;
-use datapath_abi::nat::Tuple;
+use datapath_abi::nat::{REVERSE, Tuple};
 use datapath_abi::reason;
 
 use crate::maps::cilium_packet;
@@ -117,6 +117,20 @@ impl Packet {
             destination_port: self.destination_port,
             protocol: self.protocol,
             direction,
+            pad: [0; 2],
+        }
+    }
+
+    /// The key of a packet that answers this one.
+    #[inline(always)]
+    pub(crate) fn answer(&self) -> Tuple {
+        Tuple {
+            source: Address::v4(self.destination),
+            destination: Address::v4(self.source),
+            source_port: self.destination_port,
+            destination_port: self.source_port,
+            protocol: self.protocol,
+            direction: REVERSE,
             pad: [0; 2],
         }
     }

@@ -13,6 +13,7 @@ use aya_ebpf::helpers::{
 };
 use aya_ebpf::programs::TcContext;
 use datapath_abi::ip::IDENTITY_HOST;
+use datapath_abi::reason;
 
 use super::encapsulate;
 use super::packet::{ETHERNET, Ethernet, ICMP, ICMP_UNREACHABLE, Ipv4, Packet, Part, TCP, UDP, at};
@@ -45,9 +46,13 @@ struct Icmp {
 type OfTcp = [u32; (size_of::<Ipv4>() + 20) / 4];
 type OfUdp = [u32; (size_of::<Ipv4>() + 8) / 4];
 
-/// The action for a packet that was counted and told as dropped: back to its sender as an ICMP error, if it may be answered.
+/// The action for a packet that was counted and told as dropped: back to its sender as an ICMP error, if nobody is there to answer
+/// and it may be answered.
 #[inline(always)]
-pub(crate) fn instead(ctx: &TcContext, action: i32) -> i32 {
+pub(crate) fn instead(ctx: &TcContext, reason: u8, action: i32) -> i32 {
+    if !matches!(reason, reason::NO_BACKEND | reason::UNKNOWN_TARGET) {
+        return action;
+    }
     // SAFETY: fields of the context; a plain helper call.
     unsafe {
         if refuse(ctx.skb.skb) == 0 {

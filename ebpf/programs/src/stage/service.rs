@@ -168,10 +168,7 @@ fn remember(packet: &Packet, flow: &Tuple, backend: Backend) -> Result<(), u8> {
         source: backend.address,
         destination: Address::v4(client),
         source_port: backend.port,
-        destination_port: packet.source_port,
-        protocol: packet.protocol,
-        direction: REVERSE,
-        pad: [0; 2],
+        ..packet.answer()
     };
     let service = Target {
         address: flow.destination,
@@ -195,17 +192,8 @@ fn remember(packet: &Packet, flow: &Tuple, backend: Backend) -> Result<(), u8> {
 /// one are not that service's.
 #[inline(always)]
 pub(crate) fn forget(packet: &Packet) {
-    let answer = Tuple {
-        source: Address::v4(packet.destination),
-        destination: Address::v4(packet.source),
-        source_port: packet.destination_port,
-        destination_port: packet.source_port,
-        protocol: packet.protocol,
-        direction: REVERSE,
-        pad: [0; 2],
-    };
     // Mostly there is none.
-    let _absent = cilium_ct_service.remove(&answer);
+    let _absent = cilium_ct_service.remove(&packet.answer());
 }
 
 /// Whether a packet answers one that was sent to a backend here.
