@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::State;
 use super::devices::{Devices, node_route};
 use super::maps::{Maps, Named, address, ip};
 use super::pins;
-use crate::link::{self, Netlink};
+use crate::link::{self, Netlink, Route};
 use crate::{Config, Error, Node};
 use datapath_abi::ip::Owner;
 
@@ -74,6 +74,7 @@ pub(super) fn list(state: &mut State, devices: &Devices) -> Result<Vec<Node>, Er
         operation: "read the routes to pod ranges".to_owned(),
         source,
     })?;
+    let routes: HashSet<Route> = routes.into_iter().collect();
     let maps = &state.maps;
     let mut nodes: BTreeMap<Ipv4Addr, Node> = BTreeMap::new();
     for (key, _) in maps.cilium_nodes.all()? {

@@ -36,7 +36,7 @@ pub struct Link {
 }
 
 /// An IPv4 route of the main table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Route {
     /// Where to.
     pub destination: Ipv4Net,
