@@ -53,6 +53,13 @@ impl Client<'_> {
         self.ask(command, &all)
     }
 
+    fn is_refused_without_certificate(&self) {
+        for command in ["status", "observe"] {
+            assert!(self.ask_without_certificate(command).is_err(), "{command}");
+            assert!(self.ask(command, &[]).is_err(), "{command} without TLS");
+        }
+    }
+
     fn ask_without_certificate(&self, command: &str) -> Result<String> {
         let ca = format!("{}/ca.crt", self.folder);
         let arguments = [
@@ -131,13 +138,7 @@ async fn hubbles_port_answers_who_shows_the_clients_certificate_and_nobody_else(
         Ok(Progress::when(flow, said))
     })
     .await?;
-    for command in ["status", "observe"] {
-        assert!(
-            client.ask_without_certificate(command).is_err(),
-            "{command}"
-        );
-        assert!(client.ask(command, &[]).is_err(), "{command} without TLS");
-    }
+    client.is_refused_without_certificate();
     Ok(())
 }
 
@@ -196,13 +197,7 @@ async fn the_relay_answers_with_the_flows_of_all_nodes_who_shows_the_clients_cer
         ))
     })
     .await?;
-    for command in ["status", "observe"] {
-        assert!(
-            client.ask_without_certificate(command).is_err(),
-            "{command}"
-        );
-        assert!(client.ask(command, &[]).is_err(), "{command} without TLS");
-    }
+    client.is_refused_without_certificate();
     ground.end().await
 }
 
