@@ -9,6 +9,7 @@ pub mod operator;
 pub mod path;
 pub mod peer;
 pub mod policy;
+pub mod service;
 pub mod services;
 pub mod statistics;
 pub mod watcher;

@@ -18,14 +18,18 @@ use self::crowd::Crowd;
 use self::kube_proxy::KubeProxy;
 use self::ways::{Ground, Way};
 use super::node::Server;
-use super::path::pods::{NAMESPACE, Pods};
+use super::path::pods::Pods;
 use super::policy::connect;
+use super::service::Service;
 use super::statistics::percentile;
 use crate::lab::Lab;
 
-const PORT: u16 = 5204;
 /// The Service that is measured.
-const NAME: &str = "measured";
+const MEASURED: Service = Service {
+    name: "measured",
+    port: 5204,
+    node_port: None,
+};
 
 /// Arguments of `./dev bench services`.
 #[derive(Debug, clap::Args)]
@@ -68,9 +72,9 @@ async fn on_clusters(lab: &Lab, arguments: &Arguments) -> Result<()> {
     crowd.disperse().await?;
     let pods = Pods::on_two_workers(lab)?;
     let route = pods.two_nodes()?;
-    let mut servers = vec![Server::start(lab, &route.to, PORT)?];
+    let mut servers = vec![Server::start(lab, &route.to, MEASURED.port)?];
     let mut grounds = vec![Ground {
-        service: publish(lab, route.address)?,
+        service: MEASURED.publish(lab, route.address)?,
         lab: lab.clone(),
         client: client.clone(),
         from: route.from,
@@ -81,9 +85,9 @@ async fn on_clusters(lab: &Lab, arguments: &Arguments) -> Result<()> {
     let peer = peer.transpose()?;
     if let Some(peer) = &peer {
         let endpoint = peer.lab.node_ip(&peer.server)?;
-        servers.push(Server::start(&peer.lab, &peer.to(), PORT)?);
+        servers.push(Server::start(&peer.lab, &peer.to(), MEASURED.port)?);
         grounds.push(Ground {
-            service: publish(&peer.lab, endpoint)?,
+            service: MEASURED.publish(&peer.lab, endpoint)?,
             lab: peer.lab.clone(),
             client: connect(&peer.lab).await?,
             from: peer.from(),
@@ -95,15 +99,6 @@ async fn on_clusters(lab: &Lab, arguments: &Arguments) -> Result<()> {
     drop(servers);
     let dispersed = crowd.disperse().await;
     measured.and(dispersed)
-}
-
-/// The Service's address.
-fn publish(lab: &Lab, endpoint: std::net::Ipv4Addr) -> Result<std::net::Ipv4Addr> {
-    lab.hand_over("apply", &changes::objects(endpoint))?;
-    let found = lab.get(&["service", NAME, "--namespace", NAMESPACE])?;
-    let service = found["spec"]["clusterIP"].as_str();
-    let address = service.context("a Service without address")?.parse();
-    address.context("parse a Service's address")
 }
 
 async fn measure_all(grounds: &[Ground], arguments: &Arguments) -> Result<()> {

@@ -34,8 +34,8 @@ impl Relay {
         let secret = lab.get(&["secret", name, "--namespace", CERTIFICATE_NAMESPACE])?;
         // Nodes see this folder under its path on the machine; only root can look into it.
         let folder = tempfile::Builder::new()
-            .prefix("hubble-")
-            .tempdir_in(home::cache_folder("logs")?)
+            .prefix("client-")
+            .tempdir_in(home::cache_folder("hubble")?)
             .context("make a folder for the client's certificate")?;
         for file in FILES {
             let text = secret["data"][file].as_str();

@@ -5,17 +5,27 @@ use std::net::Ipv4Addr;
 use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
 
 use crate::bench::node::{Place, Server};
-use crate::bench::path::pods::{NAMESPACE, Pods, workers};
+use crate::bench::path::pods::{Pods, workers};
 use crate::bench::peer::steady::Counted;
+use crate::bench::service::Service;
 use crate::lab::Lab;
 
 const PORT: u16 = 5203;
 const NODE_PORT: u16 = 30_203;
-/// The Services, each with the pod that is its endpoint.
-const SERVICES: [(&str, &str); 2] = [("near", "b"), ("far", "c")];
+/// Its endpoint is on the client's node.
+const NEAR: Service = Service {
+    name: "near",
+    port: PORT,
+    node_port: None,
+};
+/// Its endpoint is on another node.
+const FAR: Service = Service {
+    name: "far",
+    port: PORT,
+    node_port: Some(NODE_PORT),
+};
 
 /// One way, and what asks on it.
 struct Route {
@@ -41,11 +51,8 @@ impl<'a> Routes<'a> {
         let pods = Pods::on_two_workers(lab)?;
         let (near, far) = (pods.same_node()?, pods.two_nodes()?);
         let servers = [&near.to, &far.to].map(|place| Server::start(lab, place, PORT));
-        let mut services = Vec::new();
-        for ((name, _), to) in SERVICES.iter().zip([near.address, far.address]) {
-            lab.hand_over("apply", &service(name, to, *name == "far"))?;
-            services.push(cluster_ip(lab, name)?);
-        }
+        let near_service = NEAR.publish(lab, near.address)?;
+        let far_service = FAR.publish(lab, far.address)?;
         let node = lab.node_ip(&workers(lab)?[0])?;
         let pod = |name, from: &Place, to, in_pod| Route {
             name,
@@ -57,9 +64,9 @@ impl<'a> Routes<'a> {
         let routes = vec![
             pod("pod, same node", &near.from, near.address, false),
             pod("pod, other node", &near.from, far.address, false),
-            pod("Service, at the socket", &near.from, services[1], true),
+            pod("Service, at the socket", &near.from, far_service, true),
             // Of another pod: one that asks a pod both straight and so gets the same ports for both sooner or later.
-            pod("Service, packet by packet", &far.to, services[0], false),
+            pod("Service, packet by packet", &far.to, near_service, false),
             Route {
                 name: "node port from outside",
                 from: Place::Outside,
@@ -84,49 +91,6 @@ impl<'a> Routes<'a> {
             .map(|route| Client::start(self.lab, route, share))
             .collect()
     }
-}
-
-/// Without a selector: its endpoint is written here, so that a pod that only idles is one.
-fn service(name: &str, endpoint: Ipv4Addr, from_outside: bool) -> Vec<Value> {
-    let slice_ports = ["TCP", "UDP"].map(
-        |protocol| json!({"name": protocol.to_lowercase(), "protocol": protocol, "port": PORT}),
-    );
-    let mut ports = slice_ports.clone();
-    if from_outside {
-        for port in &mut ports {
-            port["nodePort"] = json!(NODE_PORT);
-        }
-    }
-    let kind = if from_outside {
-        "NodePort"
-    } else {
-        "ClusterIP"
-    };
-    vec![
-        json!({
-            "apiVersion": "v1", "kind": "Service",
-            "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": {"type": kind, "ports": ports},
-        }),
-        json!({
-            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-            "metadata": {
-                "name": name, "namespace": NAMESPACE,
-                "labels": {"kubernetes.io/service-name": name},
-            },
-            "addressType": "IPv4",
-            "endpoints": [{"addresses": [endpoint], "conditions": {"ready": true}}],
-            "ports": slice_ports,
-        }),
-    ]
-}
-
-fn cluster_ip(lab: &Lab, name: &str) -> Result<Ipv4Addr> {
-    let service = lab.get(&["service", name, "--namespace", NAMESPACE])?;
-    let text = service["spec"]["clusterIP"].as_str();
-    text.context("a Service without an address")?
-        .parse()
-        .context("parse a Service's address")
 }
 
 /// Traffic on one route.

@@ -4,15 +4,14 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use crate::bench::node::{Place, shell};
-use crate::bench::path::pods::workers;
+use crate::bench::path::pods::{NAMESPACE, workers};
 use crate::lab::Lab;
 use crate::{home, process, programs};
 
@@ -23,7 +22,7 @@ pub(super) struct KubeProxy {
     pub(super) client: String,
     pub(super) server: String,
     proxy: Option<Child>,
-    kubeconfig: PathBuf,
+    kubeconfig: NamedTempFile,
 }
 
 impl KubeProxy {
@@ -37,8 +36,8 @@ impl KubeProxy {
         let mut up = lab.command();
         process::output(up.args(["up", "--workers", "2", "--images", "essential"]))?;
         let [client, server] = workers(&lab)?;
-        // A node sees this folder under its path on the machine.
-        let kubeconfig = home::cache_folder("bench")?.join(format!("{}.kubeconfig", lab.name()));
+        namespace(&lab)?;
+        let kubeconfig = kubeconfig(&lab)?;
         let mut peer = Self {
             lab,
             client,
@@ -54,7 +53,6 @@ impl KubeProxy {
     }
 
     fn start(&self) -> Result<Child> {
-        self.write_kubeconfig()?;
         let log = home::cache_folder("logs")?.join("kube-proxy.log");
         let said = File::create(&log).with_context(|| format!("make {}", log.display()))?;
         eprintln!("… kube-proxy on {}; log: {}", self.client, log.display());
@@ -63,7 +61,7 @@ impl KubeProxy {
         command
             .args(["exec", &self.client, "--"])
             .arg(program)
-            .arg(format!("--kubeconfig={}", self.kubeconfig.display()))
+            .arg(format!("--kubeconfig={}", self.kubeconfig.path().display()))
             .arg(format!("--hostname-override={}", self.client))
             .args([
                 "--proxy-mode=nftables",
@@ -81,22 +79,6 @@ impl KubeProxy {
         child.context("start kube-proxy")
     }
 
-    /// As the lab's, with the API server where nodes find it.
-    fn write_kubeconfig(&self) -> Result<()> {
-        let control_plane = self.lab.node_ip(&self.lab.node_name("control-plane"))?;
-        let text = fs::read(self.lab.kubeconfig()).context("read the cluster's kubeconfig")?;
-        let mut config: Value =
-            serde_json::from_slice(&text).context("read the cluster's kubeconfig")?;
-        config["clusters"][0]["cluster"]["server"] = json!(format!("https://{control_plane}:6443"));
-        let mut options = File::options();
-        let options = options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options
-            .open(&self.kubeconfig)
-            .context("copy the kubeconfig")?;
-        file.write_all(config.to_string().as_bytes())
-            .context("copy the kubeconfig")
-    }
-
     /// Where a process asks.
     pub(super) fn from(&self) -> Place {
         Place::Node(self.client.clone())
@@ -108,6 +90,27 @@ impl KubeProxy {
     }
 }
 
+/// That of the measured Service, and of pods on a cluster that has any.
+fn namespace(lab: &Lab) -> Result<()> {
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
+    lab.hand_over("apply", &[object])
+}
+
+/// As the lab's, with the API server where nodes find it. Only its owner may read it.
+fn kubeconfig(lab: &Lab) -> Result<NamedTempFile> {
+    let control_plane = lab.node_ip(&lab.node_name("control-plane"))?;
+    let text = fs::read(lab.kubeconfig()).context("read the cluster's kubeconfig")?;
+    let mut config: Value =
+        serde_json::from_slice(&text).context("read the cluster's kubeconfig")?;
+    config["clusters"][0]["cluster"]["server"] = json!(format!("https://{control_plane}:6443"));
+    // A node sees this folder under its path on the machine.
+    let file = NamedTempFile::new_in(home::cache_folder("bench")?);
+    let mut file = file.context("make a file for a kubeconfig")?;
+    file.write_all(config.to_string().as_bytes())
+        .context("copy the kubeconfig")?;
+    Ok(file)
+}
+
 impl Drop for KubeProxy {
     fn drop(&mut self) {
         // The cluster's end is kube-proxy's; what started it is left to be reaped.
@@ -116,6 +119,5 @@ impl Drop for KubeProxy {
             let _ended = proxy.kill();
             let _reaped = proxy.wait();
         }
-        let _removed = fs::remove_file(&self.kubeconfig);
     }
 }

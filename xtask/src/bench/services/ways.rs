@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result};
 
-use super::PORT;
+use super::MEASURED;
 use crate::bench::node::Place;
 use crate::bench::peer::Sample;
 use crate::bench::statistics::median;
@@ -96,7 +96,11 @@ fn connect_often(ground: &Ground, way: Way, seconds: f64) -> Result<Sample> {
     } else {
         ground.service
     };
-    let (port, to, seconds) = (PORT.to_string(), to.to_string(), seconds.to_string());
+    let (port, to, seconds) = (
+        MEASURED.port.to_string(),
+        to.to_string(),
+        seconds.to_string(),
+    );
     let mut words = vec!["--port", &port, "--to", &to, "--kind", "crr", "--seconds"];
     words.push(&seconds);
     if way.in_pod() {
