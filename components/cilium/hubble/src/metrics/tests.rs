@@ -156,6 +156,18 @@ fn the_world_is_what_is_outside_and_an_answer_to_it_is_not_counted() {
 }
 
 #[test]
+fn a_rule_that_denies_drops_for_policy_as_much_as_none_that_allows() {
+    for reason in [133, 181] {
+        let dropped = outward(Kind::Drop { reason }, SYN);
+        assert_eq!(
+            counted("flows-to-world", &[dropped]),
+            ["protocol=TCP,verdict=DROPPED 1"],
+            "{reason}"
+        );
+    }
+}
+
+#[test]
 fn ports_are_those_that_clients_ask() {
     let ping = ipv4(1, CLIENT, WEB, &[8, 0, 0, 0]);
     let events = [

@@ -28,6 +28,18 @@ fn a_running_network_keeps_its_routing_mode_until_a_change_to_that_very_mode_is_
 }
 
 #[test]
+fn a_running_network_goes_on_in_its_mode_without_a_word() {
+    let before = |mode: &'static str| {
+        refused_with(
+            |_| {},
+            |facts| facts.previous_routing_mode = Some(mode.to_owned()),
+        )
+    };
+    assert!(before("Tunnel").is_empty());
+    assert_eq!(before("Native").len(), 1);
+}
+
+#[test]
 fn a_network_that_does_not_run_yet_or_no_longer_shall_takes_either_mode() {
     let native = |spec: &mut GlooNetworkSpec| spec.cilium.routing.mode = RoutingMode::Native;
     assert!(refused(native).is_empty());
