@@ -34,6 +34,8 @@ mod objects_deleted;
 mod policy_lifecycle;
 #[path = "alone/rights.rs"]
 mod rights;
+#[path = "alone/routing.rs"]
+mod routing;
 #[path = "alone/telemetry.rs"]
 mod telemetry;
 #[path = "alone/uninstall.rs"]

@@ -124,6 +124,21 @@ async fn a_range_of_the_pool_that_pods_live_in_cannot_be_taken_away() -> Result<
 }
 
 #[tokio::test]
+async fn another_routing_mode_is_refused_while_nobody_has_planned_it() -> Result<()> {
+    let mode = |mode: &str| json!({"cilium": {"routing": {"mode": mode}}});
+    refused(
+        mode("Native"),
+        mode("Tunnel"),
+        &[
+            "cilium.routing.mode",
+            "the network runs in mode Tunnel",
+            "gloonetwork.io/confirm-routing-mode: Native",
+        ],
+    )
+    .await
+}
+
+#[tokio::test]
 async fn an_unknown_version_is_refused() -> Result<()> {
     let scene = Scene::open().await?;
     let right = platform::get(&scene).await?.spec.version;
