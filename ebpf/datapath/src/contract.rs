@@ -48,7 +48,12 @@ pub trait Datapath: Send + Sync + 'static {
     /// Forgets a service.
     fn remove_service(&self, frontend: Frontend) -> Result<(), Error>;
     /// All services known now.
-    fn services(&self) -> Result<Vec<Service>, Error>;
+    fn services(&self) -> Result<Vec<Service>, Error> {
+        let numbered = self.numbered_services()?;
+        Ok(numbered.into_iter().map(|(_, service)| service).collect())
+    }
+    /// The same, each under its number: its own among them, and another one after every change.
+    fn numbered_services(&self) -> Result<Vec<(u32, Service)>, Error>;
 
     /// Makes a policy, or replaces it as a whole: a packet is judged by either the old one or the new one. More entries than
     /// [`crate::MAX_POLICY_ENTRIES`] are refused with [`Error::PolicyFull`]; after any error the old state stays.

@@ -28,7 +28,8 @@ struct State {
     endpoints: BTreeMap<u16, Endpoint>,
     ips: BTreeMap<Ipv4Net, IpEntry>,
     nodes: BTreeMap<Ipv4Addr, Node>,
-    services: BTreeMap<Frontend, Service>,
+    services: BTreeMap<Frontend, (u32, Service)>,
+    last_service: u32,
     counters: Vec<Counter>,
     policies: Policies,
     epoch: u32,
@@ -161,9 +162,14 @@ impl Datapath for Fake {
     }
 
     fn upsert_service(&self, service: &Service) -> Result<(), Error> {
-        self.state()
-            .services
-            .insert(service.frontend, service.clone());
+        let mut state = self.state();
+        let known = state.services.get(&service.frontend);
+        if known.is_some_and(|(_, known)| known == service) {
+            return Ok(());
+        }
+        state.last_service += 1;
+        let numbered = (state.last_service, service.clone());
+        state.services.insert(service.frontend, numbered);
         Ok(())
     }
 
@@ -172,7 +178,7 @@ impl Datapath for Fake {
         Ok(())
     }
 
-    fn services(&self) -> Result<Vec<Service>, Error> {
+    fn numbered_services(&self) -> Result<Vec<(u32, Service)>, Error> {
         Ok(self.state().services.values().cloned().collect())
     }
 

@@ -194,7 +194,7 @@ impl Datapath for Kernel {
         services::remove(&mut self.state(), frontend)
     }
 
-    fn services(&self) -> Result<Vec<Service>, Error> {
+    fn numbered_services(&self) -> Result<Vec<(u32, Service)>, Error> {
         services::list(&self.state().maps)
     }
 

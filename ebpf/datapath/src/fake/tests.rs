@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{Direction, EventKind, MAX_POLICY_ENTRIES, Verdict};
+use crate::{Direction, EventKind, MAX_POLICY_ENTRIES, Protocol, Scope, Verdict, WhenEmpty};
 
 #[test]
 fn a_range_stays_with_its_first_owner() {
@@ -17,6 +17,37 @@ fn a_range_stays_with_its_first_owner() {
         "node 172.30.0.12 claims 10.244.1.0/24, which belongs to node 172.30.0.11; the claim is ignored"
     );
     assert_eq!(datapath.nodes().unwrap(), [node("172.30.0.11")]);
+}
+
+#[test]
+fn a_service_keeps_its_number_until_it_changes() {
+    let datapath = Fake::new();
+    let service = |port, affinity_seconds| Service {
+        frontend: Frontend {
+            ip: Ipv4Addr::new(10, 96, 0, 1),
+            port,
+            protocol: Protocol::Tcp,
+            scope: Scope::Inside,
+        },
+        backends: Vec::new(),
+        affinity_seconds,
+        when_empty: WhenEmpty::Refuse,
+        exclusive: true,
+        source_ranges: Vec::new(),
+    };
+    let numbers = |services: &[Service]| -> Vec<u32> {
+        for service in services {
+            datapath.upsert_service(service).unwrap();
+        }
+        let all = datapath.numbered_services().unwrap();
+        all.into_iter().map(|(number, _)| number).collect()
+    };
+    let before = numbers(&[service(80, None), service(81, None)]);
+    assert_ne!(before[0], before[1]);
+    assert_eq!(numbers(&[service(80, None)]), before);
+    let after = numbers(&[service(80, Some(9))]);
+    assert!(!before.contains(&after[0]), "{before:?} {after:?}");
+    assert_eq!(after[1], before[1]);
 }
 
 fn entry(identity: u32) -> (PolicyKey, PolicyEntry) {

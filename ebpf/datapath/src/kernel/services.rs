@@ -112,13 +112,15 @@ pub(super) fn remove(state: &mut State, frontend: Frontend) -> Result<(), Error>
     Ok(())
 }
 
-pub(super) fn list(maps: &Maps) -> Result<Vec<Service>, Error> {
+/// Each under its generation.
+pub(super) fn list(maps: &Maps) -> Result<Vec<(u32, Service)>, Error> {
     let mut services = Vec::new();
     let mut ranges = source_ranges::all(maps)?;
     for (key, value) in maps.cilium_lb4_services.all()? {
         if let Some(frontend) = frontend(&key) {
             let ranges = ranges.remove(&value.generation).unwrap_or_default();
-            services.push(read(maps, frontend, value, ranges)?);
+            let service = read(maps, frontend, value, ranges)?;
+            services.push((value.generation, service));
         }
     }
     Ok(services)

@@ -73,10 +73,15 @@ fn a_changed_service_serves_new_connections_and_a_removed_one_is_gone() {
     let (first, second) = (node.pod(20), node.pod(21));
     serve_udp(&first.namespace, first.ip, 53);
     serve_udp(&second.namespace, second.ip, 54);
+    let number = || node.datapath(|datapath| datapath.numbered_services().unwrap()[0].0);
     set(&cluster.nodes, Protocol::Udp, 53, &[(first.ip, 53)]);
     assert!(udp(&client.namespace, VIP, 53, 1).is_ok());
+    let before = number();
+    set(&cluster.nodes, Protocol::Udp, 53, &[(first.ip, 53)]);
+    assert_eq!(number(), before);
     set(&cluster.nodes, Protocol::Udp, 53, &[(second.ip, 54)]);
     assert!(udp(&client.namespace, VIP, 53, 1).is_ok());
+    assert_ne!(number(), before);
     for node in &cluster.nodes {
         node.datapath(|datapath| {
             datapath

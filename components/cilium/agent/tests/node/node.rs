@@ -179,8 +179,8 @@ impl Datapath for Moody {
         self.fake.remove_service(frontend)
     }
 
-    fn services(&self) -> Result<Vec<Service>, Error> {
-        self.fake.services()
+    fn numbered_services(&self) -> Result<Vec<(u32, Service)>, Error> {
+        self.fake.numbered_services()
     }
 
     fn set_policy(&self, id: u32, entries: &BTreeMap<PolicyKey, PolicyEntry>) -> Result<(), Error> {
