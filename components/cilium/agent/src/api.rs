@@ -11,6 +11,7 @@ pub mod ip;
 pub mod ipam;
 pub mod metrics;
 pub mod policy;
+pub mod service;
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -71,6 +72,8 @@ pub fn router(agent: Arc<Agent>, metrics: Arc<Metrics>) -> Router {
         .route("/identity", get(identity::list))
         .route("/identity/{id}", get(identity::get))
         .route("/ip", get(ip::list))
+        .route("/service", get(service::list))
+        .route("/service/{id}", get(service::get))
         .route("/cluster/nodes", get(cluster_nodes::list))
         .nest("/gloonet", gloonet::router())
         .with_state(agent)

@@ -4,6 +4,7 @@
 //! KEP-2433 (topology hints). Inside the cluster every address of a Service leads to all its endpoints, unless
 //! `internalTrafficPolicy` says otherwise of its ClusterIP; outside, `externalTrafficPolicy` decides.
 
+mod claim;
 mod endpoints;
 mod health_checks;
 mod host_ports;
@@ -12,15 +13,20 @@ mod names;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use cilium_api::CiliumNode;
 use datapath::{Frontend, Protocol, Scope, Service as Balanced};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{Pod, Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+pub use self::claim::{Claim, Owner, Place, Reach};
 use self::endpoints::Endpoints;
 pub use self::endpoints::{Slices, addresses_of};
 pub use self::health_checks::{HealthCheck, health_checks};
 pub use self::names::ServiceNames;
+
+/// Kubernetes' well-known label; agents see it on the CiliumNode, which has the Node's labels.
+const ZONE: &str = "topology.kubernetes.io/zone";
 
 /// The API server's default for `sessionAffinity: ClientIP`.
 const AFFINITY_SECONDS: u32 = 10_800;
@@ -35,8 +41,23 @@ pub struct Own<'a> {
     pub zone: Option<&'a str>,
 }
 
+impl<'a> Own<'a> {
+    /// `node` is what is known of it now.
+    pub fn of(own: &'a crate::agent::Own, node: Option<&'a CiliumNode>) -> Self {
+        let labels = node.and_then(|node| node.metadata.labels.as_ref());
+        Self {
+            name: &own.name,
+            ip: own.ip,
+            zone: labels
+                .and_then(|labels| labels.get(ZONE))
+                .map(String::as_str),
+        }
+    }
+}
+
 /// One port of one Service, and what answers there.
 struct Published<'a> {
+    service: &'a Service,
     spec: &'a ServiceSpec,
     port: &'a ServicePort,
     protocol: Protocol,
@@ -53,7 +74,20 @@ pub fn translate<'a>(
     pods: impl IntoIterator<Item = &'a Pod>,
     own: Own<'a>,
 ) -> BTreeMap<Frontend, Balanced> {
-    let mut balanced = BTreeMap::new();
+    let claims = claims(services, slices, pods, own).into_iter();
+    claims
+        .map(|(frontend, claim)| (frontend, claim.balanced))
+        .collect()
+}
+
+/// As [`translate`], with whose each is.
+pub fn claims<'a>(
+    services: impl IntoIterator<Item = &'a Service>,
+    slices: &Slices<'a>,
+    pods: impl IntoIterator<Item = &'a Pod>,
+    own: Own<'a>,
+) -> BTreeMap<Frontend, Claim<'a>> {
+    let mut claims = BTreeMap::new();
     for service in oldest_first(services) {
         let Some((address, spec)) = cluster_address(service) else {
             continue;
@@ -64,21 +98,22 @@ pub fn translate<'a>(
                 continue;
             };
             let published = Published {
+                service,
                 spec,
                 port,
                 protocol,
                 endpoints: Endpoints::of(slices, port, protocol, own),
             };
             let inside = published.cluster_ip(address);
-            for frontend in inside.into_iter().chain(published.external(service, own)) {
-                balanced.entry(frontend.frontend).or_insert(frontend);
+            for claim in inside.into_iter().chain(published.external(own)) {
+                claims.entry(claim.balanced.frontend).or_insert(claim);
             }
         }
     }
-    for frontend in host_ports::of(pods, own.ip) {
-        balanced.entry(frontend.frontend).or_insert(frontend);
+    for claim in host_ports::of(pods, own.ip) {
+        claims.entry(claim.balanced.frontend).or_insert(claim);
     }
-    balanced
+    claims
 }
 
 fn oldest_first<'a>(services: impl IntoIterator<Item = &'a Service>) -> Vec<&'a Service> {
@@ -91,32 +126,39 @@ fn oldest_first<'a>(services: impl IntoIterator<Item = &'a Service>) -> Vec<&'a 
     services
 }
 
-impl Published<'_> {
-    fn cluster_ip(&self, ip: Ipv4Addr) -> Option<Balanced> {
+impl<'a> Published<'a> {
+    fn cluster_ip(&self, ip: Ipv4Addr) -> Option<Claim<'a>> {
         let local = self.spec.internal_traffic_policy.as_deref() == Some("Local");
         let mut balanced = self.balanced(ip, self.port.port, Scope::Inside, local)?;
         balanced.exclusive = true;
-        Some(balanced)
+        let owner = Owner::Service(self.service, Reach::ClusterIp);
+        Some(Claim { owner, balanced })
     }
 
-    fn external(&self, service: &Service, own: Own<'_>) -> Vec<Balanced> {
+    fn external(&self, own: Own<'_>) -> Vec<Claim<'a>> {
         let mut all = Vec::new();
         if let Some(port) = self.port.node_port.filter(|port| *port != 0) {
-            all.extend(self.for_everybody(own.ip, port, &[]));
+            all.extend(self.for_everybody(Reach::NodePort, own.ip, port, &[]));
         }
         let texts = self.spec.external_ips.iter().flatten();
         for ip in texts.filter_map(|text| endpoints::address(text)) {
-            all.extend(self.for_everybody(ip, self.port.port, &[]));
+            all.extend(self.for_everybody(Reach::ExternalIp, ip, self.port.port, &[]));
         }
         let ranges = source_ranges(self.spec);
-        for ip in load_balancer_addresses(service) {
-            all.extend(self.for_everybody(ip, self.port.port, &ranges));
+        for ip in load_balancer_addresses(self.service) {
+            all.extend(self.for_everybody(Reach::LoadBalancer, ip, self.port.port, &ranges));
         }
         all
     }
 
     /// From inside, an address of the outside is a way to the Service like any other.
-    fn for_everybody(&self, ip: Ipv4Addr, port: i32, ranges: &[Ipv4Net]) -> Vec<Balanced> {
+    fn for_everybody(
+        &self,
+        reach: Reach,
+        ip: Ipv4Addr,
+        port: i32,
+        ranges: &[Ipv4Net],
+    ) -> Vec<Claim<'a>> {
         let local = self.spec.external_traffic_policy.as_deref() == Some("Local");
         let inside = self.balanced(ip, port, Scope::Inside, false);
         let outside = self.balanced(ip, port, Scope::Outside, local);
@@ -124,7 +166,9 @@ impl Published<'_> {
             source_ranges: ranges.to_vec(),
             ..balanced
         });
-        inside.into_iter().chain(outside).collect()
+        let owner = Owner::Service(self.service, reach);
+        let both = inside.into_iter().chain(outside);
+        both.map(|balanced| Claim { owner, balanced }).collect()
     }
 
     fn balanced(&self, ip: Ipv4Addr, port: i32, scope: Scope, local: bool) -> Option<Balanced> {

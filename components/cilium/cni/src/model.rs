@@ -9,6 +9,7 @@ pub mod metric;
 pub mod node;
 pub mod policy;
 pub mod routing;
+pub mod service;
 
 use std::net::Ipv4Addr;
 

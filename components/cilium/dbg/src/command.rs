@@ -3,6 +3,7 @@
 pub mod bpf_ct;
 pub mod bpf_endpoint;
 pub mod bpf_ipcache;
+pub mod bpf_lb;
 pub mod bpf_policy;
 pub mod config;
 pub mod encrypt;
@@ -13,6 +14,7 @@ pub mod metrics;
 pub mod monitor;
 pub mod node;
 pub mod policy;
+pub mod service;
 pub mod status;
 pub mod version;
 
@@ -57,6 +59,9 @@ enum Command {
     /// Numbers and the labels they stand for
     #[command(subcommand)]
     Identity(identity::Command),
+    /// Where Services and host ports are reached, and who answers
+    #[command(subcommand)]
+    Service(service::Command),
     /// Nodes of the cluster
     #[command(subcommand)]
     Node(node::Command),
@@ -83,6 +88,9 @@ enum Bpf {
     /// Addresses and identities
     #[command(subcommand)]
     Ipcache(bpf_ipcache::Command),
+    /// Services
+    #[command(subcommand)]
+    Lb(bpf_lb::Command),
     /// Pods of this node
     #[command(subcommand)]
     Endpoint(bpf_endpoint::Command),
@@ -99,9 +107,11 @@ pub async fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Error
         Command::Bpf(Bpf::Policy(command)) => bpf_policy::run(command, &agent, out).await,
         Command::Bpf(Bpf::Ct(command)) => bpf_ct::run(command, &agent, out).await,
         Command::Bpf(Bpf::Ipcache(command)) => bpf_ipcache::run(command, &agent, out).await,
+        Command::Bpf(Bpf::Lb(command)) => bpf_lb::run(command, &agent, out).await,
         Command::Bpf(Bpf::Endpoint(command)) => bpf_endpoint::run(command, &agent, out).await,
         Command::Ip(command) => ip::run(command, &agent, out).await,
         Command::Identity(command) => identity::run(command, &agent, out).await,
+        Command::Service(command) => service::run(command, &agent, out).await,
         Command::Node(command) => node::run(command, &agent, out).await,
         Command::Metrics(command) => metrics::run(command, &agent, out).await,
         Command::Monitor(arguments) => monitor::run(arguments, &agent, out).await,

@@ -3,6 +3,7 @@
 pub mod bpf_ct;
 pub mod bpf_endpoint;
 pub mod bpf_ipcache;
+pub mod bpf_lb;
 pub mod bpf_policy;
 pub mod monitor;
 
@@ -25,6 +26,7 @@ pub(super) fn router() -> Router<Arc<Agent>> {
         .route("/bpf/policy/{endpoint}", get(bpf_policy::get))
         .route("/bpf/ct", get(bpf_ct::list).delete(bpf_ct::flush))
         .route("/bpf/ipcache", get(bpf_ipcache::list))
+        .route("/bpf/lb", get(bpf_lb::list))
         .route("/bpf/endpoint", get(bpf_endpoint::list))
         .route("/monitor", get(monitor::follow))
 }

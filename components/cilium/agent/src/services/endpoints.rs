@@ -7,7 +7,7 @@ use datapath::{Backend, Protocol, WhenEmpty};
 use k8s_openapi::api::core::v1::ServicePort;
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 
-use super::{Key, Own, is_left_to_others};
+use super::{Key, Own, Place, is_left_to_others};
 
 /// The label by which a slice names its Service.
 pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -97,6 +97,29 @@ pub(super) fn ready_on(slices: &[&EndpointSlice], node: &str) -> usize {
     here.flat_map(addresses).collect::<BTreeSet<_>>().len()
 }
 
+/// Everybody behind a Service, by address. One that two slices name is terminating when both say so.
+pub(super) fn places<'a>(slices: &[&'a EndpointSlice]) -> BTreeMap<Ipv4Addr, Place<'a>> {
+    let mut places: BTreeMap<Ipv4Addr, Place<'a>> = BTreeMap::new();
+    let endpoints = slices
+        .iter()
+        .flat_map(|slice| slice.endpoints.iter().flatten());
+    for endpoint in endpoints {
+        let conditions = endpoint.conditions.as_ref();
+        let place = Place {
+            node: endpoint.node_name.as_deref().unwrap_or_default(),
+            zone: endpoint.zone.as_deref().unwrap_or_default(),
+            terminating: conditions.is_some_and(|known| known.terminating == Some(true)),
+        };
+        for ip in addresses(endpoint) {
+            let known = places.entry(ip).or_insert(place);
+            if known.terminating {
+                *known = place;
+            }
+        }
+    }
+    places
+}
+
 /// `None`: the endpoint has no such hint.
 fn is_for_node(endpoint: &Endpoint, own: Own<'_>) -> Option<bool> {
     let hints = endpoint.hints.as_ref()?.for_nodes.as_ref()?;
@@ -154,7 +177,7 @@ impl<'a> Slices<'a> {
     }
 
     /// None is fine: the Service has no endpoints.
-    pub(super) fn behind<'s>(&'s self, service: Key<'s>) -> &'s [&'s EndpointSlice] {
+    pub(super) fn behind(&self, service: Key<'a>) -> &[&'a EndpointSlice] {
         self.0.get(&service).map_or(&[][..], Vec::as_slice)
     }
 }

@@ -19,7 +19,7 @@ pub struct HealthCheck {
 /// API server lets only one be.
 pub fn health_checks<'a>(
     services: impl IntoIterator<Item = &'a Service>,
-    slices: &Slices<'_>,
+    slices: &Slices<'a>,
     own: Own<'_>,
 ) -> BTreeMap<u16, HealthCheck> {
     let mut checks = BTreeMap::new();
@@ -41,7 +41,7 @@ pub fn health_checks<'a>(
     checks
 }
 
-fn port(service: &Service) -> Option<u16> {
+pub(super) fn port(service: &Service) -> Option<u16> {
     let spec = service.spec.as_ref()?;
     let asked = spec.type_.as_deref() == Some("LoadBalancer")
         && spec.external_traffic_policy.as_deref() == Some("Local");

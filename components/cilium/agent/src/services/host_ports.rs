@@ -5,14 +5,14 @@ use std::net::Ipv4Addr;
 use datapath::{Backend, Frontend, Scope, Service as Balanced, WhenEmpty};
 use k8s_openapi::api::core::v1::{Container, ContainerPort, Pod};
 
-use super::protocol;
+use super::{Claim, Owner, Place, protocol};
 
 /// Those of pods with an address of their own; a pod on the host's network listens there itself. Of two pods with one port the
 /// first by name has it: the scheduler gives a node no second one, unless the first is ending.
 pub(super) fn of<'a>(
     pods: impl IntoIterator<Item = &'a Pod>,
     node: Ipv4Addr,
-) -> impl Iterator<Item = Balanced> {
+) -> impl Iterator<Item = Claim<'a>> {
     pods.into_iter()
         .filter_map(|pod| Some((address(pod)?, pod)))
         .flat_map(move |(ip, pod)| {
@@ -24,7 +24,21 @@ pub(super) fn of<'a>(
                     let scopes = [Some(Scope::Inside), outside].into_iter().flatten();
                     scopes.filter_map(move |scope| balanced(port, at, scope, ip))
                 })
+                .map(move |balanced| Claim {
+                    owner: Owner::HostPort(pod),
+                    balanced,
+                })
         })
+}
+
+/// Where the one is that answers.
+pub(super) fn place_of(pod: &Pod) -> Option<(Ipv4Addr, Place<'_>)> {
+    let place = Place {
+        node: pod.spec.as_ref()?.node_name.as_deref().unwrap_or_default(),
+        zone: "",
+        terminating: pod.metadata.deletion_timestamp.is_some(),
+    };
+    Some((address(pod)?, place))
 }
 
 fn ports(pod: &Pod) -> impl Iterator<Item = &ContainerPort> {

@@ -13,9 +13,6 @@ use crate::services::{HealthCheck, Own, Slices, health_checks, translate};
 use crate::task::health_ports::HealthPorts;
 use crate::task::{REPAIR, RETRY};
 
-/// Kubernetes' well-known label; agents see it on the CiliumNode, which has the Node's labels.
-const ZONE: &str = "topology.kubernetes.io/zone";
-
 pub async fn run(agent: Arc<Agent>, bell: Bell) {
     let mut pause = RETRY;
     let mut health_ports = HealthPorts::default();
@@ -54,14 +51,7 @@ fn pass(agent: &Agent) -> Result<(Outcome, BTreeMap<u16, HealthCheck>), datapath
     let slices = agent.watched.slices.list();
     let pods = agent.watched.pods.list();
     let node = agent.watched.nodes.get("", &agent.own.name);
-    let own = Own {
-        name: &agent.own.name,
-        ip: agent.own.ip,
-        zone: node
-            .as_ref()
-            .and_then(|node| node.metadata.labels.as_ref()?.get(ZONE))
-            .map(String::as_str),
-    };
+    let own = Own::of(&agent.own, node.as_deref());
     let services = || services.iter().map(AsRef::as_ref);
     let slices = Slices::of(slices.iter().map(AsRef::as_ref));
     let desired = translate(services(), &slices, pods.iter().map(AsRef::as_ref), own);

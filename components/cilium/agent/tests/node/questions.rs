@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use cilium_cni::client::{Answer, Client, Lines};
-use cilium_cni::model::bpf::{CtRecord, Flushed, PolicyEntry, PolicyOfEndpoint};
+use cilium_cni::model::bpf::{CtRecord, Flushed, LbService, PolicyEntry, PolicyOfEndpoint};
 use cilium_cni::model::event::{Kind, Line};
 use cilium_cni::model::metric::Metric;
 use cilium_cni::model::policy::Policy;
 use datapath::{
-    Datapath as _, Direction, Endpoint, Event, EventKind, Flow, FlowEnd, IpEntry, PolicyKey,
-    Verdict,
+    Backend, Datapath as _, Direction, Endpoint, Event, EventKind, Flow, FlowEnd, Frontend,
+    IpEntry, PolicyKey, Protocol, Scope, Service, Verdict, WhenEmpty,
 };
 use http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -59,6 +59,25 @@ fn endpoint(id: u16, policy: u32) -> Endpoint {
         ifindex: 7,
         identity: 300,
         policy,
+    }
+}
+
+fn service(ip: &str, scope: Scope) -> Service {
+    Service {
+        frontend: Frontend {
+            ip: ip.parse().unwrap(),
+            port: 80,
+            protocol: Protocol::Tcp,
+            scope,
+        },
+        backends: vec![Backend {
+            ip: "10.244.1.5".parse().unwrap(),
+            port: 8080,
+        }],
+        affinity_seconds: None,
+        when_empty: WhenEmpty::Refuse,
+        exclusive: false,
+        source_ranges: Vec::new(),
     }
 }
 
@@ -170,6 +189,49 @@ async fn the_policy_of_an_endpoint_is_the_one_the_datapath_has() {
     assert_eq!(gone, Err(StatusCode::NOT_FOUND));
     let policy: Policy = node.get("/policy").await;
     assert_eq!(policy.policy, "[]");
+}
+
+#[tokio::test]
+async fn services_are_those_the_datapath_has_each_under_its_number() {
+    let node = node("10.244.1.0/24").await;
+    for scope in [Scope::Outside, Scope::Inside] {
+        let service = service("203.0.113.7", scope);
+        node.datapath.upsert_service(&service).unwrap();
+    }
+    let inside = service("10.96.0.7", Scope::Inside);
+    node.datapath.upsert_service(&inside).unwrap();
+    let maps: Vec<LbService> = node.get("/gloonet/bpf/lb").await;
+    let shown: Vec<(String, bool)> = maps
+        .iter()
+        .map(|one| {
+            let at = &one.frontend;
+            (format!("{} {:?}", at.ip, at.scope), one.inside_only)
+        })
+        .collect();
+    let expected = [
+        ("10.96.0.7 External", true),
+        ("203.0.113.7 Internal", true),
+        ("203.0.113.7 External", false),
+    ];
+    assert_eq!(shown, expected.map(|(at, inside)| (at.to_owned(), inside)));
+    let services: Vec<Value> = node.get("/service").await;
+    let numbers: Vec<&Value> = services
+        .iter()
+        .map(|service| &service["status"]["realized"]["id"])
+        .collect();
+    assert_eq!(
+        numbers,
+        maps.iter().map(|one| one.generation).collect::<Vec<_>>()
+    );
+    let path = format!("/service/{}", maps[1].generation);
+    assert_eq!(node.get::<Value>(&path).await, services[1]);
+    let changed = Service {
+        affinity_seconds: Some(60),
+        ..service("203.0.113.7", Scope::Inside)
+    };
+    node.datapath.upsert_service(&changed).unwrap();
+    let gone = node.ask::<Value>(Method::GET, &path).await;
+    assert_eq!(gone, Err(StatusCode::NOT_FOUND));
 }
 
 #[tokio::test]

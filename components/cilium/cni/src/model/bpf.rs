@@ -6,6 +6,8 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use super::service::FrontendAddress;
+
 /// `GET /v1/gloonet/bpf/policy`: which policy judges which endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -110,4 +112,32 @@ pub struct LocalEndpoint {
     pub ifindex: u32,
     pub mac: String,
     pub node_mac: String,
+}
+
+/// An entry of `GET /v1/gloonet/bpf/lb`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LbService {
+    pub frontend: FrontendAddress,
+    /// The kernel's number of it, another one after every change.
+    pub generation: u32,
+    /// In slots 1, 2 and so on.
+    pub backends: Vec<LbBackend>,
+    /// How long a client stays with its backend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity_seconds: Option<u32>,
+    /// Who comes from outside is not served by this entry.
+    pub inside_only: bool,
+    /// The only sources that are served; empty: all are.
+    pub source_ranges: Vec<Ipv4Net>,
+    /// Other ports of the address are nobody's.
+    pub exclusive: bool,
+    /// Without a backend packets are dropped, and nobody is told.
+    pub silent: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LbBackend {
+    pub ip: Ipv4Addr,
+    pub port: u16,
 }

@@ -52,6 +52,16 @@ async fn an_endpoint_that_is_not_there_is_named_in_the_agents_words() {
 }
 
 #[tokio::test]
+async fn a_service_that_is_not_there_is_named_in_the_agents_words() {
+    let server = Server::new(&[]);
+    let (_, ended) = server.run("service get 4711").await;
+    assert_eq!(
+        chain(&ended.unwrap_err()),
+        "the agent did not answer the question for service 4711: nothing at GET /v1/service/4711"
+    );
+}
+
+#[tokio::test]
 async fn an_answer_of_another_release_is_not_taken_for_an_empty_one() {
     let server = Server::new(&[("GET /v1/ip", r#"[{"prefix": "10.0.0.0/8"}]"#)]);
     let error = chain(&server.run("ip list").await.1.unwrap_err());

@@ -4,4 +4,5 @@
 mod failures;
 mod monitor;
 mod server;
+mod services;
 mod tables;

@@ -19,7 +19,7 @@ const HEALTHZ: &str = r#"{"cilium":{"state":"Ok","msg":"OK"},"kubernetes":{"stat
 const IDENTITIES: &str = r#"[{"id":2,"labels":["reserved:world"],"labelsSHA256":""},
  {"id":300,"labels":["k8s:app=web","k8s:io.kubernetes.pod.namespace=shop"],"labelsSHA256":"00"}]"#;
 
-fn json_of(text: &str) -> Value {
+pub(crate) fn json_of(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
