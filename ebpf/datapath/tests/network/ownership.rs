@@ -46,7 +46,7 @@ fn refused(node: &Node, reason: u8) -> u64 {
 }
 
 #[test]
-fn only_a_node_sends_tunnel_packets_and_only_from_its_own_pods() {
+fn only_a_node_sends_tunnel_packets_and_only_from_itself_and_its_own_pods() {
     let cluster = Cluster::new();
     let [sender, receiver] = &cluster.nodes[..] else {
         panic!("two nodes")
@@ -61,6 +61,7 @@ fn only_a_node_sends_tunnel_packets_and_only_from_its_own_pods() {
         Ipv4Addr::new(10, 244, 2, 30),
         Ipv4Addr::new(10, 244, 7, 1),
         Ipv4Addr::new(198, 51, 100, 7),
+        receiver.config.node_ip,
     ] {
         let before = refused(receiver, reason::INVALID_SOURCE_IP);
         send(&sender.namespace, to, tunnel_packet(foreign, target.ip));
@@ -71,9 +72,11 @@ fn only_a_node_sends_tunnel_packets_and_only_from_its_own_pods() {
         );
     }
 
-    let before = refused(receiver, reason::FORWARDED);
-    send(&sender.namespace, to, tunnel_packet(theirs, target.ip));
-    assert_eq!(refused(receiver, reason::FORWARDED), before + 1);
+    for own in [theirs, sender.config.node_ip] {
+        let before = refused(receiver, reason::FORWARDED);
+        send(&sender.namespace, to, tunnel_packet(own, target.ip));
+        assert_eq!(refused(receiver, reason::FORWARDED), before + 1, "{own}");
+    }
 
     send(
         &sender.namespace,

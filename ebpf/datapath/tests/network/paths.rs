@@ -111,7 +111,7 @@ fn what_the_host_sends_from_its_own_address_reaches_pods_of_other_nodes() {
         String::from_utf8_lossy(&answer[..length]).into_owned()
     };
     let answer = node.namespace.run(ask);
-    let seen = format!("{} ", node.config.router_ip);
+    let seen = format!("{from} ");
     assert!(answer.starts_with(&seen), "{answer}");
     assert_eq!(answer.len(), seen.len() + 1000);
     // Collecting ended connections does not take the translation of one that lives.

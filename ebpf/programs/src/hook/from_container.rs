@@ -15,7 +15,7 @@ use crate::stage::packet::{
 use crate::stage::party::Sender;
 use crate::stage::service::LOOPBACK_IP;
 use crate::stage::verdict::{PASS, Verdict, conclude};
-use crate::stage::{arp, deliver, fragment, refuse, remote, service};
+use crate::stage::{arp, deliver, direct, flow, fragment, refuse, remote, service};
 
 /// What a pod sends: tcx ingress of the host's side of its link.
 #[classifier]
@@ -87,6 +87,9 @@ fn route(ctx: &TcContext, packet: &mut Packet, source: &Source) -> Verdict {
     }
     if matches!(way, Way::Stack) {
         check_outside(packet)?;
+        if answers_host(packet) {
+            way = Way::Node(packet.destination);
+        }
     }
     // A pod cannot be kept from itself, be it through a service.
     if packet.destination != source.address.to_v4() {
@@ -125,6 +128,16 @@ fn way(destination: u32) -> Way {
         }
     }
     Way::Stack
+}
+
+/// Whether a packet is for a process of another node that asked from the node's own address: it asked through the tunnel, and would
+/// take from nowhere else an answer that comes from a pod. One that asked for a service of this node is answered by the stack.
+#[inline(always)]
+fn answers_host(packet: &Packet) -> bool {
+    !direct::is_on()
+        && direct::is_node(packet.destination)
+        && flow::answers(packet)
+        && !service::is_answer(packet)
 }
 
 #[inline(always)]

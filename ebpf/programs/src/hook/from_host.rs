@@ -6,13 +6,13 @@ use datapath_abi::event::point;
 use datapath_abi::ip::IDENTITY_HOST;
 use datapath_abi::{metric, reason};
 
-use crate::config::{NODE_IP, ROUTER_IP};
+use crate::config::NODE_IP;
 use crate::maps::{cilium_ipcache, cilium_lxc};
 use crate::stage::admit::admit;
 use crate::stage::packet::{ETHERTYPE_IPV4, Ethernet, ethernet, parse};
 use crate::stage::party::Sender;
 use crate::stage::verdict::{Verdict, conclude};
-use crate::stage::{deliver, direct, encapsulate, fragment, masquerade};
+use crate::stage::{deliver, direct, encapsulate, fragment};
 
 /// What the stack sends or forwards to pods, here and on other nodes: tcx egress of `cilium_host`, where the routes to all pod
 /// ranges lead; without a tunnel only that to the node's own.
@@ -41,11 +41,10 @@ fn handle(ctx: &TcContext) -> Verdict {
     if entry.has_tunnel == 0 || direct::is_on() {
         return Err(reason::UNKNOWN_TARGET);
     }
+    // Its answers come back through the tunnel because the connection is known here and there.
     if packet.source == NODE_IP.load() {
-        // The other node takes packets from our range only, and would answer this one past the tunnel.
         fragment::settle(packet)?;
         admit(ctx, packet, sender(ctx), point::TO_OVERLAY)?;
-        masquerade::leave_as(ctx, packet, ROUTER_IP.load())?;
     }
     encapsulate::send(ctx, IDENTITY_HOST, entry.tunnel.to_v4())
 }

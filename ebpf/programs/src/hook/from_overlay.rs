@@ -13,7 +13,7 @@ use crate::stage::admit::admit;
 use crate::stage::packet::{ETHERTYPE_IPV4, Ethernet, ethernet, parse};
 use crate::stage::party::Sender;
 use crate::stage::verdict::{PASS, Verdict, conclude};
-use crate::stage::{deliver, fragment, masquerade, outside, refuse};
+use crate::stage::{deliver, flow, fragment, masquerade, outside, refuse};
 
 /// The packet is for this host (`PACKET_HOST`, linux/if_packet.h).
 const FOR_HOST: u32 = 0;
@@ -44,6 +44,15 @@ fn handle(ctx: &TcContext, sender: u32) -> Verdict {
         admit(ctx, packet, Sender::FOREIGNER, point::TO_ENDPOINT)?;
         return deliver::local(ctx, packet, endpoint);
     }
+    if packet.destination == NODE_IP.load() {
+        fragment::settle(packet)?;
+        // Only answers come this way; who asks a node does so at its device.
+        if !flow::answers(packet) {
+            return Err(reason::UNKNOWN_TARGET);
+        }
+        admit(ctx, packet, Sender::FOREIGNER, point::TO_STACK)?;
+        return to_host(ctx);
+    }
     if packet.destination != ROUTER_IP.load() {
         return Err(reason::UNKNOWN_TARGET);
     }
@@ -56,7 +65,12 @@ fn handle(ctx: &TcContext, sender: u32) -> Verdict {
         }
         admit(ctx, packet, Sender::FOREIGNER, point::TO_STACK)?;
     }
-    // The frame carries the sender's Ethernet addresses, for which the stack would take it as another host's.
+    to_host(ctx)
+}
+
+/// The frame carries the sender's Ethernet addresses, for which the stack would take it as another host's.
+#[inline(always)]
+fn to_host(ctx: &TcContext) -> Verdict {
     ctx.change_type(FOR_HOST).map_err(|_| reason::WRITE_ERROR)?;
     Ok(PASS)
 }
@@ -80,16 +94,19 @@ fn outer_source(ctx: &TcContext) -> Result<u32, u8> {
 }
 
 /// Anyone on the network can send to the tunnel port with any VNI. So the outer source must be a node, and the inner source
-/// an address of that very node.
+/// an address of that very node: of its pods, or its own.
 #[inline(always)]
 fn check_ownership(outer: u32, inner: u32) -> Result<(), u8> {
     let owner = cilium_node_cidr.get(&Key::new(128, Address::v4(inner)));
     if owner.is_some_and(|owner| owner.node.to_v4() == outer) {
         return Ok(());
     }
-    if cilium_nodes.get_ptr(&Address::v4(outer)).is_some() {
-        Err(reason::INVALID_SOURCE_IP)
+    if cilium_nodes.get_ptr(&Address::v4(outer)).is_none() {
+        return Err(reason::UNKNOWN_SENDER);
+    }
+    if inner == outer {
+        Ok(())
     } else {
-        Err(reason::UNKNOWN_SENDER)
+        Err(reason::INVALID_SOURCE_IP)
     }
 }

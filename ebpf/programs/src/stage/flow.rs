@@ -38,6 +38,17 @@ pub(crate) fn find(key: &Key, now: u64) -> Option<*mut State> {
     (unsafe { (*state).expires } > now).then_some(state)
 }
 
+/// Whether a packet is from the end of a known connection that did not begin it.
+#[inline(always)]
+pub(crate) fn answers(packet: &Packet) -> bool {
+    let (key, place) = key(packet);
+    find(&key, now()).is_some_and(|state| {
+        // SAFETY: as in `find`.
+        let origin = unsafe { (*state).origin };
+        (origin ^ place) & 1 != 0
+    })
+}
+
 /// Whether a packet begins a connection anew although its key is known: a SYN when the old one closes, or from the end that only
 /// answered so far.
 #[inline(always)]
