@@ -160,7 +160,19 @@ impl Hands {
                 break;
             }
         }
+        self.mark_unseen(&mut done);
         done
+    }
+
+    fn mark_unseen(&self, done: &mut Done) {
+        let entries = &self.inventory.entries;
+        let components = self
+            .written
+            .unseen()
+            .filter_map(|key| entries.get(key)?.component.parse().ok());
+        for id in components {
+            done.outcomes.entry(id).or_default().unseen = true;
+        }
     }
 
     /// Stores the inventory if it changed.
@@ -228,13 +240,15 @@ impl Hands {
             (Some(_), false) => "unchanged",
         };
         done.results.push((id.to_string(), result));
-        self.written.wrote(
-            &object.key,
-            &applied.uid,
-            &applied.live,
-            applied.version,
-            now,
-        );
+        if before.is_none_or(|before| before.version < applied.version) {
+            self.written.wrote(
+                &object.key,
+                &applied.uid,
+                &applied.live,
+                applied.version,
+                now,
+            );
+        }
         self.record(
             id.as_str(),
             object.key.clone(),

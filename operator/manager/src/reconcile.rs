@@ -7,7 +7,7 @@ use gloonet_catalog::{ComponentId, Input, Refusal, ReleaseLock, catalog, validat
 use gloonet_cluster::{EventKind, Fault, Source, hands::Done, inventory, observe, secrets};
 use gloonet_plan::{
     Desired, Live, NeededSecret, ObjectKey, Paused, Plan, Rendered, Report, Situation, in_use,
-    lint, news::news, plan, render, status,
+    lint, news::news, plan, progress::Outcome, render, status,
 };
 use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::Value;
@@ -17,6 +17,8 @@ use crate::{controller::Controller, schedule::Next};
 
 /// Watches get this long to show their first list before work goes on without them.
 const BLIND: SignedDuration = SignedDuration::from_secs(15);
+/// The watch that shows a write sets the next turn off; this is for one that never does.
+const UNSEEN: SignedDuration = SignedDuration::from_secs(2);
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 impl Controller {
@@ -242,8 +244,10 @@ impl Controller {
             self.stored = Some(report.status.clone());
         }
         self.announce(told, &previous, &report).await;
+        let fresh = told.done.outcomes.values().any(Outcome::is_fresh);
         let wakes = [
             report.wake,
+            fresh.then(|| told.now + UNSEEN),
             self.hands.fights().next_try(told.now),
             told.platform.spec.pause.as_ref().map(|pause| pause.until.0),
         ];

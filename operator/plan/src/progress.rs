@@ -10,8 +10,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 pub struct Outcome {
     /// Objects written or deleted.
     pub changed: usize,
+    /// Something was written, now or before, that the watches have not shown: what was measured may be of the time before.
+    pub unseen: bool,
     /// Why a step failed, if one did.
     pub trouble: Option<Trouble>,
+}
+
+impl Outcome {
+    /// True while health cannot be believed, because it was measured before a write or may have been.
+    pub fn is_fresh(&self) -> bool {
+        self.changed > 0 || self.unseen
+    }
 }
 
 /// Why a step failed.
@@ -124,6 +133,10 @@ fn judge(look: &Look<'_>) -> (ComponentHealth, String) {
         };
     }
     let health = match look.health.state {
+        State::Healthy if look.outcome.is_fresh() => {
+            let message = "a change was written, and what comes of it is not seen yet";
+            return (ComponentHealth::Progressing, message.to_owned());
+        }
         State::Healthy => ComponentHealth::Healthy,
         State::Progressing => ComponentHealth::Progressing,
         State::Degraded => ComponentHealth::Degraded,

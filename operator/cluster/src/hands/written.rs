@@ -49,6 +49,14 @@ impl Written {
         self.writes.insert(key.clone(), Write { at, object });
     }
 
+    /// What was written and not shown by the last [`Self::over`], or after it.
+    pub(super) fn unseen(&self) -> impl Iterator<Item = &ObjectKey> {
+        let writes = self.writes.iter();
+        writes
+            .filter(|(_, write)| !write.object.deleting)
+            .map(|(key, _)| key)
+    }
+
     /// `live` with the writes it lacks. A write that it shows is forgotten.
     pub(super) fn over(&mut self, mut live: Live, now: Timestamp) -> Live {
         self.writes.retain(|key, write| {
@@ -103,7 +111,9 @@ mod tests {
         let (mut written, new) = after_write();
         let key = ObjectKey::secret("a", "b");
         assert_eq!(written.over(shown(6), at(1)).objects[&key].fingerprint, new);
+        assert_eq!(written.unseen().collect::<Vec<_>>(), [&key]);
         assert_ne!(written.over(shown(8), at(1)).objects[&key].fingerprint, new);
+        assert_eq!(written.unseen().count(), 0);
         assert_ne!(
             written.over(shown(6), at(1)).objects[&key].fingerprint,
             new,

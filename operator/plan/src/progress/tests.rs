@@ -91,12 +91,12 @@ fn time_without_sight_does_not_count_towards_the_deadline() {
 fn a_refused_object_is_degraded_and_a_busy_api_server_is_not() {
     let health = Health::progressing("");
     let lasting = Outcome {
-        changed: 0,
         trouble: Some(Trouble::Lasting("Service x: field is immutable".to_owned())),
+        ..Outcome::default()
     };
     let passing = Outcome {
-        changed: 0,
         trouble: Some(Trouble::Passing("timeout".to_owned())),
+        ..Outcome::default()
     };
     assert_eq!(
         advance(None, redis(&health, &lasting), at(0)).health,
@@ -119,6 +119,45 @@ fn waiting_names_what_is_waited_for() {
     assert_eq!(
         (status.health, status.message.as_str()),
         (ComponentHealth::Waiting, "waits for cilium-agent, trust")
+    );
+}
+
+#[test]
+fn what_was_healthy_before_a_write_is_healthy_again_only_when_it_was_seen_after_it() {
+    let healthy = Health::healthy("1 of 1 pods available").counted(1, 1);
+    let settled = step(None, &healthy, 0);
+    let written = Outcome {
+        changed: 1,
+        ..Outcome::default()
+    };
+    let unseen = Outcome {
+        unseen: true,
+        ..Outcome::default()
+    };
+    let mut last = settled;
+    for (outcome, now) in [(&written, 10), (&unseen, 11)] {
+        last = advance(Some(&last), redis(&healthy, outcome), at(now));
+        assert_eq!(last.health, ComponentHealth::Progressing, "{outcome:?}");
+        assert!(last.message.contains("not seen yet"), "{}", last.message);
+    }
+    let seen = step(Some(&last), &healthy, 12);
+    assert_eq!(
+        (seen.health, seen.message.as_str()),
+        (ComponentHealth::Healthy, "1 of 1 pods available")
+    );
+}
+
+#[test]
+fn a_write_does_not_hide_what_is_wrong() {
+    let written = Outcome {
+        changed: 1,
+        ..Outcome::default()
+    };
+    let broken = Health::degraded("no pod left");
+    let status = advance(None, redis(&broken, &written), at(0));
+    assert_eq!(
+        (status.health, status.message.as_str()),
+        (ComponentHealth::Degraded, "no pod left")
     );
 }
 
