@@ -11,6 +11,7 @@ pub mod peer;
 pub mod policy;
 pub mod service;
 pub mod services;
+pub mod start;
 pub mod statistics;
 pub mod watcher;
 
@@ -44,6 +45,8 @@ enum Name {
     Disrupt(disrupt::Arguments),
     /// How fast a policy holds on every node, and what 10,000 identities with 200 policies cost.
     Policy(policy::Arguments),
+    /// How long an agent takes from its first instruction to serving, and its memory, with 100 pods, 10,000 identities and 1,000 Services.
+    Start(start::Arguments),
     /// Connections through a Service beside those straight to its pod, among few and many Services; and how fast a change holds.
     Services(services::Arguments),
     /// One end of a measured connection; the others start it.
@@ -63,6 +66,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Name::Logs(arguments) => gloo::logs(arguments),
         Name::Disrupt(arguments) => disrupt::run(arguments),
         Name::Policy(arguments) => policy::run(arguments),
+        Name::Start(arguments) => start::run(arguments),
         Name::Services(arguments) => services::run(arguments),
         Name::Peer(arguments) => peer::run(arguments),
     }

@@ -1,13 +1,15 @@
 //! `./dev bench path`: what a packet costs between pods, beside the same path without any policy code.
 //!
-//! The references are made beside the pods, on the same nodes: two namespaces joined by a veth pair on one node, and two
-//! namespaces behind a bridge with the kernel's VXLAN on two nodes. Rounds alternate, so that what else the machine does
+//! The references are made beside the pods, on the same nodes: two namespaces joined by a veth pair on one node, and on two
+//! nodes what our network does, by the kernel alone: for a tunnel namespaces behind a bridge with its VXLAN, for native
+//! routing namespaces that the nodes forward for. Rounds alternate, so that what else the machine does
 //! falls on both; the ratio of the medians is the result.
 
 pub mod pods;
 pub mod policies;
 pub mod programs;
 pub mod reference;
+pub mod routing;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -15,6 +17,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use gloonet_api::cilium::RoutingMode;
+use serde_json::json;
 
 use super::node::{Place, Server};
 use super::peer::{Kind, Sample};
@@ -36,6 +40,14 @@ pub struct Arguments {
     /// Numbers of policies for the pods, measured one after the other; each is also compared with the first.
     #[arg(long, value_delimiter = ',', default_value = "0", value_name = "N,N…")]
     policies: Vec<u32>,
+    /// Routing modes (Tunnel, Native), measured one after the other; the network is changed and, at the end, changed back.
+    /// Without, the one it runs in.
+    #[arg(long, value_delimiter = ',', value_name = "MODE,MODE…", value_parser = mode)]
+    routing: Vec<RoutingMode>,
+}
+
+fn mode(text: &str) -> Result<RoutingMode, String> {
+    serde_json::from_value(json!(text)).map_err(|_| "Tunnel or Native".to_owned())
 }
 
 /// From where, to where, and the address to connect to.
@@ -63,25 +75,47 @@ impl Pair {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let lab = Lab::from_environment()?;
     programs::print()?;
-    let pods = pods::Pods::on_two_workers(&lab)?;
-    let references = reference::References::make(&lab, pods.nodes()?)?;
+    let routing = routing::Routing::of(&lab)?;
+    let found = [routing.found()];
+    let modes: &[RoutingMode] = if arguments.routing.is_empty() {
+        &found
+    } else {
+        &arguments.routing
+    };
+    for mode in modes {
+        routing.change(*mode)?;
+        in_mode(&lab, *mode, arguments)?;
+    }
+    Ok(())
+}
+
+/// With pods of their own: a link keeps the MTU of the mode that its pod started in.
+fn in_mode(lab: &Lab, mode: RoutingMode, arguments: &Arguments) -> Result<()> {
+    let pods = pods::Pods::on_two_workers(lab)?;
+    let references = reference::References::make(lab, pods.nodes()?)?;
+    println!("routing mode {}", mode.as_str());
     println!(
         "{:<10} {:<10} {:<8} {:>14} {:>14} {:>8} {:>16}",
         "policies", "route", "traffic", "ours", "reference", "ratio", "ratio to first"
     );
+    let between_nodes = match mode {
+        RoutingMode::Tunnel => references.vxlan(),
+        RoutingMode::Native => references.forwarded(),
+    };
     let mut first: BTreeMap<(&str, Kind), f64> = BTreeMap::new();
     for count in &arguments.policies {
-        policies::exactly(&lab, pods.nodes()?, *count)?;
+        policies::exactly(lab, pods.nodes()?, *count)?;
         for (name, ours, reference) in [
             ("one node", pods.same_node()?, references.veth()),
-            ("two nodes", pods.two_nodes()?, references.vxlan()),
+            ("two nodes", pods.two_nodes()?, between_nodes.clone()),
         ] {
-            for (kind, pair) in compare(&lab, [&ours, &reference], arguments)? {
+            for (kind, pair) in compare(lab, [&ours, &reference], arguments)? {
                 let first = *first.entry((name, kind)).or_insert(pair.ratio());
                 print(*count, name, (kind, pair), pair.ratio() / first);
             }
         }
     }
+    println!();
     Ok(())
 }
 

@@ -11,6 +11,8 @@ use anyhow::{Context, Result};
 
 use crate::lab::Lab;
 
+const AIM_MB: f64 = 100.0;
+
 /// Arguments of `./dev bench policy`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -62,7 +64,7 @@ async fn among(
     arguments: &Arguments,
 ) -> Result<()> {
     crowd.gather(client).await?;
-    crowd.print_memory()?;
+    crowd.print_memory(AIM_MB)?;
     flips::run(lab, client, arguments.applies, "in that state").await
 }
 

@@ -5,7 +5,7 @@
 //! from the write of an EndpointSlice to the first datagrams that meet it.
 
 mod changes;
-mod crowd;
+pub(in crate::bench) mod crowd;
 mod kube_proxy;
 mod ways;
 

@@ -11,6 +11,11 @@ use crate::lab::Lab;
 /// In the block of RFC 5737's neighbours for benchmarks, RFC 2544.
 const VETH: [Ipv4Addr; 2] = [Ipv4Addr::new(198, 18, 0, 1), Ipv4Addr::new(198, 18, 0, 2)];
 const VXLAN: [Ipv4Addr; 2] = [Ipv4Addr::new(198, 18, 1, 1), Ipv4Addr::new(198, 18, 1, 2)];
+/// A node's end and the namespace's, on each node.
+const FORWARDED: [[Ipv4Addr; 2]; 2] = [
+    [Ipv4Addr::new(198, 18, 2, 1), Ipv4Addr::new(198, 18, 2, 2)],
+    [Ipv4Addr::new(198, 18, 3, 1), Ipv4Addr::new(198, 18, 3, 2)],
+];
 /// Not the port or number of our own tunnel.
 const TUNNEL: &str = "id 4242 dstport 4799";
 
@@ -22,7 +27,7 @@ pub struct References<'a> {
 }
 
 impl<'a> References<'a> {
-    /// Makes the veth pair on the first node and the VXLAN between both.
+    /// Makes the veth pair on the first node, and the VXLAN and the routes between both.
     pub fn make(lab: &'a Lab, nodes: [&str; 2]) -> Result<Self> {
         let made = Self {
             lab,
@@ -58,6 +63,21 @@ impl<'a> References<'a> {
                     VXLAN[at]
                 ),
             )?;
+            let [[host, inner], [_, other]] = [FORWARDED[at], FORWARDED[1 - at]];
+            shell(
+                lab,
+                node,
+                &format!(
+                    "ip netns add bench-r
+                 ip link add bench-f type veth peer name vr netns bench-r
+                 ip addr add {host}/30 dev bench-f; ip link set bench-f up
+                 ip -n bench-r addr add {inner}/30 dev vr; ip -n bench-r link set vr up
+                 ip -n bench-r route add default via {host}
+                 ip route add {other}/32 via {}
+                 echo 1 > /proc/sys/net/ipv4/conf/bench-f/forwarding",
+                    addresses[1 - at]
+                ),
+            )?;
         }
         Ok(made)
     }
@@ -80,12 +100,26 @@ impl<'a> References<'a> {
         }
     }
 
+    /// Two namespaces whose nodes forward for them, from veth pair to the nodes' network.
+    pub fn forwarded(&self) -> Route {
+        Route {
+            from: self.named(0, "bench-r"),
+            to: self.named(1, "bench-r"),
+            address: FORWARDED[1][1],
+        }
+    }
+
     fn remove(&self) {
-        for node in &self.nodes {
-            let line = "for n in bench-a bench-b bench-x; do ip netns del $n || true; done
-                        for l in bench-vx bench-br bench-h; do ip link del $l || true; done";
+        for (at, node) in self.nodes.iter().enumerate() {
+            let line = "for n in bench-a bench-b bench-x bench-r; do ip netns del $n || true; done
+                        for l in bench-vx bench-br bench-h bench-f; do ip link del $l || true; done";
+            let route = format!("ip route del {}/32 || true", FORWARDED[1 - at][1]);
             // Half of it may never have been made; what is left goes with the node.
-            let _gone = shell(self.lab, node, &format!("exec 2>/dev/null; {line}"));
+            let _gone = shell(
+                self.lab,
+                node,
+                &format!("exec 2>/dev/null; {line}; {route}"),
+            );
         }
     }
 

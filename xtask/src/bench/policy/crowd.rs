@@ -23,7 +23,6 @@ const POLICIES: u32 = 200;
 pub const AT_ONCE: usize = 16;
 /// Whatever was made for this carries it.
 const LABEL: &str = "gloonet-bench";
-const AIM_MB: f64 = 100.0;
 
 /// The objects, once [`Crowd::gather`] has made them.
 #[derive(Debug)]
@@ -86,15 +85,20 @@ impl<'a> Crowd<'a> {
         process::output(self.lab.kubectl()?.args(ready).args(["--selector", LABEL])).map(drop)
     }
 
-    /// Prints what the node's agent takes.
-    pub fn print_memory(&self) -> Result<()> {
+    /// The worker the pods are on.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// Prints what the node's agent takes, beside an aim in megabytes.
+    pub fn print_memory(&self, aim: f64) -> Result<()> {
         let port = cilium_api::names::AGENT_METRICS_PORT;
         let page = page(self.lab, &self.node, port)?;
         let pods = sum(&page, "cilium_endpoint_state", &[]);
         let known = sum(&page, "cilium_policy", &[]);
         let memory = sum(&page, "cilium_process_resident_memory_bytes", &[]) / 1e6;
         let what = format!("agent's memory with {pods} endpoints, {known} policies");
-        row(&what, memory, AIM_MB, "MB");
+        row(&what, memory, aim, "MB");
         Ok(())
     }
 }

@@ -21,17 +21,17 @@ const LOOK: Duration = Duration::from_secs(2);
 const REST: Duration = Duration::from_secs(20);
 
 /// The Services, once [`Crowd::gather`] has made them.
-pub(super) struct Crowd<'a> {
+pub(in crate::bench) struct Crowd<'a> {
     client: &'a kube::Client,
 }
 
 impl<'a> Crowd<'a> {
-    pub(super) fn new(client: &'a kube::Client) -> Self {
+    pub(in crate::bench) fn new(client: &'a kube::Client) -> Self {
         Self { client }
     }
 
     /// Makes as many as are not there yet, each with one endpoint, and lets the agents come to rest.
-    pub(super) async fn gather(&self, count: u32, endpoint: Ipv4Addr) -> Result<()> {
+    pub(in crate::bench) async fn gather(&self, count: u32, endpoint: Ipv4Addr) -> Result<()> {
         eprintln!("… {count} Services");
         let namespace = serde_json::from_value(json!({"metadata": {"name": NAMESPACE}}));
         let namespaces = Api::<Namespace>::all(self.client.clone());
@@ -61,7 +61,7 @@ impl<'a> Crowd<'a> {
     }
 
     /// Removes what [`Crowd::gather`] makes, also that of a run that was broken off, and waits for the end of it.
-    pub(super) async fn disperse(&self) -> Result<()> {
+    pub(in crate::bench) async fn disperse(&self) -> Result<()> {
         let namespaces = Api::<Namespace>::all(self.client.clone());
         absent_is_gone(namespaces.delete(NAMESPACE, &DeleteParams::default()).await)?;
         let gone = async {
