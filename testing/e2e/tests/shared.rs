@@ -6,6 +6,8 @@
     reason = "what a test needs fails the test it serves"
 )]
 
+#[path = "shared/cilium_dbg.rs"]
+mod cilium_dbg;
 #[path = "shared/gloo_admission.rs"]
 mod gloo_admission;
 #[path = "shared/gloo_dry_run.rs"]

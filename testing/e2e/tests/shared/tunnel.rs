@@ -153,6 +153,9 @@ async fn a_tunnel_packet_passes_only_when_the_outer_node_owns_the_inner_address(
         right,
         "the right node's packet did not arrive, so the others prove nothing"
     );
+    let own =
+        stage.arrives(|| stage.send_over_underlay(&peer_node, stage.nodes[1], stage.nodes[1]))?;
+    assert!(own, "a node does not reach pods with its own address");
 
     let [a, b, c, _] = stage.nodes[0].octets();
     let outside = Ipv4Addr::new(a, b, c, 1);
