@@ -155,15 +155,6 @@ pub async fn change(scene: &Scene, spec: Value) -> kube::Result<GlooNetwork> {
         .await
 }
 
-/// Sets an annotation of the GlooNetwork, or takes it away.
-pub async fn annotate(scene: &Scene, name: &str, value: Option<&str>) -> kube::Result<()> {
-    let body = serde_json::json!({"metadata": {"annotations": {name: value}}});
-    let patched = api(scene)
-        .patch("default", &PatchParams::default(), &Patch::Merge(body))
-        .await;
-    patched.map(drop)
-}
-
 /// Everything the operator made, in the order of its inventory.
 pub async fn inventory(scene: &Scene) -> Result<Vec<Made>> {
     let maps: Api<ConfigMap> =

@@ -34,8 +34,6 @@ mod objects_deleted;
 mod policy_lifecycle;
 #[path = "alone/rights.rs"]
 mod rights;
-#[path = "alone/routing.rs"]
-mod routing;
 #[path = "alone/telemetry.rs"]
 mod telemetry;
 #[path = "alone/uninstall.rs"]
