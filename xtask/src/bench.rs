@@ -1,5 +1,6 @@
 //! `./dev bench NAME`: measurements beside a reference in the same run, because numbers of one machine mean little alone.
 
+pub mod api;
 pub mod cni;
 pub mod disrupt;
 pub mod gloo;

@@ -7,8 +7,9 @@ pub mod crowd;
 pub mod flips;
 pub mod resolver;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
+use super::api;
 use crate::lab::Lab;
 
 const AIM_MB: f64 = 100.0;
@@ -37,23 +38,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if !arguments.no_resolver {
         resolver::run()?;
     }
-    let lab = Lab::from_environment()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("start a runtime")?;
-    runtime.block_on(on_cluster(&lab, arguments))
+    api::on_cluster(async |lab, client| on_cluster(lab, &client, arguments).await)
 }
 
-async fn on_cluster(lab: &Lab, arguments: &Arguments) -> Result<()> {
-    let client = connect(lab).await?;
-    flips::run(lab, &client, arguments.applies, "alone").await?;
+async fn on_cluster(lab: &Lab, client: &kube::Client, arguments: &Arguments) -> Result<()> {
+    flips::run(lab, client, arguments.applies, "alone").await?;
     if arguments.pods == 0 {
         return Ok(());
     }
     let crowd = crowd::Crowd::new(lab, arguments.pods)?;
-    let measured = among(&crowd, lab, &client, arguments).await;
-    let dispersed = crowd.disperse(&client).await;
+    let measured = among(&crowd, lab, client, arguments).await;
+    let dispersed = crowd.disperse(client).await;
     measured.and(dispersed)
 }
 
@@ -66,16 +61,6 @@ async fn among(
     crowd.gather(client).await?;
     crowd.print_memory(AIM_MB)?;
     flips::run(lab, client, arguments.applies, "in that state").await
-}
-
-pub async fn connect(lab: &Lab) -> Result<kube::Client> {
-    let file = kube::config::Kubeconfig::read_from(lab.kubeconfig())
-        .context("read the cluster's kubeconfig: ./dev up")?;
-    let config =
-        kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default())
-            .await
-            .context("read the cluster's kubeconfig")?;
-    kube::Client::try_from(config).context("make a client")
 }
 
 /// One line of the table; the smaller the better.

@@ -11,15 +11,15 @@ mod ways;
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use self::changes::Times;
 use self::crowd::Crowd;
 use self::kube_proxy::KubeProxy;
 use self::ways::{Ground, Way};
+use super::api::{self, connect};
 use super::node::Server;
 use super::path::pods::Pods;
-use super::policy::connect;
 use super::service::Service;
 use super::statistics::percentile;
 use crate::lab::Lab;
@@ -58,16 +58,10 @@ pub struct Arguments {
 
 /// Measures and prints two tables for each number of Services.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let lab = Lab::from_environment()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("start a runtime")?;
-    runtime.block_on(on_clusters(&lab, arguments))
+    api::on_cluster(async |lab, client| on_clusters(lab, client, arguments).await)
 }
 
-async fn on_clusters(lab: &Lab, arguments: &Arguments) -> Result<()> {
-    let client = connect(lab).await?;
+async fn on_clusters(lab: &Lab, client: kube::Client, arguments: &Arguments) -> Result<()> {
     let crowd = Crowd::new(&client);
     crowd.disperse().await?;
     let pods = Pods::on_two_workers(lab)?;
