@@ -5,7 +5,7 @@ use std::io::Write;
 use cilium_cni::model::bpf::LocalEndpoint;
 use clap::Subcommand;
 
-use super::bpf_ipcache::{as_map, two_columns};
+use super::bpf_ipcache::print_map;
 use crate::Error;
 use crate::agent::Agent;
 use crate::output::Output;
@@ -29,12 +29,7 @@ pub async fn run(command: &Command, agent: &Agent, out: &mut dyn Write) -> Resul
         .iter()
         .map(|entry| (entry.ip.to_string(), text(entry)))
         .collect();
-    if output.is_text() {
-        two_columns("IP ADDRESS", "LOCAL ENDPOINT INFO", &texts).write(out)?;
-    } else {
-        output.write(&as_map(texts), out)?;
-    }
-    Ok(())
+    print_map(["IP ADDRESS", "LOCAL ENDPOINT INFO"], texts, output, out)
 }
 
 fn text(entry: &LocalEndpoint) -> String {

@@ -29,12 +29,7 @@ pub async fn run(command: &Command, agent: &Agent, out: &mut dyn Write) -> Resul
         .iter()
         .map(|entry| (entry.prefix.to_string(), text(entry)))
         .collect();
-    if output.is_text() {
-        two_columns("IP PREFIX/ADDRESS", "IDENTITY", &texts).write(out)?;
-    } else {
-        output.write(&as_map(texts), out)?;
-    }
-    Ok(())
+    print_map(["IP PREFIX/ADDRESS", "IDENTITY"], texts, output, out)
 }
 
 fn text(entry: &IpcacheEntry) -> String {
@@ -50,18 +45,22 @@ fn text(entry: &IpcacheEntry) -> String {
 }
 
 /// How Cilium prints a map: key, and values as text.
-pub(super) fn as_map(entries: Vec<(String, String)>) -> BTreeMap<String, [String; 1]> {
-    entries
-        .into_iter()
-        .map(|(key, value)| (key, [value]))
-        .collect()
-}
-
-pub(super) fn two_columns(first: &str, second: &str, entries: &[(String, String)]) -> Table {
+pub(super) fn print_map(
+    [key, value]: [&str; 2],
+    entries: Vec<(String, String)>,
+    output: &Output,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    if !output.is_text() {
+        let map = entries.into_iter().map(|(key, value)| (key, [value]));
+        let map: BTreeMap<String, [String; 1]> = map.collect();
+        return output.write(&map, out).map(drop);
+    }
     let mut table = Table::new();
-    table.line(format!("{first}\t{second}\t"));
-    for (key, value) in entries {
+    table.line(format!("{key}\t{value}\t"));
+    for (key, value) in &entries {
         table.line(format!("{key}\t{value}\t"));
     }
-    table
+    table.write(out)?;
+    Ok(())
 }

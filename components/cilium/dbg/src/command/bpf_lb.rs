@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use cilium_cni::model::bpf::LbService;
 use clap::Subcommand;
 
-use super::bpf_ipcache::{as_map, two_columns};
+use super::bpf_ipcache::print_map;
 use super::service::frontend;
 use crate::Error;
 use crate::agent::Agent;
@@ -26,17 +26,8 @@ pub async fn run(command: &Command, agent: &Agent, out: &mut dyn Write) -> Resul
     let Command::List { output } = command;
     let services: Vec<LbService> = agent.get("/gloonet/bpf/lb", "its service maps").await?;
     let texts: Vec<(String, String)> = services.iter().flat_map(slots).collect();
-    if output.is_text() {
-        two_columns(
-            "SERVICE ADDRESS",
-            "BACKEND ADDRESS (REVNAT_ID) (SLOT)",
-            &texts,
-        )
-        .write(out)?;
-    } else {
-        output.write(&as_map(texts), out)?;
-    }
-    Ok(())
+    let headings = ["SERVICE ADDRESS", "BACKEND ADDRESS (REVNAT_ID) (SLOT)"];
+    print_map(headings, texts, output, out)
 }
 
 /// Slot 0 is the service itself, as in Cilium's map.
