@@ -135,7 +135,7 @@ fn open(ctx: &TcContext, scratch: &mut Scratch) -> Result<(), u8> {
 fn recheck(ctx: &TcContext, scratch: &mut Scratch, state: *mut State) -> Result<(), u8> {
     // SAFETY: as in `outlived`.
     let (origin, [began_as, _]) = unsafe { ((*state).origin, (*state).identity) };
-    if (origin ^ scratch.place) & 1 != 0 {
+    if flow::is_reply(origin, scratch.place) {
         put(&mut scratch.reply, 1);
         let [sender, receiver] = scratch.party;
         scratch.party = [receiver, sender];
@@ -224,7 +224,7 @@ fn trace_known(ctx: &TcContext, scratch: &Scratch) {
     };
     // SAFETY: as in `outlived`.
     let ([originator, responder], origin) = unsafe { ((*state).identity, (*state).origin) };
-    if (origin ^ scratch.place) & 1 != 0 {
+    if flow::is_reply(origin, scratch.place) {
         trace(ctx, scratch, [responder, originator], IS_REPLY);
     } else {
         trace(ctx, scratch, [originator, responder], 0);

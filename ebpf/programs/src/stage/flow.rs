@@ -44,9 +44,14 @@ pub(crate) fn answers(packet: &Packet) -> bool {
     let (key, place) = key(packet);
     find(&key, now()).is_some_and(|state| {
         // SAFETY: as in `find`.
-        let origin = unsafe { (*state).origin };
-        (origin ^ place) & 1 != 0
+        is_reply(unsafe { (*state).origin }, place)
     })
+}
+
+/// Whether the end of the key that sends is not the one that began the connection.
+#[inline(always)]
+pub(crate) fn is_reply(origin: u8, place: u8) -> bool {
+    (origin ^ place) & 1 != 0
 }
 
 /// Whether a packet begins a connection anew although its key is known: a SYN when the old one closes, or from the end that only
@@ -56,7 +61,7 @@ pub(crate) fn begins_anew(state: *const State, flags: u8, protocol: u8, place: u
     // SAFETY: as in `find`.
     protocol == TCP
         && flags & (SYN | ACK) == SYN
-        && unsafe { (*state).bits & CLOSING != 0 || ((*state).origin ^ place) & 1 != 0 }
+        && unsafe { (*state).bits & CLOSING != 0 || is_reply((*state).origin, place) }
 }
 
 /// What a connection is told of a packet.
@@ -74,7 +79,7 @@ pub(crate) struct Seen {
 pub(crate) fn refresh(state: *mut State, seen: &Seen, told: u32) -> bool {
     // SAFETY: as in `find`. Two processors that write one connection at once may lose a count: nothing is decided by counts.
     let state = unsafe { &mut *state };
-    let direction = usize::from((state.origin ^ seen.place) & 1);
+    let direction = usize::from(is_reply(state.origin, seen.place));
     state.packets[direction] += 1;
     state.bytes[direction] += u64::from(seen.length);
     if direction == REPLY {
