@@ -149,6 +149,33 @@ async fn an_edited_object_is_put_right_and_its_editor_named() {
 }
 
 #[tokio::test]
+async fn a_write_is_unseen_until_the_watch_shows_it_and_one_that_changed_nothing_never() {
+    let server = ApiServer::default();
+    let mut hands = hands(&server).await;
+    let late = seen(&server);
+    let (_, done) = turn(&mut hands, &server, &redis("1")).await;
+    assert!(done.outcomes[&ComponentId::Redis].unseen);
+    let live = hands.current(late, NOW);
+    let done = hands.run(&[], &live, NOW).await;
+    assert!(done.outcomes[&ComponentId::Redis].unseen, "{done:?}");
+    let (_, done) = turn(&mut hands, &server, &redis("1")).await;
+    assert!(done.outcomes.is_empty(), "{done:?}");
+
+    let again = Step::Apply {
+        component: ComponentId::Redis,
+        object: Box::new(redis("1").components[0].objects.as_ref().unwrap()[0].clone()),
+        reason: Reason::Changed,
+    };
+    let live = hands.current(seen(&server), NOW);
+    let done = hands.run(&[again], &live, NOW).await;
+    assert_eq!(done.results, [("redis".to_owned(), "unchanged")]);
+    assert!(done.outcomes.is_empty(), "{done:?}");
+
+    let (_, done) = turn(&mut hands, &server, &redis("2")).await;
+    assert!(done.outcomes[&ComponentId::Redis].unseen);
+}
+
+#[tokio::test]
 async fn a_deleted_object_comes_back() {
     let server = ApiServer::default();
     let mut hands = hands(&server).await;

@@ -133,6 +133,7 @@ mod tests {
         let (mut written, key) = (Written::default(), ObjectKey::secret("a", "b"));
         written.deleted(&key, "u", at(0));
         assert!(written.over(shown(8), at(1)).objects[&key].deleting);
+        assert_eq!(written.unseen().count(), 0, "what goes is measured no more");
         assert!(written.over(Live::default(), at(1)).objects.is_empty());
     }
 }
