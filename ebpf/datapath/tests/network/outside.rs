@@ -68,6 +68,23 @@ fn a_pod_of_the_node_sees_the_client_itself_and_answers_as_the_service() {
 }
 
 #[test]
+fn a_host_of_another_node_is_answered_as_the_service_too() {
+    let cluster = Cluster::new();
+    let [node, other] = &cluster.nodes[..] else {
+        panic!("two nodes")
+    };
+    let server = node.pod(20);
+    node_ports(node, &server);
+    let host = IpAddr::from(other.config.node_ip);
+    let at = node.config.node_ip;
+    let (stream, seen) = open_tcp(&other.namespace, at, NODE_PORT).unwrap();
+    assert_eq!(seen, host);
+    echo(&stream, 4 << 20);
+    let (from, seen, _) = udp(&other.namespace, at, UDP_NODE_PORT, 1000).unwrap();
+    assert_eq!((from, seen), (SocketAddr::from((at, UDP_NODE_PORT)), host));
+}
+
+#[test]
 fn a_pod_of_another_node_is_reached_through_the_tunnel_with_the_nodes_address_among_pods() {
     let cluster = Cluster::new();
     let [node, other] = &cluster.nodes[..] else {
