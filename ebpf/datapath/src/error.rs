@@ -48,6 +48,14 @@ pub enum Error {
         #[source]
         source: aya::maps::MapError,
     },
+    /// A map has no room for another entry. What is in it stays as it was.
+    #[error(
+        "map {map} is full, so this is not in force and what was there before is; `cilium-dbg metrics list` shows bpf_map_pressure"
+    )]
+    MapFull {
+        /// Name of the map.
+        map: &'static str,
+    },
     /// A pinned map has another layout than this version's; it is never reused silently.
     #[error(
         "the map pinned at {path} is of another format ({found}) than this version's ({wanted}); \

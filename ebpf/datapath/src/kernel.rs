@@ -81,8 +81,8 @@ impl Kernel {
         })?;
         let pins = Pins::prepare(&config)?;
         let devices = devices::prepare(&mut netlink, &config)?;
-        let (maps, programs) = object::load(&config, &pins, &devices)?;
-        let generations = services::Generations::read(&maps)?;
+        let (mut maps, programs) = object::load(&config, &pins, &devices)?;
+        let generations = services::Generations::take_over(&mut maps)?;
         let tables = Tables::open(&pins)?;
         let gauges = Gauges::open(&pins)?;
         let others_run = pins.others_run;

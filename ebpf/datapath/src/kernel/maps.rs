@@ -14,6 +14,7 @@ use datapath_abi::metric::Metric;
 use datapath_abi::policy;
 use datapath_abi::service::{Backend, Frontend, Member, Service, Slot, SourceRange};
 use ipnet::Ipv4Net;
+use nix::errno::Errno;
 
 use super::pins::Pins;
 use crate::Error;
@@ -113,12 +114,27 @@ impl<M> Named<M> {
         operation: &'static str,
     ) -> impl FnOnce(MapError) -> Error + use<M> {
         let map = self.name;
-        move |source| Error::Map {
-            operation,
-            map,
-            source,
+        move |source| {
+            if is_full(&source) {
+                Error::MapFull { map }
+            } else {
+                Error::Map {
+                    operation,
+                    map,
+                    source,
+                }
+            }
         }
     }
+}
+
+/// Hash tables without room say E2BIG, prefix tables ENOSPC (bpf(2)).
+fn is_full(error: &MapError) -> bool {
+    let MapError::SyscallError(call) = error else {
+        return false;
+    };
+    let errno = call.io_error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::E2BIG | Errno::ENOSPC))
 }
 
 impl<K: Pod, V: Pod> Named<HashMap<MapData, K, V>> {

@@ -11,6 +11,7 @@ const NAMES: &[&str] = &[
     "cilium_node_cidr",
     "cilium_lb4_services",
     "cilium_lb4_backends",
+    "cilium_lb4_members",
     "cilium_lb4_source_range",
     "cilium_lb4_affinity",
     "cilium_lb4_reverse_sk",

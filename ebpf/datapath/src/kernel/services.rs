@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
@@ -16,8 +16,30 @@ pub(super) struct Generations {
 }
 
 impl Generations {
-    /// Goes on where an earlier process stopped.
-    pub(super) fn read(maps: &Maps) -> Result<Self, Error> {
+    /// Goes on where an earlier process stopped, and clears away what it had begun and nobody looks up.
+    pub(super) fn take_over(maps: &mut Maps) -> Result<Self, Error> {
+        let generations = Self::read(maps)?;
+        let services = maps.cilium_lb4_services.all()?;
+        let used: BTreeSet<u32> = services.iter().map(|(_, value)| value.generation).collect();
+        for (slot, _) in maps.cilium_lb4_backends.all()? {
+            if !used.contains(&slot.generation) {
+                maps.cilium_lb4_backends.unset(&slot)?;
+            }
+        }
+        for (member, _) in maps.cilium_lb4_members.all()? {
+            if !used.contains(&member.generation) {
+                maps.cilium_lb4_members.unset(&member)?;
+            }
+        }
+        for generation in source_ranges::all(maps)?.into_keys() {
+            if !used.contains(&generation) {
+                source_ranges::unset(maps, generation)?;
+            }
+        }
+        Ok(generations)
+    }
+
+    fn read(maps: &Maps) -> Result<Self, Error> {
         let mut generations = Self {
             last: 0,
             by_address: BTreeMap::new(),
@@ -51,42 +73,46 @@ pub(super) fn upsert(state: &mut State, service: &Service) -> Result<(), Error> 
             return Ok(());
         }
     }
-    let generation = state.generations.next();
-    let mut count = 0;
-    for backend in &service.backends {
+    let value = abi::Service {
+        generation: state.generations.next(),
+        count: u32::try_from(service.backends.len()).unwrap_or(u32::MAX),
+        affinity_seconds: service.affinity_seconds.unwrap_or(0),
+        flags: flags(service),
+    };
+    if old.is_none() {
+        claim_address(state, service)?;
+    }
+    let written = fill(state, service, value.generation)
+        .and_then(|()| state.maps.cilium_lb4_services.set(&key, &value));
+    match (written, old) {
+        (Ok(()), None) => Ok(()),
+        (Ok(()), Some(old)) => remove_backends(&mut state.maps, old),
+        (Err(error), old) => {
+            // Half a generation would keep its room, and nobody would ever look it up.
+            let emptied = remove_backends(&mut state.maps, value);
+            let freed = old.map_or_else(|| release_address(state, service.frontend.ip), |_| Ok(()));
+            emptied.and(freed).and(Err(error))
+        }
+    }
+}
+
+/// The backends and source ranges of a new generation.
+fn fill(state: &mut State, service: &Service, generation: u32) -> Result<(), Error> {
+    for (index, backend) in (0..).zip(&service.backends) {
         let value = abi::Backend {
             address: address(backend.ip),
             port: backend.port.to_be(),
             pad: [0; 2],
         };
-        state.maps.cilium_lb4_backends.set(
-            &abi::Slot {
-                generation,
-                index: count,
-            },
-            &value,
-        )?;
-        state.maps.cilium_lb4_members.set(
-            &abi::Member {
-                generation,
-                backend: value,
-            },
-            &1,
-        )?;
-        count += 1;
+        let slot = abi::Slot { generation, index };
+        state.maps.cilium_lb4_backends.set(&slot, &value)?;
+        let member = abi::Member {
+            generation,
+            backend: value,
+        };
+        state.maps.cilium_lb4_members.set(&member, &1)?;
     }
-    source_ranges::set(&mut state.maps, generation, &service.source_ranges)?;
-    let value = abi::Service {
-        generation,
-        count,
-        affinity_seconds: service.affinity_seconds.unwrap_or(0),
-        flags: flags(service),
-    };
-    state.maps.cilium_lb4_services.set(&key, &value)?;
-    match old {
-        Some(old) => remove_backends(&mut state.maps, old),
-        None => count_address(state, service),
-    }
+    source_ranges::set(&mut state.maps, generation, &service.source_ranges)
 }
 
 fn flags(service: &Service) -> u32 {
@@ -103,13 +129,7 @@ pub(super) fn remove(state: &mut State, frontend: Frontend) -> Result<(), Error>
     };
     state.maps.cilium_lb4_services.unset(&key)?;
     remove_backends(&mut state.maps, old)?;
-    let left = state.generations.by_address.entry(frontend.ip).or_default();
-    *left = left.saturating_sub(1);
-    if *left == 0 {
-        state.generations.by_address.remove(&frontend.ip);
-        state.maps.cilium_lb4_services.unset(&any(frontend.ip))?;
-    }
-    Ok(())
+    release_address(state, frontend.ip)
 }
 
 /// Each under its generation.
@@ -126,16 +146,32 @@ pub(super) fn list(maps: &Maps) -> Result<Vec<(u32, Service)>, Error> {
     Ok(services)
 }
 
-fn count_address(state: &mut State, service: &Service) -> Result<(), Error> {
+/// One service more is at an address.
+fn claim_address(state: &mut State, service: &Service) -> Result<(), Error> {
     let address = service.frontend.ip;
-    *state.generations.by_address.entry(address).or_default() += 1;
     let nothing = abi::Service {
         generation: 0,
         count: 0,
         affinity_seconds: 0,
         flags: flags(service) & abi::EXCLUSIVE,
     };
-    state.maps.cilium_lb4_services.set(&any(address), &nothing)
+    state
+        .maps
+        .cilium_lb4_services
+        .set(&any(address), &nothing)?;
+    *state.generations.by_address.entry(address).or_default() += 1;
+    Ok(())
+}
+
+/// One service less.
+fn release_address(state: &mut State, address: Ipv4Addr) -> Result<(), Error> {
+    let left = state.generations.by_address.entry(address).or_default();
+    *left = left.saturating_sub(1);
+    if *left > 0 {
+        return Ok(());
+    }
+    state.generations.by_address.remove(&address);
+    state.maps.cilium_lb4_services.unset(&any(address))
 }
 
 fn remove_backends(maps: &mut Maps, old: abi::Service) -> Result<(), Error> {

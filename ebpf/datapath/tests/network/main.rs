@@ -19,5 +19,6 @@ mod policy;
 mod restart;
 mod reuse;
 mod services;
+mod services_full;
 mod tables;
 mod traffic;
