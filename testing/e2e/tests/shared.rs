@@ -24,6 +24,8 @@ mod policy_cilium;
 mod policy_egress;
 #[path = "shared/policy_ingress.rs"]
 mod policy_ingress;
+#[path = "shared/second_agent.rs"]
+mod second_agent;
 #[path = "shared/services_outside.rs"]
 mod services_outside;
 #[path = "shared/tunnel.rs"]

@@ -4,16 +4,22 @@
 //! After a reboot of the node the folder is empty (it lies on a tmpfs), as are the bpffs and the pods.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ipnet::Ipv4Net;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::Endpoint;
+
+/// A predecessor whose pod was deleted without grace may still be ending.
+const PREDECESSOR: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -35,6 +41,17 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    #[error(
+        "another agent runs on this node: it holds {path}; two would undo each other's work, so end the one that is not the \
+         DaemonSet's"
+    )]
+    Held { path: PathBuf },
+    #[error("cannot lock {path}")]
+    Lock {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// What the node was last time.
@@ -49,6 +66,8 @@ pub struct NodeState {
 #[derive(Clone, Debug)]
 pub struct Store {
     folder: PathBuf,
+    /// The kernel takes the lock back with the last clone, also of a process that was killed.
+    _lock: Arc<File>,
 }
 
 /// What was found, and the sentences about what could not be used.
@@ -59,17 +78,33 @@ pub struct Found {
 }
 
 impl Store {
-    /// Makes the folder if it is missing.
+    /// Makes the folder if it is missing. It is this process's until the last clone is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Held`] while another process has it.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let store = Self {
-            folder: folder.to_owned(),
-        };
-        let endpoints = store.endpoints();
+        let endpoints = folder.join("endpoints");
         fs::create_dir_all(&endpoints).map_err(|source| StoreError::Write {
             path: endpoints,
             source,
         })?;
-        Ok(store)
+        Ok(Self {
+            folder: folder.to_owned(),
+            _lock: Arc::new(lock(folder.join("lockfile"))?),
+        })
+    }
+
+    /// As [`Self::open`], once a predecessor that is ending has let go.
+    pub async fn claim(folder: &Path) -> Result<Self, StoreError> {
+        let end = Instant::now() + PREDECESSOR;
+        loop {
+            match Self::open(folder) {
+                Err(StoreError::Held { .. }) if Instant::now() < end => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                opened => return opened,
+            }
+        }
     }
 
     /// `None` on a node that never had one; an unreadable file counts as none.
@@ -142,6 +177,19 @@ impl Store {
     }
 }
 
+fn lock(path: PathBuf) -> Result<File, StoreError> {
+    let mut options = OpenOptions::new();
+    let file = match options.create(true).truncate(false).write(true).open(&path) {
+        Ok(file) => file,
+        Err(source) => return Err(StoreError::Lock { path, source }),
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Held { path }),
+        Err(TryLockError::Error(source)) => Err(StoreError::Lock { path, source }),
+    }
+}
+
 fn read<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
     Ok(serde_json::from_slice(&fs::read(path)?)?)
 }
@@ -204,6 +252,7 @@ mod tests {
         store.write_endpoint(&endpoint(1)).unwrap();
         store.remove_endpoint(2).unwrap();
         store.remove_endpoint(2).unwrap();
+        drop(store);
         let again = Store::open(folder.path()).unwrap();
         assert_eq!(again.node(), Some(node));
         let prefixes = BTreeMap::from([("10.0.0.0/8".parse().unwrap(), 3)]);
@@ -211,6 +260,32 @@ mod tests {
         again.write_prefixes(&prefixes).unwrap();
         assert_eq!(again.prefixes(), prefixes);
         assert_eq!(again.load().unwrap().endpoints, [endpoint(1)]);
+    }
+
+    #[test]
+    fn two_agents_do_not_share_a_folder_and_the_second_is_told_who_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Store::open(folder.path()).unwrap();
+        let clone = first.clone();
+        drop(first);
+        let refused = Store::open(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("another agent runs"), "{refused}");
+        assert!(refused.contains("lockfile"), "{refused}");
+        drop(clone);
+        assert!(Store::open(folder.path()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_successor_waits_for_an_agent_that_is_ending() {
+        let folder = tempfile::tempdir().unwrap();
+        let ending = Store::open(folder.path()).unwrap();
+        let claim = Store::claim(folder.path());
+        let end = async move {
+            tokio::time::sleep(PAUSE * 3).await;
+            drop(ending);
+        };
+        let (claimed, ()) = tokio::join!(claim, end);
+        claimed.unwrap();
     }
 
     #[test]

@@ -8,24 +8,26 @@ const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 1);
 struct Node {
     endpoints: Endpoints,
     datapath: Arc<Fake>,
-    folder: tempfile::TempDir,
+    store: Store,
+    _folder: tempfile::TempDir,
 }
 
 fn node() -> Node {
     let folder = tempfile::tempdir().unwrap();
     let datapath = Arc::new(Fake::new());
-    let endpoints = start(&folder, &datapath);
+    let store = Store::open(folder.path()).unwrap();
+    let endpoints = start(&store, &datapath);
     Node {
         endpoints,
         datapath,
-        folder,
+        store,
+        _folder: folder,
     }
 }
 
-fn start(folder: &tempfile::TempDir, datapath: &Arc<Fake>) -> Endpoints {
+fn start(store: &Store, datapath: &Arc<Fake>) -> Endpoints {
     let pool = Pool::new(vec!["10.244.1.0/24".parse().unwrap()], ROUTER);
-    let store = Store::open(folder.path()).unwrap();
-    Endpoints::new(pool, datapath.clone(), store, Bells::default(), 7)
+    Endpoints::new(pool, datapath.clone(), store.clone(), Bells::default(), 7)
 }
 
 fn key(id: &str) -> AttachmentKey {
@@ -110,14 +112,7 @@ fn deleting_leaves_nothing_in_the_datapath_the_pool_or_on_disk_and_may_be_repeat
     assert!(node.datapath.endpoints().unwrap().is_empty());
     assert!(node.datapath.ips().unwrap().is_empty());
     assert_eq!(node.endpoints.allocations().len(), 1, "only the router's");
-    assert!(
-        Store::open(node.folder.path())
-            .unwrap()
-            .load()
-            .unwrap()
-            .endpoints
-            .is_empty()
-    );
+    assert!(node.store.load().unwrap().endpoints.is_empty());
 }
 
 #[test]
@@ -152,13 +147,8 @@ fn a_pod_that_starts_as_init_gets_its_identity_in_the_datapath_when_it_is_known(
 fn a_restart_finds_every_endpoint_and_hands_out_no_address_twice() {
     let node = node();
     let first = add(&node, "a", web());
-    let again = start(&node.folder, &node.datapath);
-    for endpoint in Store::open(node.folder.path())
-        .unwrap()
-        .load()
-        .unwrap()
-        .endpoints
-    {
+    let again = start(&node.store, &node.datapath);
+    for endpoint in node.store.load().unwrap().endpoints {
         again.adopt(endpoint).unwrap();
     }
     assert_eq!(again.list(), std::slice::from_ref(&first));

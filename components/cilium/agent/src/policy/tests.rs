@@ -10,24 +10,26 @@ struct Node {
     policies: Policies,
     datapath: Arc<Fake>,
     watched: Watched,
-    folder: tempfile::TempDir,
+    store: Store,
+    _folder: tempfile::TempDir,
 }
 
 fn node() -> Node {
     let folder = tempfile::tempdir().unwrap();
     let datapath = Arc::new(Fake::new());
-    let policies = start(&folder, &datapath);
+    let store = Store::open(folder.path()).unwrap();
+    let policies = start(&store, &datapath);
     Node {
         policies,
         datapath,
         watched: Watched::new(&Readers::default()),
-        folder,
+        store,
+        _folder: folder,
     }
 }
 
-fn start(folder: &tempfile::TempDir, datapath: &Arc<Fake>) -> Policies {
-    let store = Store::open(folder.path()).unwrap();
-    Policies::new(datapath.clone(), store, 100).unwrap()
+fn start(store: &Store, datapath: &Arc<Fake>) -> Policies {
+    Policies::new(datapath.clone(), store.clone(), 100).unwrap()
 }
 
 fn web() -> Subject {
@@ -129,7 +131,7 @@ fn a_prefix_keeps_its_number_over_a_restart() {
     node.policies.admit(&web()).unwrap();
     let before = node.datapath.blocks().unwrap();
     assert!(!before.is_empty());
-    let again = start(&node.folder, &node.datapath);
+    let again = start(&node.store, &node.datapath);
     node.isolate("192.0.2.0/24");
     again.pass(&node.watched, &Surroundings::default());
     again.admit(&web()).unwrap();
@@ -141,7 +143,7 @@ fn policies_of_an_earlier_process_stay_while_pods_use_them_and_numbers_do_not_co
     let node = node();
     node.pass();
     let old = node.policies.admit(&web()).unwrap();
-    let again = start(&node.folder, &node.datapath);
+    let again = start(&node.store, &node.datapath);
     again.pass(&node.watched, &Surroundings::default());
     let new = again.admit(&web()).unwrap();
     assert_ne!(old, new);
