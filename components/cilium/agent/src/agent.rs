@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use cilium_hubble::observer::Observer;
 use datapath::{Datapath, Routing};
 use ipnet::Ipv4Net;
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::endpoint::{Endpoint, PodRef};
@@ -71,6 +72,8 @@ pub struct Agent {
     identities: Mutex<Option<(u64, Arc<Identities>)>>,
     /// Parts that have written everything they know at least once.
     filled: watch::Sender<BTreeSet<&'static str>>,
+    /// When Services were last compared with the datapath, and all of them are there.
+    services_updated: Mutex<Option<Timestamp>>,
     /// What does not work now, by part; an entry is a sentence.
     problems: Mutex<std::collections::BTreeMap<&'static str, String>>,
 }
@@ -107,6 +110,7 @@ impl Agent {
             flows: OnceLock::new(),
             identities: Mutex::default(),
             filled: watch::Sender::new(BTreeSet::new()),
+            services_updated: Mutex::default(),
             problems: Mutex::default(),
         }
     }
@@ -157,6 +161,22 @@ impl Agent {
     /// The parts that have said so.
     pub fn all_filled(&self) -> watch::Receiver<BTreeSet<&'static str>> {
         self.filled.subscribe()
+    }
+
+    /// Every Service is in the datapath as it should be.
+    pub fn services_are_updated(&self, now: Timestamp) {
+        *self
+            .services_updated
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    /// When that was last so.
+    pub fn services_updated(&self) -> Option<Timestamp> {
+        *self
+            .services_updated
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets or clears what is wrong with a part; logs when it changes.

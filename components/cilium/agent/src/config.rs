@@ -103,6 +103,8 @@ pub struct Config {
     pub devices: Vec<String>,
     pub metrics: Option<SocketAddr>,
     pub health: SocketAddr,
+    /// Where load balancers ask whether this node balances Services; `None`: nowhere.
+    pub service_health: Option<SocketAddr>,
     pub debug: bool,
     /// `None`: flows are not shown.
     pub hubble: Option<Hubble>,
@@ -151,10 +153,8 @@ impl Config {
             )?,
             mtu: (mtu != 0).then_some(mtu),
             devices: values.list("devices", "names of network devices")?,
-            metrics: values
-                .text("prometheus-serve-addr")
-                .map(|text| listen_address(text, "prometheus-serve-addr"))
-                .transpose()?,
+            metrics: values.listen("prometheus-serve-addr")?,
+            service_health: values.listen("kube-proxy-replacement-healthz-bind-address")?,
             health: SocketAddr::from((
                 Ipv4Addr::UNSPECIFIED,
                 values.parse("agent-health-port", names::AGENT_HEALTH_PORT, "a TCP port")?,
@@ -229,6 +229,19 @@ impl Values<'_> {
             .collect()
     }
 
+    /// Go's form `:9962` means every address.
+    fn listen(&self, key: &'static str) -> Result<Option<SocketAddr>, ConfigError> {
+        let parse = |text: &str| {
+            let every = text.starts_with(':').then(|| format!("0.0.0.0{text}"));
+            every.as_deref().unwrap_or(text).parse()
+        };
+        self.text(key)
+            .map(|text| {
+                parse(text).map_err(|_| wrong(key, text, "an address and port such as :9962"))
+            })
+            .transpose()
+    }
+
     fn one_of(
         &self,
         key: &'static str,
@@ -240,17 +253,6 @@ impl Values<'_> {
             _ => Ok(()),
         }
     }
-}
-
-/// Go's form `:9962` means every address.
-fn listen_address(text: &str, key: &'static str) -> Result<SocketAddr, ConfigError> {
-    let full = if text.starts_with(':') {
-        format!("0.0.0.0{text}")
-    } else {
-        text.to_owned()
-    };
-    full.parse()
-        .map_err(|_| wrong(key, text, "an address and port such as :9962"))
 }
 
 fn wrong(key: &'static str, value: &str, wanted: &'static str) -> ConfigError {
@@ -279,6 +281,7 @@ mod tests {
         assert_eq!(config.tunnel_port, 8472);
         assert_eq!(config.health, "0.0.0.0:9879".parse().unwrap());
         assert_eq!((config.mtu, config.metrics), (None, None));
+        assert_eq!(config.service_health, None);
     }
 
     #[test]
@@ -286,6 +289,10 @@ mod tests {
         let config = parse(&[
             ("cluster-pool-ipv4-cidr", "10.244.0.0/16 10.245.0.0/16"),
             ("prometheus-serve-addr", ":9962"),
+            (
+                "kube-proxy-replacement-healthz-bind-address",
+                "10.0.0.1:10256",
+            ),
             ("mtu", "1400\n"),
             ("debug", "true"),
             ("some-other-components-key", "x"),
@@ -293,6 +300,10 @@ mod tests {
         .unwrap();
         assert_eq!(config.pools.len(), 2);
         assert_eq!(config.metrics, Some("0.0.0.0:9962".parse().unwrap()));
+        assert_eq!(
+            config.service_health,
+            Some("10.0.0.1:10256".parse().unwrap())
+        );
         assert_eq!(config.mtu, Some(1400));
         assert!(config.debug);
     }
@@ -304,6 +315,7 @@ mod tests {
             ("mtu", "big"),
             ("cluster-pool-ipv4-cidr", "10.244.0.0/33"),
             ("prometheus-serve-addr", "9962"),
+            ("kube-proxy-replacement-healthz-bind-address", ":healthz"),
             ("routing-mode", "hybrid"),
             ("auto-direct-node-routes", "yes"),
             ("ipv4-native-routing-cidr", "10.0.0.0/33"),

@@ -11,8 +11,9 @@ pub struct Outcome {
     pub failures: Vec<String>,
 }
 
-pub type Upsert<'a, K, V> = Box<dyn Fn(&K, &V) -> Result<(), datapath::Error> + 'a>;
-pub type Remove<'a, K> = Box<dyn Fn(&K) -> Result<(), datapath::Error> + 'a>;
+/// What cannot be done is a sentence.
+pub type Upsert<'a, K, V> = Box<dyn Fn(&K, &V) -> Result<(), String> + 'a>;
+pub type Remove<'a, K> = Box<dyn Fn(&K) -> Result<(), String> + 'a>;
 
 /// How an entry is written and removed.
 #[expect(
@@ -44,7 +45,7 @@ pub fn apply<K: Ord + Clone, V: PartialEq + Clone>(
                 current.insert(key.clone(), value.clone());
                 outcome.written += 1;
             }
-            Err(error) => outcome.failures.push(cilium_cni::error::chain(&error)),
+            Err(sentence) => outcome.failures.push(sentence),
         }
     }
     if !may_remove {
@@ -61,7 +62,7 @@ pub fn apply<K: Ord + Clone, V: PartialEq + Clone>(
                 current.remove(&key);
                 outcome.removed += 1;
             }
-            Err(error) => outcome.failures.push(cilium_cni::error::chain(&error)),
+            Err(sentence) => outcome.failures.push(sentence),
         }
     }
     outcome
@@ -81,7 +82,7 @@ mod tests {
     ) -> Outcome {
         let refuse = move |key: &u8| {
             if broken == Some(*key) {
-                return Err(datapath::Error::Config(format!("{key} is broken")));
+                return Err(format!("{key} is broken"));
             }
             Ok(())
         };

@@ -9,7 +9,7 @@ use cilium_api::{
     CiliumNetworkPolicy, CiliumNode,
 };
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
@@ -67,6 +67,8 @@ pub struct Watched {
     pub services: Arc<Cache<Service>>,
     pub slices: Arc<Cache<EndpointSlice>>,
     pub nodes: Arc<Cache<CiliumNode>>,
+    /// Whether it stays; load balancers ask.
+    pub own_node: Arc<Cache<Node>>,
     pub endpoints: Arc<Cache<CiliumEndpoint>>,
     pub identities: Arc<Cache<CiliumIdentity>>,
     pub network_policies: Arc<Cache<NetworkPolicy>>,
@@ -110,6 +112,8 @@ impl Watched {
                 &readers.policy,
                 &readers.names,
             ])),
+            // Read when somebody asks: the kubelet writes it all the time, and nothing follows from that.
+            own_node: Cache::trimmed(bells(&[]), |node| node.status = None),
             endpoints: Cache::new(bells(&[
                 &readers.network,
                 &readers.publish,
@@ -131,7 +135,7 @@ impl Watched {
         }
     }
 
-    /// Whether every kind has been listed once.
+    /// Whether every kind has been listed once; of the own Node nothing waits.
     pub fn synced(&self) -> bool {
         self.unsynced().is_empty()
     }
@@ -166,6 +170,7 @@ impl Watched {
             .or_else(|| self.services.trouble())
             .or_else(|| self.slices.trouble())
             .or_else(|| self.nodes.trouble())
+            .or_else(|| self.own_node.trouble())
             .or_else(|| self.endpoints.trouble())
             .or_else(|| self.identities.trouble())
             .or_else(|| self.namespaces.trouble())
@@ -198,6 +203,8 @@ impl Kubernetes {
         tasks.spawn(watched.services.clone().follow(self.all(), all()));
         tasks.spawn(watched.slices.clone().follow(self.all(), all()));
         tasks.spawn(watched.nodes.clone().follow(self.all(), all()));
+        let itself = all().fields(&format!("metadata.name={node}"));
+        tasks.spawn(watched.own_node.clone().follow(self.all(), itself));
         tasks.spawn(watched.endpoints.clone().follow(self.all(), all()));
         tasks.spawn(watched.identities.clone().follow(self.all(), all()));
         tasks.spawn(watched.network_policies.clone().follow(self.all(), all()));

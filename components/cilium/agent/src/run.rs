@@ -89,6 +89,8 @@ async fn serve(
     config: Config,
     tasks: &mut JoinSet<()>,
 ) -> Result<(), RunError> {
+    // First of all: what another agent of this node holds is not to be touched.
+    let store = Store::claim(&arguments.runtime_dir.join("state")).await?;
     let progress = Progress::default();
     let metrics = Metrics::new(progress.clone());
     let place = Place {
@@ -109,7 +111,7 @@ async fn serve(
     );
     let start = Start {
         kubernetes: Kubernetes::connect(arguments.kubeconfig.as_deref()).await?,
-        store: Store::open(&arguments.runtime_dir.join("state"))?,
+        store,
         boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .unwrap_or_default()
             .trim()
@@ -244,6 +246,9 @@ async fn operate(
     ));
     tasks.spawn(task::network::run(agent.clone(), readers.network.clone()));
     tasks.spawn(task::services::run(agent.clone(), readers.services.clone()));
+    if let Some(address) = start.config.service_health {
+        tasks.spawn(task::service_health::run(agent.clone(), address));
+    }
     if !agent.datapath.is_active() {
         succeed(start, &agent).await?;
     }

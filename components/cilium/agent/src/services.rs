@@ -6,6 +6,7 @@
 
 mod claim;
 mod endpoints;
+mod health;
 mod health_checks;
 mod host_ports;
 mod names;
@@ -22,6 +23,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 pub use self::claim::{Claim, Owner, Place, Reach};
 use self::endpoints::Endpoints;
 pub use self::endpoints::{Slices, addresses_of};
+pub use self::health::ServiceHealth;
 pub use self::health_checks::{HealthCheck, health_checks};
 pub use self::names::ServiceNames;
 
@@ -68,19 +70,6 @@ struct Published<'a> {
 /// services have no address to balance.
 ///
 /// Two claims of one address and port: the older Service keeps it, and a Service goes before a host port.
-pub fn translate<'a>(
-    services: impl IntoIterator<Item = &'a Service>,
-    slices: &Slices<'a>,
-    pods: impl IntoIterator<Item = &'a Pod>,
-    own: Own<'a>,
-) -> BTreeMap<Frontend, Balanced> {
-    let claims = claims(services, slices, pods, own).into_iter();
-    claims
-        .map(|(frontend, claim)| (frontend, claim.balanced))
-        .collect()
-}
-
-/// As [`translate`], with whose each is.
 pub fn claims<'a>(
     services: impl IntoIterator<Item = &'a Service>,
     slices: &Slices<'a>,

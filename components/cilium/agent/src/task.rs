@@ -9,6 +9,7 @@ pub mod network;
 pub mod node;
 pub mod policy;
 pub mod publish;
+pub mod service_health;
 pub mod services;
 pub mod sweep;
 

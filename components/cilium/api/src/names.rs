@@ -47,6 +47,8 @@ pub const CNI_CONF: &str = "05-cilium.conflist";
 pub const AGENT_HEALTH_PORT: u16 = 9879;
 /// Prometheus metrics of the agent.
 pub const AGENT_METRICS_PORT: u16 = 9962;
+/// Where load balancers ask the agent whether its node balances Services: kube-proxy's port.
+pub const SERVICE_HEALTH_PORT: u16 = 10256;
 /// `/healthz` of the operator, loopback of the node.
 pub const OPERATOR_HEALTH_PORT: u16 = 9234;
 /// Prometheus metrics of the operator.

@@ -59,6 +59,10 @@ fn config(input: &Input) -> serde_json::Value {
         "tunnel-port": cilium_api::names::TUNNEL_PORT.to_string(),
         "tunnel-protocol": "vxlan",
     });
+    if cilium.kube_proxy_replacement.is_enabled() {
+        config["kube-proxy-replacement-healthz-bind-address"] =
+            json!(format!(":{}", cilium_api::names::SERVICE_HEALTH_PORT));
+    }
     if cilium.routing.mode == RoutingMode::Native {
         native_routing(&mut config);
     }

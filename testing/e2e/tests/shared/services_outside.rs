@@ -152,3 +152,39 @@ async fn a_host_port_leads_to_its_pod() -> Result<()> {
     assert_eq!(name, "web");
     ground.end().await
 }
+
+/// Answers of the port at which kube-proxy tells load balancers whether to send here.
+async fn is_told(scene: &Scene, node: &str, path: &str, good: bool) -> Result<()> {
+    let port = cilium_api::names::SERVICE_HEALTH_PORT;
+    until(
+        &format!("{node}:{port}/{path} is good: {good}"),
+        FOLLOWED,
+        async || {
+            let answer = ask(scene, node, port, path);
+            let how = format!("{answer:?}");
+            let right = match answer {
+                Ok(body) => good && body.contains("\"nodeEligible\""),
+                Err(error) => !good && error.to_string().contains(" 503 "),
+            };
+            Ok(Progress::when(right, how))
+        },
+    )
+    .await
+}
+
+#[tokio::test]
+async fn load_balancers_are_told_early_that_a_node_goes_away() -> Result<()> {
+    let scene = Scene::open().await?;
+    let workers = scene.workers().await?;
+    let node = scene.node_ip(&workers[1]).await?;
+    is_told(&scene, &node, "healthz", true).await?;
+    // Any effect will do; this one keeps no pod away.
+    let taint = "ToBeDeletedByClusterAutoscaler";
+    let mark = format!("{taint}=now:PreferNoSchedule");
+    scene.kubectl(&["taint", "node", &workers[1], &mark])?;
+    let told = is_told(&scene, &node, "healthz", false).await;
+    let lives = is_told(&scene, &node, "livez", true).await;
+    scene.kubectl(&["taint", "node", &workers[1], &format!("{taint}-")])?;
+    told.and(lives)?;
+    is_told(&scene, &node, "healthz", true).await
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use cilium_api::{HubbleMetric, names};
 
-use super::{ConfigError, Values, listen_address, wrong};
+use super::{ConfigError, Values, wrong};
 
 /// How flows are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +45,7 @@ pub(super) fn read(values: &Values<'_>) -> Result<Option<Hubble>, ConfigError> {
         file("hubble-tls-key-file"),
         file("hubble-tls-client-ca-files"),
     );
-    let address = values
-        .text("hubble-listen-address")
-        .map(|text| listen_address(text, "hubble-listen-address"))
-        .transpose()?;
+    let address = values.listen("hubble-listen-address")?;
     let listen = match (address, files) {
         (None, _) => None,
         (Some(address), (Some(certificate), Some(key), Some(client_authority))) => {

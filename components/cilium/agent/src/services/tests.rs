@@ -30,6 +30,19 @@ fn http() -> Value {
     json!({"clusterIP": "10.96.0.7", "ports": [{"name": "http", "port": 80, "targetPort": "web"}]})
 }
 
+/// What [`claims`] says, without whose it is.
+fn translate<'a>(
+    services: impl IntoIterator<Item = &'a Service>,
+    slices: &Slices<'a>,
+    pods: impl IntoIterator<Item = &'a Pod>,
+    own: Own<'a>,
+) -> BTreeMap<Frontend, Balanced> {
+    let claims = claims(services, slices, pods, own).into_iter();
+    claims
+        .map(|(frontend, claim)| (frontend, claim.balanced))
+        .collect()
+}
+
 const OWN: Own<'_> = Own {
     name: "worker-1",
     ip: Ipv4Addr::new(172, 30, 0, 11),

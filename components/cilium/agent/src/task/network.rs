@@ -126,8 +126,8 @@ fn write_nodes(
 
 fn node_writer(agent: &Agent) -> Writer<'_, Ipv4Addr, Node> {
     Writer {
-        upsert: Box::new(|_, node| agent.datapath.upsert_node(node)),
-        remove: Box::new(|ip| agent.datapath.remove_node(*ip)),
+        upsert: Box::new(|_, node| said(agent.datapath.upsert_node(node))),
+        remove: Box::new(|ip| said(agent.datapath.remove_node(*ip))),
     }
 }
 
@@ -150,8 +150,8 @@ fn write_addresses(
         api_servers: &addresses_of(slices.iter().map(AsRef::as_ref), "default", "kubernetes"),
     });
     let writer = Writer {
-        upsert: Box::new(|prefix, entry: &IpEntry| agent.datapath.upsert_ip(*prefix, *entry)),
-        remove: Box::new(|prefix| agent.datapath.remove_ip(*prefix)),
+        upsert: Box::new(|prefix, entry: &IpEntry| said(agent.datapath.upsert_ip(*prefix, *entry))),
+        remove: Box::new(|prefix| said(agent.datapath.remove_ip(*prefix))),
     };
     Ok(difference::apply(
         &mut current,
@@ -159,4 +159,8 @@ fn write_addresses(
         may_remove,
         writer,
     ))
+}
+
+fn said(done: Result<(), datapath::Error>) -> Result<(), String> {
+    done.map_err(|error| cilium_cni::error::chain(&error))
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use datapath::{Frontend, Service};
+use jiff::Timestamp;
 
 use crate::agent::{Agent, blocking};
 use crate::bell::Bell;
 use crate::difference::{self, Outcome, Writer};
-use crate::services::{HealthCheck, Own, Slices, health_checks, translate};
+use crate::services::{HealthCheck, Own, Slices, claims, health_checks};
 use crate::task::health_ports::HealthPorts;
 use crate::task::{REPAIR, RETRY};
 
@@ -40,6 +41,7 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
         };
         if problem.is_none() {
             agent.filled("services");
+            agent.services_are_updated(Timestamp::now());
         }
         pause = if problem.is_none() { REPAIR } else { RETRY };
         agent.report("services", problem);
@@ -54,7 +56,11 @@ fn pass(agent: &Agent) -> Result<(Outcome, BTreeMap<u16, HealthCheck>), datapath
     let own = Own::of(&agent.own, node.as_deref());
     let services = || services.iter().map(AsRef::as_ref);
     let slices = Slices::of(slices.iter().map(AsRef::as_ref));
-    let desired = translate(services(), &slices, pods.iter().map(AsRef::as_ref), own);
+    let claims = claims(services(), &slices, pods.iter().map(AsRef::as_ref), own);
+    let desired = claims
+        .iter()
+        .map(|(frontend, claim)| (*frontend, claim.balanced.clone()))
+        .collect();
     let checks = health_checks(services(), &slices, own);
     let mut current: BTreeMap<Frontend, Service> = agent
         .datapath
@@ -66,8 +72,18 @@ fn pass(agent: &Agent) -> Result<(Outcome, BTreeMap<u16, HealthCheck>), datapath
         })
         .collect();
     let writer = Writer {
-        upsert: Box::new(|_, service| agent.datapath.upsert_service(service)),
-        remove: Box::new(|frontend| agent.datapath.remove_service(*frontend)),
+        upsert: Box::new(|frontend, service| {
+            let failed = |error| {
+                let whose = claims.get(frontend).map(|claim| claim.owner);
+                let whose = whose.map_or_else(String::new, |owner| format!("{owner}: "));
+                whose + &cilium_cni::error::chain(&error)
+            };
+            agent.datapath.upsert_service(service).map_err(failed)
+        }),
+        remove: Box::new(|frontend| {
+            let removed = agent.datapath.remove_service(*frontend);
+            removed.map_err(|error| cilium_cni::error::chain(&error))
+        }),
     };
     let outcome = difference::apply(&mut current, &desired, true, writer);
     Ok((outcome, checks))
