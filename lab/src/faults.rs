@@ -150,10 +150,7 @@ impl Tally {
     /// The effect on a request, if any, and the count of it.
     pub fn decide(&mut self, orders: &Orders, request: &Request<'_>) -> Option<Effect> {
         if self.generation != orders.generation {
-            *self = Self {
-                generation: orders.generation,
-                ..Self::default()
-            };
+            *self = std::mem::take(self).of(orders);
         }
         if request.is_health() {
             return None;
@@ -176,6 +173,18 @@ impl Tally {
             }
         }
         None
+    }
+
+    /// What it counts of these orders: nothing when it is of others.
+    #[must_use]
+    pub fn of(self, orders: &Orders) -> Self {
+        if self.generation == orders.generation {
+            return self;
+        }
+        Self {
+            generation: orders.generation,
+            ..Self::default()
+        }
     }
 
     /// Requests that met a fault.
@@ -278,5 +287,8 @@ mod tests {
         orders.generation = 2;
         tally.decide(&orders, &LIST);
         assert_eq!((tally.requests, tally.hits()), (1, 1));
+        assert_eq!(tally.clone().of(&orders), tally);
+        orders.generation = 3;
+        assert_eq!(tally.of(&orders).hits(), 0, "of the orders before");
     }
 }

@@ -61,7 +61,11 @@ impl Faults<'_> {
             return self.cluster.start_api();
         }
         self.cluster.store.record(|s| s.faults = wanted)?;
-        self.write(&Orders::default())?;
+        // Never a generation of before: its tally may still lie there.
+        self.write(&Orders {
+            generation: self.orders().generation + 1,
+            ..Orders::default()
+        })?;
         self.cluster.stop_fault_proxy()?;
         self.cluster.stop_api()?;
         self.cluster.start_api()
@@ -91,11 +95,13 @@ impl Faults<'_> {
         self.orders().rules
     }
 
-    /// What the rules in force have done so far.
+    /// What the rules in force have done so far. The proxy writes it with the first request it counts; until then the file
+    /// tells of the rules before.
     pub fn tally(&self) -> Tally {
         std::thread::sleep(NOTICED);
         let text = disk::read(&self.tally_file()).unwrap_or_default();
-        serde_json::from_str(&text).unwrap_or_default()
+        let tally: Tally = serde_json::from_str(&text).unwrap_or_default();
+        tally.of(&self.orders())
     }
 
     fn orders(&self) -> Orders {
