@@ -11,9 +11,11 @@
 //! * `tests/fleet/` needs three clusters, `./dev up --clusters 3`: `cargo test -p gloonet-e2e --test fleet -- --test-threads=1`.
 #![forbid(unsafe_code)]
 
+pub mod agent;
 pub mod fleet;
 pub mod insights;
 pub mod ledger;
+pub mod lines;
 pub mod listeners;
 pub mod objects;
 pub mod platform;
@@ -21,7 +23,9 @@ pub mod pods;
 pub mod policy;
 pub mod scene;
 pub mod sentence;
+pub mod stage;
 pub mod tokens;
 pub mod wait;
+pub mod wire;
 
 pub use scene::Scene;

@@ -155,6 +155,16 @@ pub async fn change(scene: &Scene, spec: Value) -> kube::Result<GlooNetwork> {
         .await
 }
 
+/// Sets an annotation of the GlooNetwork, or takes it away.
+pub async fn annotate(scene: &Scene, key: &str, value: Option<&str>) -> Result<()> {
+    let body = serde_json::json!({"metadata": {"annotations": {key: value}}});
+    let annotated = api(scene)
+        .patch("default", &PatchParams::default(), &Patch::Merge(body))
+        .await
+        .map(drop);
+    annotated.with_context(|| format!("annotate the GlooNetwork with {key}"))
+}
+
 /// Everything the operator made, in the order of its inventory.
 pub async fn inventory(scene: &Scene) -> Result<Vec<Made>> {
     let maps: Api<ConfigMap> =

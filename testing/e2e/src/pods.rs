@@ -131,9 +131,18 @@ impl<'a> Playground<'a> {
         self.create(name, &talker(name, node, on_host)?).await
     }
 
-    async fn create(&self, name: &str, pod: &Pod) -> Result<Talker> {
+    /// Asks for a talker on a node and does not wait for it: see [`Self::ready`].
+    pub async fn begin(&self, name: &str, node: &str) -> Result<()> {
+        self.make(&talker(name, node, false)?).await
+    }
+
+    async fn make(&self, pod: &Pod) -> Result<()> {
         let made = self.pods().create(&PostParams::default(), pod).await;
-        made.context("make a pod")?;
+        made.map(drop).context("make a pod")
+    }
+
+    async fn create(&self, name: &str, pod: &Pod) -> Result<Talker> {
+        self.make(pod).await?;
         self.ready(name).await
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    Scene,
+    Scene, agent,
     pods::{HTTP, Playground, Talker, UDP},
     wait::{Progress, until},
 };
@@ -184,15 +184,12 @@ pub fn make_next(scene: &Scene, node: &str, address: &str) -> Result<()> {
 }
 
 fn lease_and_return(scene: &Scene, node: &str) -> Result<String> {
-    const SOCKET: &str = "/var/run/cilium/cilium.sock";
-    let curl = ["curl", "--silent", "--fail", "--unix-socket", SOCKET];
-    let lease = "http://agent/v1/ipam?family=ipv4&expiration=true&owner=e2e";
-    let answer = scene.in_node(node, &[&curl[..], &["-X", "POST", lease]].concat())?;
+    let lease = "ipam?family=ipv4&expiration=true&owner=e2e";
+    let answer = agent::curl(scene, node, lease, &["-X", "POST"])?;
     let answer: serde_json::Value = serde_json::from_str(&answer).context("the agent's answer")?;
     let address = answer["address"]["ipv4"]
         .as_str()
         .with_context(|| format!("no address in {answer}"))?;
-    let given_back = format!("http://agent/v1/ipam/{address}");
-    scene.in_node(node, &[&curl[..], &["-X", "DELETE", &given_back]].concat())?;
+    agent::curl(scene, node, &format!("ipam/{address}"), &["-X", "DELETE"])?;
     Ok(address.to_owned())
 }
