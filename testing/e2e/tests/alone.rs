@@ -10,6 +10,8 @@
 mod admission;
 #[path = "alone/agent_restart.rs"]
 mod agent_restart;
+#[path = "alone/all_at_zero.rs"]
+mod all_at_zero;
 #[path = "alone/bad_input.rs"]
 mod bad_input;
 #[path = "alone/cilium_operator.rs"]
