@@ -12,6 +12,8 @@ mod admission;
 mod agent_restart;
 #[path = "alone/all_at_zero.rs"]
 mod all_at_zero;
+#[path = "alone/api_server_away.rs"]
+mod api_server_away;
 #[path = "alone/bad_input.rs"]
 mod bad_input;
 #[path = "alone/cilium_operator.rs"]
