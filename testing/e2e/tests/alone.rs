@@ -32,6 +32,8 @@ mod leadership;
 mod listeners;
 #[path = "alone/main_job.rs"]
 mod main_job;
+#[path = "alone/node_restarts.rs"]
+mod node_restarts;
 #[path = "alone/objects_deleted.rs"]
 mod objects_deleted;
 #[path = "alone/policy_lifecycle.rs"]
