@@ -38,6 +38,8 @@ mod node_restarts;
 mod objects_deleted;
 #[path = "alone/policy_lifecycle.rs"]
 mod policy_lifecycle;
+#[path = "alone/relist.rs"]
+mod relist;
 #[path = "alone/rights.rs"]
 mod rights;
 #[path = "alone/telemetry.rs"]
