@@ -42,6 +42,8 @@ mod policy_lifecycle;
 mod relist;
 #[path = "alone/rights.rs"]
 mod rights;
+#[path = "alone/routing.rs"]
+mod routing;
 #[path = "alone/telemetry.rs"]
 mod telemetry;
 #[path = "alone/uninstall.rs"]
