@@ -10,6 +10,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use nix::sys::signal::killpg;
+use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -58,9 +60,8 @@ async fn follow(mut command: Command, plan: &Plan, folder: &Path) -> Result<()> 
     let mut terminations = signal(SignalKind::terminate()).context("listen for the end")?;
     let log = File::create(folder.join(LOG)).context("create the log")?;
     let mut screen = Screen::new(plan.specs.len(), log);
-    let mut child = command
-        .spawn()
-        .context("start ginkgo; ./dev programs conformance builds it")?;
+    let started = start(&mut command);
+    let mut child = started.context("start ginkgo; ./dev programs conformance builds it")?;
     let output = child.stdout.take().context("the runner's output")?;
     let mut lines = BufReader::new(output).split(b'\n');
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
@@ -82,15 +83,25 @@ async fn follow(mut command: Command, plan: &Plan, folder: &Path) -> Result<()> 
     Ok(())
 }
 
-/// A terminal sends an interrupt to the runner as well; whoever ends us by a signal knows only us.
+/// Starts the runner with a process group of its own: what it starts is in it, and nothing else.
+fn start(command: &mut Command) -> std::io::Result<Child> {
+    command.process_group(0).spawn()
+}
+
+/// Passes an interrupt on, whoever it is from: a terminal does not know the runner's group.
 async fn asked_to_stop(interrupts: &mut Signal, terminations: &mut Signal, child: &Child) {
     tokio::select! {
         _ = interrupts.recv() => {}
-        _ = terminations.recv() => {
-            if let Some(pid) = child.id() {
-                let _gone = std::process::Command::new("kill").args(["-INT", &pid.to_string()]).status();
-            }
-        }
+        _ = terminations.recv() => {}
+    }
+    interrupt(child);
+}
+
+/// Interrupts the runner and the processes that run its specs. Those that have ended need none.
+fn interrupt(child: &Child) {
+    let group = child.id().and_then(|pid| i32::try_from(pid).ok());
+    if let Some(group) = group {
+        let _gone = killpg(Pid::from_raw(group), nix::sys::signal::Signal::SIGINT);
     }
 }
 
@@ -170,5 +181,39 @@ impl Screen {
             let time = human(self.started.elapsed());
             self.say(&format!("{done} of {total} done after {time}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    /// A shell that says `up`, and `told` when it is interrupted, as the child of another one.
+    fn family() -> Command {
+        let grandchild =
+            "trap 'echo told; exit 0' INT; echo up; for i in $(seq 400); do sleep 0.05; done";
+        let mut command = Command::new("sh");
+        command
+            // The last command of a shell takes its place, so there is one more.
+            .args(["-c", "sh -c \"$0\"; echo ended", grandchild])
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
+    #[tokio::test]
+    async fn an_interrupt_reaches_what_the_runner_started() {
+        let mut child = start(&mut family()).unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next_line().await.unwrap().unwrap(), "up");
+        interrupt(&child);
+        let told = tokio::time::timeout(LIMIT, lines.next_line()).await;
+        assert_eq!(told.unwrap().unwrap().unwrap(), "told");
+        tokio::time::timeout(LIMIT, child.wait())
+            .await
+            .unwrap()
+            .unwrap();
     }
 }
