@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use anyhow::Result;
+use serde_json::json;
 
 use super::suites::Suites;
 use super::tally::{self, Tally};
@@ -16,6 +17,8 @@ const CLUSTER: &str = "test";
 const CLUSTERS: u32 = 3;
 /// How many tests of users' behaviour run at once: they wait more than they work.
 const AT_ONCE: u32 = 3;
+/// Between one new agent and the next.
+const SOAK_SECONDS: u16 = 3;
 
 /// Brings the platform up as a user would, runs the tests against it, and takes it down whatever happened.
 pub fn run(suites: &Suites, tally: &mut Tally) -> Result<()> {
@@ -36,6 +39,7 @@ pub fn run(suites: &Suites, tally: &mut Tally) -> Result<()> {
         // The machine is for one cluster from here on.
         up::clusters::down(&lab, CLUSTERS)?;
         forget_further(&lab)?;
+        soak_briefly(&lab)?;
         // Before the project's own tests: the last of those uninstalls the platform.
         let upstream = subset::run(&lab, tally);
         tests(&lab, suites, tally).and(upstream).and(fleet)
@@ -63,6 +67,20 @@ fn forget_further(lab: &Lab) -> Result<()> {
         process::output(kubectl.args(["--namespace", "gloo-mesh"]))?;
     }
     Ok(())
+}
+
+/// A new agent is given half a minute to go wrong before the next one follows. Tests that have agents replaced look at them by
+/// themselves and would wait that long for each node. Holds until the last test, which applies the lab's own GlooNetwork anew.
+fn soak_briefly(lab: &Lab) -> Result<()> {
+    let spec = json!({"spec": {"cilium": {"rollout": {"soakSeconds": SOAK_SECONDS}}}});
+    let patch = ["patch", "gloonetwork", "default", "--type=merge", "--patch"];
+    process::output(lab.kubectl()?.args(patch).arg(spec.to_string()))?;
+    let taken = [
+        "wait",
+        "--for=condition=Progressing=False",
+        "--timeout=180s",
+    ];
+    process::output(lab.kubectl()?.args(taken).arg("gloonetwork/default")).map(drop)
 }
 
 /// What a person would look at first, because the cluster is gone when they read this.
@@ -125,7 +143,7 @@ fn tests(lab: &Lab, suites: &Suites, tally: &mut Tally) -> Result<()> {
             "every panel against Prometheus",
             60,
         ),
-        ("alone", &[alone], "what befalls a platform", 1200),
+        ("alone", &[alone], "what befalls a platform", 2100),
     ];
     let mut result = Ok(());
     for (name, arguments, what, usual) in rows {
