@@ -1,10 +1,12 @@
 //! From a pod to the identity and the policy that judge it, before its first packet.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cilium_api::NumericIdentity;
 use cilium_policy::Subject;
+use k8s_openapi::api::core::v1::Pod;
 
 use crate::agent::{Agent, blocking};
 use crate::endpoint::{Endpoint, PodRef};
@@ -74,7 +76,71 @@ impl Agent {
         if gone {
             return None;
         }
-        let identity = self.identity_of(pod, identities);
+        let identity = match pod {
+            Some(_) => self.identity_of(pod, identities),
+            // Nothing can be asked about a pod whose name is lost: it stays who it was.
+            None => Resolved {
+                number: endpoint.identity,
+                labels: endpoint.labels.clone(),
+            },
+        };
         Some(self.admit(identity, pod))
+    }
+
+    /// The pod of an endpoint whose state was lost: the one that the API server knows by this address.
+    pub fn name_of(&self, endpoint: &Endpoint) -> Option<PodRef> {
+        if endpoint.pod.is_some() {
+            return None;
+        }
+        let pods = self.watched.pods.list();
+        pod_at(pods.iter().map(AsRef::as_ref), endpoint.ip)
+    }
+}
+
+fn pod_at<'a>(pods: impl IntoIterator<Item = &'a Pod>, address: Ipv4Addr) -> Option<PodRef> {
+    let address = address.to_string();
+    let is_it = |pod: &&Pod| {
+        let on_host = pod.spec.as_ref().and_then(|spec| spec.host_network);
+        let status = pod.status.as_ref();
+        let phase = status.and_then(|status| status.phase.as_deref());
+        // A pod that has ended keeps the address in its status when another one has it.
+        on_host != Some(true)
+            && !matches!(phase, Some("Succeeded" | "Failed"))
+            && status.and_then(|status| status.pod_ip.as_deref()) == Some(&address)
+    };
+    let pod = pods.into_iter().find(is_it)?;
+    Some(PodRef {
+        namespace: pod.metadata.namespace.clone()?,
+        name: pod.metadata.name.clone()?,
+        uid: pod.metadata.uid.clone()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(name: &str, phase: &str, on_host: bool) -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {"namespace": "shop", "name": name, "uid": name},
+            "spec": {"hostNetwork": on_host, "containers": []},
+            "status": {"phase": phase, "podIP": "10.244.1.7"},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_address_names_the_pod_that_runs_with_it() {
+        let pods = [
+            pod("ended", "Succeeded", false),
+            pod("host", "Running", true),
+            pod("web", "Running", false),
+        ];
+        let at = |ip: &str| pod_at(&pods, ip.parse().unwrap()).map(|pod| pod.to_string());
+        assert_eq!(at("10.244.1.7").as_deref(), Some("shop/web"));
+        assert_eq!(at("10.244.1.8"), None);
+        assert_eq!(pod_at(&pods[..2], "10.244.1.7".parse().unwrap()), None);
     }
 }

@@ -164,6 +164,29 @@ impl Endpoints {
         Ok(true)
     }
 
+    /// Gives an endpoint the name of its pod again, which its state has lost.
+    pub fn name(&self, id: u16, pod: PodRef) -> Result<(), EndpointError> {
+        let named = {
+            let mut table = self.lock();
+            let Table {
+                endpoints, pool, ..
+            } = &mut *table;
+            let Some(endpoint) = endpoints.get_mut(&id).filter(|known| known.pod.is_none()) else {
+                return Ok(());
+            };
+            let before = endpoint.owner();
+            endpoint.pod = Some(pod);
+            // The address is the pod's from here on; nobody is given it in between.
+            if pool.release(endpoint.ip, &before) {
+                pool.restore(endpoint.ip, &endpoint.owner())?;
+            }
+            endpoint.clone()
+        };
+        self.writer.keep(&named)?;
+        self.changed.ring();
+        Ok(())
+    }
+
     pub fn list(&self) -> Vec<Endpoint> {
         self.lock().endpoints.values().cloned().collect()
     }

@@ -168,3 +168,26 @@ fn numbers_go_round_and_never_use_zero() {
     let ids: Vec<u16> = ["a", "b", "c"].map(|id| add(&node, id, web()).id).into();
     assert_eq!(ids, [u16::MAX, 1, 2]);
 }
+
+#[test]
+fn an_endpoint_that_lost_its_name_is_named_once_and_keeps_its_address() {
+    let node = node();
+    let (ip, lease) = node.endpoints.lease("a", Instant::now()).unwrap();
+    let nameless = NewEndpoint {
+        pod: None,
+        ..new("a", ip, &lease)
+    };
+    let endpoint = node.endpoints.put(nameless, web(), Instant::now()).unwrap();
+    let pod = |name: &str| PodRef {
+        namespace: "shop".to_owned(),
+        name: name.to_owned(),
+        uid: "u".to_owned(),
+    };
+    node.endpoints.name(endpoint.id, pod("web")).unwrap();
+    node.endpoints.name(endpoint.id, pod("other")).unwrap();
+    assert_eq!(node.endpoints.allocations()[&ip], "shop/web");
+    let kept = node.store.load().unwrap().endpoints;
+    assert_eq!(kept[0].pod, Some(pod("web")));
+    assert!(node.endpoints.delete(&key("a")).unwrap());
+    assert!(!node.endpoints.allocations().contains_key(&ip));
+}

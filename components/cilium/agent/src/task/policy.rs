@@ -56,6 +56,7 @@ pub async fn run(agent: Arc<Agent>, bell: Bell, node: Bell) {
 fn pass(agent: &Agent) -> Vec<String> {
     let began = Instant::now();
     let waited = waiting(agent);
+    let unnamed = name_the_nameless(agent);
     let endpoints = agent.endpoints.list();
     let slices = agent.watched.slices.list();
     let api_servers = addresses_of(slices.iter().map(AsRef::as_ref), "default", "kubernetes");
@@ -68,6 +69,7 @@ fn pass(agent: &Agent) -> Vec<String> {
         },
     );
     let mut failures = pass.failures;
+    failures.extend(unnamed);
     let identities = agent.identities();
     let mut moved = false;
     for endpoint in endpoints {
@@ -95,6 +97,20 @@ fn pass(agent: &Agent) -> Vec<String> {
     agent.timings.policy_pass(began.elapsed());
     for (source, since) in waited {
         agent.timings.policy_delay(source, since.elapsed());
+    }
+    failures
+}
+
+/// An endpoint that an earlier process left and whose state cannot be read.
+fn name_the_nameless(agent: &Agent) -> Vec<String> {
+    let mut failures = Vec::new();
+    for endpoint in agent.endpoints.list() {
+        let Some(pod) = agent.name_of(&endpoint) else {
+            continue;
+        };
+        tracing::info!(endpoint = endpoint.id, %pod, ip = %endpoint.ip, "Endpoint has its pod's name again");
+        let named = agent.endpoints.name(endpoint.id, pod);
+        failures.extend(named.err().map(|error| cilium_cni::error::chain(&error)));
     }
     failures
 }

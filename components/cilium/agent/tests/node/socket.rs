@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::node::node;
+use cilium_api::NumericIdentity;
 use cilium_cni::agent::Agent as Client;
 use cilium_cni::environment::{Attachment, Pod, Verb};
 use cilium_cni::model::EndpointChangeRequest;
@@ -132,4 +133,21 @@ async fn only_root_may_open_the_socket() {
         .permissions()
         .mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_pods_name_was_lost_stays_who_it_was() {
+    let node = node("10.244.1.0/24").await;
+    add(&mut node.client().await, "abc").await;
+    let known = node.agent.endpoints.list().remove(0);
+    let nameless = cilium_agent::endpoint::Endpoint {
+        pod: None,
+        identity: NumericIdentity(300),
+        labels: vec!["k8s:app=web".to_owned()],
+        ..known
+    };
+    let identities = node.agent.identities();
+    let judged = node.agent.readmit(&nameless, &identities).unwrap().unwrap();
+    assert_eq!(judged.identity.number, NumericIdentity(300));
+    assert_eq!(judged.identity.labels, ["k8s:app=web"]);
 }
