@@ -250,6 +250,8 @@ fn talker(name: &str, node: &str, on_host: bool) -> Result<Pod> {
         "metadata": {"name": name, "labels": {"app": app}},
         "spec": {
             "nodeName": node, "hostNetwork": on_host, "terminationGracePeriodSeconds": 0,
+            // It asks no API server, and a kubelet that misses one waits ever longer for the token.
+            "automountServiceAccountToken": false,
             "containers": [{
                 "name": "talker", "image": AGNHOST, "imagePullPolicy": "IfNotPresent",
                 "args": ["netexec", format!("--http-port={http}"), format!("--udp-port={}", http + 1)],

@@ -16,6 +16,7 @@ use gloonet_e2e::{
 };
 use gloonet_lab::{Part, Spot};
 use k8s_openapi::api::core::v1::Pod;
+use serde_json::Value;
 
 /// How long the node has neither kubelet nor containerd: longer than the agent looks away.
 const UNATTENDED: Duration = Duration::from_secs(10);
@@ -35,7 +36,7 @@ async fn without_kubelet_and_containerd(scene: &Scene, node: &str) -> Result<()>
 }
 
 /// Every file of the agent's state is damaged in another way, one endpoint's among them. The node's own is asked for again, and
-/// the endpoint stays as the kernel has it; that it lacks its pod's name is said.
+/// the endpoint stays as the kernel has it and learns its pod's name from its address.
 async fn half_written(scene: &Scene, node: &str, victim: &Talker) -> Result<()> {
     let damage = format!(
         "cd {}/state && file=$(grep -lF '\"{}\"' endpoints/*.json) && truncate -s 40 $file && \
@@ -50,14 +51,24 @@ async fn half_written(scene: &Scene, node: &str, victim: &Talker) -> Result<()> 
         carried == after,
         "the agent had the endpoints {carried:?}; after its state was damaged it has {after:?}"
     );
-    let url = format!("http://127.0.0.1:{}/datapath", names::AGENT_HEALTH_PORT);
-    let what = format!(
-        "the agent says that it does not know the pod {}",
-        victim.name
-    );
+    let what = format!("the endpoint of {} has its pod's name again", victim.name);
     until(&what, Duration::from_secs(20), async || {
-        let said = scene.in_node(node, &["curl", "--silent", &url])?;
-        Ok(Progress::when(said.contains(&victim.name), said))
+        let all: Value = serde_json::from_str(&agent::curl(scene, node, "endpoint", &[])?)?;
+        let status = all
+            .as_array()
+            .context("a list")?
+            .iter()
+            .map(|one| &one["status"]);
+        let ip = victim.ip.to_string();
+        let found = status
+            .into_iter()
+            .find(|status| status["networking"]["addressing"][0]["ipv4"] == ip.as_str());
+        let named = found.filter(|status| {
+            let pod = status["external-identifiers"]["k8s-pod-name"].as_str();
+            let identity = status["identity"]["id"].as_u64();
+            pod == Some(&victim.name) && identity.is_some_and(|number| number > u64::from(u8::MAX))
+        });
+        Ok(Progress::when(named.is_some(), format!("{found:?}")))
     })
     .await
 }
