@@ -14,6 +14,7 @@ pub mod endpoint;
 pub mod event;
 pub mod flow;
 pub mod ip;
+pub mod maglev;
 pub mod metric;
 pub mod nat;
 pub mod policy;
@@ -23,7 +24,7 @@ pub mod service;
 /// Version of the maps that user space fills: endpoints, addresses, nodes, services, policies, and what the programs tell. It is
 /// part of the pin path, so maps of another version are never taken for ours. Raise it with any change of a key, a value or a
 /// map's kind: the new maps are filled beside the old ones before programs that read them replace the running ones.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 
 /// Version of the maps that only traffic fills: connections, translations, affinity. Nobody can fill those anew, so a change of a
 /// layout loses what runs unless it brings the entries along.

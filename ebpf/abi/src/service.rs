@@ -1,6 +1,6 @@
 //! Services and what answers for them.
 
-use crate::{address::Address, plain};
+use crate::{address::Address, maglev, plain};
 
 /// Key of `cilium_lb4_services`.
 #[repr(C)]
@@ -33,6 +33,12 @@ pub struct Service {
     pub affinity_seconds: u32,
     /// [`SILENT`], [`RESTRICTED`], [`EXCLUSIVE`].
     pub flags: u32,
+    /// Slots of its table in `cilium_lb4_maglev`; 0: it has none, and each connection may meet any backend. Only for [`OUTSIDE`].
+    pub slots: u32,
+    /// Zero.
+    pub pad: u32,
+    /// What the table was made with, and slots are chosen by.
+    pub key: maglev::Key,
 }
 
 /// Without a backend, packets vanish instead of being refused: other nodes have backends.
@@ -55,13 +61,13 @@ pub struct SourceRange {
 /// Bits of a [`SourceRange`] before its address.
 pub const GENERATION_BITS: u32 = 32;
 
-/// Key of `cilium_lb4_backends`.
+/// Key of `cilium_lb4_backends`, and of `cilium_lb4_maglev`, where `index` is the number of a chunk.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Slot {
     /// Generation of the service.
     pub generation: u32,
-    /// 0 to `count - 1`.
+    /// From 0, without a gap.
     pub index: u32,
 }
 
@@ -125,7 +131,7 @@ pub struct Peer {
 
 plain!(
     Frontend = 20,
-    Service = 16,
+    Service = 40,
     SourceRange = 20,
     Slot = 8,
     Backend = 20,

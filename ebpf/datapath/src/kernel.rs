@@ -12,6 +12,8 @@ mod epoch;
 mod events;
 mod flows;
 mod ips;
+mod leftovers;
+mod maglev;
 mod maps;
 mod nodes;
 mod now;

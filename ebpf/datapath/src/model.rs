@@ -1,5 +1,6 @@
 mod event;
 mod flow;
+mod maglev;
 mod policy;
 
 use std::net::Ipv4Addr;
@@ -12,6 +13,7 @@ use crate::Mac;
 
 pub use event::{Event, EventKind, EventSource};
 pub use flow::{Collected, Flow, FlowEnd, MAX_FLOWS, PerProtocol};
+pub use maglev::Maglev;
 pub use policy::{MAX_POLICY_ENTRIES, PolicyEntry, PolicyKey, Verdict};
 
 /// How packets between pods get from node to node.
@@ -145,6 +147,8 @@ pub struct Service {
     pub exclusive: bool,
     /// The only sources that are served. Empty: all are.
     pub source_ranges: Vec<Ipv4Net>,
+    /// How each connection gets its backend, of who asks from outside; `None`: at random.
+    pub maglev: Option<Maglev>,
 }
 
 /// What a service without backends does.

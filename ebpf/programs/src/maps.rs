@@ -12,6 +12,7 @@ use datapath_abi::endpoint::{Endpoint, MAX_ENDPOINTS, Source, Tenure};
 use datapath_abi::event::{Event, RING, Runtime};
 use datapath_abi::flow;
 use datapath_abi::ip::{IpEntry, MAX_IPS, MAX_NODES, MAX_RANGES, Owner};
+use datapath_abi::maglev::{Chunk, MAX_CHUNKS};
 use datapath_abi::metric::{Metric, SLOTS};
 use datapath_abi::nat::{Datagram, MAX_DATAGRAMS, MAX_FLOWS, Ports, Target, Tuple};
 use datapath_abi::policy::{self, MAX_BLOCKS, MAX_ENTRIES, MAX_POLICIES};
@@ -60,6 +61,9 @@ pub(crate) static cilium_lb4_backends: HashMap<Slot, Backend, MAX_SERVICES, NO_P
 #[btf_map]
 pub(crate) static cilium_lb4_members: HashMap<Member, u32, MAX_SERVICES, NO_PREALLOC> =
     HashMap::new();
+/// Which backend a connection from outside meets: tables in chunks, by generation and number.
+#[btf_map]
+pub(crate) static cilium_lb4_maglev: HashMap<Slot, Chunk, MAX_CHUNKS, NO_PREALLOC> = HashMap::new();
 /// Who may ask the services that not everybody may.
 #[btf_map]
 pub(crate) static cilium_lb4_source_range: LpmTrie<

@@ -1,6 +1,7 @@
 //! The pod network.
 
 mod hubble;
+mod load_balancer;
 mod routing;
 
 use kube::KubeSchema;
@@ -12,6 +13,7 @@ use crate::{
 };
 
 pub use hubble::{Hubble, HubbleRelay};
+pub use load_balancer::{Algorithm, LoadBalancer};
 pub use routing::{Mtu, Routing, RoutingMode};
 
 /// The pod network: agent on every node, CNI plugin, and the cluster-wide operator.
@@ -24,6 +26,9 @@ pub struct Cilium {
     /// How packets get from node to node.
     #[serde(default)]
     pub routing: Routing,
+    /// Which endpoint answers a client of a Service.
+    #[serde(default)]
+    pub load_balancer: LoadBalancer,
     /// Where pod addresses come from.
     #[serde(default)]
     pub ipam: Ipam,
@@ -52,6 +57,7 @@ impl Default for Cilium {
         Self {
             state: ManagementState::default(),
             routing: Routing::default(),
+            load_balancer: LoadBalancer::default(),
             ipam: Ipam::default(),
             kubernetes_service: None,
             kube_proxy_replacement: Switch::Enabled,

@@ -10,6 +10,8 @@ use ipnet::Ipv4Net;
 pub struct ClusterFacts {
     /// The operator's own release, the default of `spec.version`.
     pub operator_version: String,
+    /// Of the GlooNetwork, once there is one: nobody outside the cluster can guess it.
+    pub uid: String,
     /// The operator's own `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`.
     pub api_server: Option<(String, u16)>,
     pub nodes: Vec<NodeFacts>,

@@ -13,6 +13,8 @@ use crate::ImageResolver;
 pub struct Input {
     /// The specification with every default written out (`version` and `cilium.kubernetesService` included): `status.computed`.
     pub spec: GlooNetworkSpec,
+    /// [`crate::ClusterFacts::uid`].
+    pub uid: String,
     pub images: ImageResolver,
     /// How host-network pods, and pods that must not depend on the service network, reach the API server.
     pub api_server: ApiServer,

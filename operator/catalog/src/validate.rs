@@ -62,6 +62,7 @@ pub(crate) fn validate_with(
         .map_err(|refusal| refusals.push(refusal))
         .ok();
     network::routing(spec, facts, &mut refusals);
+    network::load_balancer(spec, &mut refusals);
     let api_server = network::api_server(spec, facts, &mut refusals);
     let pool = network::pool(spec, facts, &mut refusals);
     hubble::metrics(spec, &mut refusals);
@@ -101,6 +102,7 @@ fn input(
     node_addresses.dedup();
     Input {
         spec,
+        uid: facts.uid.clone(),
         images,
         api_server,
         pool,

@@ -155,6 +155,7 @@ pub fn facts(
         });
     ClusterFacts {
         operator_version: env!("CARGO_PKG_VERSION").to_owned(),
+        uid: platform.metadata.uid.clone().unwrap_or_default(),
         api_server,
         nodes: nodes(seen),
         service_cidrs: listed.service_cidrs.clone(),

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cilium_hubble::observer::Observer;
-use datapath::{Datapath, Routing};
+use datapath::{Datapath, Maglev, Routing};
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -30,6 +30,8 @@ pub struct Own {
     /// Bytes; of the pods' links.
     pub mtu: u32,
     pub routing: Routing,
+    /// How who asks from outside gets an endpoint; `None`: at random.
+    pub maglev: Option<Maglev>,
 }
 
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! What the agent is told: arguments, environment, and the folder where the ConfigMap `cilium-config` is mounted.
 
 mod hubble;
+mod load_balancer;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,7 +10,7 @@ use std::str::FromStr;
 
 use cilium_api::hubble_metrics::HubbleMetricError;
 use cilium_api::names;
-use datapath::Routing;
+use datapath::{Maglev, Routing};
 use ipnet::Ipv4Net;
 use sha2::{Digest, Sha256};
 
@@ -93,6 +94,8 @@ pub struct Config {
     /// The same on every node, or they do not reach each other's pods.
     pub routing: Routing,
     pub tunnel_port: u16,
+    /// For who asks Services from outside; the same on every node, or they choose differently. `None`: at random.
+    pub maglev: Option<Maglev>,
     /// The cluster's pod ranges: never masqueraded.
     pub pools: Vec<Ipv4Net>,
     /// Further ranges whose hosts know the way back to pods; without a tunnel only.
@@ -147,6 +150,7 @@ impl Config {
             routing,
             native_ranges,
             tunnel_port: values.parse("tunnel-port", names::TUNNEL_PORT, "a UDP port")?,
+            maglev: load_balancer::read(&values)?,
             pools: values.list(
                 "cluster-pool-ipv4-cidr",
                 "IPv4 ranges such as 10.244.0.0/16",

@@ -179,6 +179,7 @@ async fn build(
         cluster: start.config.cluster_name.clone(),
         mtu: datapath.pod_mtu(),
         routing: start.config.routing,
+        maglev: start.config.maglev,
     };
     tracing::info!(ip = %own.ip, router = %own.router, cidrs = ?own.pod_cidrs, mtu = own.mtu, routing = ?own.routing, "Datapath is loaded");
     let policies = Policies::new(

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use cilium_api::CiliumNode;
-use datapath::{Frontend, Protocol, Scope, Service as Balanced};
+use datapath::{Frontend, Maglev, Protocol, Scope, Service as Balanced};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{Pod, Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -41,6 +41,8 @@ pub struct Own<'a> {
     pub ip: Ipv4Addr,
     /// Its label `topology.kubernetes.io/zone`.
     pub zone: Option<&'a str>,
+    /// As every node of the cluster has it.
+    pub maglev: Option<Maglev>,
 }
 
 impl<'a> Own<'a> {
@@ -53,6 +55,7 @@ impl<'a> Own<'a> {
             zone: labels
                 .and_then(|labels| labels.get(ZONE))
                 .map(String::as_str),
+            maglev: own.maglev,
         }
     }
 }
@@ -127,15 +130,17 @@ impl<'a> Published<'a> {
     fn external(&self, own: Own<'_>) -> Vec<Claim<'a>> {
         let mut all = Vec::new();
         if let Some(port) = self.port.node_port.filter(|port| *port != 0) {
-            all.extend(self.for_everybody(Reach::NodePort, own.ip, port, &[]));
+            all.extend(self.for_everybody(Reach::NodePort, (own.ip, port), own, &[]));
         }
         let texts = self.spec.external_ips.iter().flatten();
         for ip in texts.filter_map(|text| endpoints::address(text)) {
-            all.extend(self.for_everybody(Reach::ExternalIp, ip, self.port.port, &[]));
+            let at = (ip, self.port.port);
+            all.extend(self.for_everybody(Reach::ExternalIp, at, own, &[]));
         }
         let ranges = source_ranges(self.spec);
         for ip in load_balancer_addresses(self.service) {
-            all.extend(self.for_everybody(Reach::LoadBalancer, ip, self.port.port, &ranges));
+            let at = (ip, self.port.port);
+            all.extend(self.for_everybody(Reach::LoadBalancer, at, own, &ranges));
         }
         all
     }
@@ -144,8 +149,8 @@ impl<'a> Published<'a> {
     fn for_everybody(
         &self,
         reach: Reach,
-        ip: Ipv4Addr,
-        port: i32,
+        (ip, port): (Ipv4Addr, i32),
+        own: Own<'_>,
         ranges: &[Ipv4Net],
     ) -> Vec<Claim<'a>> {
         let local = self.spec.external_traffic_policy.as_deref() == Some("Local");
@@ -153,6 +158,9 @@ impl<'a> Published<'a> {
         let outside = self.balanced(ip, port, Scope::Outside, local);
         let outside = outside.map(|balanced| Balanced {
             source_ranges: ranges.to_vec(),
+            maglev: own
+                .maglev
+                .filter(|maglev| maglev.suits(balanced.backends.len())),
             ..balanced
         });
         let owner = Owner::Service(self.service, reach);
@@ -174,6 +182,7 @@ impl<'a> Published<'a> {
             when_empty,
             exclusive: false,
             source_ranges: Vec::new(),
+            maglev: None,
         })
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use cilium_cni::model::balancing::{Features, KubeProxyReplacement, NodePort};
 use cilium_cni::model::routing::RoutingStatus;
-use cilium_cni::model::{EncryptionStatus, IpamStatus, ModeStatus, Status, StatusResponse};
-use datapath::Routing;
+use cilium_cni::model::{EncryptionStatus, IpamStatus, Status, StatusResponse};
+use datapath::{Maglev, Routing};
 use k8s_openapi::api::core::v1::Pod;
 use serde::Serialize;
 
@@ -30,9 +31,7 @@ pub async fn status(agent: &Arc<Agent>) -> StatusResponse {
             Some(trouble) => Status::failure(trouble),
             None => Status::ok("1.36 (API server reached)"),
         },
-        kube_proxy_replacement: ModeStatus {
-            mode: "True".to_owned(),
-        },
+        kube_proxy_replacement: kube_proxy_replacement(agent.own.maglev),
         ipam: IpamStatus {
             status: format!(
                 "{}/{} addresses in use",
@@ -49,6 +48,21 @@ pub async fn status(agent: &Arc<Agent>) -> StatusResponse {
         },
         routing: Some(routing(agent.own.routing)),
         encryption: EncryptionStatus::default(),
+    }
+}
+
+fn kube_proxy_replacement(maglev: Option<Maglev>) -> KubeProxyReplacement {
+    let algorithm = if maglev.is_some() { "Maglev" } else { "Random" };
+    KubeProxyReplacement {
+        mode: "True".to_owned(),
+        features: Some(Features {
+            node_port: NodePort {
+                enabled: true,
+                mode: "SNAT".to_owned(),
+                algorithm: algorithm.to_owned(),
+                lut_size: maglev.map(Maglev::slots),
+            },
+        }),
     }
 }
 
@@ -283,6 +297,19 @@ mod tests {
             said(Routing::Native),
             json!({"inter-host-routing-mode": "Native", "intra-host-routing-mode": "BPF"})
         );
+    }
+
+    #[test]
+    fn how_who_asks_from_outside_gets_an_endpoint_is_said_in_upstreams_words() {
+        let said = |maglev| serde_json::to_value(kube_proxy_replacement(maglev)).unwrap();
+        let at_random = json!({"enabled": true, "mode": "SNAT", "algorithm": "Random"});
+        assert_eq!(
+            said(None),
+            json!({"mode": "True", "features": {"nodePort": at_random}})
+        );
+        let node_port = &said(Maglev::new(251, [0; 12]))["features"]["nodePort"];
+        assert_eq!(node_port["algorithm"], "Maglev");
+        assert_eq!(node_port["lutSize"], 251);
     }
 
     #[test]

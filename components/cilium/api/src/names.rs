@@ -82,6 +82,11 @@ pub const HUBBLE_PEER: &str = "hubble-peer";
 /// UDP port of the VXLAN overlay.
 pub const TUNNEL_PORT: u16 = 8472;
 
+/// Slots that a table of Maglev's may have; the agent has the same list.
+pub const MAGLEV_TABLE_SIZES: [u32; 10] = [
+    251, 509, 1021, 2039, 4093, 8191, 16_381, 32_749, 65_521, 131_071,
+];
+
 /// Taint a node carries from its registration until its agent is ready.
 pub const AGENT_NOT_READY_TAINT: &str = "node.cilium.io/agent-not-ready";
 /// Reason of the `NetworkUnavailable=False` condition on a node with a ready agent.

@@ -1,6 +1,7 @@
 //! What plugin and agent say to each other: the part of Cilium's REST API v1 that a CNI plugin needs.
 //! Field names are Cilium's, so tools that read its API find what they expect. What people ask is in a module per resource.
 
+pub mod balancing;
 pub mod bpf;
 pub mod event;
 pub mod identity;
@@ -16,6 +17,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use self::balancing::KubeProxyReplacement;
 use self::routing::{ProcessOptions, RoutingStatus};
 
 /// Every path starts with it.
@@ -200,7 +202,7 @@ pub struct StatusResponse {
     pub cilium: Status,
     pub kubernetes: Status,
     #[serde(rename = "kube-proxy-replacement")]
-    pub kube_proxy_replacement: ModeStatus,
+    pub kube_proxy_replacement: KubeProxyReplacement,
     pub ipam: IpamStatus,
     pub policy: Status,
     /// `ok` when ADD can be served.
@@ -274,11 +276,6 @@ impl Status {
             msg: msg.into(),
         }
     }
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ModeStatus {
-    pub mode: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -34,6 +34,7 @@ fn a_service_keeps_its_number_until_it_changes() {
         when_empty: WhenEmpty::Refuse,
         exclusive: true,
         source_ranges: Vec::new(),
+        maglev: None,
     };
     let numbers = |services: &[Service]| -> Vec<u32> {
         for service in services {

@@ -10,6 +10,7 @@ use datapath_abi::address::{Address, MAPPED_BITS};
 use datapath_abi::endpoint::{Endpoint, Source, Tenure};
 use datapath_abi::event::Runtime;
 use datapath_abi::ip::{IpEntry, Owner};
+use datapath_abi::maglev::Chunk;
 use datapath_abi::metric::Metric;
 use datapath_abi::policy;
 use datapath_abi::service::{Backend, Frontend, Member, Service, Slot, SourceRange};
@@ -70,6 +71,7 @@ maps! {
     cilium_lb4_services: HashMap<MapData, Frontend, Service>,
     cilium_lb4_backends: HashMap<MapData, Slot, Backend>,
     cilium_lb4_members: HashMap<MapData, Member, u32>,
+    cilium_lb4_maglev: HashMap<MapData, Slot, Chunk>,
     cilium_lb4_source_range: LpmTrie<MapData, SourceRange, u32>,
     cilium_metrics: PerCpuArray<MapData, Metric>,
     cilium_policy: HashOfMaps<MapData, u32, LpmTrie<MapData, policy::Key, policy::Entry>>,

@@ -12,6 +12,7 @@ const NAMES: &[&str] = &[
     "cilium_lb4_services",
     "cilium_lb4_backends",
     "cilium_lb4_members",
+    "cilium_lb4_maglev",
     "cilium_lb4_source_range",
     "cilium_lb4_affinity",
     "cilium_lb4_reverse_sk",

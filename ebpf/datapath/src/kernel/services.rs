@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::maps::{Maps, address, ip};
-use super::{State, source_ranges};
-use crate::{Backend, Error, Frontend, Protocol, Scope, Service, WhenEmpty};
+use super::{State, leftovers, maglev, source_ranges};
+use crate::{Backend, Error, Frontend, Maglev, Protocol, Scope, Service, WhenEmpty};
 use datapath_abi::service as abi;
 
 /// Numbers for the generations of services, and how many services share an address.
@@ -16,38 +16,28 @@ pub(super) struct Generations {
 }
 
 impl Generations {
-    /// Goes on where an earlier process stopped, and clears away what it had begun and nobody looks up.
+    /// Goes on where an earlier process stopped. What it wrote for a service and did not get to put into force is removed: its
+    /// number will be given out again.
     pub(super) fn take_over(maps: &mut Maps) -> Result<Self, Error> {
-        let generations = Self::read(maps)?;
-        let services = maps.cilium_lb4_services.all()?;
-        let used: BTreeSet<u32> = services.iter().map(|(_, value)| value.generation).collect();
-        for (slot, _) in maps.cilium_lb4_backends.all()? {
-            if !used.contains(&slot.generation) {
-                maps.cilium_lb4_backends.unset(&slot)?;
-            }
-        }
-        for (member, _) in maps.cilium_lb4_members.all()? {
-            if !used.contains(&member.generation) {
-                maps.cilium_lb4_members.unset(&member)?;
-            }
-        }
-        for generation in source_ranges::all(maps)?.into_keys() {
-            if !used.contains(&generation) {
-                source_ranges::unset(maps, generation)?;
-            }
-        }
-        Ok(generations)
-    }
-
-    fn read(maps: &Maps) -> Result<Self, Error> {
         let mut generations = Self {
             last: 0,
             by_address: BTreeMap::new(),
         };
+        let mut known = BTreeSet::new();
+        let mut claimed = BTreeSet::new();
         for (key, value) in maps.cilium_lb4_services.all()? {
             generations.last = generations.last.max(value.generation);
+            known.insert(value.generation);
             if let Some(frontend) = frontend(&key) {
                 *generations.by_address.entry(frontend.ip).or_default() += 1;
+            } else {
+                claimed.insert(ip(key.address));
+            }
+        }
+        leftovers::remove(maps, &known)?;
+        for address in claimed {
+            if !generations.by_address.contains_key(&address) {
+                maps.cilium_lb4_services.unset(&any(address))?;
             }
         }
         Ok(generations)
@@ -59,7 +49,7 @@ impl Generations {
     }
 }
 
-/// Writes the new backends under a new generation, swaps the service, then removes the old ones.
+/// Writes the new backends under a new generation, swaps the service, then removes the old ones. After an error the old state stays.
 pub(super) fn upsert(state: &mut State, service: &Service) -> Result<(), Error> {
     let key = key(service.frontend);
     let old = state.maps.cilium_lb4_services.get(&key)?;
@@ -73,16 +63,11 @@ pub(super) fn upsert(state: &mut State, service: &Service) -> Result<(), Error> 
             return Ok(());
         }
     }
-    let value = abi::Service {
-        generation: state.generations.next(),
-        count: u32::try_from(service.backends.len()).unwrap_or(u32::MAX),
-        affinity_seconds: service.affinity_seconds.unwrap_or(0),
-        flags: flags(service),
-    };
+    let value = value(state.generations.next(), service);
     if old.is_none() {
         claim_address(state, service)?;
     }
-    let written = fill(state, service, value.generation)
+    let written = write_backends(&mut state.maps, value, service)
         .and_then(|()| state.maps.cilium_lb4_services.set(&key, &value));
     match (written, old) {
         (Ok(()), None) => Ok(()),
@@ -91,28 +76,48 @@ pub(super) fn upsert(state: &mut State, service: &Service) -> Result<(), Error> 
             // Half a generation would keep its room, and nobody would ever look it up.
             let emptied = remove_backends(&mut state.maps, value);
             let freed = old.map_or_else(|| release_address(state, service.frontend.ip), |_| Ok(()));
-            emptied.and(freed).and(Err(error))
+            // Should that fail, too, what matters is still why it was refused.
+            drop(emptied.and(freed));
+            Err(error)
         }
     }
 }
 
-/// The backends and source ranges of a new generation.
-fn fill(state: &mut State, service: &Service, generation: u32) -> Result<(), Error> {
+fn value(generation: u32, service: &Service) -> abi::Service {
+    let (slots, key) = service
+        .maglev
+        .map_or((0, [0; 2]), |maglev| (maglev.slots, maglev.key));
+    abi::Service {
+        generation,
+        count: u32::try_from(service.backends.len()).unwrap_or(u32::MAX),
+        affinity_seconds: service.affinity_seconds.unwrap_or(0),
+        flags: flags(service),
+        slots,
+        pad: 0,
+        key,
+    }
+}
+
+fn write_backends(maps: &mut Maps, value: abi::Service, service: &Service) -> Result<(), Error> {
+    let generation = value.generation;
     for (index, backend) in (0..).zip(&service.backends) {
-        let value = abi::Backend {
+        let backend = abi::Backend {
             address: address(backend.ip),
             port: backend.port.to_be(),
             pad: [0; 2],
         };
         let slot = abi::Slot { generation, index };
-        state.maps.cilium_lb4_backends.set(&slot, &value)?;
+        maps.cilium_lb4_backends.set(&slot, &backend)?;
         let member = abi::Member {
             generation,
-            backend: value,
+            backend,
         };
-        state.maps.cilium_lb4_members.set(&member, &1)?;
+        maps.cilium_lb4_members.set(&member, &1)?;
     }
-    source_ranges::set(&mut state.maps, generation, &service.source_ranges)
+    if let Some(maglev) = service.maglev {
+        maglev::set(maps, generation, &maglev.table(&service.backends))?;
+    }
+    source_ranges::set(maps, generation, &service.source_ranges)
 }
 
 fn flags(service: &Service) -> u32 {
@@ -154,6 +159,9 @@ fn claim_address(state: &mut State, service: &Service) -> Result<(), Error> {
         count: 0,
         affinity_seconds: 0,
         flags: flags(service) & abi::EXCLUSIVE,
+        slots: 0,
+        pad: 0,
+        key: [0; 2],
     };
     state
         .maps
@@ -188,6 +196,7 @@ fn remove_backends(maps: &mut Maps, old: abi::Service) -> Result<(), Error> {
         }
         maps.cilium_lb4_backends.unset(&slot)?;
     }
+    maglev::unset(maps, old.generation, old.slots)?;
     if old.flags & abi::RESTRICTED != 0 {
         source_ranges::unset(maps, old.generation)?;
     }
@@ -225,6 +234,10 @@ fn read(
         },
         exclusive: value.flags & abi::EXCLUSIVE != 0,
         source_ranges,
+        maglev: (value.slots != 0).then_some(Maglev {
+            slots: value.slots,
+            key: value.key,
+        }),
     })
 }
 

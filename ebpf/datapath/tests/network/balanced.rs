@@ -29,6 +29,7 @@ pub(crate) fn service(
         when_empty: WhenEmpty::Refuse,
         exclusive: false,
         source_ranges: Vec::new(),
+        maglev: None,
     }
 }
 

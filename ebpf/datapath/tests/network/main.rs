@@ -8,6 +8,7 @@
 mod balanced;
 mod cluster;
 mod cost;
+mod maglev;
 mod masquerade;
 mod mtu;
 mod namespace;

@@ -13,6 +13,7 @@ mod frame;
 mod from_container;
 mod from_host;
 mod full;
+mod maglev;
 mod malformed;
 mod masquerade;
 mod mutation;

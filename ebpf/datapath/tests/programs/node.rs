@@ -186,6 +186,9 @@ impl Node {
             count: u32::try_from(backends.len()).unwrap(),
             affinity_seconds,
             flags: EXCLUSIVE,
+            slots: 0,
+            pad: 0,
+            key: [0; 2],
         };
         let key = Frontend {
             address: address(frontend.0),

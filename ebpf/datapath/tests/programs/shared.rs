@@ -10,6 +10,7 @@ use datapath_abi::address::Address;
 use datapath_abi::endpoint::{Endpoint, Source};
 use datapath_abi::flow;
 use datapath_abi::ip::{IpEntry, Owner};
+use datapath_abi::maglev::Chunk;
 use datapath_abi::nat::{Datagram, Ports, Target, Tuple};
 use datapath_abi::policy;
 use datapath_abi::service::{Affinity, Backend, Client, Frontend, Member, Service, Slot};
@@ -22,6 +23,12 @@ type Shared = OnceLock<Mutex<Ebpf>>;
 
 /// The object of the test whose turn it is.
 pub(crate) fn take() -> MutexGuard<'static, Ebpf> {
+    static OBJECT: Shared = OnceLock::new();
+    turn(&OBJECT, || load(&[]))
+}
+
+/// One more, of another node.
+pub(crate) fn take_other() -> MutexGuard<'static, Ebpf> {
     static OBJECT: Shared = OnceLock::new();
     turn(&OBJECT, || load(&[]))
 }
@@ -89,6 +96,7 @@ fn empty(object: &mut Ebpf) {
     hash::<Frontend, Service>(object, "cilium_lb4_services");
     hash::<Slot, Backend>(object, "cilium_lb4_backends");
     hash::<Member, u32>(object, "cilium_lb4_members");
+    hash::<Slot, Chunk>(object, "cilium_lb4_maglev");
     hash::<Client, Affinity>(object, "cilium_lb4_affinity");
     hash::<Tuple, Target>(object, "cilium_ct_service");
     hash::<Tuple, Target>(object, "cilium_snat");

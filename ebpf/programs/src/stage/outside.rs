@@ -73,7 +73,7 @@ fn translate(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
         return Err(reason::FRAGMENT);
     }
     packet.quiet = u8::from(flags & SILENT != 0);
-    service::to_backend(ctx, packet, &frontend)?;
+    service::to_backend::<OUTSIDE>(ctx, packet, &frontend)?;
     Ok(true)
 }
 

@@ -2,10 +2,14 @@
 
 use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::helpers::{bpf_get_prandom_u32, bpf_ktime_get_ns};
+use datapath_abi::maglev::{self, SLOTS_PER_CHUNK};
 use datapath_abi::service::{Affinity, Backend, Client, Frontend, Member, Service, Slot};
 
+use super::packet::Packet;
+use super::scratch::look;
 use crate::maps::{
-    cilium_lb4_affinity, cilium_lb4_backends, cilium_lb4_members, cilium_lb4_services,
+    cilium_lb4_affinity, cilium_lb4_backends, cilium_lb4_maglev, cilium_lb4_members,
+    cilium_lb4_services,
 };
 
 /// What a service answers.
@@ -18,9 +22,9 @@ pub(crate) enum Choice {
     Backend(Backend),
 }
 
-/// A backend for a new connection of a client.
+/// A backend for a new connection of a client. `packet`: how it begins, if it comes from outside.
 #[inline(always)]
-pub(crate) fn select(frontend: &Frontend, client: [u64; 2]) -> Choice {
+pub(crate) fn select(frontend: &Frontend, client: [u64; 2], packet: Option<&Packet>) -> Choice {
     let Some(service) = cilium_lb4_services.get_ptr(frontend) else {
         return Choice::NoService;
     };
@@ -31,7 +35,7 @@ pub(crate) fn select(frontend: &Frontend, client: [u64; 2]) -> Choice {
             return Choice::Backend(backend);
         }
     }
-    let mut found = random(&service);
+    let mut found = choose(&service, packet);
     if found.is_none() {
         // The agent may have swapped the generation between the two lookups; the new one is complete.
         let Some(again) = cilium_lb4_services.get_ptr(frontend) else {
@@ -39,7 +43,7 @@ pub(crate) fn select(frontend: &Frontend, client: [u64; 2]) -> Choice {
         };
         // SAFETY: as above.
         service = unsafe { *again };
-        found = random(&service);
+        found = choose(&service, packet);
     }
     let Some(backend) = found else {
         return Choice::NoBackend;
@@ -62,12 +66,15 @@ pub(crate) fn is_member(generation: u32, backend: Backend) -> bool {
 }
 
 #[inline(always)]
-fn random(service: &Service) -> Option<Backend> {
+fn choose(service: &Service, packet: Option<&Packet>) -> Option<Backend> {
     if service.count == 0 {
         return None;
     }
-    // SAFETY: a plain helper call.
-    let index = unsafe { bpf_get_prandom_u32() } % service.count;
+    let index = match packet {
+        Some(packet) if service.slots != 0 => consistent(service, packet)?,
+        // SAFETY: a plain helper call.
+        _ => (unsafe { bpf_get_prandom_u32() }) % service.count,
+    };
     // SAFETY: a map value of plain numbers.
     cilium_lb4_backends
         .get_ptr(&Slot {
@@ -75,6 +82,33 @@ fn random(service: &Service) -> Option<Backend> {
             index,
         })
         .map(|backend| unsafe { *backend })
+}
+
+/// The backend whose slot a connection has; the same one on every node.
+#[inline(always)]
+fn consistent(service: &Service, packet: &Packet) -> Option<u32> {
+    // A client that stays with its backend for a time stays with it when it asks another node, too, from whatever port.
+    let from = if service.affinity_seconds == 0 {
+        packet.source_port
+    } else {
+        0
+    };
+    let ports = [from, packet.destination_port];
+    let hash = maglev::of_connection(service.key, packet.source, ports, packet.protocol);
+    let slot = (hash % u64::from(service.slots)) as u32;
+    let chunk = cilium_lb4_maglev.get_ptr(&Slot {
+        generation: service.generation,
+        index: slot / SLOTS_PER_CHUNK as u32,
+    })?;
+    // The verifier must see the bound that the compiler knows, and would leave out.
+    let within = look(&(slot % SLOTS_PER_CHUNK as u32)) as usize;
+    if within >= SLOTS_PER_CHUNK {
+        return None;
+    }
+    // SAFETY: within a map value of plain numbers.
+    Some(u32::from(unsafe {
+        *(&raw const (*chunk).backends).cast::<u16>().add(within)
+    }))
 }
 
 #[inline(always)]

@@ -5,7 +5,7 @@ use aya_ebpf::programs::TcContext;
 use datapath_abi::address::Address;
 use datapath_abi::nat::{FORWARD, REVERSE, Target, Tuple};
 use datapath_abi::reason;
-use datapath_abi::service::{Backend, EXCLUSIVE, Frontend, INSIDE, LOOPBACK, SILENT};
+use datapath_abi::service::{Backend, EXCLUSIVE, Frontend, INSIDE, LOOPBACK, OUTSIDE, SILENT};
 
 use super::packet::{Packet, Part, TCP, UDP};
 use super::rewrite::{End, rewrite};
@@ -73,7 +73,7 @@ fn translate_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> 
     // SAFETY: as above.
     packet.quiet = u8::from(unsafe { (*service).flags } & SILENT != 0);
     mark_client(packet.source);
-    to_backend(ctx, packet, &frontend)?;
+    to_backend::<INSIDE>(ctx, packet, &frontend)?;
     Ok(true)
 }
 
@@ -88,14 +88,15 @@ pub(crate) fn frontend(packet: &Packet, scope: u8) -> Frontend {
     }
 }
 
-/// Gives a packet for a service the address of a backend, which is remembered for its flow.
+/// Gives a packet for a service the address of a backend, which is remembered for its flow. `SCOPE` is the frontend's, here a
+/// constant: programs for the inside hold nothing that is for the outside.
 #[inline(always)]
-pub(crate) fn to_backend(
+pub(crate) fn to_backend<const SCOPE: u8>(
     ctx: &TcContext,
     packet: &mut Packet,
     frontend: &Frontend,
 ) -> Result<(), u8> {
-    let backend = backend_of(packet, frontend)?;
+    let backend = backend_of::<SCOPE>(packet, frontend)?;
     // A pod that is its own backend would answer itself without us; it gets a source that is not its own.
     if backend.address.to_v4() == packet.source {
         let port = packet.source_port;
@@ -120,7 +121,7 @@ fn mark_client(pod: u32) {
 }
 
 #[inline(always)]
-fn backend_of(packet: &Packet, frontend: &Frontend) -> Result<Backend, u8> {
+fn backend_of<const SCOPE: u8>(packet: &Packet, frontend: &Frontend) -> Result<Backend, u8> {
     let flow = packet.tuple(FORWARD);
     let known = cilium_ct_service.get_ptr(&flow).map(|target| {
         // SAFETY: a map value of plain numbers.
@@ -140,7 +141,8 @@ fn backend_of(packet: &Packet, frontend: &Frontend) -> Result<Backend, u8> {
             return Ok(backend);
         }
     }
-    let Choice::Backend(backend) = select(frontend, [u64::from(packet.source), 0]) else {
+    let outside = (SCOPE == OUTSIDE).then_some(packet);
+    let Choice::Backend(backend) = select(frontend, [u64::from(packet.source), 0], outside) else {
         return Err(reason::NO_BACKEND);
     };
     remember(packet, &flow, backend)?;

@@ -46,7 +46,7 @@ pub(crate) fn forward(ctx: &SockAddrContext) -> i32 {
         if is_loopback(address) && namespace != NAMESPACE.load() {
             return ALLOW;
         }
-        match select(&frontend, [namespace, 0]) {
+        match select(&frontend, [namespace, 0], None) {
             Choice::NoService => ALLOW,
             Choice::NoBackend => {
                 bpf_set_retval(-ECONNREFUSED);

@@ -1,6 +1,9 @@
-use gloonet_api::cilium::{Mtu, RoutingMode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gloonet_api::cilium::{Algorithm, Mtu, RoutingMode};
 use kube_core::DynamicObject;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::{daemonset, rbac};
 use crate::object::{Builder, digest};
@@ -66,6 +69,7 @@ fn config(input: &Input) -> serde_json::Value {
     if cilium.routing.mode == RoutingMode::Native {
         native_routing(&mut config);
     }
+    load_balancer(&mut config, input);
     hubble(&mut config, input);
     config
 }
@@ -75,6 +79,31 @@ fn native_routing(config: &mut serde_json::Value) {
     config["routing-mode"] = json!("native");
     config["auto-direct-node-routes"] = json!("true");
     config["ipv4-native-routing-cidr"] = config["cluster-pool-ipv4-cidr"].clone();
+}
+
+/// Upstream's keys.
+fn load_balancer(config: &mut serde_json::Value, input: &Input) {
+    let chosen = input.spec.cilium.load_balancer;
+    if chosen.algorithm == Algorithm::Random {
+        config["bpf-lb-algorithm"] = json!("random");
+        return;
+    }
+    config["bpf-lb-algorithm"] = json!("maglev");
+    config["bpf-lb-maglev-table-size"] = json!(chosen.maglev_table_size.to_string());
+    config["bpf-lb-maglev-hash-seed"] = json!(maglev_seed(input));
+}
+
+/// The same for as long as the GlooNetwork lives, another one in every cluster; who cannot read objects of the cluster cannot
+/// compute which endpoint a connection meets.
+fn maglev_seed(input: &Input) -> String {
+    let hash = Sha256::new()
+        .chain_update("maglev\0")
+        .chain_update(input.cluster_name())
+        .chain_update("\0")
+        .chain_update(&input.uid)
+        .finalize();
+    // As long as upstream's.
+    STANDARD.encode(&hash[..12])
 }
 
 /// Upstream's keys; the files are the Secret's, which the agent reads anew when they change.

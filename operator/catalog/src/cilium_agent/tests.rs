@@ -137,6 +137,34 @@ fn the_admission_policies_come_before_the_rights_they_limit() {
 }
 
 #[test]
+fn maglev_is_said_in_upstreams_keys_with_a_seed_of_the_clusters_own() {
+    let config = |input: &Input| {
+        let objects = CiliumAgent.objects(input).unwrap();
+        let found = named(&objects, "ConfigMap", "cilium-config");
+        found.data["data"].clone()
+    };
+    let random = config(&input());
+    assert_eq!(random["bpf-lb-algorithm"], "random");
+    assert_eq!(random.get("bpf-lb-maglev-hash-seed"), None);
+    let mut maglev = input_of(|spec| {
+        spec.cilium.load_balancer.algorithm = gloonet_api::cilium::Algorithm::Maglev;
+        spec.cilium.load_balancer.maglev_table_size = 251;
+    });
+    let first = config(&maglev);
+    assert_eq!(first["bpf-lb-algorithm"], "maglev");
+    assert_eq!(first["bpf-lb-maglev-table-size"], "251");
+    let seed = |config: &serde_json::Value| {
+        let text = config["bpf-lb-maglev-hash-seed"].as_str().unwrap();
+        assert_eq!((text.len(), text.contains('=')), (16, false), "{text}");
+        text.to_owned()
+    };
+    maglev.uid = "another".to_owned();
+    let other = config(&maglev);
+    assert_ne!(seed(&first), seed(&other));
+    assert_eq!(seed(&other), seed(&config(&maglev)));
+}
+
+#[test]
 fn native_routing_is_said_in_upstreams_keys() {
     let mut input = input();
     let config = |input: &Input| {

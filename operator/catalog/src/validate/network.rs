@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use cilium_api::names::MAGLEV_TABLE_SIZES;
 use gloonet_api::{CONFIRM_ROUTING_MODE, GlooNetworkSpec, ManagementState};
 use ipnet::Ipv4Net;
 
@@ -11,6 +12,7 @@ use crate::{ApiServer, ClusterFacts};
 const POOL: &str = "cilium.ipam.clusterPoolIPv4CIDRs";
 const SERVICE: &str = "cilium.kubernetesService";
 const MODE: &str = "cilium.routing.mode";
+const TABLE_SIZE: &str = "cilium.loadBalancer.maglevTableSize";
 
 /// Agents take the new mode one after the other, and nodes in different modes do not understand each other: no change by a slip
 /// of the pen.
@@ -32,6 +34,18 @@ pub(super) fn routing(spec: &GlooNetworkSpec, facts: &ClusterFacts, refusals: &m
             "{why}; set it back to {before}, or plan a window for it and annotate the GlooNetwork with {CONFIRM_ROUTING_MODE}: {now}"
         ),
     ));
+}
+
+/// Every endpoint gets round to each slot only if their number is a prime.
+pub(super) fn load_balancer(spec: &GlooNetworkSpec, refusals: &mut Vec<Refusal>) {
+    let size = spec.cilium.load_balancer.maglev_table_size;
+    if !MAGLEV_TABLE_SIZES.contains(&size) {
+        let sizes = MAGLEV_TABLE_SIZES.map(|size| size.to_string()).join(", ");
+        refusals.push(Refusal::new(
+            TABLE_SIZE,
+            format!("a table cannot have {size} slots; choose one of {sizes}"),
+        ));
+    }
 }
 
 pub(super) fn api_server(

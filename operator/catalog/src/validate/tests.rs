@@ -1,5 +1,6 @@
 mod gloo;
 mod hubble;
+mod load_balancer;
 mod routing;
 mod telemetry;
 

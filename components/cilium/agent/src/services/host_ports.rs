@@ -92,5 +92,6 @@ fn balanced(port: &ContainerPort, at: Ipv4Addr, scope: Scope, pod: Ipv4Addr) -> 
         when_empty: WhenEmpty::Refuse,
         exclusive: false,
         source_ranges: Vec::new(),
+        maglev: None,
     })
 }

@@ -47,6 +47,7 @@ const OWN: Own<'_> = Own {
     name: "worker-1",
     ip: Ipv4Addr::new(172, 30, 0, 11),
     zone: Some("north"),
+    maglev: None,
 };
 
 fn translated(service: &Service, slices: &[EndpointSlice]) -> Vec<Balanced> {

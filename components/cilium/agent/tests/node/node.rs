@@ -55,6 +55,7 @@ pub(crate) async fn node(cidr: &str) -> Node {
         cluster: "west".to_owned(),
         mtu: 1450,
         routing: Routing::Tunnel,
+        maglev: None,
     };
     let store = Store::open(&folder.path().join("state")).unwrap();
     let pool = Pool::new(own.pod_cidrs.clone(), own.router);

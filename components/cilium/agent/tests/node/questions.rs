@@ -78,6 +78,7 @@ fn service(ip: &str, scope: Scope) -> Service {
         when_empty: WhenEmpty::Refuse,
         exclusive: false,
         source_ranges: Vec::new(),
+        maglev: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use cilium_cni::model::balancing::KubeProxyReplacement;
 use cilium_cni::model::routing::RoutingStatus;
 use cilium_cni::model::{Status, StatusResponse};
 use clap::Args;
@@ -99,5 +100,23 @@ fn table(status: &StatusResponse, verbose: bool) -> Table {
         table.line(format!("Routing:\t{}", how(routing)));
     }
     table.line(format!("Encryption:\t{}\t", status.encryption.mode));
+    if verbose {
+        balancing(&status.kube_proxy_replacement, &mut table);
+    }
     table
+}
+
+fn balancing(replacement: &KubeProxyReplacement, table: &mut Table) {
+    let Some(features) = &replacement.features else {
+        return;
+    };
+    let outside = &features.node_port;
+    let selection = match outside.lut_size {
+        Some(size) => format!("{} (Table Size: {size})", outside.algorithm),
+        None => outside.algorithm.clone(),
+    };
+    table.line("KubeProxyReplacement Details:");
+    table.line(format!("  Status:\t{}", replacement.mode));
+    table.line(format!("  Mode:\t{}", outside.mode));
+    table.line(format!("  Backend Selection:\t{selection}"));
 }

@@ -12,7 +12,7 @@ const ENDPOINTS: &str = r#"[{"id":12,"status":{"state":"ready",
  "policy":{"realized":{"id":300,"policy-enabled":"ingress"}}}}]"#;
 
 const HEALTHZ: &str = r#"{"cilium":{"state":"Ok","msg":"OK"},"kubernetes":{"state":"Ok","msg":"1.36 (API server reached)"},
- "kube-proxy-replacement":{"mode":"True"},"ipam":{"status":"2/254 addresses in use","allocations":{"10.244.1.5":"shop/web","10.244.1.1":"router"}},
+ "kube-proxy-replacement":{"mode":"True","features":{"nodePort":{"enabled":true,"mode":"SNAT","algorithm":"Maglev","lutSize":16381}}},"ipam":{"status":"2/254 addresses in use","allocations":{"10.244.1.5":"shop/web","10.244.1.1":"router"}},
  "policy":{"state":"Ok","msg":"3 policies"},"cni":{"state":"Ok","msg":"ADD can be served"},
  "routing":{"inter-host-routing-mode":"Tunnel","intra-host-routing-mode":"BPF","tunnel-protocol":"vxlan"},"encryption":{"mode":"Disabled"}}"#;
 
@@ -91,9 +91,14 @@ async fn status_is_ciliums_and_its_end_says_whether_the_agent_is_well() {
         "IPAM:                   2/254 addresses in use",
         "  10.244.1.5 (shop/web)",
         "Encryption:   Disabled   ",
+        "  Backend Selection:   Maglev (Table Size: 16381)",
     ] {
         assert!(out.lines().any(|l| l == line), "{line:?} is not in\n{out}");
     }
+    let older = HEALTHZ.replace(r#","features":{"nodePort":{"enabled":true,"mode":"SNAT","algorithm":"Maglev","lutSize":16381}}"#, "");
+    let older = Server::new(&[("GET /v1/healthz", &older)]);
+    let out = older.prints("status --verbose").await;
+    assert!(!out.contains("Backend Selection"), "{out}");
     assert!(!server.prints("status").await.contains("10.244.1.5"));
     let native = HEALTHZ.replace(r#""Tunnel","#, r#""Native","#);
     let native = native.replace(r#","tunnel-protocol":"vxlan""#, "");

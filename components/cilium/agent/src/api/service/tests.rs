@@ -9,6 +9,7 @@ const OWN: Own<'_> = Own {
     name: "worker-1",
     ip: Ipv4Addr::new(172, 30, 0, 11),
     zone: None,
+    maglev: None,
 };
 
 /// Its balancer's address counts where the type says so.
@@ -47,6 +48,7 @@ fn in_kernel(at: (&str, u16), backends: &[&str]) -> Balanced {
         when_empty: WhenEmpty::Refuse,
         exclusive: true,
         source_ranges: Vec::new(),
+        maglev: None,
     }
 }
 

@@ -154,3 +154,30 @@ fn a_health_check_port_counts_the_ready_endpoints_here() {
     spec["externalTrafficPolicy"] = json!("Cluster");
     assert!(checks(&spec, &[]).is_empty());
 }
+
+#[test]
+fn maglev_is_for_the_outside_and_for_as_many_endpoints_as_a_table_has_room_for() {
+    let maglev = Maglev::new(251, *b"of a cluster");
+    let own = Own { maglev, ..OWN };
+    let by_scope = |endpoints: usize| {
+        let endpoints: Vec<Value> = (0..endpoints)
+            .map(|n| json!({"addresses": [format!("10.244.{}.{}", n / 200, 1 + n % 200)]}))
+            .collect();
+        let (service, slices) = (service(load_balancer()), [slice(json!(endpoints))]);
+        let all = translate([&service], &Slices::of(&slices), [], own);
+        let all = all
+            .into_values()
+            .map(|one| (one.frontend.scope, one.maglev));
+        all.collect::<BTreeMap<Scope, Option<Maglev>>>()
+    };
+    for (endpoints, outside) in [
+        (0, None),
+        (1, None),
+        (2, maglev),
+        (251, maglev),
+        (252, None),
+    ] {
+        let expected = [(Scope::Inside, None), (Scope::Outside, outside)];
+        assert_eq!(by_scope(endpoints), expected.into(), "{endpoints}");
+    }
+}

@@ -1,0 +1,32 @@
+//! How Services are balanced, as `/v1/healthz` says it: of Cilium's model what is true here.
+
+use serde::{Deserialize, Serialize};
+
+/// Field `kube-proxy-replacement`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KubeProxyReplacement {
+    pub mode: String,
+    /// An older agent says nothing of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<Features>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Features {
+    pub node_port: NodePort,
+}
+
+/// What holds for traffic from outside, node port or not.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodePort {
+    pub enabled: bool,
+    /// `SNAT`: the node stands in for clients of endpoints elsewhere.
+    pub mode: String,
+    /// `Random` or `Maglev`.
+    pub algorithm: String,
+    /// Slots of a table of Maglev's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lut_size: Option<u32>,
+}
