@@ -30,7 +30,7 @@ impl Generations {
             known.insert(value.generation);
             if let Some(frontend) = frontend(&key) {
                 *generations.by_address.entry(frontend.ip).or_default() += 1;
-            } else {
+            } else if key.protocol == 0 {
                 claimed.insert(ip(key.address));
             }
         }
