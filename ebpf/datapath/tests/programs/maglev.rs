@@ -163,9 +163,9 @@ fn a_connection_meets_the_same_backend_on_every_node_and_after_a_node_has_forgot
 fn the_ports_of_a_client_are_spread_over_all_backends_but_those_of_one_with_affinity_are_not() {
     let mut node = Node::new();
     outside(&mut node, EXTERNAL).set(&backends(), maglev());
-    let met = all_met(&mut node, EXTERNAL);
+    let every = all_met(&mut node, EXTERNAL);
     for backend in backends() {
-        let clients = met.iter().filter(|met| **met == backend.port).count();
+        let clients = every.iter().filter(|port| **port == backend.port).count();
         assert!((10..=60).contains(&clients), "{clients} of {CLIENTS}");
     }
     let mut kept = outside(&mut node, NODE);
