@@ -19,6 +19,7 @@ pub mod metric;
 pub mod nat;
 pub mod policy;
 pub mod reason;
+pub mod sctp;
 pub mod service;
 
 /// Version of the maps that user space fills: endpoints, addresses, nodes, services, policies, and what the programs tell. It is

@@ -42,7 +42,7 @@ reasons! {
     UNKNOWN_TARGET = 150, "Unknown L3 target address";
     /// The translation table refused a new entry.
     CT_INSERT_FAILED = 155, "CT: Map insertion failed";
-    /// Later fragments towards a service carry no port to choose by.
+    /// Later fragments towards a service carry no port to choose by; and a fragment of SCTP has no checksum that could follow its port.
     FRAGMENT = 157, "IP fragmentation not supported";
     /// The service has nobody to answer, or no such port.
     NO_BACKEND = 158, "Service backend not found";
@@ -52,7 +52,7 @@ reasons! {
     UNSUPPORTED_L2 = 166, "Unsupported L2 protocol";
     /// No free port was found to masquerade with.
     NO_NAT_PORT = 167, "No mapping for NAT masquerade";
-    /// Only TCP, UDP and ICMP echo can be masqueraded.
+    /// Only TCP, UDP, SCTP and ICMP echo can be masqueraded.
     NAT_PROTOCOL = 168, "Unsupported protocol for NAT masquerade";
     /// No route leads to the client of a service.
     NO_ROUTE = 169, "FIB lookup failed";

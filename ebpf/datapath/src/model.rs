@@ -96,6 +96,8 @@ pub enum Protocol {
     Tcp,
     /// User Datagram Protocol.
     Udp,
+    /// Stream Control Transmission Protocol.
+    Sctp,
 }
 
 /// Who asks a service.

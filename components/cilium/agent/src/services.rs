@@ -69,8 +69,8 @@ struct Published<'a> {
     endpoints: Endpoints<'a>,
 }
 
-/// Every address and port of Services with TCP or UDP ports, and the host ports of this node's pods. Headless and ExternalName
-/// services have no address to balance.
+/// Every address and port of Services, and the host ports of this node's pods. Headless and ExternalName services have no address to
+/// balance.
 ///
 /// Two claims of one address and port: the older Service keeps it, and a Service goes before a host port.
 pub fn claims<'a>(
@@ -264,6 +264,7 @@ fn protocol(name: Option<&str>) -> Option<Protocol> {
     match name.unwrap_or("TCP") {
         "TCP" => Some(Protocol::Tcp),
         "UDP" => Some(Protocol::Udp),
+        "SCTP" => Some(Protocol::Sctp),
         _ => None,
     }
 }

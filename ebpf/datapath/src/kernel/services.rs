@@ -243,11 +243,13 @@ fn read(
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const SCTP: u8 = 132;
 
 fn key(frontend: Frontend) -> abi::Frontend {
     let protocol = match frontend.protocol {
         Protocol::Tcp => TCP,
         Protocol::Udp => UDP,
+        Protocol::Sctp => SCTP,
     };
     abi::Frontend {
         address: address(frontend.ip),
@@ -274,6 +276,7 @@ fn frontend(key: &abi::Frontend) -> Option<Frontend> {
     let protocol = match key.protocol {
         TCP => Protocol::Tcp,
         UDP => Protocol::Udp,
+        SCTP => Protocol::Sctp,
         _ => return None,
     };
     Some(Frontend {

@@ -19,6 +19,7 @@ mod paths;
 mod policy;
 mod restart;
 mod reuse;
+mod sctp;
 mod services;
 mod services_full;
 mod tables;

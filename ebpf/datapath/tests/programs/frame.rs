@@ -2,9 +2,14 @@
 
 use std::net::Ipv4Addr;
 
+use crc::{CRC_32_ISCSI, Crc};
+
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
 pub(crate) const ICMP: u8 = 1;
+pub(crate) const SCTP: u8 = 132;
+
+const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
 /// A frame in the making: defaults are a TCP SYN with TTL 64.
 #[derive(Clone)]
@@ -59,6 +64,22 @@ pub(crate) fn udp(source: (&str, u16), destination: (&str, u16)) -> Frame {
     l4.extend([0, 0]);
     l4.extend(payload);
     frame(source.0, destination.0, UDP, l4)
+}
+
+/// A packet of SCTP with one chunk: its type, and what comes after its length.
+pub(crate) fn sctp(
+    source: (&str, u16),
+    destination: (&str, u16),
+    chunk: u8,
+    value: &[u8],
+) -> Frame {
+    let mut l4 = ports(source.1, destination.1);
+    // Who opens does not know the other's tag yet (RFC 9260 8.5.1).
+    l4.extend(if chunk == 1 { [0; 4] } else { *b"tag." });
+    l4.extend([0, 0, 0, 0, chunk, 0]);
+    l4.extend(u16::try_from(4 + value.len()).unwrap().to_be_bytes());
+    l4.extend(value);
+    frame(source.0, destination.0, SCTP, l4)
 }
 
 /// An ICMP message; `id` is where an echo has its identifier.
@@ -118,6 +139,9 @@ impl Frame {
             );
             l4[at..at + 2].copy_from_slice(&sum.to_be_bytes());
         }
+        if self.protocol == SCTP && l4.len() >= 12 {
+            l4[8..12].copy_from_slice(&sctp_checksum(&l4).to_le_bytes());
+        }
         packet.extend(l4);
         packet
     }
@@ -137,6 +161,13 @@ fn checksum_offset(protocol: u8) -> Option<usize> {
         ICMP => Some(2),
         _ => None,
     }
+}
+
+/// Over the packet with none in it (RFC 9260 6.8).
+pub(crate) fn sctp_checksum(l4: &[u8]) -> u32 {
+    let mut without = l4.to_vec();
+    without[8..12].fill(0);
+    CRC32C.checksum(&without)
 }
 
 fn pseudo(protocol: u8, source: Ipv4Addr, destination: Ipv4Addr, length: usize) -> u32 {
@@ -175,7 +206,8 @@ pub(crate) struct Seen {
 /// Reads a frame without IP options and checks both of its checksums. An ICMP echo's identifier counts as both ports.
 pub(crate) fn see(frame: &[u8]) -> Seen {
     let packet = &frame[14..];
-    let l4 = &packet[20..];
+    // A frame may be padded.
+    let l4 = &packet[20..usize::from(u16::from_be_bytes([packet[2], packet[3]]))];
     assert_eq!(ones(&packet[..20], 0), 0xffff, "the IP checksum is wrong");
     let source = Ipv4Addr::from(<[u8; 4]>::try_from(&packet[12..16]).unwrap());
     let destination = Ipv4Addr::from(<[u8; 4]>::try_from(&packet[16..20]).unwrap());
@@ -184,6 +216,10 @@ pub(crate) fn see(frame: &[u8]) -> Seen {
     {
         let sum = ones(l4, pseudo(packet[9], source, destination, l4.len()));
         assert_eq!(sum, 0xffff, "the transport checksum is wrong");
+    }
+    if packet[9] == SCTP {
+        let stated = u32::from_le_bytes(l4[8..12].try_into().unwrap());
+        assert_eq!(stated, sctp_checksum(l4), "the checksum of SCTP is wrong");
     }
     let number = |at: usize| u16::from_be_bytes([l4[at], l4[at + 1]]);
     let (from, to) = if packet[9] == ICMP {

@@ -22,5 +22,6 @@ mod node;
 mod overlay;
 mod policy;
 mod rules;
+mod sctp;
 mod service;
 mod shared;

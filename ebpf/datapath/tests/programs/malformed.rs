@@ -1,7 +1,7 @@
 use datapath_abi::metric::EGRESS;
 use datapath_abi::reason::{INVALID_PACKET, TRUNCATED_L4};
 
-use crate::frame::{Frame, icmp, tcp, udp};
+use crate::frame::{Frame, SCTP, icmp, sctp, tcp, udp};
 use crate::node::{DROPPED, NEIGHBOUR, Node, POD, REDIRECTED, REMOTE, WORLD};
 
 fn samples() -> Vec<(&'static str, Frame)> {
@@ -15,6 +15,7 @@ fn samples() -> Vec<(&'static str, Frame)> {
         ("udp to another node", udp((POD, 40_000), (REMOTE, 53))),
         ("udp to the world", udp((POD, 40_000), (WORLD, 53))),
         ("ping", icmp(POD, NEIGHBOUR, 8, 1, b"12345678")),
+        ("sctp", sctp((POD, 40_000), (NEIGHBOUR, 80), 1, &[7; 16])),
     ]
 }
 
@@ -105,9 +106,21 @@ fn a_header_that_contradicts_itself_never_passes() {
 }
 
 #[test]
+fn sctp_without_a_whole_header_never_passes() {
+    let mut node = Node::new();
+    for length in 0..12 {
+        let mut frame = sctp((POD, 40_000), (NEIGHBOUR, 80), 1, &[7; 16]);
+        frame.l4.truncate(length);
+        let outcome = node.run("from_container", &frame);
+        outcome.dropped(TRUNCATED_L4, EGRESS);
+        assert_eq!(outcome.frame, frame.bytes());
+    }
+}
+
+#[test]
 fn a_first_fragment_too_short_for_its_ports_never_passes() {
     let mut node = Node::new();
-    for protocol in [6, 17, 1] {
+    for protocol in [6, 17, 1, SCTP] {
         let mut frame = tcp((POD, 1), (NEIGHBOUR, 80));
         frame.protocol = protocol;
         frame.fragment = 0x2000;

@@ -123,11 +123,11 @@ fn no_free_port_is_said_and_other_flows_go_on() {
 }
 
 #[test]
-fn only_tcp_udp_and_echo_requests_are_masqueraded() {
+fn what_has_neither_ports_nor_is_an_echo_request_is_not_masqueraded() {
     let mut node = Node::new();
-    let mut sctp = tcp((POD, 1), (WORLD, 2));
-    sctp.protocol = 132;
-    for frame in [sctp, icmp(POD, WORLD, 3, 0, b"quote")] {
+    let mut gre = tcp((POD, 1), (WORLD, 2));
+    gre.protocol = 47;
+    for frame in [gre, icmp(POD, WORLD, 3, 0, b"quote")] {
         node.run("to_netdev", &frame)
             .dropped(reason::NAT_PROTOCOL, EGRESS);
     }

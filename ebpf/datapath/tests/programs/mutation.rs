@@ -8,7 +8,7 @@ use datapath_abi::metric::{EGRESS, INGRESS};
 use datapath_abi::policy::{ALLOW, DEFAULT_DENY};
 use datapath_abi::reason;
 
-use crate::frame::{Frame, TCP, UDP, icmp, ip, tcp, udp};
+use crate::frame::{Frame, SCTP, TCP, UDP, icmp, ip, tcp, udp};
 use crate::node::{
     DROPPED, NEIGHBOUR, NEIGHBOUR_IDENTITY, Node, POD, POD_MAC, REDIRECTED, REMOTE,
     REMOTE_IDENTITY, WORLD,
@@ -16,7 +16,6 @@ use crate::node::{
 use crate::rules::{any, peer};
 
 const ROUNDS: u32 = 6000;
-const SCTP: u8 = 132;
 
 /// xorshift64 (Marsaglia 2003).
 struct Dice(u64);

@@ -156,6 +156,18 @@ impl Node {
         backends: &[(&str, u16)],
         affinity_seconds: u32,
     ) {
+        self.service_for(INSIDE, frontend, protocol, backends, affinity_seconds);
+    }
+
+    /// As above, for whoever asks from there.
+    pub(crate) fn service_for(
+        &mut self,
+        scope: u8,
+        frontend: (&str, u16),
+        protocol: u8,
+        backends: &[(&str, u16)],
+        affinity_seconds: u32,
+    ) {
         let generation = self
             .hash::<Frontend, Service>("cilium_lb4_services")
             .keys()
@@ -194,7 +206,7 @@ impl Node {
             address: address(frontend.0),
             port: frontend.1.to_be(),
             protocol,
-            scope: INSIDE,
+            scope,
         };
         self.hash("cilium_lb4_services")
             .insert(key, service, 0)

@@ -6,9 +6,7 @@ use datapath_abi::metric;
 
 use crate::config::{NODE_IP, is_own_pod_range};
 use crate::maps::cilium_native;
-use crate::stage::packet::{
-    ETHERNET, ETHERTYPE_IPV4, Ipv4, Packet, Part, TCP, UDP, at, ethernet, parse,
-};
+use crate::stage::packet::{ETHERNET, ETHERTYPE_IPV4, Ipv4, Packet, Part, at, ethernet, parse};
 use crate::stage::verdict::{PASS, Verdict, conclude};
 use crate::stage::{direct, encapsulate, fragment, masquerade, service};
 
@@ -48,8 +46,8 @@ fn origin(ctx: &TcContext) -> Origin {
         if is_own_pod_range(header.source) {
             return Origin::Pod;
         }
-        let has_ports = header.protocol == TCP || header.protocol == UDP;
-        if header.source == NODE_IP.load() && has_ports && !encapsulate::is_tunnel(ctx, &header) {
+        let may_answer = service::is_balanced(header.protocol);
+        if header.source == NODE_IP.load() && may_answer && !encapsulate::is_tunnel(ctx, &header) {
             return Origin::Host;
         }
         Origin::Other

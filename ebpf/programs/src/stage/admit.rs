@@ -32,7 +32,7 @@ pub(crate) fn admit(ctx: &TcContext, packet: &Packet, sender: Sender, point: u8)
         if let Some(state) = flow::find(&key, now) {
             // SAFETY: as above.
             let current = unsafe { (*state).epoch } == epoch;
-            if current && !flow::begins_anew(state, packet.flags, packet.protocol, place) {
+            if current && !flow::begins_anew(state, packet.opens(), place) {
                 let seen = Seen {
                     protocol: packet.protocol,
                     flags: packet.flags,
@@ -97,7 +97,7 @@ extern "C" fn judge_packet(skb: *mut __sk_buff, scratch: *mut Scratch) -> u32 {
 fn consider_packet(ctx: &TcContext, scratch: &mut Scratch) -> Result<(), u8> {
     match flow::find(&scratch.key, scratch.now) {
         Some(state)
-            if !flow::begins_anew(state, scratch.flags, scratch.protocol, scratch.place)
+            if !flow::begins_anew(state, scratch.opens != 0, scratch.place)
                 && !outlived(scratch, state) =>
         {
             recheck(ctx, scratch, state)

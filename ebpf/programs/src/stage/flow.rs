@@ -8,7 +8,7 @@ use datapath_abi::flow::{
 };
 use datapath_abi::reason;
 
-use super::packet::{ACK, FIN, Packet, RST, SYN, TCP};
+use super::packet::{FIN, Packet, RST, SYN, TCP};
 use super::scratch::Scratch;
 use crate::maps::cilium_ct4_global;
 
@@ -54,14 +54,12 @@ pub(crate) fn is_reply(origin: u8, place: u8) -> bool {
     (origin ^ place) & 1 != 0
 }
 
-/// Whether a packet begins a connection anew although its key is known: a SYN when the old one closes, or from the end that only
-/// answered so far.
+/// Whether a packet begins a connection anew although its key is known: one that opens when the old one closes, or from the end that
+/// only answered so far.
 #[inline(always)]
-pub(crate) fn begins_anew(state: *const State, flags: u8, protocol: u8, place: u8) -> bool {
+pub(crate) fn begins_anew(state: *const State, opens: bool, place: u8) -> bool {
     // SAFETY: as in `find`.
-    protocol == TCP
-        && flags & (SYN | ACK) == SYN
-        && unsafe { (*state).bits & CLOSING != 0 || is_reply((*state).origin, place) }
+    opens && unsafe { (*state).bits & CLOSING != 0 || is_reply((*state).origin, place) }
 }
 
 /// What a connection is told of a packet.

@@ -8,7 +8,8 @@ use datapath_abi::nat::{REVERSE, Target, Tuple};
 use datapath_abi::reason;
 
 use super::packet::{
-    ICMP, ICMP_ECHO, ICMP_PARAMETER, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, Ipv4, Packet, TCP, UDP,
+    ICMP, ICMP_ECHO, ICMP_PARAMETER, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, Ipv4, Packet, SCTP, TCP,
+    UDP,
 };
 use super::rewrite::{End, rewrite};
 use crate::config::NODE_IP;
@@ -38,7 +39,7 @@ pub(crate) fn come_back(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8
         return Ok(false);
     };
     let (port, remote_port, port_offset) = match header.protocol {
-        TCP | UDP => (ports[0], ports[1], l4),
+        TCP | UDP | SCTP => (ports[0], ports[1], l4),
         ICMP if ports[0].to_ne_bytes()[0] == ICMP_ECHO => (ports[2], 0, l4 + 4),
         _ => return Ok(false),
     };

@@ -9,7 +9,7 @@ use datapath_abi::nat::{FIRST_PORT, FORWARD, LAST_PORT, REVERSE, Target, Tuple};
 use datapath_abi::reason;
 
 use super::fragment;
-use super::packet::{ICMP, ICMP_ECHO, ICMP_ECHO_REPLY, Packet, Part, TCP, UDP};
+use super::packet::{ICMP, ICMP_ECHO, ICMP_ECHO_REPLY, Packet, Part, SCTP, TCP, UDP};
 use super::rewrite::{End, rewrite};
 use crate::config::NODE_IP;
 use crate::maps::cilium_snat;
@@ -59,11 +59,16 @@ fn in_place(ctx: &TcContext, packet: &mut Packet, node: u32) -> Result<(), u8> {
     if packet.part == Part::Later {
         return rewrite(ctx, packet, End::Source, node, 0);
     }
-    if !(packet.protocol == TCP || packet.protocol == UDP || packet.icmp_type == ICMP_ECHO) {
+    if !(has_ports(packet.protocol) || packet.icmp_type == ICMP_ECHO) {
         return Err(reason::NAT_PROTOCOL);
     }
     let port = port_for(packet, node)?;
     rewrite(ctx, packet, End::Source, node, port)
+}
+
+#[inline(always)]
+fn has_ports(protocol: u8) -> bool {
+    matches!(protocol, TCP | UDP | SCTP)
 }
 
 /// The port of a flow: the one it has, or a free one.
@@ -145,8 +150,7 @@ pub(crate) fn come_back(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8
     if packet.part == Part::Later && !fragment::recall(packet) {
         return Ok(false);
     }
-    let may_answer = packet.protocol == TCP
-        || packet.protocol == UDP
+    let may_answer = has_ports(packet.protocol)
         || (packet.protocol == ICMP && packet.icmp_type == ICMP_ECHO_REPLY);
     if !may_answer || !is_ours(packet.destination_port) {
         return Ok(false);

@@ -76,10 +76,14 @@ pub(crate) struct Packet {
     pub(crate) id: u16,
     /// Offset of the transport header from the start of the frame.
     pub(crate) l4: usize,
+    /// Bytes from there to the packet's end, which need not be the frame's.
+    pub(crate) length: u16,
     /// TCP flags; 0 for anything else.
     pub(crate) flags: u8,
     /// ICMP type; 255 for anything else.
     pub(crate) icmp_type: u8,
+    /// Type of the first chunk of SCTP; 255 for anything else.
+    pub(crate) chunk: u8,
     /// 1: who asks a service that has nobody to answer is told nothing.
     pub(crate) quiet: u8,
 }
@@ -101,10 +105,10 @@ pub(crate) fn is_error(protocol: u8, icmp_type: u8) -> bool {
 }
 
 impl Packet {
-    /// First segment of a TCP connection from the client.
+    /// First packet of a connection from the client: a SYN, or an INIT, which comes with no other chunk (RFC 9260 6.10).
     #[inline(always)]
     pub(crate) fn opens(&self) -> bool {
-        self.flags & (SYN | ACK) == SYN
+        self.flags & (SYN | ACK) == SYN || self.chunk == INIT
     }
 
     /// The packet's flow as a key.
@@ -142,6 +146,10 @@ pub(crate) const ICMP_ECHO: u8 = 8;
 pub(crate) const ICMP_TIME_EXCEEDED: u8 = 11;
 pub(crate) const ICMP_PARAMETER: u8 = 12;
 const NOT_ICMP: u8 = 255;
+
+/// Types of SCTP chunks.
+const INIT: u8 = 1;
+const NO_CHUNK: u8 = 255;
 
 const MORE_FRAGMENTS: u16 = 0x2000;
 const FRAGMENT_OFFSET: u16 = 0x1fff;
@@ -228,8 +236,10 @@ fn read(ctx: &TcContext) -> Result<Packet, u8> {
         part,
         id: header.id,
         l4: ETHERNET + words * 4,
+        length: (total - words * 4) as u16,
         flags: 0,
         icmp_type: NOT_ICMP,
+        chunk: NO_CHUNK,
         quiet: 0,
     };
     if part != Part::Later {
@@ -330,6 +340,12 @@ fn sctp(ctx: &TcContext, packet: &mut Packet, payload: usize) -> Result<(), u8> 
     let [source, destination, ..] = unsafe { *header };
     packet.source_port = source;
     packet.destination_port = destination;
+    // A first fragment has it, too: the next one could begin no earlier than behind it.
+    if payload > SCTP_HEADER {
+        packet.chunk = ctx
+            .load(packet.l4 + SCTP_HEADER)
+            .map_err(|_| reason::TRUNCATED_L4)?;
+    }
     Ok(())
 }
 

@@ -16,7 +16,9 @@ use datapath_abi::ip::IDENTITY_HOST;
 use datapath_abi::reason;
 
 use super::encapsulate;
-use super::packet::{ETHERNET, Ethernet, ICMP, ICMP_UNREACHABLE, Ipv4, Packet, Part, TCP, UDP, at};
+use super::packet::{
+    ETHERNET, Ethernet, ICMP, ICMP_UNREACHABLE, Ipv4, Packet, Part, SCTP, TCP, UDP, at,
+};
 use crate::maps::{cilium_packet, cilium_refused};
 
 const PORT_UNREACHABLE: u8 = 3;
@@ -41,9 +43,11 @@ struct Icmp {
     unused: u32,
 }
 
-/// What the message says of a TCP segment: more than the eight bytes of RFC 792, because the kernel does not cut a packet before
-/// the place where its checksum is still to be filled in.
-type OfTcp = [u32; (size_of::<Ipv4>() + 20) / 4];
+/// Bytes that the message says of a TCP segment: more than the eight of RFC 792, because the kernel does not cut a packet before the
+/// place where its checksum is still to be filled in. Of SCTP as many, for the tag in an INIT by which its sender knows that it is
+/// meant (RFC 9260 10).
+const SEGMENT: usize = 20;
+type OfSegment = [u32; (size_of::<Ipv4>() + SEGMENT) / 4];
 type OfUdp = [u32; (size_of::<Ipv4>() + 8) / 4];
 
 /// The action for a packet that was counted and told as dropped: back to its sender as an ICMP error, if nobody is there to answer
@@ -86,7 +90,8 @@ extern "C" fn refuse(skb: *mut __sk_buff) -> u32 {
         return 0;
     }
     let done = match packet.protocol {
-        TCP => answer::<OfTcp>(ctx, packet),
+        // Nothing shorter opens an association.
+        SCTP | TCP if usize::from(packet.length) >= SEGMENT => answer::<OfSegment>(ctx, packet),
         UDP => answer::<OfUdp>(ctx, packet),
         _ => Err(0),
     };

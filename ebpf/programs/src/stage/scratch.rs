@@ -33,6 +33,8 @@ pub(crate) struct Scratch {
     pub(crate) protocol: u8,
     pub(crate) icmp_type: u8,
     pub(crate) flags: u8,
+    /// 1: the packet opens a connection.
+    pub(crate) opens: u8,
     /// Which end of the key is the source.
     pub(crate) place: u8,
     /// Where the packet goes.
@@ -72,6 +74,7 @@ impl Scratch {
         self.protocol = packet.protocol;
         self.icmp_type = packet.icmp_type;
         self.flags = packet.flags;
+        self.opens = u8::from(packet.opens());
         self.later = u8::from(packet.part == Part::Later);
     }
 }

@@ -7,7 +7,7 @@ use datapath_abi::nat::{FORWARD, REVERSE, Target, Tuple};
 use datapath_abi::reason;
 use datapath_abi::service::{Backend, EXCLUSIVE, Frontend, INSIDE, LOOPBACK, OUTSIDE, SILENT};
 
-use super::packet::{Packet, Part, TCP, UDP};
+use super::packet::{Packet, Part, SCTP, TCP, UDP};
 use super::rewrite::{End, rewrite};
 use super::select::{Choice, is_member, select};
 use crate::maps::{cilium_ct_service, cilium_lb4_services, cilium_lxc};
@@ -56,8 +56,9 @@ fn translate_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> 
         return Ok(false);
     };
     let frontend = frontend(packet, INSIDE);
-    let balanced = packet.protocol == TCP || packet.protocol == UDP;
-    let service = cilium_lb4_services.get_ptr(&frontend).filter(|_| balanced);
+    let service = cilium_lb4_services
+        .get_ptr(&frontend)
+        .filter(|_| is_balanced(packet.protocol));
     let Some(service) = service else {
         // SAFETY: a map value of plain numbers.
         let nobody_elses = unsafe { (*address).flags } & EXCLUSIVE != 0;
@@ -75,6 +76,12 @@ fn translate_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> 
     mark_client(packet.source);
     to_backend::<INSIDE>(ctx, packet, &frontend)?;
     Ok(true)
+}
+
+/// Whether services are for it.
+#[inline(always)]
+pub(crate) fn is_balanced(protocol: u8) -> bool {
+    matches!(protocol, TCP | UDP | SCTP)
 }
 
 /// The service a packet is for.
@@ -132,12 +139,13 @@ fn backend_of<const SCOPE: u8>(packet: &Packet, frontend: &Frontend) -> Result<B
             pad: [0; 2],
         }
     });
-    // An open TCP connection stays where it is; a UDP flow only while the service still has that backend.
+    // An open connection stays where it is; a UDP flow only while the service still has that backend. So does an INIT: one that is
+    // sent again may be answered twice, and only who sent the first answer takes the cookie in it.
     if let Some(backend) = known {
-        if packet.protocol == TCP && !packet.opens() {
+        if packet.protocol != UDP && !packet.opens() {
             return Ok(backend);
         }
-        if packet.protocol == UDP && still_serves(frontend, backend) {
+        if packet.protocol != TCP && still_serves(frontend, backend) {
             return Ok(backend);
         }
     }
@@ -231,7 +239,7 @@ extern "C" fn restore_service(skb: *mut __sk_buff, packet: *mut Packet) -> u32 {
 
 #[inline(always)]
 fn restore_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
-    if packet.protocol != TCP && packet.protocol != UDP {
+    if !is_balanced(packet.protocol) {
         return Ok(false);
     }
     let Some(service) = cilium_ct_service.get_ptr(&packet.tuple(REVERSE)) else {

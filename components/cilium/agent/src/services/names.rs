@@ -107,6 +107,7 @@ mod tests {
 
     const TCP: u8 = 6;
     const UDP: u8 = 17;
+    const SCTP: u8 = 132;
 
     fn service(name: &str, created: &str, spec: Value) -> Service {
         serde_json::from_value(json!({
@@ -127,7 +128,7 @@ mod tests {
     fn web() -> Service {
         let spec = json!({
             "clusterIP": "10.96.0.9", "clusterIPs": ["10.96.0.9"], "externalIPs": ["198.51.100.7"],
-            "ports": [{"port": 53, "protocol": "UDP"}, {"port": 80, "nodePort": 30080}],
+            "ports": [{"port": 53, "protocol": "UDP"}, {"port": 3868, "protocol": "SCTP"}, {"port": 80, "nodePort": 30080}],
         });
         service("web", "2026-01-01T00:00:00Z", spec)
     }
@@ -138,6 +139,8 @@ mod tests {
         for address in ["10.96.0.9", "198.51.100.7", "192.0.2.1"] {
             assert!(at(address, 80, TCP), "{address}");
             assert!(at(address, 53, UDP), "{address}");
+            assert!(at(address, 3868, SCTP), "{address}");
+            assert!(!at(address, 3868, TCP), "{address}");
             assert!(!at(address, 80, UDP), "{address}");
             assert!(!at(address, 30080, TCP), "{address}");
         }

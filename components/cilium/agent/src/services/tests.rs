@@ -10,6 +10,7 @@ use crate::services::endpoints::SERVICE_NAME;
 
 mod host_ports;
 mod outside;
+mod sctp;
 
 fn service(spec: Value) -> Service {
     serde_json::from_value(json!({"metadata": {"namespace": "shop", "name": "web"}, "spec": spec}))
@@ -142,11 +143,11 @@ fn a_service_without_endpoints_stays_so_that_connections_are_refused() {
 }
 
 #[test]
-fn headless_and_external_name_services_and_sctp_ports_have_nothing_to_balance() {
+fn headless_and_external_name_services_and_unknown_protocols_have_nothing_to_balance() {
     for spec in [
         json!({"clusterIP": "None", "ports": [{"port": 80}]}),
         json!({"type": "ExternalName", "externalName": "x.example"}),
-        json!({"clusterIP": "10.96.0.7", "ports": [{"port": 80, "protocol": "SCTP"}]}),
+        json!({"clusterIP": "10.96.0.7", "ports": [{"port": 80, "protocol": "DCCP"}]}),
         json!({"clusterIP": "fd00::1", "ports": [{"port": 80}]}),
     ] {
         assert!(translated(&service(spec.clone()), &[]).is_empty(), "{spec}");

@@ -40,7 +40,7 @@ pub struct ServiceSpec {
 pub struct FrontendAddress {
     pub ip: Ipv4Addr,
     pub port: u16,
-    /// `TCP` or `UDP`.
+    /// `TCP`, `UDP` or `SCTP`.
     pub protocol: String,
     pub scope: Scope,
 }
@@ -60,7 +60,7 @@ pub enum Scope {
 pub struct BackendAddress {
     pub ip: Ipv4Addr,
     pub port: u16,
-    /// `TCP` or `UDP`.
+    /// `TCP`, `UDP` or `SCTP`.
     pub protocol: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub node_name: String,

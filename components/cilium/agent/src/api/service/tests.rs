@@ -195,3 +195,18 @@ fn a_host_port_is_named_after_its_pod_and_has_no_traffic_policy() {
         json!([{"ip": "10.244.1.9", "port": 53, "protocol": "UDP", "nodeName": "worker-1", "state": "terminating"}])
     );
 }
+
+#[test]
+fn an_sctp_port_is_said_to_be_one_at_its_address_and_at_its_endpoints() {
+    let spec = json!({"clusterIP": "10.96.0.7", "ports": [{"port": 3868, "protocol": "SCTP"}]});
+    let mut slice = slice("web-1", &json!([{"addresses": ["10.244.1.5"]}]));
+    slice.ports = serde_json::from_value(json!([{"port": 3900, "protocol": "SCTP"}])).unwrap();
+    let shown = described(&spec, &[slice], &[], Vec::new());
+    let spec = &shown[0]["spec"];
+    assert_eq!(spec["frontend-address"]["protocol"], "SCTP");
+    let backend = &spec["backend-addresses"][0];
+    assert_eq!(
+        (&backend["port"], &backend["protocol"]),
+        (&json!(3900), &json!("SCTP"))
+    );
+}
