@@ -3,12 +3,13 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crc::{CRC_32_ISCSI, Crc};
 use datapath::{Protocol, Routing, Scope};
+use nix::sys::socket::{SockaddrIn, bind};
 
 use crate::balanced::{self, set};
 use crate::cluster::{Cluster, Node, OUTSIDE, Services};
@@ -71,10 +72,12 @@ fn raw() -> UdpSocket {
     UdpSocket::from(socket)
 }
 
-/// Answers each packet to the port with the address it came from, a blank, and what was in it.
-fn serve(namespace: &Namespace, port: u16) {
+/// Answers each packet to the address and port with the address it came from, a blank, and what was in it.
+fn serve(namespace: &Namespace, ip: Ipv4Addr, port: u16) {
     namespace.run(move || {
         let socket = raw();
+        let [a, b, c, d] = ip.octets();
+        bind(socket.as_raw_fd(), &SockaddrIn::new(a, b, c, d, 0)).unwrap();
         thread::spawn(move || {
             let mut buffer = vec![0; 65_536];
             loop {
@@ -169,7 +172,7 @@ fn pods_and_the_outside_associate_with_a_service_whose_endpoint_is_here_or_elsew
             Routing::Native => node.config.node_ip,
         };
         for (number, (server, of_outside)) in (0..).zip([(&near, OUTSIDE), (&far, stand_in)]) {
-            serve(&server.namespace, TARGET);
+            serve(&server.namespace, server.ip, TARGET);
             publish(node, &[(server.ip, TARGET)]);
             let seen = associate(&client.namespace, 40_000 + number, SERVICE);
             assert_eq!(seen, client.ip);
@@ -197,7 +200,7 @@ fn a_host_may_be_the_endpoint_here_and_elsewhere() {
     for (number, (host, of_pod, of_outside)) in
         (0..).zip([(node, client.ip, OUTSIDE), (other, own, own)])
     {
-        serve(&host.namespace, TARGET);
+        serve(&host.namespace, host.config.node_ip, TARGET);
         publish(node, &[(host.config.node_ip, TARGET)]);
         let seen = associate(&client.namespace, 40_000 + number, SERVICE);
         assert_eq!(seen, of_pod);
@@ -210,7 +213,7 @@ fn a_host_may_be_the_endpoint_here_and_elsewhere() {
 fn a_pod_is_its_own_endpoint() {
     let cluster = Cluster::new();
     let pod = cluster.nodes[0].pod(10);
-    serve(&pod.namespace, TARGET);
+    serve(&pod.namespace, pod.ip, TARGET);
     publish(&cluster.nodes[0], &[(pod.ip, TARGET)]);
     let seen = associate(&pod.namespace, 40_000, SERVICE);
     assert_eq!(seen, Ipv4Addr::new(169, 254, 42, 1));
@@ -219,7 +222,7 @@ fn a_pod_is_its_own_endpoint() {
 #[test]
 fn pods_reach_the_outside_with_their_nodes_address_and_two_of_one_port_at_once() {
     let cluster = Cluster::new();
-    serve(&cluster.outside, 3868);
+    serve(&cluster.outside, OUTSIDE, 3868);
     let node = &cluster.nodes[0];
     for pod in [node.pod(10), node.pod(11)] {
         let seen = associate(&pod.namespace, 40_000, (OUTSIDE, 3868));

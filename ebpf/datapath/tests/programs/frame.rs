@@ -140,7 +140,8 @@ impl Frame {
             l4[at..at + 2].copy_from_slice(&sum.to_be_bytes());
         }
         if self.protocol == SCTP && l4.len() >= 12 {
-            l4[8..12].copy_from_slice(&sctp_checksum(&l4).to_le_bytes());
+            let sum = sctp_checksum(&l4);
+            l4[8..12].copy_from_slice(&sum.to_le_bytes());
         }
         packet.extend(l4);
         packet
