@@ -68,19 +68,18 @@ const fn hash(key: Key, blocks: [u64; 2]) -> u64 {
 }
 
 #[inline(always)]
-const fn round(v: [u64; 4]) -> [u64; 4] {
-    let [mut a, mut b, mut c, mut d] = v;
-    a = a.wrapping_add(b);
-    b = b.rotate_left(13) ^ a;
-    a = a.rotate_left(32);
-    c = c.wrapping_add(d);
-    d = d.rotate_left(16) ^ c;
-    a = a.wrapping_add(d);
-    d = d.rotate_left(21) ^ a;
-    c = c.wrapping_add(b);
-    b = b.rotate_left(17) ^ c;
-    c = c.rotate_left(32);
-    [a, b, c, d]
+const fn round(mut v: [u64; 4]) -> [u64; 4] {
+    v[0] = v[0].wrapping_add(v[1]);
+    v[1] = v[1].rotate_left(13) ^ v[0];
+    v[0] = v[0].rotate_left(32);
+    v[2] = v[2].wrapping_add(v[3]);
+    v[3] = v[3].rotate_left(16) ^ v[2];
+    v[0] = v[0].wrapping_add(v[3]);
+    v[3] = v[3].rotate_left(21) ^ v[0];
+    v[2] = v[2].wrapping_add(v[1]);
+    v[1] = v[1].rotate_left(17) ^ v[2];
+    v[2] = v[2].rotate_left(32);
+    v
 }
 
 #[cfg(test)]
@@ -89,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_siphash_as_its_authors_print_it() {
-        let bytes: [u8; 16] = core::array::from_fn(|n| n as u8);
+        let bytes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
         let word = |from: usize| u64::from_le_bytes(core::array::from_fn(|n| bytes[from + n]));
         let last = word(8) & ((1 << LENGTH) - 1) | 15 << LENGTH;
         let key = [word(0), word(8)];

@@ -172,7 +172,7 @@ fn when_tables_find_no_room_the_service_stays_as_it_was_and_nothing_is_left_of_t
     for _ in 0..2 {
         let changed = changed.clone();
         let error = node.datapath(move |datapath| datapath.upsert_service(&changed).unwrap_err());
-        assert!(matches!(error, Error::Map { map: TABLES, .. }), "{error}");
+        assert!(matches!(error, Error::MapFull { map: TABLES }), "{error}");
         assert_eq!([TABLES, BACKENDS].map(|name| used(node, name)), before);
     }
     let all = node.datapath(|datapath| datapath.services().unwrap());

@@ -1,14 +1,12 @@
-//! Services that are many, that find no room, and that an agent was killed in the middle of.
+//! Services that are many, and that find no room.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 
-use aya::maps::{HashMap, Map, MapData};
-use datapath::{Backend, Datapath, Protocol, Scope, Service};
-use datapath_abi::FORMAT;
-use datapath_abi::service::{MAX_SERVICES, Member, Slot};
+use datapath::{Datapath, Protocol, Scope, Service};
+use datapath_abi::service::MAX_SERVICES;
 
 use crate::balanced;
 use crate::cluster::{Cluster, Node};
@@ -100,42 +98,4 @@ fn a_service_that_finds_no_room_is_refused_by_name_of_the_map_and_the_others_sta
     });
     balanced::set(node, service(82, crowd(large)));
     tcp(&client.namespace, VIP, 80).unwrap();
-}
-
-#[test]
-fn what_a_killed_agent_had_begun_is_cleared_away_and_the_rest_stays() {
-    let mut cluster = Cluster::new();
-    let node = &mut cluster.nodes[0];
-    balanced::set(node, service(80, crowd(3)));
-    let before = rows(node);
-    let pins = node.config.bpffs.join(format!("gloonet/maps-v{FORMAT}"));
-    node.namespace.run(move || {
-        let open = |name| Map::HashMap(MapData::from_pin(pins.join(name)).unwrap());
-        let slots = open("cilium_lb4_backends");
-        let mut slots: HashMap<_, Slot, datapath_abi::service::Backend> = slots.try_into().unwrap();
-        let begun = |index| Slot {
-            generation: 4_000_000,
-            index,
-        };
-        let of = slots.iter().next().unwrap().unwrap().1;
-        for index in 0..2 {
-            slots.insert(begun(index), of, 0).unwrap();
-        }
-        let members = open("cilium_lb4_members");
-        let mut members: HashMap<_, Member, u32> = members.try_into().unwrap();
-        let member = Member {
-            generation: 4_000_000,
-            backend: of,
-        };
-        members.insert(member, 1, 0).unwrap();
-    });
-    assert_ne!(rows(node), before);
-    node.stop();
-    node.start();
-    assert_eq!(rows(node), before);
-    let kept: Vec<Backend> = node.datapath(|datapath| {
-        let services = datapath.services().unwrap();
-        services.into_iter().flat_map(|one| one.backends).collect()
-    });
-    assert_eq!(kept.len(), 3);
 }
