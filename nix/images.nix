@@ -5,14 +5,19 @@
   busybox,
   created,
   dockerTools,
+  jq,
   release,
   revision,
   runCommand,
   version,
 }:
 let
-  # "cargo:PACKAGE/BINARY" is the only kind of file that our own images have.
-  binaryOf = source: binaries.${lib.last (lib.splitString "/" source)};
+  # Our own images have "cargo:PACKAGE/BINARY", and of the distribution's programs ("debian:/path") these.
+  tools = {
+    inherit jq;
+  };
+  binaryOf =
+    source: (if lib.hasPrefix "debian:" source then tools else binaries).${lib.last (lib.splitString "/" source)};
 
   root =
     name: files: links:

@@ -17,7 +17,7 @@ packages=(
   build-essential ca-certificates git                 # compilers for Rust's C dependencies and the pause program
   runc iproute2 util-linux procps conntrack           # what a node runs
   busybox-static redis-server prometheus              # content of lab images
-  curl bind9-dnsutils netcat-openbsd                  # content of the test image agnhost
+  curl bind9-dnsutils netcat-openbsd iputils-ping     # content of test images
   containernetworking-plugins                         # the reference CNI, which measurements compare with
   iptables nftables ethtool tcpdump iperf3 qperf      # tests and measurements
   jq skopeo umoci                                     # looking into images

@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    arch, bench, bundle, conformance, deny, down, ebpf, gate, generate, hubble, image, lock, logs,
-    nix, programs, up,
+    arch, bench, bundle, cilium, conformance, deny, down, ebpf, gate, generate, hubble, image,
+    lock, logs, nix, programs, up,
 };
 
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ enum Task {
     Conformance(conformance::Arguments),
     /// Ask a node's agent with upstream's Hubble client.
     Hubble(hubble::Arguments),
+    /// Run upstream's cilium-cli against the cluster.
+    Cilium(cilium::Arguments),
     /// Measure the cluster that is up.
     Bench(bench::Arguments),
     /// Build the Go programs of the lab, each once per change of its pinned sources.
@@ -65,6 +67,7 @@ pub fn run() -> Result<()> {
         Task::Test(arguments) => gate::run(&arguments),
         Task::Conformance(arguments) => conformance::run(&arguments),
         Task::Hubble(arguments) => hubble::run(&arguments),
+        Task::Cilium(arguments) => cilium::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Programs(arguments) => programs::run(&arguments),
         Task::Image(arguments) => image::run(&arguments),

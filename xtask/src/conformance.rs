@@ -1,8 +1,9 @@
 //! `./dev conformance SUITE`: Kubernetes' own end-to-end specs against the platform in the lab.
 //!
 //! The specs come from the suite of the lab's Kubernetes version, unchanged. What is left out is named with its reason in
-//! the suite's file; `docs/conformance.md` repeats it for readers.
+//! the suite's file; `docs/conformance.md` repeats it for readers. [`cilium_cli`] is the one suite that is not Kubernetes'.
 
+pub mod cilium_cli;
 pub mod live;
 pub mod netpol;
 pub mod nodes;
@@ -63,7 +64,13 @@ pub struct Pace {
 
 /// Brings the cluster up, runs the suite, and fails unless every spec that ran passed.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let suite = arguments.suite.suite();
+    match arguments.suite.suite() {
+        Some(suite) => run_specs(arguments, suite),
+        None => cilium_cli::run(arguments),
+    }
+}
+
+fn run_specs(arguments: &Arguments, suite: &'static Suite) -> Result<()> {
     build()?;
     let plan = Plan::of_suite(suite, arguments.focus.as_deref())?;
     if arguments.list {
@@ -71,18 +78,22 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     let lab = Lab::from_environment_or(CLUSTER)?;
-    let result = prepare(&lab, suite, arguments.as_is).and_then(|()| {
+    let result = prepare(&lab, suite.workers, arguments.as_is).and_then(|()| {
         nodes::into_zones(&lab)?;
         let pace = Pace {
             parallel: arguments.parallel,
             limit: Duration::from_secs(arguments.timeout * 60),
         };
-        verdict(suite, &plan, &run_plan(&lab, suite, &plan, pace)?)
+        verdict(suite.name, &plan, &run_plan(&lab, suite, &plan, pace)?)
     });
+    leave(&lab, arguments, result)
+}
+
+fn leave(lab: &Lab, arguments: &Arguments, result: Result<()>) -> Result<()> {
     if arguments.down {
-        return result.and(take_down(&lab));
+        return result.and(take_down(lab));
     }
-    println!("\n{}", looking_around(&lab));
+    println!("\n{}", looking_around(lab));
     result
 }
 
@@ -93,7 +104,7 @@ pub fn build() -> Result<()> {
     })
 }
 
-fn prepare(lab: &Lab, suite: &Suite, as_is: bool) -> Result<()> {
+fn prepare(lab: &Lab, workers: u32, as_is: bool) -> Result<()> {
     if as_is {
         if !lab.exists() {
             bail!(
@@ -105,7 +116,7 @@ fn prepare(lab: &Lab, suite: &Suite, as_is: bool) -> Result<()> {
     }
     lab.build()?;
     let arguments = up::Arguments {
-        workers: suite.workers,
+        workers,
         ..up::Arguments::default()
     };
     up::bring_everything_up(lab, &arguments)
@@ -113,7 +124,7 @@ fn prepare(lab: &Lab, suite: &Suite, as_is: bool) -> Result<()> {
 
 /// Runs the specs of a plan and reads the runner's report.
 fn run_plan(lab: &Lab, suite: &Suite, plan: &Plan, pace: Pace) -> Result<Report> {
-    let folder = runner::fresh_folder(lab, suite)?;
+    let folder = runner::fresh_folder(lab, suite.name)?;
     let nodes = lab.workers()?.len();
     let started = Instant::now();
     runner::run(lab, plan, pace, nodes, &folder)?;
@@ -126,11 +137,11 @@ fn run_plan(lab: &Lab, suite: &Suite, plan: &Plan, pace: Pace) -> Result<Report>
     })
 }
 
-fn verdict(suite: &Suite, plan: &Plan, report: &Report) -> Result<()> {
+fn verdict(name: &str, plan: &Plan, report: &Report) -> Result<()> {
     println!("\n{}", report.table(plan));
     match report.complaint() {
         None => Ok(()),
-        Some(complaint) => bail!("{}: {complaint}", suite.name),
+        Some(complaint) => bail!("{name}: {complaint}"),
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod arch;
 pub mod bench;
 pub mod bundle;
+pub mod cilium;
 pub mod cli;
 pub mod conformance;
 pub mod deny;

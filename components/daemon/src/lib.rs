@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod listener;
+mod logfmt;
 pub mod logging;
 pub mod signals;
 pub mod tasks;

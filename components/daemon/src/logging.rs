@@ -1,7 +1,11 @@
 //! Lines of log on standard error.
 
+use std::panic;
+
 use clap::ValueEnum;
 use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::logfmt::Logfmt;
 
 /// Arguments about the log.
 #[derive(Clone, Debug, clap::Args)]
@@ -26,6 +30,8 @@ pub enum LogFormat {
     Json,
     /// For reading.
     Text,
+    /// `time=… level=… msg="…"`, as Cilium's programs write.
+    Logfmt,
 }
 
 impl Logging {
@@ -36,6 +42,42 @@ impl Logging {
         match self.log_format {
             LogFormat::Json => lines.json().flatten_event(true).init(),
             LogFormat::Text => lines.init(),
+            LogFormat::Logfmt => {
+                lines.event_format(Logfmt).init();
+                panics_as_lines();
+            }
         }
+    }
+}
+
+/// Logfmt at or above `level` for one crate, and warnings of all others; for programs whose tools read nothing else.
+pub fn start_logfmt(own: &str, level: &str) {
+    fmt()
+        .with_env_filter(EnvFilter::new(format!("warn,{own}={level}")))
+        .with_writer(std::io::stderr)
+        .event_format(Logfmt)
+        .init();
+    panics_as_lines();
+}
+
+/// As `level=error msg="panic: …"`.
+fn panics_as_lines() {
+    panic::set_hook(Box::new(|info| {
+        tracing::error!("panic: {}", info.to_string().replace('\n', " "));
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, Command, FromArgMatches as _};
+
+    use super::*;
+
+    #[test]
+    fn a_program_of_ciliums_can_be_told_to_write_as_its_judges_read() {
+        let command = Logging::augment_args(Command::new("relay"));
+        let matches = command.get_matches_from(["relay", "--log-format=logfmt"]);
+        let logging = Logging::from_arg_matches(&matches).unwrap();
+        assert_eq!(logging.log_format, LogFormat::Logfmt);
     }
 }

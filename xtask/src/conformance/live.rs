@@ -3,6 +3,15 @@
 //! Only for the screen. What counts is the report the runner writes at the end. Format: the default reporter of Ginkgo 2.28
 //! with `-v`: a spec's name stands after a delimiter when it is run alone, and after its result when it runs beside others.
 
+/// What reads along, whatever program it is that prints.
+pub trait Reading {
+    /// Takes the next line.
+    fn line(&mut self, line: &str) -> Option<Ended>;
+
+    /// How many there are to come, as far as is known.
+    fn total(&self) -> usize;
+}
+
 /// A spec that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -44,11 +53,25 @@ pub struct Reader {
     current: Option<String>,
     /// A result whose name is the next line.
     nameless: Option<(Outcome, String)>,
+    total: usize,
 }
 
 impl Reader {
-    /// Takes the next line.
-    pub fn line(&mut self, line: &str) -> Option<Ended> {
+    /// One that will read of so many specs.
+    pub fn of(total: usize) -> Self {
+        Self {
+            total,
+            ..Self::default()
+        }
+    }
+}
+
+impl Reading for Reader {
+    fn total(&self) -> usize {
+        self.total
+    }
+
+    fn line(&mut self, line: &str) -> Option<Ended> {
         let line = line.trim_end();
         if let Some((outcome, seconds)) = self.nameless.take() {
             let name = line.replacen("[It] ", "", 1);

@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn what_the_machine_cannot_run_is_left_out_with_its_reason() {
-        let suite = Name::Netpol.suite();
+        let suite = Name::Netpol.suite().unwrap();
         let plan = Plan::of_names(
             suite,
             set(&["Netpol a", "Netpol b [Feature:SCTPConnectivity]"]),

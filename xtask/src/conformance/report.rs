@@ -29,8 +29,8 @@ pub struct Report {
     /// What went wrong outside of any spec.
     pub around: Vec<String>,
     /// Where the reports are.
-    folder: PathBuf,
-    took: Duration,
+    pub(super) folder: PathBuf,
+    pub(super) took: Duration,
 }
 
 #[derive(Deserialize)]
@@ -100,10 +100,11 @@ pub fn would_run(path: &Path) -> Result<BTreeSet<String>> {
 impl Report {
     /// Reads what the runner wrote in `folder`.
     pub fn read(folder: &Path, plan: &Plan, took: Duration) -> Result<Self> {
-        let mut report = Self::of(read(&folder.join(FILE))?, plan);
-        report.took = took;
-        folder.clone_into(&mut report.folder);
-        Ok(report)
+        Ok(Self {
+            folder: folder.to_owned(),
+            took,
+            ..Self::of(read(&folder.join(FILE))?, plan)
+        })
     }
 
     fn of(suites: Vec<Written>, plan: &Plan) -> Self {

@@ -1,4 +1,4 @@
-//! Running the specs: upstream's runner, its whole output in a file, one line per spec on screen.
+//! Running the specs: upstream's runner, its whole output in a file, one line per spec on screen. cilium-cli is run so, too.
 //!
 //! Everything goes through the API server: specs probe from pods by exec. So the suite runs on the machine and needs only the
 //! lab's door.
@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -17,9 +17,8 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
-use super::live::Reader;
+use super::live::{Reader, Reading};
 use super::plan::Plan;
-use super::suite::Suite;
 use super::{Pace, report};
 use crate::home;
 use crate::lab::Lab;
@@ -27,16 +26,17 @@ use crate::progress::human;
 
 /// File name of the runner's whole output.
 pub const LOG: &str = "output.log";
+const ERRORS: &str = "errors.log";
 
 /// The screen is not left silent longer than this.
 const HEARTBEAT: Duration = Duration::from_mins(1);
 
 /// An empty folder for the reports of a run. Beside the other logs, so that it outlives the cluster.
-pub fn fresh_folder(lab: &Lab, suite: &Suite) -> Result<PathBuf> {
+pub fn fresh_folder(lab: &Lab, suite: &str) -> Result<PathBuf> {
     let folder = home::cache_folder("logs")?
         .join("conformance")
         .join(lab.name())
-        .join(suite.name);
+        .join(suite);
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("empty {}", folder.display()))?;
     }
@@ -46,22 +46,46 @@ pub fn fresh_folder(lab: &Lab, suite: &Suite) -> Result<PathBuf> {
 
 /// Runs the plan to its end. Whether specs failed is in the report, not in the result.
 pub fn run(lab: &Lab, plan: &Plan, pace: Pace, nodes: usize, folder: &Path) -> Result<()> {
+    let command = command(lab, plan, pace, nodes, folder)?;
+    let reader = Reader::of(plan.specs.len());
+    eprintln!(
+        "… {} specs; the cluster is looked at first",
+        plan.specs.len()
+    );
+    // Its code says the same as the report, and less.
+    let (_reader, _status) = to_its_end(command, reader, folder)?;
+    Ok(())
+}
+
+/// Runs a program whose output `reader` understands. Gives the reader back, and how the program ended.
+pub fn to_its_end<R: Reading>(
+    command: Command,
+    reader: R,
+    folder: &Path,
+) -> Result<(R, ExitStatus)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("start a runtime")?;
-    let command = command(lab, plan, pace, nodes, folder)?;
-    runtime.block_on(follow(command, plan, folder))
+    runtime.block_on(follow(command, reader, folder))
 }
 
-async fn follow(mut command: Command, plan: &Plan, folder: &Path) -> Result<()> {
+async fn follow<R: Reading>(
+    mut command: Command,
+    reader: R,
+    folder: &Path,
+) -> Result<(R, ExitStatus)> {
     // Registered before the child starts: from here on an interrupt is the runner's to handle, and the table is printed.
     let mut interrupts = signal(SignalKind::interrupt()).context("listen for interrupts")?;
     let mut terminations = signal(SignalKind::terminate()).context("listen for the end")?;
     let log = File::create(folder.join(LOG)).context("create the log")?;
-    let mut screen = Screen::new(plan.specs.len(), log);
-    let started = start(&mut command);
-    let mut child = started.context("start ginkgo; ./dev programs conformance builds it")?;
+    let mut screen = Screen::new(reader, log);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(File::create(folder.join(ERRORS)).context("create the log of errors")?);
+    let mut child =
+        start(&mut command).context("start the suite's program; ./dev programs NAME builds it")?;
     let output = child.stdout.take().context("the runner's output")?;
     let mut lines = BufReader::new(output).split(b'\n');
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
@@ -78,9 +102,8 @@ async fn follow(mut command: Command, plan: &Plan, folder: &Path) -> Result<()> 
             _ = heartbeat.tick() => screen.still(),
         }
     }
-    // Its code says the same as the report, and less.
-    let _status = child.wait().await.context("wait for the runner")?;
-    Ok(())
+    let status = child.wait().await.context("wait for the runner")?;
+    Ok((screen.reader, status))
 }
 
 /// Starts the runner with a process group of its own: what it starts is in it, and nothing else.
@@ -121,33 +144,27 @@ fn command(lab: &Lab, plan: &Plan, pace: Pace, nodes: usize, folder: &Path) -> R
         .arg(format!("--kubeconfig={}", lab.kubeconfig().display()))
         .arg(format!("--report-dir={}", folder.display()))
         // Specs that need two nodes skip themselves unless told how many there are.
-        .arg(format!("--num-nodes={nodes}"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(File::create(folder.join("errors.log")).context("create the log of errors")?);
+        .arg(format!("--num-nodes={nodes}"));
     Ok(command)
 }
 
 /// What is shown.
-struct Screen {
+struct Screen<R> {
     started: Instant,
     said: Instant,
-    total: usize,
     done: usize,
-    reader: Reader,
+    reader: R,
     log: File,
 }
 
-impl Screen {
-    fn new(total: usize, log: File) -> Self {
-        eprintln!("… {total} specs; the cluster is looked at first");
+impl<R: Reading> Screen<R> {
+    fn new(reader: R, log: File) -> Self {
         let now = Instant::now();
         Self {
             started: now,
             said: now,
-            total,
             done: 0,
-            reader: Reader::default(),
+            reader,
             log,
         }
     }
@@ -161,7 +178,7 @@ impl Screen {
                 "{} {:>2}/{} {:>6} s  {}  ({})",
                 ended.outcome.mark(),
                 self.done,
-                self.total,
+                self.reader.total(),
                 ended.seconds.split('.').next().unwrap_or_default(),
                 ended.name,
                 human(self.started.elapsed())
@@ -177,7 +194,7 @@ impl Screen {
 
     fn still(&mut self) {
         if self.said.elapsed() >= HEARTBEAT / 2 {
-            let (done, total) = (self.done, self.total);
+            let (done, total) = (self.done, self.reader.total());
             let time = human(self.started.elapsed());
             self.say(&format!("{done} of {total} done after {time}"));
         }

@@ -38,14 +38,14 @@ fn run_list(lab: &Lab, name: Name, file: &str, tally: &mut Tally) -> Result<()> 
         eprintln!("… no spec in {file}: upstream's suite is not run");
         return Ok(());
     }
-    let suite = name.suite();
+    let suite = name.suite().context("a suite of specs")?;
     build()?;
     let plan = Plan::of_list(suite, &listed)?;
     let report = run_plan(lab, suite, &plan, PACE)?;
     tally.passed += report.passed as u64;
     tally.failed += report.failed.len() as u64;
     tally.ignored += (report.skipped.len() + report.unreached.len()) as u64;
-    verdict(suite, &plan, &report)
+    verdict(suite.name, &plan, &report)
 }
 
 /// One full name a line; `#` begins a comment line.

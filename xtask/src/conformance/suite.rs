@@ -31,14 +31,17 @@ pub enum Name {
     Netpol,
     /// Everything else of sig-network that this machine can run.
     Services,
+    /// Not Kubernetes' specs: cilium-cli's connectivity test.
+    Cilium,
 }
 
 impl Name {
-    /// The suite of that name.
-    pub fn suite(self) -> &'static Suite {
+    /// The suite of that name, if it is one of Kubernetes' specs.
+    pub fn suite(self) -> Option<&'static Suite> {
         match self {
-            Self::Netpol => &netpol::SUITE,
-            Self::Services => &services::SUITE,
+            Self::Netpol => Some(&netpol::SUITE),
+            Self::Services => Some(&services::SUITE),
+            Self::Cilium => None,
         }
     }
 }

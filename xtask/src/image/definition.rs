@@ -281,7 +281,7 @@ mod tests {
                 );
             }
         }
-        assert_eq!(seen, 1);
+        assert_eq!(seen, 4);
     }
 
     #[test]

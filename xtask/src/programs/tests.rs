@@ -60,7 +60,7 @@ fn what_no_cluster_needs_is_built_only_when_it_is_named() {
     };
     let without_a_name = wanted(&[]);
     assert!(without_a_name.contains(&"kubernetes".to_owned()));
-    for name in ["conformance", "hubble"] {
+    for name in ["cilium", "conformance", "hubble"] {
         assert!(!without_a_name.contains(&name.to_owned()), "{name}");
         assert_eq!(wanted(&[name.to_owned()]), [name]);
     }

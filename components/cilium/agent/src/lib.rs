@@ -32,6 +32,7 @@ pub mod publish;
 mod range;
 pub mod restore;
 pub mod run;
+pub mod runtime_config;
 pub mod services;
 pub mod status;
 pub mod store;

@@ -67,6 +67,10 @@ struct State {
     /// Policies without a pod, and since when.
     idle: BTreeMap<u32, Instant>,
     fed: bool,
+    /// Changes told to resolvers before this one.
+    before: u64,
+    /// Changes told to all resolvers, when the datapath last had all of them.
+    revision: u64,
 }
 
 /// What a pass needs to know besides what is watched.
@@ -130,6 +134,8 @@ impl Policies {
                 last,
                 idle: BTreeMap::new(),
                 fed: false,
+                before: 0,
+                revision: 0,
             }),
             datapath,
             store,
@@ -222,9 +228,9 @@ impl Policies {
         self.lock().repository.policies_of(SubjectId(number))
     }
 
-    /// How often the resolved policies have changed.
+    /// How many changes of policies the datapath has followed. Who waits for one of their own may then rely on it.
     pub fn revision(&self) -> u64 {
-        self.lock().repository.revision()
+        self.lock().revision
     }
 
     /// Maps that would not fit, by the number of the policy whose old state stays.
@@ -276,6 +282,7 @@ impl State {
     /// Rules are read differently where the API server is: everything is told and resolved again, with the same numbers.
     fn begin_anew(&mut self, options: Options) {
         self.runs_api_server = options.host_runs_apiserver;
+        self.before += self.repository.revision();
         self.repository = Repository::new(options);
         self.feed = Feed::default();
         for (subject, number) in &self.numbers {

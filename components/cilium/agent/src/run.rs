@@ -21,6 +21,7 @@ use crate::ipam::Pool;
 use crate::kubernetes::{Kubernetes, KubernetesError, OwnPod, Readers, Watched};
 use crate::metrics::Metrics;
 use crate::policy::Policies;
+use crate::runtime_config::runtime_config;
 use crate::store::{NodeState, Store, StoreError};
 use crate::{api, health, hubble, metrics, range, restore, succession, task};
 
@@ -286,6 +287,7 @@ async fn operate(
         start.arguments.cni_conf_dir.clone(),
         runtime_dir.join("cni-install.json"),
     ));
+    start.store.write_runtime_config(&runtime_config())?;
     start.progress.serving(agent.clone());
     tracing::info!("Agent serves");
     let boot_id = start.boot_id.clone();

@@ -116,6 +116,11 @@ impl Store {
         write(&self.folder.join("node.json"), node)
     }
 
+    /// For tools; nothing reads it back.
+    pub fn write_runtime_config(&self, settings: &impl Serialize) -> Result<(), StoreError> {
+        write(&self.folder.join("agent-runtime-config.json"), settings)
+    }
+
     /// Numbers of the prefixes that policies name; none on a node that never had any, or whose file cannot be read.
     pub fn prefixes(&self) -> BTreeMap<Ipv4Net, u32> {
         read(&self.folder.join("prefixes.json")).unwrap_or_default()

@@ -212,6 +212,8 @@ pub struct StatusResponse {
     pub routing: Option<RoutingStatus>,
     #[serde(default)]
     pub encryption: EncryptionStatus,
+    #[serde(default, rename = "host-firewall")]
+    pub host_firewall: Option<ModeStatus>,
 }
 
 /// Of traffic between nodes.
@@ -276,6 +278,11 @@ impl Status {
             msg: msg.into(),
         }
     }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ModeStatus {
+    pub mode: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

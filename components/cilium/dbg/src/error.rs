@@ -35,6 +35,10 @@ pub enum Error {
     Output(#[source] io::Error),
     #[error("the agent is not well: {0}")]
     Unhealthy(String),
+    #[error(
+        "after {seconds} s the datapath has policy revision {has} and not {wanted}; cilium-dbg status says whether policies cannot be written"
+    )]
+    Behind { wanted: u64, has: u64, seconds: u64 },
     #[error("{0}")]
     Usage(String),
 }

@@ -14,7 +14,6 @@ pub mod identities;
 pub mod ipam;
 pub mod lease;
 pub mod load_balancer_ipam;
-pub mod logfmt;
 pub mod metrics;
 pub mod node_gc;
 pub mod node_labels;

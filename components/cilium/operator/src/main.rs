@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use cilium_operator::{args::Args, logfmt, run};
+use cilium_operator::{args::Args, run};
 use clap::Parser;
-use gloonet_daemon::error::chain;
+use gloonet_daemon::{error::chain, logging};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    logfmt::init(&args.log_level);
+    logging::start_logfmt("cilium_operator", &args.log_level);
     match run::run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

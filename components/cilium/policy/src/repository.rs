@@ -48,6 +48,8 @@ pub struct Repository {
     /// Subjects that are new or have changed, with what their map holds.
     moved: BTreeMap<SubjectId, MapState>,
     changed: bool,
+    /// Policies and CIDR groups that came, changed or went since the last commit.
+    told: u64,
 }
 
 #[derive(Debug)]
@@ -78,6 +80,7 @@ impl Repository {
             profiles: BTreeMap::new(),
             moved: BTreeMap::new(),
             changed: false,
+            told: 0,
         }
     }
 
@@ -90,7 +93,8 @@ impl Repository {
         repository
     }
 
-    /// Counts commits that had something to do.
+    /// Counts changes of policies and CIDR groups, each by itself, as of the last commit: who has applied two waits for two more.
+    /// What pods and nodes do is not counted, or such a wait would end too early.
     pub fn revision(&self) -> u64 {
         self.revision
     }

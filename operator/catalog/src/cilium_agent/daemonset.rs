@@ -3,7 +3,7 @@
 use kube_core::DynamicObject;
 use serde_json::{Value, json};
 
-use crate::labels::CONFIG_DIGEST;
+use crate::labels::{CONFIG_DIGEST, PART_OF};
 use crate::object::{Builder, from_field, http_probe, image, pull_secrets, requirements};
 use crate::{ImageName, Input, RenderError};
 
@@ -17,6 +17,7 @@ pub(super) fn daemonset(
     let rollout = input.spec.cilium.rollout;
     let mut labels = builder.pod_labels("cilium-agent");
     labels["k8s-app"] = json!("cilium");
+    labels[PART_OF.0] = json!(PART_OF.1);
     let spec = json!({
         "selector": {"matchLabels": {"k8s-app": "cilium"}},
         "minReadySeconds": rollout.soak_seconds,

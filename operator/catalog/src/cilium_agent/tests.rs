@@ -80,6 +80,30 @@ fn the_running_agent_cannot_reach_the_nodes_cni_programs() {
     assert!(!mounts.to_string().contains("/opt/cni"), "{mounts}");
 }
 
+/// By this label cilium-cli finds the logs it judges; without it those of operator and relay would go unread.
+#[test]
+fn every_pod_of_ciliums_parts_bears_the_label_that_tools_look_for() {
+    let parts: [(&dyn Component, &str, &str); 3] = [
+        (&CiliumAgent, "DaemonSet", "cilium"),
+        (
+            &crate::cilium_operator::CiliumOperator,
+            "Deployment",
+            "cilium-operator",
+        ),
+        (
+            &crate::hubble_relay::HubbleRelay,
+            "Deployment",
+            "hubble-relay",
+        ),
+    ];
+    for (component, kind, name) in parts {
+        let objects = component.objects(&input()).unwrap();
+        let pod = &named(&objects, kind, name).data["spec"]["template"];
+        let labels = &pod["metadata"]["labels"];
+        assert_eq!(labels["app.kubernetes.io/part-of"], "cilium", "{name}");
+    }
+}
+
 #[test]
 fn the_agent_asks_for_no_secrets_no_deletes_and_no_wildcards() {
     let objects = CiliumAgent.objects(&input()).unwrap();

@@ -2,6 +2,7 @@ use kube_core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::{WORKLOAD, rbac};
+use crate::labels::PART_OF;
 use crate::object::{Builder, from_field, http_probe, image, pull_secrets, requirements};
 use crate::{ComponentId, ImageName, Input, RenderError};
 
@@ -25,6 +26,7 @@ fn deployment(
     let mut labels = builder.pod_labels(WORKLOAD.name);
     labels["io.cilium/app"] = json!("operator");
     labels["name"] = json!(WORKLOAD.name);
+    labels[PART_OF.0] = json!(PART_OF.1);
     let spec = json!({
         "replicas": replicas,
         "selector": {"matchLabels": {"io.cilium/app": "operator", "name": WORKLOAD.name}},

@@ -7,6 +7,7 @@ use kube_core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::WORKLOAD;
+use crate::labels::PART_OF;
 use crate::object::{
     Builder, allow, container_security, http_probe, image, nodes, pod_security, pods, pull_secrets,
 };
@@ -54,6 +55,7 @@ fn deployment(builder: &Builder, input: &Input) -> Result<DynamicObject, RenderE
     let mut labels = builder.pod_labels(NAME);
     // Upstream's label, by which its tools find the pods.
     labels["k8s-app"] = json!(NAME);
+    labels[PART_OF.0] = json!(PART_OF.1);
     let spec = json!({
         "replicas": 1,
         "selector": {"matchLabels": {"app": NAME}},
@@ -118,6 +120,8 @@ fn arguments(input: &Input) -> Vec<String> {
         format!("--tls-relay-server-cert-file={CLIENTS_TLS}/tls.crt"),
         format!("--tls-relay-server-key-file={CLIENTS_TLS}/tls.key"),
         format!("--tls-relay-client-ca-files={CLIENTS_TLS}/ca.crt"),
+        // What judges the logs of Cilium's parts reads this form only.
+        "--log-format=logfmt".to_owned(),
         // The authority vouches for collectors, too; flows are not for them.
         format!("--client-names={HUBBLE_CLIENT}"),
     ]

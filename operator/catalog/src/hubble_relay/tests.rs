@@ -48,6 +48,7 @@ fn its_clients_prove_who_they_are_and_it_has_no_token() {
     assert!(arguments.contains("--client-names=client.hubble-relay.cilium.io"));
     assert!(arguments.contains("--tls-relay-client-ca-files="));
     assert!(!arguments.contains("disable") && !arguments.contains("anonymous"));
+    assert!(arguments.contains("--log-format=logfmt"));
     assert_eq!(pod["automountServiceAccountToken"], false);
     assert!(!objects.iter().any(|object| {
         let kind = crate::component::tests::kind_of(object);

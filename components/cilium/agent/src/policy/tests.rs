@@ -123,6 +123,23 @@ fn pods_that_are_alike_share_a_policy_and_named_ports_make_a_difference() {
 }
 
 #[test]
+fn the_revision_counts_what_the_datapath_has_and_never_goes_back() {
+    let node = node();
+    node.know_identity();
+    node.isolate("192.0.2.0/24");
+    assert_eq!(node.policies.revision(), 0);
+    node.pass();
+    assert_eq!(node.policies.revision(), 1);
+    // Everything is told anew.
+    let around = Surroundings {
+        runs_api_server: true,
+        ..Surroundings::default()
+    };
+    node.policies.pass(&node.watched, &around);
+    assert_eq!(node.policies.revision(), 2);
+}
+
+#[test]
 fn a_prefix_keeps_its_number_over_a_restart() {
     let node = node();
     node.know_identity();

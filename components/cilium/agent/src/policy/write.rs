@@ -47,6 +47,9 @@ impl Policies {
         {
             pass.failures.push(cilium_cni::error::chain(&error));
         }
+        if pass.failures.is_empty() {
+            state.revision = state.before + state.repository.revision();
+        }
         pass
     }
 

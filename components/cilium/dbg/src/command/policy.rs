@@ -1,6 +1,7 @@
 //! `cilium-dbg policy`.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use cilium_cni::model::policy::{Label, Policy, SelectorMapping};
 use clap::Subcommand;
@@ -12,12 +13,23 @@ use crate::agent::Agent;
 use crate::output::Output;
 use crate::table::Table;
 
+/// Every answer lists all policies: not more often than people would notice.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Every policy, and the revision the datapath has
     Get {
         #[command(flatten)]
         output: Output,
+    },
+    /// Ends when the datapath has a revision
+    Wait {
+        /// The revision, or any later one
+        revision: u64,
+        /// Seconds after which waiting fails
+        #[arg(long, default_value_t = 360)]
+        max_wait_time: u64,
     },
     /// What policies select by, and whom
     Selectors {
@@ -38,6 +50,10 @@ pub async fn run(command: &Command, agent: &Agent, out: &mut dyn Write) -> Resul
                 writeln!(out, "{}\nRevision: {}", policy.policy, policy.revision)?;
             }
         }
+        Command::Wait {
+            revision,
+            max_wait_time,
+        } => wait(agent, *revision, Duration::from_secs(*max_wait_time)).await?,
         Command::Selectors { verbose, output } => {
             let raw: Value = agent.get("/policy/selectors", "its selectors").await?;
             if !output.write(&raw, out)? {
@@ -47,6 +63,24 @@ pub async fn run(command: &Command, agent: &Agent, out: &mut dyn Write) -> Resul
         }
     }
     Ok(())
+}
+
+async fn wait(agent: &Agent, wanted: u64, limit: Duration) -> Result<(), Error> {
+    let began = Instant::now();
+    loop {
+        let policy: Policy = agent.get("/policy", "its policies").await?;
+        if policy.revision >= wanted {
+            return Ok(());
+        }
+        if began.elapsed() >= limit {
+            return Err(Error::Behind {
+                wanted,
+                has: policy.revision,
+                seconds: limit.as_secs(),
+            });
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
 fn table(selectors: &[SelectorMapping], verbose: bool) -> Table {

@@ -52,6 +52,15 @@ async fn an_endpoint_that_is_not_there_is_named_in_the_agents_words() {
 }
 
 #[tokio::test]
+async fn waiting_for_policies_ends_with_the_datapath_or_says_how_far_it_is() {
+    let server = Server::new(&[("GET /v1/policy", r#"{"policy":"[]","revision":7}"#)]);
+    assert_eq!(server.prints("policy wait 7").await, "");
+    let (_, ended) = server.run("policy wait 8 --max-wait-time 0").await;
+    let error = chain(&ended.unwrap_err());
+    assert!(error.contains("has policy revision 7 and not 8"), "{error}");
+}
+
+#[tokio::test]
 async fn a_service_that_is_not_there_is_named_in_the_agents_words() {
     let server = Server::new(&[]);
     let (_, ended) = server.run("service get 4711").await;

@@ -23,7 +23,7 @@ impl Repository {
         if !std::mem::take(&mut self.changed) {
             return changes;
         }
-        self.revision += 1;
+        self.revision += std::mem::take(&mut self.told);
         let looked_up = self
             .cache
             .look_up(&self.cluster, &mut self.blocks, self.max_prefixes);

@@ -48,6 +48,7 @@ impl Repository {
     pub fn remove_policy(&mut self, id: &PolicyId) {
         if let Some(held) = self.policies.remove(id) {
             self.retire(held);
+            self.count();
         }
     }
 
@@ -67,7 +68,7 @@ impl Repository {
             if let Some(old) = self.policies.insert(id.clone(), Held { policy, rules }) {
                 self.retire(old);
             }
-            self.changed = true;
+            self.count();
         }
         let refusals = self.refusals(&id);
         (id, refusals)
@@ -102,6 +103,10 @@ impl Repository {
         {
             self.cache.release(*id, &mut self.blocks);
         }
+    }
+
+    fn count(&mut self) {
+        self.told += 1;
         self.changed = true;
     }
 
@@ -141,7 +146,9 @@ impl Repository {
     }
 
     fn set_group(&mut self, name: &str, group: Option<Group>) {
-        self.changed |= replace(&mut self.cluster.groups, name.to_owned(), group);
+        if replace(&mut self.cluster.groups, name.to_owned(), group) {
+            self.count();
+        }
         self.cache.changed(Source::Groups);
     }
 

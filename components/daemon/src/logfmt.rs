@@ -2,7 +2,7 @@
 //!
 //! cilium-cli's `check-log-errors` greps for exactly this form; with another it would pass whatever happened.
 
-use std::{fmt, panic};
+use std::fmt;
 
 use jiff::Timestamp;
 use tracing::{
@@ -10,26 +10,12 @@ use tracing::{
     field::{Field, Visit},
 };
 use tracing_subscriber::{
-    EnvFilter,
     fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
     registry::LookupSpan,
 };
 
-/// Sends events at or above `level` to standard error, and panics as `level=error msg="panic: …"`.
-pub fn init(level: &str) {
-    let filter = EnvFilter::new(format!("warn,cilium_operator={level}"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .event_format(Logfmt)
-        .init();
-    panic::set_hook(Box::new(|info| {
-        tracing::error!("panic: {}", info.to_string().replace('\n', " "));
-    }));
-}
-
 #[derive(Debug)]
-struct Logfmt;
+pub(crate) struct Logfmt;
 
 impl<S, N> FormatEvent<S, N> for Logfmt
 where
