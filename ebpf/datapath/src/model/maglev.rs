@@ -30,11 +30,11 @@ impl Maglev {
 
     /// `None`: not one of [`Self::SIZES`]. Nodes with the same seed choose alike.
     pub fn new(slots: u32, seed: [u8; 12]) -> Option<Self> {
-        let [a, b, c, d, e, f, g, h, rest @ ..] = seed;
-        let key = [
-            u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-            u64::from(u32::from_le_bytes(rest)),
-        ];
+        let mut halves = [[0; 8]; 2];
+        for (place, byte) in halves.as_flattened_mut().iter_mut().zip(seed) {
+            *place = byte;
+        }
+        let key = halves.map(u64::from_le_bytes);
         Self::SIZES.contains(&slots).then_some(Self { slots, key })
     }
 
@@ -78,7 +78,7 @@ impl Maglev {
         Turn {
             index,
             next: ((hash >> 32) % slots) as usize,
-            step: ((hash & u64::from(u32::MAX)) % (slots - 1) + 1) as usize,
+            step: ((hash.rotate_left(32) >> 32) % (slots - 1)) as usize + 1,
         }
     }
 }

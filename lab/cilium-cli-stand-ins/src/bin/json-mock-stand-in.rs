@@ -16,7 +16,9 @@ async fn main() -> anyhow::Result<()> {
     let mut terminated = signal(SignalKind::terminate())?;
     let service = echo::router().into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service)
-        .with_graceful_shutdown(async move { drop(terminated.recv().await) })
+        .with_graceful_shutdown(async move {
+            let _ended = terminated.recv().await;
+        })
         .await?;
     Ok(())
 }
