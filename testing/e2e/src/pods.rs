@@ -124,7 +124,21 @@ impl<'a> Playground<'a> {
 
     /// Starts a talker in the network of a node, where its ports are taken: see [`hosts`].
     pub async fn on_host(&self, name: &str, node: &str) -> Result<Talker> {
+        self.vacated(node).await?;
         self.run(name, node, true).await
+    }
+
+    /// A talker of the test before lives on for a moment when its pod is gone: it would hold the port, and answer the kubelet
+    /// for the new one.
+    async fn vacated(&self, node: &str) -> Result<()> {
+        let there = format!("sport = :{HOST_HTTP}");
+        let listeners = ["ss", "--no-header", "--listening", "--tcp", &there];
+        let what = format!("nobody listens at port {HOST_HTTP} of {node}");
+        until(&what, STARTED, async || {
+            let said = self.scene.in_node(node, &listeners)?;
+            Ok(Progress::when(said.trim().is_empty(), said))
+        })
+        .await
     }
 
     async fn run(&self, name: &str, node: &str, on_host: bool) -> Result<Talker> {
