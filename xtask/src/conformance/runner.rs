@@ -211,10 +211,12 @@ mod tests {
     fn family() -> Command {
         let grandchild =
             "trap 'echo told; exit 0' INT; echo up; for i in $(seq 400); do sleep 0.05; done";
-        let mut command = Command::new("sh");
+        // Whoever runs tests in the background ignores interrupts for them, and a shell cannot trap what it came to be with ignored.
+        let mut command = Command::new("env");
         command
+            .args(["--default-signal=INT", "sh", "-c"])
             // The last command of a shell takes its place, so there is one more.
-            .args(["-c", "sh -c \"$0\"; echo ended", grandchild])
+            .args(["sh -c \"$0\"; echo ended", grandchild])
             .stdout(Stdio::piped())
             .kill_on_drop(true);
         command
