@@ -67,7 +67,20 @@ impl<'a> Playground<'a> {
             .create(&PostParams::default(), &namespace)
             .await
             .context("make a namespace")?;
+        playground.settled().await?;
         Ok(playground)
+    }
+
+    /// No pod is taken before its ServiceAccount is there, which a controller makes in its own time.
+    async fn settled(&self) -> Result<()> {
+        let accounts: Api<ServiceAccount> =
+            Api::namespaced(self.scene.client.clone(), &self.namespace);
+        let what = format!("namespace {} has its ServiceAccount", self.namespace);
+        until(&what, STARTED, async || {
+            accounts.get("default").await?;
+            Ok(Progress::Done(()))
+        })
+        .await
     }
 
     /// Deletes the namespace and everything in it, without waiting for the end of that.

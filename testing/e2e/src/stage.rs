@@ -31,11 +31,14 @@ pub struct Stage<'a> {
     pub far: Talker,
     /// May ask the servers, and is asked by everybody.
     pub client: Talker,
+    /// As the client, and asks the Service all the time. Whoever asks its endpoints straight as well has two connections of one
+    /// name when their ports happen to be the same (docs/services.md, limits).
+    pub customer: Talker,
     /// May not ask the servers.
     pub stranger: Talker,
     /// Service in front of the servers.
     pub service: Ipv4Addr,
-    /// Service in front of the client, for whoever the policy does not let in.
+    /// Service in front of the clients, for whoever the policy does not let in.
     pub open_service: Ipv4Addr,
 }
 
@@ -72,6 +75,7 @@ impl<'a> Stage<'a> {
             near: ground.talker("web-near", &nodes[0]).await?,
             far: ground.talker("web-far", &nodes[1]).await?,
             client: ground.talker("client", &nodes[0]).await?,
+            customer: ground.talker("client-customer", &nodes[0]).await?,
             stranger: ground.talker("stranger", &nodes[0]).await?,
             service: ground.service("web").await?,
             open_service: ground.service("client").await?,
@@ -108,8 +112,10 @@ impl<'a> Stage<'a> {
     /// Everything that goes on all the time: old connections and new ones to both servers and to the Service, and a stranger
     /// who tries to get in.
     pub async fn lines(&self) -> Result<Lines> {
-        let (client, stranger) = (Spot::Pod(self.client.ip), Spot::Pod(self.stranger.ip));
+        let [client, customer, stranger] =
+            [&self.client, &self.customer, &self.stranger].map(|who| Spot::Pod(who.ip));
         let (client, stranger) = (("client", &client), ("stranger", &stranger));
+        let customer = ("customer", &customer);
         let mut lines = Lines::default();
         for server in [&self.near, &self.far] {
             let to = (server.name.as_str(), server.ip, HTTP);
@@ -118,8 +124,8 @@ impl<'a> Stage<'a> {
             lines.open(self.scene, Kind::Closed, stranger, to)?;
         }
         let service = ("the Service", self.service, 80);
-        lines.open(self.scene, Kind::Old, client, service)?;
-        lines.open(self.scene, Kind::New, client, service)?;
+        lines.open(self.scene, Kind::Old, customer, service)?;
+        lines.open(self.scene, Kind::New, customer, service)?;
         lines.begun().await?;
         Ok(lines)
     }
@@ -129,7 +135,7 @@ impl<'a> Stage<'a> {
         let url = format!("http://{}:80/hostname", self.open_service);
         let ask = ["timeout", "3", "busybox", "wget", "-q", "-O", "-", &url];
         let said = self.scene.in_node(node, &ask)?;
-        if said.trim() != self.client.name {
+        if !said.starts_with(&self.client.name) {
             bail!("node {node} asks a Service and hears {said:?}");
         }
         Ok(())
