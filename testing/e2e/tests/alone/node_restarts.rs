@@ -20,7 +20,8 @@ use serde_json::Value;
 
 /// How long the node has neither kubelet nor containerd: longer than the agent looks away.
 const UNATTENDED: Duration = Duration::from_secs(10);
-/// Time in which a node that was off runs its pods again: containerd first looks for each of them for a while.
+/// Time in which a node that was off runs its pods again. In the lab a kubelet hears of its node, and so of its pods, a minute and
+/// a half after the power is back.
 const BOOTED: Duration = Duration::from_mins(5);
 /// Time in which everything is healthy after a node was off, whatever ran there.
 const RESTORED: Duration = Duration::from_mins(5);
