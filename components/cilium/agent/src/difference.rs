@@ -15,6 +15,11 @@ pub struct Outcome {
 pub type Upsert<'a, K, V> = Box<dyn Fn(&K, &V) -> Result<(), String> + 'a>;
 pub type Remove<'a, K> = Box<dyn Fn(&K) -> Result<(), String> + 'a>;
 
+/// What the datapath did, or why not, as a sentence.
+pub fn said(done: Result<(), datapath::Error>) -> Result<(), String> {
+    done.map_err(|error| cilium_cni::error::chain(&error))
+}
+
 /// How an entry is written and removed.
 #[expect(
     missing_debug_implementations,

@@ -11,7 +11,7 @@ use ipnet::Ipv4Net;
 
 use crate::agent::{Agent, blocking};
 use crate::bell::Bell;
-use crate::difference::{self, Outcome, Writer};
+use crate::difference::{self, Outcome, Writer, said};
 use crate::endpoints::local_identities;
 use crate::ipcache::{self, Sources};
 use crate::linger::Lingering;
@@ -159,8 +159,4 @@ fn write_addresses(
         may_remove,
         writer,
     ))
-}
-
-fn said(done: Result<(), datapath::Error>) -> Result<(), String> {
-    done.map_err(|error| cilium_cni::error::chain(&error))
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::agent::{Agent, blocking};
 use crate::bell::Bell;
+use crate::endpoint::Endpoint;
 use crate::nodes;
 use crate::policy::Surroundings;
 use crate::services::addresses_of;
@@ -56,8 +57,8 @@ pub async fn run(agent: Arc<Agent>, bell: Bell, node: Bell) {
 fn pass(agent: &Agent) -> Vec<String> {
     let began = Instant::now();
     let waited = waiting(agent);
-    let unnamed = name_the_nameless(agent);
     let endpoints = agent.endpoints.list();
+    let unnamed = name_the_nameless(agent, &endpoints);
     let slices = agent.watched.slices.list();
     let api_servers = addresses_of(slices.iter().map(AsRef::as_ref), "default", "kubernetes");
     let pass = agent.policies.pass(
@@ -101,11 +102,12 @@ fn pass(agent: &Agent) -> Vec<String> {
     failures
 }
 
-/// An endpoint that an earlier process left and whose state cannot be read.
-fn name_the_nameless(agent: &Agent) -> Vec<String> {
+/// Endpoints that an earlier process left and whose state cannot be read. What follows from a name is the next pass's, for which
+/// naming rings.
+fn name_the_nameless(agent: &Agent, endpoints: &[Endpoint]) -> Vec<String> {
     let mut failures = Vec::new();
-    for endpoint in agent.endpoints.list() {
-        let Some(pod) = agent.name_of(&endpoint) else {
+    for endpoint in endpoints {
+        let Some(pod) = agent.name_of(endpoint) else {
             continue;
         };
         tracing::info!(endpoint = endpoint.id, %pod, ip = %endpoint.ip, "Endpoint has its pod's name again");

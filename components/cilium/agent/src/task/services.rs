@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::agent::{Agent, blocking};
 use crate::bell::Bell;
-use crate::difference::{self, Outcome, Writer};
+use crate::difference::{self, Outcome, Writer, said};
 use crate::services::{HealthCheck, Own, Slices, claims, health_checks};
 use crate::task::health_ports::HealthPorts;
 use crate::task::{REPAIR, RETRY};
@@ -57,10 +57,10 @@ fn pass(agent: &Agent) -> Result<(Outcome, BTreeMap<u16, HealthCheck>), datapath
     let services = || services.iter().map(AsRef::as_ref);
     let slices = Slices::of(slices.iter().map(AsRef::as_ref));
     let claims = claims(services(), &slices, pods.iter().map(AsRef::as_ref), own);
-    let desired = claims
-        .iter()
-        .map(|(frontend, claim)| (*frontend, claim.balanced.clone()))
-        .collect();
+    let apart = claims
+        .into_iter()
+        .map(|(frontend, claim)| ((frontend, claim.owner), (frontend, claim.balanced)));
+    let (owners, desired): (BTreeMap<_, _>, BTreeMap<_, _>) = apart.unzip();
     let checks = health_checks(services(), &slices, own);
     let mut current: BTreeMap<Frontend, Service> = agent
         .datapath
@@ -73,17 +73,13 @@ fn pass(agent: &Agent) -> Result<(Outcome, BTreeMap<u16, HealthCheck>), datapath
         .collect();
     let writer = Writer {
         upsert: Box::new(|frontend, service| {
-            let failed = |error| {
-                let whose = claims.get(frontend).map(|claim| claim.owner);
-                let whose = whose.map_or_else(String::new, |owner| format!("{owner}: "));
-                whose + &cilium_cni::error::chain(&error)
-            };
-            agent.datapath.upsert_service(service).map_err(failed)
+            let written = said(agent.datapath.upsert_service(service));
+            written.map_err(|sentence| match owners.get(frontend) {
+                Some(owner) => format!("{owner}: {sentence}"),
+                None => sentence,
+            })
         }),
-        remove: Box::new(|frontend| {
-            let removed = agent.datapath.remove_service(*frontend);
-            removed.map_err(|error| cilium_cni::error::chain(&error))
-        }),
+        remove: Box::new(|frontend| said(agent.datapath.remove_service(*frontend))),
     };
     let outcome = difference::apply(&mut current, &desired, true, writer);
     Ok((outcome, checks))
