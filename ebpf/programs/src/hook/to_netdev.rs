@@ -6,7 +6,9 @@ use datapath_abi::metric;
 
 use crate::config::{NODE_IP, is_own_pod_range};
 use crate::maps::cilium_native;
-use crate::stage::packet::{ETHERNET, ETHERTYPE_IPV4, Ipv4, Packet, Part, at, ethernet, parse};
+use crate::stage::packet::{
+    ETHERNET, ETHERTYPE_IPV4, Ipv4, Packet, Part, at, ethernet, has_ports, parse,
+};
 use crate::stage::verdict::{PASS, Verdict, conclude};
 use crate::stage::{direct, encapsulate, fragment, masquerade, service};
 
@@ -46,7 +48,7 @@ fn origin(ctx: &TcContext) -> Origin {
         if is_own_pod_range(header.source) {
             return Origin::Pod;
         }
-        let may_answer = service::is_balanced(header.protocol);
+        let may_answer = has_ports(header.protocol);
         if header.source == NODE_IP.load() && may_answer && !encapsulate::is_tunnel(ctx, &header) {
             return Origin::Host;
         }

@@ -9,7 +9,7 @@ use datapath_abi::nat::{FIRST_PORT, FORWARD, LAST_PORT, REVERSE, Target, Tuple};
 use datapath_abi::reason;
 
 use super::fragment;
-use super::packet::{ICMP, ICMP_ECHO, ICMP_ECHO_REPLY, Packet, Part, SCTP, TCP, UDP};
+use super::packet::{ICMP, ICMP_ECHO, ICMP_ECHO_REPLY, Packet, Part, has_ports};
 use super::rewrite::{End, rewrite};
 use crate::config::NODE_IP;
 use crate::maps::cilium_snat;
@@ -64,11 +64,6 @@ fn in_place(ctx: &TcContext, packet: &mut Packet, node: u32) -> Result<(), u8> {
     }
     let port = port_for(packet, node)?;
     rewrite(ctx, packet, End::Source, node, port)
-}
-
-#[inline(always)]
-fn has_ports(protocol: u8) -> bool {
-    matches!(protocol, TCP | UDP | SCTP)
 }
 
 /// The port of a flow: the one it has, or a free one.

@@ -17,7 +17,7 @@ use datapath_abi::reason;
 use datapath_abi::service::{GENERATION_BITS, OUTSIDE, RESTRICTED, SILENT, Service, SourceRange};
 
 use super::admit::admit;
-use super::packet::{AF_INET, Packet, Part};
+use super::packet::{AF_INET, Packet, Part, has_ports};
 use super::party::Sender;
 use super::verdict::{PASS, Verdict};
 use super::{deliver, direct, encapsulate, masquerade, service};
@@ -55,7 +55,7 @@ extern "C" fn serve_outside(skb: *mut __sk_buff, packet: *mut Packet) -> u32 {
 
 #[inline(always)]
 fn translate(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
-    if !service::is_balanced(packet.protocol) || packet.part == Part::Later {
+    if !has_ports(packet.protocol) || packet.part == Part::Later {
         return Ok(false);
     }
     let frontend = service::frontend(packet, OUTSIDE);

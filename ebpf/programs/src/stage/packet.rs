@@ -94,6 +94,12 @@ pub(crate) const SYN: u8 = 0x02;
 pub(crate) const RST: u8 = 0x04;
 pub(crate) const ACK: u8 = 0x10;
 
+/// Whether a protocol's packets name a port at each end: services and masquerading are for these.
+#[inline(always)]
+pub(crate) fn has_ports(protocol: u8) -> bool {
+    matches!(protocol, TCP | UDP | SCTP)
+}
+
 /// An ICMP message about another packet, which it quotes.
 #[inline(always)]
 pub(crate) fn is_error(protocol: u8, icmp_type: u8) -> bool {

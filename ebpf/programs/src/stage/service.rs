@@ -7,7 +7,7 @@ use datapath_abi::nat::{FORWARD, REVERSE, Target, Tuple};
 use datapath_abi::reason;
 use datapath_abi::service::{Backend, EXCLUSIVE, Frontend, INSIDE, LOOPBACK, OUTSIDE, SILENT};
 
-use super::packet::{Packet, Part, SCTP, TCP, UDP};
+use super::packet::{Packet, Part, TCP, UDP, has_ports};
 use super::rewrite::{End, rewrite};
 use super::select::{Choice, is_member, select};
 use crate::maps::{cilium_ct_service, cilium_lb4_services, cilium_lxc};
@@ -58,7 +58,7 @@ fn translate_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> 
     let frontend = frontend(packet, INSIDE);
     let service = cilium_lb4_services
         .get_ptr(&frontend)
-        .filter(|_| is_balanced(packet.protocol));
+        .filter(|_| has_ports(packet.protocol));
     let Some(service) = service else {
         // SAFETY: a map value of plain numbers.
         let nobody_elses = unsafe { (*address).flags } & EXCLUSIVE != 0;
@@ -76,12 +76,6 @@ fn translate_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> 
     mark_client(packet.source);
     to_backend::<INSIDE>(ctx, packet, &frontend)?;
     Ok(true)
-}
-
-/// Whether services are for it.
-#[inline(always)]
-pub(crate) fn is_balanced(protocol: u8) -> bool {
-    matches!(protocol, TCP | UDP | SCTP)
 }
 
 /// The service a packet is for.
@@ -239,7 +233,7 @@ extern "C" fn restore_service(skb: *mut __sk_buff, packet: *mut Packet) -> u32 {
 
 #[inline(always)]
 fn restore_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
-    if !is_balanced(packet.protocol) {
+    if !has_ports(packet.protocol) {
         return Ok(false);
     }
     let Some(service) = cilium_ct_service.get_ptr(&packet.tuple(REVERSE)) else {
