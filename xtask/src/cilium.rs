@@ -43,9 +43,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 /// Builds cilium-cli, once per version.
 pub fn build() -> Result<()> {
-    programs::run(&programs::Arguments {
-        names: vec![PROGRAM.to_owned()],
-    })
+    programs::build(&[PROGRAM])
 }
 
 /// cilium-cli for a cluster of the lab.

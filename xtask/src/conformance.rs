@@ -99,9 +99,7 @@ fn leave(lab: &Lab, arguments: &Arguments, result: Result<()>) -> Result<()> {
 
 /// Builds the suite and its runner, once per version.
 pub fn build() -> Result<()> {
-    programs::run(&programs::Arguments {
-        names: vec!["conformance".to_owned()],
-    })
+    programs::build(&["conformance"])
 }
 
 fn prepare(lab: &Lab, workers: u32, as_is: bool) -> Result<()> {

@@ -149,9 +149,7 @@ fn computing_beside() -> Report {
     let mut report = Report::default();
     report.gate("programs of later tests", |_| {
         give_way()?;
-        programs::run(&programs::Arguments {
-            names: LATER.map(str::to_owned).to_vec(),
-        })
+        programs::build(&LATER)
     });
     computing(&mut report);
     report

@@ -40,9 +40,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if !lab.exists() {
         bail!("cluster {} is not up: ./dev up", lab.name());
     }
-    programs::run(&programs::Arguments {
-        names: vec!["hubble".to_owned()],
-    })?;
+    programs::build(&["hubble"])?;
     let words = &arguments.arguments;
     let node = lab.node_name(arguments.node.as_deref().unwrap_or(ANY_NODE));
     let alone = words

@@ -89,6 +89,13 @@ impl Compiler {
     }
 }
 
+/// Builds what is missing among these.
+pub fn build(names: &[&str]) -> Result<()> {
+    run(&Arguments {
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+    })
+}
+
 /// Builds what is missing among the named programs; among those a cluster needs, if none is named.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let sources = home::root()?.join("lab/programs");

@@ -15,9 +15,7 @@ pub struct Arguments {
 
 /// With the lab's collector and the image's redis-sink, built if need be.
 pub fn logs(arguments: &Arguments) -> Result<()> {
-    programs::run(&programs::Arguments {
-        names: vec!["otelcol".to_owned()],
-    })?;
+    programs::build(&["otelcol"])?;
     image::binaries::build_all()?;
     let collector = home::cache_folder("bin")?.join("otelcol-contrib");
     let sink = image::binaries::path("redis-sink")?;

@@ -28,9 +28,7 @@ pub(super) struct KubeProxy {
 impl KubeProxy {
     /// Builds it, starts a cluster beside `lab`, and runs it there. What it says is in the file that is printed.
     pub(super) fn beside(lab: &Lab) -> Result<Self> {
-        programs::run(&programs::Arguments {
-            names: vec!["kube-proxy".to_owned()],
-        })?;
+        programs::build(&["kube-proxy"])?;
         let lab = Lab::named(&lab.beside("kube-proxy"))?;
         eprintln!("… a cluster for kube-proxy: {}", lab.name());
         let mut up = lab.command();
