@@ -133,6 +133,15 @@ fn key(name: &str) -> String {
     format!("{K8S_SOURCE}:{name}")
 }
 
+/// Whether every pod's identity has this label from the CNI: its namespace, cluster, ServiceAccount, and the labels of
+/// its namespace.
+pub fn is_said_by_cni(key: &str) -> bool {
+    [POD_NAMESPACE_LABEL, CLUSTER_LABEL, SERVICE_ACCOUNT_LABEL].contains(&key)
+        || key
+            .strip_prefix(NAMESPACE_LABELS_PREFIX)
+            .is_some_and(|rest| rest.starts_with('.'))
+}
+
 /// Whether only the CNI may say what this label says: pods cannot bring it into their identity.
 pub fn is_reserved(key: &str) -> bool {
     key.starts_with("io.cilium.k8s.")

@@ -23,6 +23,7 @@ fn cluster() -> Repository {
     ] {
         let labels = [
             ("k8s:app", app),
+            ("k8s:io.cilium.k8s.policy.cluster", "default"),
             ("k8s:io.kubernetes.pod.namespace", namespace),
         ];
         repository.upsert_identity(number, labels.into_iter().collect());
@@ -560,4 +561,50 @@ fn an_old_map_that_stays_is_closed_when_a_new_prefix_would_slip_past_its_denies(
     let other = "{endpointSelector: {}, ingress: [{fromCIDR: [203.0.113.5/32]}]}";
     let foreign = cnp(other).replace("namespace: red", "namespace: blue");
     assert_eq!(tell(&foreign), Verdict::DefaultDeny);
+}
+
+fn network_policy(spec: &str) -> String {
+    format!(
+        "kind: NetworkPolicy\napiVersion: networking.k8s.io/v1\nmetadata: {{name: p, namespace: red}}\nspec: {spec}\n"
+    )
+}
+
+#[test]
+fn a_network_policy_may_demand_what_the_cni_says_of_a_pod_and_never_leaves_its_namespace_by_it() {
+    let ours = "io.kubernetes.pod.namespace: red, io.cilium.k8s.policy.cluster: default";
+    let policy = |subject: &str, peer: &str| {
+        network_policy(&format!(
+            "{{podSelector: {{matchLabels: {{{subject}}}}}, ingress: [{{from: [{{podSelector: {{matchLabels: {{{peer}}}}}}}]}}]}}"
+        ))
+    };
+    let (repository, refusals) = with(&[&policy(ours, ours)]);
+    assert_eq!(refusals, Vec::<String>::new());
+    assert_eq!(from(&repository, 257), Verdict::Allow);
+    assert_eq!(from(&repository, 258), Verdict::DefaultDeny);
+
+    let (repository, _) = with(&[&policy(ours, "io.kubernetes.pod.namespace: green")]);
+    for peer in [257, 258] {
+        assert_eq!(from(&repository, peer), Verdict::DefaultDeny, "{peer}");
+    }
+    let (repository, _) = with(&[&policy("io.cilium.k8s.policy.cluster: other", "")]);
+    assert_eq!(from(&repository, 258), Verdict::Allow, "a pod of no policy");
+}
+
+#[test]
+fn a_network_policy_that_wants_a_label_of_the_cni_absent_isolates_and_allows_nothing() {
+    for expression in [
+        "{key: io.kubernetes.pod.namespace, operator: DoesNotExist}",
+        "{key: io.cilium.k8s.policy.cluster, operator: NotIn, values: [other]}",
+        "{key: io.cilium.k8s.policy.else, operator: Exists}",
+    ] {
+        let selector = format!("{{matchExpressions: [{expression}]}}");
+        for spec in [
+            format!("{{podSelector: {selector}, ingress: [{{}}]}}"),
+            format!("{{podSelector: {{}}, ingress: [{{from: [{{podSelector: {selector}}}]}}]}}"),
+        ] {
+            let (repository, refusals) = with(&[&network_policy(&spec)]);
+            assert_eq!(from(&repository, 257), Verdict::DefaultDeny, "{spec}");
+            assert_eq!(refusals.len(), 1, "{spec}: {refusals:?}");
+        }
+    }
 }

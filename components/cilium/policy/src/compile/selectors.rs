@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cilium_api::{
-    identity_labels::{is_identity_relevant, is_reserved},
+    identity_labels::{is_identity_relevant, is_reserved, is_said_by_cni},
     names::NAMESPACE_LABELS_PREFIX,
     policy::{
         Refusal,
@@ -76,19 +76,26 @@ pub(super) fn objects(path: &str, selector: &Selector) -> Result<LabelSelector, 
 }
 
 /// Pods by `podSelector`.
+///
+/// Besides the pods' own labels it may demand those the CNI adds, as policies written for Cilium do. That one of them be
+/// absent, or something else, is refused: by Kubernetes' reading no pod has such a label and every pod would be chosen, by
+/// Cilium's none.
 pub(super) fn pod_labels(
     path: &str,
     selector: &K8sSelector,
 ) -> Result<BTreeSet<Requirement>, Refusal> {
     let requirements = kubernetes(path, selector, LabelKey::k8s)?;
-    match requirements
-        .iter()
-        .map(|r| r.key.name())
-        .find(|name| is_reserved(name) || !is_identity_relevant(name))
-    {
-        Some(name) => Err(unanswerable(path, name)),
-        None => Ok(requirements),
+    for Requirement { key, test } in &requirements {
+        let name = key.name();
+        if is_said_by_cni(name) {
+            if !test.is_positive() {
+                return Err(ambiguous(path, name));
+            }
+        } else if is_reserved(name) || !is_identity_relevant(name) {
+            return Err(unanswerable(path, name));
+        }
     }
+    Ok(requirements)
 }
 
 /// Pods by the labels of their namespace.
@@ -123,6 +130,15 @@ fn unanswerable(path: &str, key: &str) -> Refusal {
         path,
         format!(
             "label {key:?} is not part of identities, so nobody can be chosen by it; use another label"
+        ),
+    )
+}
+
+fn ambiguous(path: &str, key: &str) -> Refusal {
+    Refusal::new(
+        path,
+        format!(
+            "label {key:?} is added by the CNI, so a NetworkPolicy may only demand it; use In or Exists, or a CiliumNetworkPolicy"
         ),
     )
 }

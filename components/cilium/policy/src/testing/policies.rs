@@ -69,7 +69,7 @@ pub fn policy(choose: &mut Choose, name: &str) -> (PolicyId, Value) {
 }
 
 fn network_policy(choose: &mut Choose) -> Value {
-    let mut spec = json!({"podSelector": k8s_selector(choose, &["app", "tier"])});
+    let mut spec = json!({"podSelector": k8s_selector(choose, &POD_LABELS)});
     let types = choose.one(&[
         None,
         Some(json!(["Ingress"])),
@@ -104,11 +104,11 @@ fn k8s_rule(choose: &mut Choose, peers: &str) -> Value {
 
 fn k8s_peer(choose: &mut Choose) -> Value {
     match choose.below(5) {
-        0 => json!({"podSelector": k8s_selector(choose, &["app", "tier"])}),
+        0 => json!({"podSelector": k8s_selector(choose, &POD_LABELS)}),
         1 => json!({"namespaceSelector": k8s_selector(choose, &["team"])}),
         2 => json!({
             "namespaceSelector": k8s_selector(choose, &["team"]),
-            "podSelector": k8s_selector(choose, &["app", "tier"]),
+            "podSelector": k8s_selector(choose, &POD_LABELS),
         }),
         _ => {
             let mut block = json!({"cidr": choose.one(&NETWORKS)});
@@ -140,12 +140,26 @@ fn k8s_port(choose: &mut Choose) -> Value {
     port.into()
 }
 
+/// What a `podSelector` may ask for: labels of pods, and two that the CNI adds.
+const POD_LABELS: [&str; 6] = [
+    "app",
+    "app",
+    "tier",
+    "tier",
+    "io.kubernetes.pod.namespace",
+    "io.cilium.k8s.policy.cluster",
+];
+
 fn k8s_selector(choose: &mut Choose, keys: &[&str]) -> Value {
     if choose.once_in(3) {
         return json!({});
     }
     let key = choose.one(keys);
-    let value = choose.one(&["web", "db", "a", "b", "r"]);
+    let value = match key {
+        "io.kubernetes.pod.namespace" => choose.one(&NAMESPACES),
+        "io.cilium.k8s.policy.cluster" => choose.one(&["default", "other"]),
+        _ => choose.one(&["web", "db", "a", "b", "r"]),
+    };
     if choose.once_in(2) {
         return json!({"matchExpressions": [requirement(choose, key, value)]});
     }

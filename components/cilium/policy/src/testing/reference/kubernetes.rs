@@ -8,7 +8,8 @@ const OF_NAMESPACE: &str = "k8s:io.cilium.k8s.namespace.labels.";
 
 pub(super) fn opinion(case: &Case<'_>, namespace: &str, spec: &Value) -> Opinion {
     let own = labels::namespace(case.pod_labels()).is_some_and(|n| n == namespace);
-    if !own || !labels::kubernetes(&spec["podSelector"], "k8s:", case.pod_labels()) {
+    let vague = labels::ambiguous(&spec["podSelector"]);
+    if !own || !vague && !labels::kubernetes(&spec["podSelector"], "k8s:", case.pod_labels()) {
         return Opinion::default();
     }
     let (section, peers, kind) = if case.ingress() {
@@ -21,6 +22,7 @@ pub(super) fn opinion(case: &Case<'_>, namespace: &str, spec: &Value) -> Opinion
         None => case.ingress() || !spec["egress"].is_null(),
     };
     let allows = isolates
+        && !vague
         && list(&spec[section])
             .iter()
             .any(|rule| allows(case, namespace, rule, peers));
@@ -36,6 +38,9 @@ fn allows(case: &Case<'_>, namespace: &str, rule: &Value, peers: &str) -> bool {
         return false;
     }
     let peers = list(&rule[peers]);
+    if peers.iter().any(|p| labels::ambiguous(&p["podSelector"])) {
+        return false;
+    }
     let by_identity = peers.is_empty() || peers.iter().any(|p| peer_by_labels(case, namespace, p));
     let by_address = peers.iter().any(|p| peer_by_address(case, p));
     (by_identity && port_matches(case, rule, true))

@@ -80,6 +80,13 @@ pub(super) fn unanswerable(selector: &Value) -> bool {
         .any(|(key, _, _)| key == "pod-template-hash")
 }
 
+/// Whether a NetworkPolicy asks that a label of the CNI be absent or different, which is refused.
+pub(super) fn ambiguous(selector: &Value) -> bool {
+    requirements(selector).iter().any(|(key, operator, _)| {
+        key.starts_with("io.") && (operator == "NotIn" || operator == "DoesNotExist")
+    })
+}
+
 pub(super) fn namespace(labels: &Labels) -> Option<&String> {
     labels.get("k8s:io.kubernetes.pod.namespace")
 }
