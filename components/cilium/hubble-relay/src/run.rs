@@ -155,5 +155,6 @@ pub fn routes(relay: Relay, reporter: HealthReporter) -> Routes {
     let observer = ObserverServer::new(relay)
         .max_decoding_message_size(REQUEST_BYTES)
         .max_encoding_message_size(RESPONSE_BYTES);
-    about::add(Routes::new(observer), reporter)
+    let routes = about::add(Routes::new(observer), reporter);
+    about::tell_version(routes, about::RELAY_VERSION, cilium_hubble::CILIUM)
 }

@@ -1,11 +1,13 @@
 //! What tools ask before they ask for flows: whether the server is well, and what it speaks.
 
+use http::{HeaderName, HeaderValue, Response};
 use tonic::service::Routes;
 use tonic_health::{
     ServingStatus,
     pb::health_server::HealthServer,
     server::{HealthReporter, HealthService},
 };
+use tower::util::MapResponseLayer;
 
 use crate::proto::DESCRIPTORS;
 
@@ -14,6 +16,12 @@ pub const OBSERVER: &str = "hubble.server.Observer";
 
 /// The names that may be asked for: the whole server, the services by their own names, and the observer by that other one.
 const SERVICES: [&str; 4] = ["", "observer.Observer", "peer.Peer", OBSERVER];
+
+/// The header of every answer in which a node's server tells its version (Cilium's `pkg/hubble/defaults`): the `hubble` command
+/// warns whose own is older.
+pub(crate) const SERVER_VERSION: HeaderName = HeaderName::from_static("hubble-server-version");
+/// The same for a relay (`pkg/hubble/relay/defaults`).
+pub const RELAY_VERSION: HeaderName = HeaderName::from_static("hubble-relay-version");
 
 /// Says of every service that it is served. A node's server that answers at all is well: it has nothing behind it that could
 /// fail.
@@ -28,6 +36,18 @@ pub async fn set(reporter: &HealthReporter, services: &[&str], status: ServingSt
     for service in services {
         reporter.set_service_status(*service, status).await;
     }
+}
+
+/// Adds the version to the header of every answer. A text that is no header's value is left out.
+pub fn tell_version(routes: Routes, header: HeaderName, version: &str) -> Routes {
+    let Ok(version) = HeaderValue::from_str(version) else {
+        return routes;
+    };
+    let tell = MapResponseLayer::new(move |mut answer: Response<_>| {
+        answer.headers_mut().insert(header.clone(), version.clone());
+        answer
+    });
+    routes.into_axum_router().layer(tell).into()
 }
 
 /// Adds health, as `reporter` has it, and reflection.

@@ -93,7 +93,8 @@ impl Server {
         let peer =
             PeerServer::new(PeerService::new(self, tls)).max_decoding_message_size(REQUEST_BYTES);
         let routes = Routes::new(observer).add_service(peer);
-        about::add(routes, about::serving().await)
+        let routes = about::add(routes, about::serving().await);
+        about::tell_version(routes, about::SERVER_VERSION, self.observer.version())
     }
 }
 

@@ -35,7 +35,10 @@ async fn the_status_is_the_sum_and_names_who_is_away() {
     })
     .await;
     let status = served.client().server_status(ServerStatusRequest {}).await;
-    let status = status.unwrap().into_inner();
+    let status = status.unwrap();
+    let version = status.metadata().get("hubble-relay-version");
+    assert_eq!(version.unwrap(), "1.20.2");
+    let status = status.into_inner();
     assert_eq!(
         (status.num_flows, status.max_flows, status.seen_flows),
         (2, 510, 2)

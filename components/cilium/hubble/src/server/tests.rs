@@ -237,8 +237,10 @@ async fn the_status_counts_flows() {
         .observer()
         .server_status(ServerStatusRequest {})
         .await
-        .unwrap()
-        .into_inner();
+        .unwrap();
+    let version = status.metadata().get("hubble-server-version");
+    assert_eq!(version.unwrap(), "1.20.2");
+    let status = status.into_inner();
     assert_eq!(
         (status.num_flows, status.max_flows, status.seen_flows),
         (2, 15, 2)
