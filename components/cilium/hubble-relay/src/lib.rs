@@ -9,6 +9,7 @@ pub mod args;
 pub mod budget;
 pub mod dial;
 pub mod flows;
+mod grace;
 pub mod health;
 pub mod last;
 pub mod link;

@@ -6,6 +6,7 @@ use gloonet_daemon::error::chain;
 
 use crate::{
     dial::{Dialer, Target, pauses},
+    grace::Grace,
     peers::Peer,
     pool::State,
 };
@@ -20,12 +21,11 @@ pub(crate) async fn keep(peer: &Peer, dialer: &Dialer, tell: impl Fn(State)) {
         server_name: peer.server_name.clone(),
     };
     let mut pause = pauses();
-    let mut said = String::new();
+    let mut grace = Grace::begin();
     loop {
         match dialer.dial(&target).await {
             Ok(connection) => {
                 let since = Instant::now();
-                said.clear();
                 tracing::info!(node = peer.name, address = peer.address, "connected");
                 tell(State::Connected(connection.channel));
                 connection.lost.cancelled().await;
@@ -35,15 +35,15 @@ pub(crate) async fn keep(peer: &Peer, dialer: &Dialer, tell: impl Fn(State)) {
                     "the connection is lost"
                 );
                 tell(State::Unavailable("its connection was lost".into()));
+                grace = Grace::begin();
                 if since.elapsed() > STEADY {
                     pause = pauses();
                 }
             }
             Err(error) => {
                 let error = chain(&error);
-                if error != said {
+                if grace.is_over(&error) {
                     tracing::warn!(node = peer.name, error, "a node cannot be asked for flows");
-                    said.clone_from(&error);
                 }
                 tell(State::Unavailable(error.into()));
             }

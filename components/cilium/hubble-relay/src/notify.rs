@@ -14,6 +14,7 @@ use tonic::{Response, Status, Streaming};
 
 use crate::{
     dial::{DialError, Dialer, Target, pauses},
+    grace::Grace,
     peers::Peers,
     pool::Pool,
 };
@@ -69,15 +70,19 @@ impl Follower {
     async fn run(self) {
         let mut peers = Peers::default();
         let mut pause = pauses();
+        let mut grace = Grace::begin();
         loop {
             let error = self.stream(&mut peers, &mut pause).await;
             let error: Arc<str> = chain(&error).into();
-            let ever = self.told.borrow().ever;
-            let now = Told {
-                ever,
+            let before = self.told.borrow().clone();
+            if before.error.is_none() {
+                grace = Grace::begin();
+            }
+            self.tell(Told {
+                ever: before.ever,
                 error: Some(error.clone()),
-            };
-            if self.tell(now) {
+            });
+            if grace.is_over(&error) {
                 tracing::warn!(
                     error = &*error,
                     "the nodes are those known so far; trying again"
@@ -137,12 +142,12 @@ impl Follower {
     }
 
     /// Whether that is new.
-    fn tell(&self, now: Told) -> bool {
+    fn tell(&self, now: Told) {
         self.told.send_if_modified(|told| {
             let new = *told != now;
             *told = now;
             new
-        })
+        });
     }
 }
 
