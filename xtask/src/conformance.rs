@@ -3,6 +3,7 @@
 //! The specs come from the suite of the lab's Kubernetes version, unchanged. What is left out is named with its reason in
 //! the suite's file; `docs/conformance.md` repeats it for readers. [`cilium_cli`] is the one suite that is not Kubernetes'.
 
+pub mod certified;
 pub mod cilium_cli;
 pub mod live;
 pub mod netpol;

@@ -7,8 +7,8 @@ pub const SUITE: Suite = Suite {
     name: "netpol",
     focus: "Netpol|NetworkPolicy",
     workers: 2,
-    left_out: &[LeftOut {
-        text: "[Feature:SCTPConnectivity]",
-        reason: "this kernel has no SCTP sockets, so neither side of a connection can be made",
-    }],
+    left_out: &[LeftOut::of(
+        "[Feature:SCTPConnectivity]",
+        "this kernel has no SCTP sockets, so neither side of a connection can be made",
+    )],
 };

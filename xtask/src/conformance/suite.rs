@@ -1,6 +1,6 @@
 //! What a suite is: which of upstream's specs, and which of those not, with the reason.
 
-use super::{netpol, services};
+use super::{certified, netpol, services};
 
 /// One suite. Each is one file beside this one, and one variant of [`Name`].
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub enum Name {
     Netpol,
     /// Everything else of sig-network that this machine can run.
     Services,
+    /// What is marked `[Conformance]` in all other groups.
+    Certified,
     /// Not Kubernetes' specs: cilium-cli's connectivity test.
     Cilium,
 }
@@ -41,8 +43,15 @@ impl Name {
         match self {
             Self::Netpol => Some(&netpol::SUITE),
             Self::Services => Some(&services::SUITE),
+            Self::Certified => Some(&certified::SUITE),
             Self::Cilium => None,
         }
+    }
+}
+
+impl LeftOut {
+    pub(super) const fn of(text: &'static str, reason: &'static str) -> Self {
+        Self { text, reason }
     }
 }
 
