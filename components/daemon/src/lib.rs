@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod exposition;
 pub mod listener;
 mod logfmt;
 pub mod logging;

@@ -1,16 +1,10 @@
 //! Listeners for the kubelet and Prometheus: plain HTTP, no authentication.
 
-use std::{fmt, io, net::SocketAddr};
+use std::{io, net::SocketAddr};
 
-use axum::{
-    Router,
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Why a listener could not be opened: the address is taken, or not ours.
 #[derive(Debug, thiserror::Error)]
@@ -41,12 +35,4 @@ pub fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) {
             tracing::error!(%error, "a listener ended");
         }
     });
-}
-
-/// The answer of `/metrics`.
-pub fn open_metrics(text: Result<String, fmt::Error>) -> Response {
-    match text {
-        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
 }

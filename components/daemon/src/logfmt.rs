@@ -1,4 +1,4 @@
-//! Log lines as Cilium writes them: `time=… level=… msg="…" key=value`.
+//! Log lines as Cilium writes them: `time=… level=… msg="…" subsys=… key=value`.
 //!
 //! cilium-cli's `check-log-errors` greps for exactly this form; with another it would pass whatever happened.
 
@@ -31,11 +31,13 @@ where
         let mut line = Line::default();
         event.record(&mut line);
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ");
+        let target = event.metadata().target();
         write!(
             out,
-            "time={now} level={} msg={}",
+            "time={now} level={} msg={} subsys={}",
             level(*event.metadata().level()),
-            quote(&line.message)
+            quote(&line.message),
+            quote(target.rsplit("::").next().unwrap_or(target)),
         )?;
         for (key, value) in &line.fields {
             write!(out, " {key}={}", quote(value))?;
@@ -95,11 +97,64 @@ impl Visit for Line {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use tracing_subscriber::layer::SubscriberExt as _;
+
     use super::*;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(work: impl FnOnce()) -> String {
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .event_format(Logfmt)
+            .with_writer(move || writer.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), work);
+        let bytes = sink.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_line_has_time_level_message_and_subsystem_first() {
+        let line = logged(|| tracing::warn!(pod = "shop/web", id = 7, "Identity not known yet"));
+        assert!(line.starts_with("time=20"), "{line}");
+        assert!(
+            line.contains("Z level=warn msg=\"Identity not known yet\" subsys=tests "),
+            "{line}"
+        );
+        assert!(line.ends_with(" pod=shop/web id=7\n"), "{line}");
+    }
+
+    #[test]
+    fn a_tenants_name_cannot_make_a_line_of_its_own() {
+        let line = logged(|| tracing::info!(pod = "a\nlevel=error msg=x\u{1b}[31m", "Added"));
+        assert_eq!(line.lines().count(), 1, "{line}");
+        assert!(!line.contains('\u{1b}'), "{line:?}");
+        assert!(
+            line.ends_with("pod=\"a\\nlevel=error msg=x\\u{1b}[31m\"\n"),
+            "{line}"
+        );
+    }
 
     #[test]
     fn values_are_quoted_when_a_reader_would_split_them() {
-        let quoted: Vec<_> = [
+        let quoted = [
             "worker-1",
             "10.244.0.0/24",
             "two words",
@@ -107,26 +162,15 @@ mod tests {
             "",
             "say \"x\"",
         ]
-        .map(quote)
-        .into();
-        assert_eq!(
-            quoted,
-            [
-                "worker-1",
-                "10.244.0.0/24",
-                r#""two words""#,
-                r#""a=b""#,
-                r#""""#,
-                r#""say \"x\"""#
-            ]
-        );
-    }
-
-    #[test]
-    fn a_name_with_a_line_break_cannot_forge_a_line() {
-        assert_eq!(
-            quote("x\nlevel=error msg=forged"),
-            r#""x\nlevel=error msg=forged""#
-        );
+        .map(quote);
+        let expected = [
+            "worker-1",
+            "10.244.0.0/24",
+            r#""two words""#,
+            r#""a=b""#,
+            r#""""#,
+            r#""say \"x\"""#,
+        ];
+        assert_eq!(quoted, expected);
     }
 }

@@ -50,14 +50,16 @@ impl Logging {
     }
 }
 
-/// Logfmt at or above `level` for one crate, and warnings of all others; for programs whose tools read nothing else.
-pub fn start_logfmt(own: &str, level: &str) {
-    fmt()
-        .with_env_filter(EnvFilter::new(format!("warn,{own}={level}")))
+/// Logfmt of what the directives let through; for programs whose tools read nothing else. A second start changes nothing.
+pub fn start_logfmt(directives: &str) {
+    let started = fmt()
+        .with_env_filter(EnvFilter::new(directives))
         .with_writer(std::io::stderr)
         .event_format(Logfmt)
-        .init();
-    panics_as_lines();
+        .try_init();
+    if started.is_ok() {
+        panics_as_lines();
+    }
 }
 
 /// As `level=error msg="panic: …"`.

@@ -9,7 +9,10 @@ use std::{
 };
 
 use axum::{Router, http::StatusCode, routing::get};
-use gloonet_daemon::listener::{self, ListenError};
+use gloonet_daemon::{
+    exposition,
+    listener::{self, ListenError},
+};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -50,8 +53,7 @@ pub(crate) async fn metrics(
     stop: CancellationToken,
 ) -> Result<(), ListenError> {
     let bound = listener::bind(address, "metrics").await?;
-    let text = async move || listener::open_metrics(Ok(metrics.text()));
-    listener::serve(bound, Router::new().route("/metrics", get(text)), stop);
+    listener::serve(bound, exposition::routes(move || Ok(metrics.text())), stop);
     Ok(())
 }
 

@@ -23,7 +23,6 @@ pub mod ipam;
 pub mod ipcache;
 pub mod kubernetes;
 pub mod linger;
-pub mod logfmt;
 pub mod metrics;
 pub mod nodes;
 pub mod policy;

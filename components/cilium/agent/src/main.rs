@@ -3,9 +3,10 @@
 
 use std::process::ExitCode;
 
-use cilium_agent::{config::Arguments, logfmt, run};
+use cilium_agent::{config::Arguments, run};
 use cilium_cni::error::chain;
 use clap::Parser as _;
+use gloonet_daemon::logging;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -15,7 +16,7 @@ async fn main() -> ExitCode {
     match run::run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            logfmt::start(false);
+            logging::start_logfmt(&run::log_filter(false));
             tracing::error!("{}", chain(&error));
             ExitCode::FAILURE
         }

@@ -11,11 +11,6 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
@@ -25,7 +20,6 @@ use prometheus_client::registry::Registry;
 use crate::health::{Phase, Progress};
 use crate::metrics::snapshot::Snapshot;
 
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Seconds; ADD aims at milliseconds.
 const API_BUCKETS: [f64; 11] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 10.0,
@@ -73,7 +67,7 @@ impl Metrics {
         self.api.get_or_create(&call).observe(took.as_secs_f64());
     }
 
-    /// The text format. What depends on the node is read at this moment.
+    /// The exposition in OpenMetrics text. What depends on the node is read at this moment.
     pub(crate) fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         encode(
@@ -98,21 +92,6 @@ impl Metrics {
         let mut whole = body;
         write!(whole, "{second}")?;
         Ok(whole)
-    }
-}
-
-pub fn router(metrics: Arc<Metrics>) -> Router {
-    Router::new()
-        .route("/metrics", get(scrape))
-        .with_state(metrics)
-}
-
-async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
-    // Reading maps is system calls.
-    let text = crate::agent::blocking(move || metrics.text()).await;
-    match text {
-        Some(Ok(text)) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
-        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use datapath::Datapath;
 use datapath::link::Netlink;
+use gloonet_daemon::{exposition, logging};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -23,7 +24,7 @@ use crate::metrics::Metrics;
 use crate::policy::Policies;
 use crate::runtime_config::runtime_config;
 use crate::store::{NodeState, Store, StoreError};
-use crate::{api, health, hubble, metrics, range, restore, succession, task};
+use crate::{api, health, hubble, range, restore, succession, task};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -71,7 +72,7 @@ pub(crate) struct Start {
 /// Returns when a signal ends the agent; pods keep their network, since programs and maps are pinned.
 pub async fn run(arguments: Arguments) -> Result<(), RunError> {
     let config = Config::read(&arguments.config_dir)?;
-    crate::logfmt::start(config.debug);
+    logging::start_logfmt(&log_filter(config.debug));
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
     let mut tasks = JoinSet::new();
@@ -102,7 +103,8 @@ async fn serve(
     let pages = health::router(progress.clone(), place);
     listen_http(config.health, pages, tasks).await?;
     if let Some(address) = config.metrics {
-        listen_http(address, metrics::router(metrics.clone()), tasks).await?;
+        let measured = Arc::clone(&metrics);
+        listen_http(address, exposition::routes(move || measured.text()), tasks).await?;
     }
     let node = arguments.node_name()?;
     tracing::info!(
@@ -128,6 +130,13 @@ async fn serve(
     let given = range::wait(&start, &watched).await?;
     let agent = build(&start, &watched, &readers, given).await?;
     operate(&start, agent, &readers, metrics, tasks).await
+}
+
+/// Which lines are written. The client of the API server logs each failed connection as an error; the watches say once
+/// what that means.
+pub fn log_filter(debug: bool) -> String {
+    let level = if debug { "debug" } else { "info" };
+    format!("warn,cilium_agent={level},datapath={level},kube_client=off")
 }
 
 async fn listen_http(

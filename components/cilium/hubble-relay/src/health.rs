@@ -11,7 +11,7 @@ use axum::{
     routing::get,
 };
 use cilium_hubble::about;
-use gloonet_daemon::listener;
+use gloonet_daemon::exposition;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tonic_health::{ServingStatus, server::HealthReporter};
@@ -86,9 +86,7 @@ pub fn routes(relay: Relay) -> Router {
 
 /// What Prometheus asks.
 pub fn statistics(relay: Relay) -> Router {
-    Router::new()
-        .route("/metrics", get(exposition))
-        .with_state(relay)
+    exposition::routes(move || metrics::text(&relay))
 }
 
 async fn ready(Shared(relay): Shared<Relay>) -> Response {
@@ -146,8 +144,4 @@ pub fn incomplete(told: &Told, nodes: &Nodes) -> Option<String> {
         "{count} of {} nodes not connected: {first}",
         nodes.len()
     ))
-}
-
-async fn exposition(Shared(relay): Shared<Relay>) -> Response {
-    listener::open_metrics(metrics::text(&relay))
 }

@@ -9,7 +9,7 @@ use gloonet_daemon::{error::chain, logging};
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    logging::start_logfmt("cilium_operator", &args.log_level);
+    logging::start_logfmt(&format!("warn,cilium_operator={}", args.log_level));
     match run::run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -2,8 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use axum::{Router, extract::State, response::Response, routing::get};
-use gloonet_daemon::listener::{self, ListenError};
+use axum::{Router, routing::get};
+use gloonet_daemon::{
+    exposition,
+    listener::{self, ListenError},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
@@ -18,17 +21,11 @@ pub async fn start(
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) -> Result<(), ListenError> {
-    let exposition = Router::new()
-        .route("/metrics", get(exposition))
-        .with_state(metrics);
+    let exposition = exposition::routes(move || metrics.text());
     let health = Router::new().route("/healthz", get(async || "ok"));
     let bound = listener::bind(metrics_address, "metrics").await?;
     listener::serve(bound, exposition, stop.clone());
     let bound = listener::bind(health_address, "health").await?;
     listener::serve(bound, health, stop);
     Ok(())
-}
-
-async fn exposition(State(metrics): State<Arc<Metrics>>) -> Response {
-    listener::open_metrics(metrics.text())
 }

@@ -3,14 +3,13 @@
 use std::{net::SocketAddr, sync::Arc, time::UNIX_EPOCH};
 
 use axum::{
-    Json, Router,
-    extract::State as Shared,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::get,
+    Json, Router, extract::State as Shared, http::StatusCode, response::IntoResponse, routing::get,
 };
 use gloo_relay::client::{State, Status};
-use gloonet_daemon::listener::{self, ListenError};
+use gloonet_daemon::{
+    exposition,
+    listener::{self, ListenError},
+};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -41,9 +40,7 @@ pub async fn start(
         .with_state(view.clone());
     let bound = listener::bind(health, "health").await?;
     listener::serve(bound, routes, closing.clone());
-    let routes = Router::new()
-        .route("/metrics", get(exposition))
-        .with_state(view);
+    let routes = exposition::routes(move || metrics::text(&view));
     let bound = listener::bind(stats, "metrics").await?;
     listener::serve(bound, routes, closing.clone());
     Ok(())
@@ -90,8 +87,4 @@ fn describe(view: &View) -> Value {
         "errors": report.errors,
         "unlisted": view.observed.unlisted(),
     })
-}
-
-async fn exposition(Shared(view): Shared<View>) -> Response {
-    listener::open_metrics(metrics::text(&view))
 }

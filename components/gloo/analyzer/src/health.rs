@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, Router, routing::get};
 use gloo_record::Analyzer;
-use gloonet_daemon::listener::open_metrics;
+use gloonet_daemon::exposition;
 use serde_json::{Value, json};
 
 use crate::{metrics::Metrics, schedule::Runs};
@@ -19,7 +19,7 @@ pub fn routes(runs: Arc<Runs>) -> Router {
 }
 
 pub fn metrics(metrics: Arc<Metrics>) -> Router {
-    Router::new().route("/metrics", get(async move || open_metrics(metrics.text())))
+    exposition::routes(move || metrics.text())
 }
 
 /// `fresh`: every analyzer ran lately and its report left. A failed run is fresh too: it is told to whom it concerns.

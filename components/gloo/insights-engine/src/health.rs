@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{Json, Router, routing::get};
-use gloonet_daemon::listener::open_metrics;
+use gloonet_daemon::exposition;
 use serde_json::{Value, json};
 
 use crate::{
@@ -21,8 +21,7 @@ pub fn routes(shared: Arc<Shared>, interval: Duration) -> Router {
 }
 
 pub fn metrics(shared: Arc<Shared>, metrics: Arc<Metrics>) -> Router {
-    let text = async move || open_metrics(metrics::text(&metrics, &shared));
-    Router::new().route("/metrics", get(text))
+    exposition::routes(move || metrics::text(&metrics, &shared))
 }
 
 /// `fresh`: a run ended lately. What it lacked is said, and is no fault of the engine.

@@ -10,7 +10,7 @@ use axum::{
     routing::get,
 };
 use gloo_relay::table::Objects;
-use gloonet_daemon::listener;
+use gloonet_daemon::exposition;
 use kube::Client;
 use serde_json::{Value, json};
 
@@ -37,16 +37,13 @@ impl std::fmt::Debug for ClientBox {
 }
 
 pub fn routes(shared: Arc<Shared>, client: Client) -> Router {
+    let measured = Arc::clone(&shared);
     let client = ClientBox(client);
     Router::new()
-        .route("/metrics", get(exposition))
         .route("/snapshots/input", get(input))
         .route("/snapshots/output", get(output))
         .with_state(Served { shared, client })
-}
-
-async fn exposition(State(served): State<Served>) -> Response {
-    listener::open_metrics(metrics::text(&served.shared))
+        .merge(exposition::routes(move || metrics::text(&measured)))
 }
 
 async fn input(State(served): State<Served>, headers: HeaderMap) -> Response {
