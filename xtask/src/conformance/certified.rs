@@ -21,6 +21,7 @@ pub const SUITE: Suite = Suite {
             NGINX,
         ),
         LeftOut::of("pod generation should start at 1", NGINX),
+        LeftOut::of("StatefulSet Basic StatefulSet functionality", NGINX),
         LeftOut::of("should run the lifecycle of a Deployment", OLDER),
         LeftOut::of(
             "should run through the lifecycle of Pods and PodStatus",
