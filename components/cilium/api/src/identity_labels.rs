@@ -327,4 +327,23 @@ mod tests {
             prop_assert_eq!(set.as_map()["k8s:io.cilium.k8s.policy.serviceaccount"].as_str(), "seller");
         }
     }
+
+    #[test]
+    fn the_cni_says_namespace_cluster_and_service_account_and_nothing_that_merely_looks_so() {
+        for key in [
+            "io.kubernetes.pod.namespace",
+            "io.cilium.k8s.policy.cluster",
+            "io.cilium.k8s.policy.serviceaccount",
+            "io.cilium.k8s.namespace.labels.team",
+        ] {
+            assert!(is_said_by_cni(key), "{key}");
+        }
+        for key in [
+            "app",
+            "io.cilium.k8s.policy.else",
+            "io.cilium.k8s.namespace.labelsteam",
+        ] {
+            assert!(!is_said_by_cni(key), "{key}");
+        }
+    }
 }
