@@ -52,7 +52,7 @@ reasons! {
     UNSUPPORTED_L2 = 166, "Unsupported L2 protocol";
     /// No free port was found to masquerade with.
     NO_NAT_PORT = 167, "No mapping for NAT masquerade";
-    /// Only TCP, UDP, SCTP and ICMP echo can be masqueraded.
+    /// Only TCP, UDP, SCTP, ICMP echo and errors about packets that came back can be masqueraded.
     NAT_PROTOCOL = 168, "Unsupported protocol for NAT masquerade";
     /// No route leads to the client of a service.
     NO_ROUTE = 169, "FIB lookup failed";

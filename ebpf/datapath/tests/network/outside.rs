@@ -11,8 +11,8 @@ use crate::cluster::{ALLOW_ALL, Cluster, Node, OUTSIDE, Pod, rules};
 use crate::namespace::Namespace;
 use crate::traffic::{echo, open_tcp, ping, serve_tcp, serve_udp, tcp, udp};
 
-const NODE_PORT: u16 = 30_080;
-const UDP_NODE_PORT: u16 = 30_053;
+pub(crate) const NODE_PORT: u16 = 30_080;
+pub(crate) const UDP_NODE_PORT: u16 = 30_053;
 /// An address that no host has; the outside knows a way to it.
 const EXTERNAL: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
 const DENIED_BY_SOURCE: u8 = 177;
@@ -29,7 +29,7 @@ fn node_port(node: &Node, backends: &[(Ipv4Addr, u16)]) {
 }
 
 /// One of TCP and one of UDP at the node's address, and the pod answers both.
-fn node_ports(node: &Node, server: &Pod) {
+pub(crate) fn node_ports(node: &Node, server: &Pod) {
     serve_tcp(&server.namespace, server.ip, 8080);
     serve_udp(&server.namespace, server.ip, 1053);
     node_port(node, &[(server.ip, 8080)]);

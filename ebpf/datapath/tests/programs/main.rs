@@ -19,6 +19,7 @@ mod masquerade;
 mod mutation;
 mod native;
 mod node;
+mod outside;
 mod overlay;
 mod policy;
 mod rules;

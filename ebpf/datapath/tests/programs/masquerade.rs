@@ -242,3 +242,17 @@ fn an_error_about_the_hosts_own_packet_is_the_hosts() {
     let outcome = node.run("from_netdev", &icmp("192.0.2.1", NODE, 3, 0, &quote[..28]));
     assert_eq!(outcome.verdict, PASSED);
 }
+
+#[test]
+fn an_error_of_a_pod_about_an_answer_leaves_as_the_node_and_quotes_what_the_node_got() {
+    let mut node = Node::new();
+    let server = (WORLD, 53);
+    let (_, port) = leave(&mut node, &udp((POD, 40_000), server));
+    let answer = udp(server, (POD, 40_000)).packet();
+    let outcome = node.run("to_netdev", &icmp(POD, WORLD, 3, 0, &answer[..28]));
+    assert_eq!(outcome.verdict, PASSED);
+    assert_eq!(see(&outcome.frame).source.0, NODE);
+    let quoted = &outcome.frame[14 + 20 + 8..];
+    let got = udp(server, (NODE, port)).packet();
+    assert_eq!(quoted[..26], got[..26]);
+}

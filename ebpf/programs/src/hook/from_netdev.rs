@@ -7,9 +7,7 @@ use datapath_abi::{metric, reason};
 use crate::config::{NODE_IP, ROUTER_IP, is_own_pod_range};
 use crate::maps::cilium_lxc;
 use crate::stage::admit::admit;
-use crate::stage::packet::{
-    ETHERNET, ETHERTYPE_IPV4, ICMP, Ipv4, Packet, Part, at, ethernet, parse,
-};
+use crate::stage::packet::{ETHERNET, ETHERTYPE_IPV4, Ipv4, Packet, at, ethernet, parse};
 use crate::stage::party::Sender;
 use crate::stage::verdict::{PASS, conclude};
 use crate::stage::{
@@ -90,11 +88,7 @@ fn from_node(ctx: &TcContext, packet: &mut Packet) -> Result<Option<i8>, u8> {
 
 #[inline(always)]
 fn answer(ctx: &TcContext, packet: &mut Packet) -> Result<Option<i8>, u8> {
-    let mut ours = masquerade::come_back(ctx, packet)?;
-    if !ours && packet.protocol == ICMP && packet.part == Part::Whole {
-        ours = icmp_error::come_back(ctx, packet)?;
-    }
-    if !ours {
+    if !(masquerade::come_back(ctx, packet)? || icmp_error::come_back(ctx, packet)?) {
         return Ok(None);
     }
     if let Some(endpoint) = cilium_lxc.get_ptr(&Address::v4(packet.destination)) {

@@ -8,9 +8,9 @@ use datapath_abi::address::Address;
 use datapath_abi::nat::{FIRST_PORT, FORWARD, LAST_PORT, REVERSE, Target, Tuple};
 use datapath_abi::reason;
 
-use super::fragment;
 use super::packet::{ICMP, ICMP_ECHO, ICMP_ECHO_REPLY, Packet, Part, has_ports};
 use super::rewrite::{End, rewrite};
+use super::{fragment, icmp_error};
 use crate::config::NODE_IP;
 use crate::maps::cilium_snat;
 
@@ -60,7 +60,8 @@ fn in_place(ctx: &TcContext, packet: &mut Packet, node: u32) -> Result<(), u8> {
         return rewrite(ctx, packet, End::Source, node, 0);
     }
     if !(has_ports(packet.protocol) || packet.icmp_type == ICMP_ECHO) {
-        return Err(reason::NAT_PROTOCOL);
+        let left = icmp_error::leave(ctx, packet)?;
+        return left.then_some(()).ok_or(reason::NAT_PROTOCOL);
     }
     let port = port_for(packet, node)?;
     rewrite(ctx, packet, End::Source, node, port)

@@ -17,10 +17,10 @@ use datapath_abi::reason;
 use datapath_abi::service::{GENERATION_BITS, OUTSIDE, RESTRICTED, SILENT, Service, SourceRange};
 
 use super::admit::admit;
-use super::packet::{AF_INET, Packet, Part, has_ports};
+use super::packet::{AF_INET, ICMP, Packet, Part, has_ports};
 use super::party::Sender;
 use super::verdict::{PASS, Verdict};
-use super::{deliver, direct, encapsulate, masquerade, service};
+use super::{deliver, direct, encapsulate, icmp_error, masquerade, service};
 use crate::config::{NODE_IP, ROUTER_IP};
 use crate::maps::{cilium_ipcache, cilium_lb4_services, cilium_lb4_source_range, cilium_lxc};
 
@@ -28,7 +28,8 @@ use crate::maps::{cilium_ipcache, cilium_lb4_services, cilium_lb4_source_range, 
 const NO_SERVICE: u32 = 0;
 const TRANSLATED: u32 = 1;
 
-/// Sends a packet from outside to a backend of the service it is for. `None`: it is for no service.
+/// Sends a packet from outside to a backend of the service it is for, and an error about an answer to the backend that answered.
+/// `None`: it is for no service.
 #[inline(always)]
 pub(crate) fn serve(ctx: &TcContext, packet: &mut Packet) -> Result<Option<i8>, u8> {
     match serve_outside(ctx.skb.skb, packet) {
@@ -55,6 +56,9 @@ extern "C" fn serve_outside(skb: *mut __sk_buff, packet: *mut Packet) -> u32 {
 
 #[inline(always)]
 fn translate(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
+    if packet.protocol == ICMP {
+        return icmp_error::to_backend(ctx, packet);
+    }
     if !has_ports(packet.protocol) || packet.part == Part::Later {
         return Ok(false);
     }

@@ -3,7 +3,7 @@
 use aya_ebpf::programs::TcContext;
 use datapath_abi::flow::Key;
 
-use super::packet::{ICMP, ICMP_ECHO, ICMP_ECHO_REPLY, Ipv4, SCTP, TCP, UDP};
+use super::packet::{FRAGMENT_OFFSET, ICMP, ICMP_ECHO, ICMP_ECHO_REPLY, Ipv4, SCTP, TCP, UDP};
 use super::scratch::Scratch;
 
 const ICMP_HEADER: usize = 8;
@@ -23,7 +23,6 @@ pub(crate) enum Quote {
 #[inline(always)]
 pub(crate) fn quote(ctx: &TcContext, scratch: &Scratch) -> Quote {
     const WITHOUT_OPTIONS: u8 = 0x45;
-    const FRAGMENT_OFFSET: u16 = 0x1fff;
     if scratch.later != 0 {
         return Quote::Nothing;
     }
