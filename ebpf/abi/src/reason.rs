@@ -42,7 +42,7 @@ reasons! {
     UNKNOWN_TARGET = 150, "Unknown L3 target address";
     /// The translation table refused a new entry.
     CT_INSERT_FAILED = 155, "CT: Map insertion failed";
-    /// Later fragments towards a service carry no port to choose by; and a fragment of SCTP has no checksum that could follow its port.
+    /// Fragments of a pod towards a service are not put together; and a fragment of SCTP has no checksum that could follow its port.
     FRAGMENT = 157, "IP fragmentation not supported";
     /// The service has nobody to answer, or no such port.
     NO_BACKEND = 158, "Service backend not found";

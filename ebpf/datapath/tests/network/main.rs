@@ -16,6 +16,7 @@ mod native;
 mod outside;
 mod ownership;
 mod paths;
+mod pieces;
 mod policy;
 mod restart;
 mod reuse;

@@ -9,6 +9,7 @@ mod conntrack;
 mod cost;
 mod events;
 mod fragments;
+mod fragments_outside;
 mod frame;
 mod from_container;
 mod from_host;

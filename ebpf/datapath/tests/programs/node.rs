@@ -214,10 +214,16 @@ impl Node {
         let any = Frontend {
             port: 0,
             protocol: 0,
+            scope: INSIDE,
             ..key
         };
+        // As the agent writes it: addresses that the outside reaches may be a host's as well.
+        let claimed = Service {
+            flags: if scope == INSIDE { EXCLUSIVE } else { 0 },
+            ..service
+        };
         self.hash("cilium_lb4_services")
-            .insert(any, service, 0)
+            .insert(any, claimed, 0)
             .unwrap();
     }
 

@@ -1,4 +1,4 @@
-//! ICMP errors from outside, about answers of services: routers send them, and they are for the endpoints that answered.
+//! ICMP errors from outside about answers of services: routers send them, and they are for the endpoints that answered.
 
 use datapath_abi::metric::INGRESS;
 use datapath_abi::nat::{Target, Tuple};
@@ -149,8 +149,12 @@ fn an_error_that_quotes_a_connection_nobody_has_changes_nothing() {
         no_error.l4[0] = 13;
         is_the_hosts(&mut node, &no_error);
         let mut cut = known.clone();
-        cut.l4.truncate(ICMP_HEADER + QUOTE - 1);
+        let last = cut.l4.pop().unwrap();
         is_the_hosts(&mut node, &cut);
+        // What lies behind a packet is not quoted in it.
+        let padded = [cut.bytes(), vec![last]].concat();
+        let outcome = node.run_bytes("from_netdev", &padded);
+        assert_eq!((outcome.verdict, outcome.frame), (PASSED, padded));
         let mut piece = known.clone();
         piece.fragment = 0x2000;
         is_the_hosts(&mut node, &piece);

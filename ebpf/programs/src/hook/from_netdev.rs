@@ -47,6 +47,7 @@ fn handle(ctx: &TcContext) -> Result<Option<i8>, u8> {
     // port a pod may be spoken to as well.
     let to_node = header.destination == NODE_IP.load();
     if to_node && !direct::is_on() && encapsulate::is_tunnel(ctx, &header) {
+        fragment::forget(&header);
         return Ok(None);
     }
     // Pods of this node speak over their links only, those of other nodes through the tunnel or over the nodes' network.

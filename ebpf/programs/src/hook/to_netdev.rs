@@ -77,8 +77,8 @@ fn sees_pods(destination: u32) -> bool {
         || direct::is_on() && direct::is_node(destination)
 }
 
-/// An answer to an outside client of a service leaves with the service's address. Its later pieces were remembered when the pod
-/// sent the first.
+/// An answer to an outside client of a service leaves with the service's address. The ports of its later pieces were remembered when
+/// a pod sent the first, or the host's first left.
 #[inline(always)]
 fn answers_client(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
     if packet.part == Part::Later && !fragment::recall(packet) {
@@ -93,7 +93,10 @@ fn from_host(ctx: &TcContext) -> i32 {
     let Ok(packet) = parse(ctx) else {
         return i32::from(PASS);
     };
-    match service::restore(ctx, packet) {
+    if packet.part == Part::First && service::is_answer(packet) {
+        fragment::remember(packet);
+    }
+    match answers_client(ctx, packet) {
         Ok(false) => i32::from(PASS),
         Ok(true) => conclude(ctx, metric::EGRESS, Ok(PASS)),
         Err(reason) => conclude(ctx, metric::EGRESS, Err(reason)),

@@ -5,7 +5,7 @@ use datapath_abi::address::Address;
 use datapath_abi::nat::{Datagram, Ports};
 use datapath_abi::reason;
 
-use super::packet::{Packet, Part};
+use super::packet::{FRAGMENT_OFFSET, Ipv4, MORE_FRAGMENTS, Packet, Part};
 use crate::maps::cilium_frags;
 
 /// Remembers a first fragment's ports, or gives a later one those of its first.
@@ -55,13 +55,37 @@ pub(crate) fn recall(packet: &mut Packet) -> bool {
     true
 }
 
+/// A first fragment begins a datagram that is not ours: what an earlier one with the same identification left is over.
+#[inline(always)]
+pub(crate) fn forget(header: &Ipv4) {
+    if u16::from_be(header.fragment) & (MORE_FRAGMENTS | FRAGMENT_OFFSET) == MORE_FRAGMENTS {
+        // Mostly there is none.
+        let _absent = cilium_frags.remove(&key(
+            header.source,
+            header.destination,
+            header.id,
+            header.protocol,
+        ));
+    }
+}
+
 #[inline(always)]
 fn datagram(packet: &Packet) -> Datagram {
+    key(
+        packet.source,
+        packet.destination,
+        packet.id,
+        packet.protocol,
+    )
+}
+
+#[inline(always)]
+fn key(source: u32, destination: u32, id: u16, protocol: u8) -> Datagram {
     Datagram {
-        source: Address::v4(packet.source),
-        destination: Address::v4(packet.destination),
-        id: packet.id,
-        protocol: packet.protocol,
+        source: Address::v4(source),
+        destination: Address::v4(destination),
+        id,
+        protocol,
         pad: 0,
     }
 }

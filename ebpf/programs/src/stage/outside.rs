@@ -17,10 +17,10 @@ use datapath_abi::reason;
 use datapath_abi::service::{GENERATION_BITS, OUTSIDE, RESTRICTED, SILENT, Service, SourceRange};
 
 use super::admit::admit;
-use super::packet::{AF_INET, ICMP, Packet, Part, has_ports};
+use super::packet::{AF_INET, ICMP, Packet, Part, SCTP, has_ports};
 use super::party::Sender;
 use super::verdict::{PASS, Verdict};
-use super::{deliver, direct, encapsulate, icmp_error, masquerade, service};
+use super::{deliver, direct, encapsulate, fragment, icmp_error, masquerade, service};
 use crate::config::{NODE_IP, ROUTER_IP};
 use crate::maps::{cilium_ipcache, cilium_lb4_services, cilium_lb4_source_range, cilium_lxc};
 
@@ -59,7 +59,7 @@ fn translate(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
     if packet.protocol == ICMP {
         return icmp_error::to_backend(ctx, packet);
     }
-    if !has_ports(packet.protocol) || packet.part == Part::Later {
+    if !has_ports(packet.protocol) || !knows_ports(packet)? {
         return Ok(false);
     }
     let frontend = service::frontend(packet, OUTSIDE);
@@ -73,12 +73,30 @@ fn translate(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
     if flags & RESTRICTED != 0 && !is_allowed(generation, packet.source) {
         return Err(reason::SOURCE_RANGE);
     }
-    if packet.part != Part::Whole {
+    if packet.protocol == SCTP && packet.part != Part::Whole {
         return Err(reason::FRAGMENT);
     }
     packet.quiet = u8::from(flags & SILENT != 0);
     service::to_backend::<OUTSIDE>(ctx, packet, &frontend)?;
     Ok(true)
+}
+
+/// Whether it is known which port a packet is for. At an address of services a later fragment without its first is nobody's; at the
+/// node's own it may as well be the host's, which waits for the first.
+#[inline(always)]
+fn knows_ports(packet: &mut Packet) -> Result<bool, u8> {
+    match fragment::settle(packet) {
+        Ok(()) => Ok(true),
+        Err(reason) if is_of_services(packet.destination) => Err(reason),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Whether an address other than the node's own is one of services.
+#[inline(always)]
+fn is_of_services(address: u32) -> bool {
+    let any = service::any_port(address);
+    address != NODE_IP.load() && cilium_lb4_services.get_ptr(&any).is_some()
 }
 
 #[inline(always)]

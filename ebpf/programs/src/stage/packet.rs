@@ -157,7 +157,7 @@ const NOT_ICMP: u8 = 255;
 const INIT: u8 = 1;
 const NO_CHUNK: u8 = 255;
 
-const MORE_FRAGMENTS: u16 = 0x2000;
+pub(crate) const MORE_FRAGMENTS: u16 = 0x2000;
 pub(crate) const FRAGMENT_OFFSET: u16 = 0x1fff;
 const TCP_HEADER: usize = 20;
 const UDP_HEADER: usize = 8;

@@ -46,13 +46,7 @@ extern "C" fn translate_service(skb: *mut __sk_buff, packet: *mut Packet) -> u32
 
 #[inline(always)]
 fn translate_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
-    let any = Frontend {
-        address: Address::v4(packet.destination),
-        port: 0,
-        protocol: 0,
-        scope: INSIDE,
-    };
-    let Some(address) = cilium_lb4_services.get_ptr(&any) else {
+    let Some(address) = cilium_lb4_services.get_ptr(&any_port(packet.destination)) else {
         return Ok(false);
     };
     let frontend = frontend(packet, INSIDE);
@@ -76,6 +70,17 @@ fn translate_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> 
     mark_client(packet.source);
     to_backend::<INSIDE>(ctx, packet, &frontend)?;
     Ok(true)
+}
+
+/// What says that an address is one of services, whoever asks them.
+#[inline(always)]
+pub(crate) fn any_port(address: u32) -> Frontend {
+    Frontend {
+        address: Address::v4(address),
+        port: 0,
+        protocol: 0,
+        scope: INSIDE,
+    }
 }
 
 /// The service a packet is for.
@@ -142,6 +147,10 @@ fn backend_of<const SCOPE: u8>(packet: &Packet, frontend: &Frontend) -> Result<B
         if packet.protocol != TCP && still_serves(frontend, backend) {
             return Ok(backend);
         }
+    }
+    // The first piece went nowhere, or to a backend that is gone since.
+    if SCOPE == OUTSIDE && packet.part == Part::Later {
+        return Err(reason::FRAGMENT_NOT_FOUND);
     }
     let outside = (SCOPE == OUTSIDE).then_some(packet);
     let Choice::Backend(backend) = select(frontend, [u64::from(packet.source), 0], outside) else {
