@@ -142,9 +142,11 @@ fn the_hosts_own_datagrams_stay_whole_beside_those_of_services() {
 fn what_the_tunnel_carries_in_pieces_is_not_taken_for_a_services() {
     let mut node = node(NODE_PORT, UDP, &[(NEIGHBOUR, 1053)]);
     node.run(FROM, &piece(NODE_PORT, FIRST));
-    let tunnel = (NODE, 8472);
-    for fragment in [FIRST, LATER[0], LATER[1]] {
-        is_the_hosts(&mut node, &piece(tunnel, fragment));
+    is_the_hosts(&mut node, &piece((NODE, 8472), FIRST));
+    for fragment in LATER {
+        let mut later = piece((NODE, 8472), fragment);
+        later.l4 = b"somewhere in it".to_vec();
+        is_the_hosts(&mut node, &later);
     }
 }
 
