@@ -6,6 +6,7 @@ pub mod disrupt;
 pub mod gloo;
 pub mod metrics;
 pub mod node;
+pub mod objects;
 pub mod operator;
 pub mod path;
 pub mod peer;

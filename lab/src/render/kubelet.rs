@@ -6,7 +6,8 @@ use crate::addressing::{CLUSTER_DNS, Ordinal};
 /// The kubelet's configuration file. JSON, which is YAML.
 ///
 /// `failCgroupV1` off: the machine may have the hybrid hierarchy. Eviction near zero: all nodes share one disk, and a full
-/// one would evict everything everywhere. `oomScoreAdj` 0: lowering it needs `CAP_SYS_RESOURCE`.
+/// one would evict everything everywhere. `oomScoreAdj` 0: lowering it needs `CAP_SYS_RESOURCE`. `maxPods`: the usual 110 leave no
+/// room for a measurement's hundred beside the platform's own.
 pub fn config(ordinal: Ordinal) -> String {
     let mut document = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -27,6 +28,7 @@ pub fn config(ordinal: Ordinal) -> String {
         "failSwapOn": false,
         "enforceNodeAllocatable": [],
         "oomScoreAdj": 0,
+        "maxPods": 200,
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {
             "memory.available": "100Mi",

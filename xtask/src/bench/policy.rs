@@ -6,6 +6,7 @@
 pub mod crowd;
 pub mod flips;
 pub mod resolver;
+mod room;
 
 use anyhow::Result;
 
@@ -46,19 +47,14 @@ async fn on_cluster(lab: &Lab, client: &kube::Client, arguments: &Arguments) -> 
     if arguments.pods == 0 {
         return Ok(());
     }
-    let crowd = crowd::Crowd::new(lab, arguments.pods)?;
-    let measured = among(&crowd, lab, client, arguments).await;
-    let dispersed = crowd.disperse(client).await;
+    crowd::disperse(client).await?;
+    let measured = api::interruptible(among(lab, client, arguments)).await;
+    let dispersed = crowd::disperse(client).await;
     measured.and(dispersed)
 }
 
-async fn among(
-    crowd: &crowd::Crowd<'_>,
-    lab: &Lab,
-    client: &kube::Client,
-    arguments: &Arguments,
-) -> Result<()> {
-    crowd.gather(client).await?;
+async fn among(lab: &Lab, client: &kube::Client, arguments: &Arguments) -> Result<()> {
+    let crowd = crowd::Crowd::gather(lab, client, arguments.pods).await?;
     crowd.print_memory(AIM_MB)?;
     flips::run(lab, client, arguments.applies, "in that state").await
 }

@@ -38,19 +38,21 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 async fn on_cluster(lab: &Lab, client: &kube::Client, arguments: &Arguments) -> Result<()> {
-    let pods = crowd::Crowd::new(lab, arguments.pods)?;
     let services = Services::new(client);
-    let measured = async {
-        services
-            .gather(arguments.services, lab.node_ip(pods.node())?)
-            .await?;
-        pods.gather(client).await?;
+    let disperse = async || {
+        let dispersed = [crowd::disperse(client).await, services.disperse().await];
+        dispersed.into_iter().fold(Ok(()), Result::and)
+    };
+    disperse().await?;
+    let measured = api::interruptible(async {
+        let pods = crowd::Crowd::gather(lab, client, arguments.pods).await?;
+        let endpoint = lab.node_ip(pods.node())?;
+        services.gather(arguments.services, endpoint).await?;
         measure(lab, pods.node(), arguments)?;
         pods.print_memory(AIM_MB)
-    }
+    })
     .await;
-    let dispersed = [pods.disperse(client).await, services.disperse().await];
-    dispersed.into_iter().fold(measured, Result::and)
+    measured.and(disperse().await)
 }
 
 fn measure(lab: &Lab, node: &str, arguments: &Arguments) -> Result<()> {

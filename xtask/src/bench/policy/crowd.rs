@@ -1,88 +1,60 @@
 //! The cluster the resolver is measured with, in the API: identities, policies, and pods on one worker.
 
-use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use cilium_api::{CiliumIdentity, CiliumNetworkPolicy, NumericIdentity};
 use cilium_policy::testing::crowd;
-use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
-use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use kube::api::{Api, ListParams};
 use serde_json::json;
 
+use super::room::roomiest;
 use super::row;
 use crate::bench::metrics::{page, sum};
-use crate::bench::path::pods::{IMAGE, workers};
+use crate::bench::objects::{all, create, sweep};
+use crate::bench::path::pods::IMAGE;
 use crate::lab::Lab;
-use crate::process;
 
 const IDENTITIES: u32 = 10_000;
 const POLICIES: u32 = 200;
-/// Requests at the same time.
-pub const AT_ONCE: usize = 16;
 /// Whatever was made for this carries it.
 const LABEL: &str = "gloonet-bench";
+/// Two processors start a pod in a second or two.
+const STARTED: Duration = Duration::from_mins(15);
+const LOOK: Duration = Duration::from_secs(2);
+const WORD: u32 = 15;
+/// The agents follow at once; what they do for so much news shall not be measured.
+const REST: Duration = Duration::from_secs(20);
 
-/// The objects, once [`Crowd::gather`] has made them.
+/// The objects, from when they are there; [`disperse`] takes them away.
 #[derive(Debug)]
 pub struct Crowd<'a> {
     lab: &'a Lab,
     node: String,
-    pods: u32,
+}
+
+/// Removes what [`Crowd::gather`] makes, also that of a run that was broken off.
+pub async fn disperse(client: &kube::Client) -> Result<()> {
+    let ours = ListParams::default().labels(LABEL);
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let identities: Api<CiliumIdentity> = Api::all(client.clone());
+    // A namespace takes what is in it along: pods, policies.
+    sweep("namespaces", &namespaces, &ours).await?;
+    sweep("identities", &identities, &ours).await
 }
 
 impl<'a> Crowd<'a> {
-    /// Names them; makes none.
-    pub fn new(lab: &'a Lab, pods: u32) -> Result<Self> {
-        let [node, _] = workers(lab)?;
-        Ok(Self { lab, node, pods })
-    }
-
-    /// Makes them and waits until the pods run and their node's agent is at rest.
-    pub async fn gather(&self, client: &kube::Client) -> Result<()> {
-        eprintln!(
-            "… {IDENTITIES} identities, {POLICIES} policies, {} pods on {}",
-            self.pods, self.node
-        );
+    /// Makes them, the pods on the worker with the most room, and waits until those run and the node's agent is at rest.
+    pub async fn gather(lab: &'a Lab, client: &kube::Client, pods: u32) -> Result<Self> {
+        let node = node(lab, pods)?;
+        eprintln!("… {IDENTITIES} identities, {POLICIES} policies, {pods} pods on {node}");
         namespaces(client).await?;
         identities(client).await?;
         policies(client).await?;
-        self.start_pods(client).await?;
-        sleep(Duration::from_secs(20));
-        Ok(())
-    }
-
-    /// Removes what [`Crowd::gather`] makes, also that of a run that was broken off.
-    pub async fn disperse(&self, client: &kube::Client) -> Result<()> {
-        let at_once = DeleteParams::default();
-        let namespaces: Api<Namespace> = Api::all(client.clone());
-        for number in 0..crowd::NAMESPACES {
-            let name = crowd::namespace(number);
-            absent_is_gone(namespaces.delete(&name, &at_once).await)?;
-        }
-        let identities: Api<CiliumIdentity> = Api::all(client.clone());
-        let ours = ListParams::default().labels(LABEL);
-        absent_is_gone(identities.delete_collection(&at_once, &ours).await)
-    }
-
-    async fn start_pods(&self, client: &kube::Client) -> Result<()> {
-        let made = stream::iter(0..self.pods).map(|number| {
-            // Every namespace has its turn, as with the subjects of the resolver's own measurement.
-            let number = number * 7;
-            let api: Api<Pod> = Api::namespaced(client.clone(), &crowd::namespace(number));
-            let pod = pod(&self.node, number);
-            async move { create(&api, &pod?).await }
-        });
-        made.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-        let ready = [
-            "wait",
-            "--for=condition=Ready",
-            "--timeout=900s",
-            "pod",
-            "--all-namespaces",
-        ];
-        process::output(self.lab.kubectl()?.args(ready).args(["--selector", LABEL])).map(drop)
+        start_pods(client, &node, pods).await?;
+        tokio::time::sleep(REST).await;
+        Ok(Self { lab, node })
     }
 
     /// The worker the pods are on.
@@ -103,6 +75,68 @@ impl<'a> Crowd<'a> {
     }
 }
 
+/// A worker with room for so many.
+fn node(lab: &Lab, pods: u32) -> Result<String> {
+    let nodes = lab.get(&[
+        "nodes",
+        "--selector",
+        "!node-role.kubernetes.io/control-plane",
+    ])?;
+    let there = lab.get(&["pods", "--all-namespaces"])?;
+    let (node, room) = roomiest(&nodes, &there).context("the cluster has no worker")?;
+    ensure!(
+        room >= usize::try_from(pods)?,
+        "the emptiest worker, {node}, takes {room} more pods, not {pods}: ./dev lab node add, or fewer --pods"
+    );
+    Ok(node)
+}
+
+async fn start_pods(client: &kube::Client, node: &str, count: u32) -> Result<()> {
+    let made = (0..count).map(async |number| {
+        // Every namespace has its turn, as with the subjects of the resolver's own measurement.
+        let number = number * 7;
+        let api: Api<Pod> = Api::namespaced(client.clone(), &crowd::namespace(number));
+        create(&api, &pod(node, number)?).await
+    });
+    all("pods", made).await?;
+    let api: Api<Pod> = Api::all(client.clone());
+    let ours = ListParams::default().labels(LABEL);
+    let begun = Instant::now();
+    for look in 1.. {
+        let found = api.list(&ours).await.context("list the pods")?.items;
+        let ready = ready(&found)?;
+        if ready == usize::try_from(count)? {
+            break;
+        }
+        if begun.elapsed() > STARTED {
+            bail!("{ready} of {count} pods are ready after {STARTED:?}");
+        }
+        if look % WORD == 0 {
+            eprintln!("… pods ready: {ready} of {count}");
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
+}
+
+/// How many are ready. One that its node does not take will never be.
+fn ready(pods: &[Pod]) -> Result<usize> {
+    let mut ready = 0;
+    for pod in pods {
+        let status = pod.status.clone().unwrap_or_default();
+        if status.phase.as_deref() == Some("Failed") {
+            let why = status.message.or(status.reason).unwrap_or_default();
+            bail!(
+                "pod {}: {why}",
+                pod.metadata.name.as_deref().unwrap_or_default()
+            );
+        }
+        let mut conditions = status.conditions.into_iter().flatten();
+        ready += usize::from(conditions.any(|one| one.type_ == "Ready" && one.status == "True"));
+    }
+    Ok(ready)
+}
+
 async fn namespaces(client: &kube::Client) -> Result<()> {
     let api: Api<Namespace> = Api::all(client.clone());
     for number in 0..crowd::NAMESPACES {
@@ -117,16 +151,15 @@ async fn namespaces(client: &kube::Client) -> Result<()> {
 
 async fn identities(client: &kube::Client) -> Result<()> {
     let api: Api<CiliumIdentity> = Api::all(client.clone());
-    let made = stream::iter(0..IDENTITIES).map(|number| {
+    let made = (0..IDENTITIES).map(async |number| {
         // Above those the operator gives to the cluster's own pods.
         let id = NumericIdentity(crowd::identity(number + 20_000));
         let mut identity = CiliumIdentity::new(id, crowd::labels(number));
         let labels = identity.metadata.labels.get_or_insert_default();
         labels.insert(LABEL.to_owned(), "crowd".to_owned());
-        let api = api.clone();
-        async move { create(&api, &identity).await }
+        create(&api, &identity).await
     });
-    made.buffer_unordered(AT_ONCE).try_collect().await
+    all("identities", made).await
 }
 
 async fn policies(client: &kube::Client) -> Result<()> {
@@ -158,22 +191,32 @@ fn pod(node: &str, number: u32) -> Result<Pod> {
     .context("make a Pod")
 }
 
-pub fn absent_is_gone<T>(deleted: kube::Result<T>) -> Result<()> {
-    match deleted {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        Err(error) => Err(error).context("delete at the API server"),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
 
-/// What a broken run left behind is as good.
-pub async fn create<K>(api: &Api<K>, object: &K) -> Result<()>
-where
-    K: Clone + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
-{
-    match api.create(&PostParams::default(), object).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
-        Err(error) => Err(error).context("write to the API server"),
+    use super::*;
+
+    fn with(status: Value) -> Pod {
+        serde_json::from_value(json!({"metadata": {"name": "crowd-7"}, "status": status})).unwrap()
+    }
+
+    #[test]
+    fn only_pods_that_are_ready_count_and_one_its_node_refused_ends_the_wait() {
+        let condition = |status: &str| json!({"phase": "Running", "conditions": [{"type": "Ready", "status": status}]});
+        let pods = [
+            with(condition("True")),
+            with(condition("False")),
+            with(json!({"phase": "Pending"})),
+        ];
+        assert_eq!(ready(&pods).unwrap(), 1);
+        let refused = with(
+            json!({"phase": "Failed", "reason": "OutOfpods", "message": "Node didn't have enough resource: pods"}),
+        );
+        let error = ready(&[with(condition("True")), refused]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "pod crowd-7: Node didn't have enough resource: pods"
+        );
     }
 }

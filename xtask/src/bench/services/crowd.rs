@@ -1,22 +1,18 @@
 //! Services that only have to be there.
 
 use std::net::Ipv4Addr;
-use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::{Namespace, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::{Api, DeleteParams};
+use kube::api::{Api, ListParams};
 use serde_json::json;
 
-use crate::bench::policy::crowd::{AT_ONCE, absent_is_gone, create};
+use crate::bench::objects::{all, create, sweep};
 
-/// Of their own, so that one deletion takes all of them.
+/// Of their own, so that nothing else is taken away with them.
 const NAMESPACE: &str = "gloonet-bench-crowd";
-const GONE: Duration = Duration::from_mins(15);
-const LOOK: Duration = Duration::from_secs(2);
 /// Agents follow at once; what they do for so many Services shall not be measured with the connections.
 const REST: Duration = Duration::from_secs(20);
 
@@ -36,9 +32,9 @@ impl<'a> Crowd<'a> {
         let namespace = serde_json::from_value(json!({"metadata": {"name": NAMESPACE}}));
         let namespaces = Api::<Namespace>::all(self.client.clone());
         create(&namespaces, &namespace.context("make a Namespace")?).await?;
-        let made = stream::iter(0..count).map(|number| self.make(number, endpoint));
-        made.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-        sleep(REST);
+        let made = (0..count).map(|number| self.make(number, endpoint));
+        all("Services", made).await?;
+        tokio::time::sleep(REST).await;
         Ok(())
     }
 
@@ -62,17 +58,15 @@ impl<'a> Crowd<'a> {
 
     /// Removes what [`Crowd::gather`] makes, also that of a run that was broken off, and waits for the end of it.
     pub(in crate::bench) async fn disperse(&self) -> Result<()> {
+        let everything = ListParams::default();
+        let (services, slices) = (
+            Api::<Service>::namespaced(self.client.clone(), NAMESPACE),
+            Api::<EndpointSlice>::namespaced(self.client.clone(), NAMESPACE),
+        );
+        sweep("Services", &services, &everything).await?;
+        sweep("slices", &slices, &everything).await?;
         let namespaces = Api::<Namespace>::all(self.client.clone());
-        absent_is_gone(namespaces.delete(NAMESPACE, &DeleteParams::default()).await)?;
-        let gone = async {
-            while namespaces.get_opt(NAMESPACE).await?.is_some() {
-                tokio::time::sleep(LOOK).await;
-            }
-            Ok::<(), kube::Error>(())
-        };
-        tokio::time::timeout(GONE, gone)
-            .await
-            .with_context(|| format!("namespace {NAMESPACE} is not gone after {GONE:?}"))?
-            .context("look for the namespace")
+        let ours = everything.fields(&format!("metadata.name={NAMESPACE}"));
+        sweep("namespaces", &namespaces, &ours).await
     }
 }
