@@ -64,9 +64,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 async fn on_clusters(lab: &Lab, client: kube::Client, arguments: &Arguments) -> Result<()> {
     let crowd = Crowd::new(&client);
     crowd.disperse().await?;
+    let measured = api::interruptible(on_grounds(lab, &client, arguments)).await;
+    measured.and(crowd.disperse().await)
+}
+
+async fn on_grounds(lab: &Lab, client: &kube::Client, arguments: &Arguments) -> Result<()> {
     let pods = Pods::on_two_workers(lab)?;
     let route = pods.two_nodes()?;
-    let mut servers = vec![Server::start(lab, &route.to, MEASURED.port)?];
+    let _server = Server::start(lab, &route.to, MEASURED.port)?;
     let mut grounds = vec![Ground {
         service: MEASURED.publish(lab, route.address)?,
         lab: lab.clone(),
@@ -75,24 +80,21 @@ async fn on_clusters(lab: &Lab, client: kube::Client, arguments: &Arguments) -> 
         endpoint: route.address,
         ways: Way::OURS,
     }];
-    let peer = (!arguments.no_peer).then(|| KubeProxy::beside(lab));
-    let peer = peer.transpose()?;
-    if let Some(peer) = &peer {
-        let endpoint = peer.lab.node_ip(&peer.server)?;
-        servers.push(Server::start(&peer.lab, &peer.to(), MEASURED.port)?);
-        grounds.push(Ground {
-            service: MEASURED.publish(&peer.lab, endpoint)?,
-            lab: peer.lab.clone(),
-            client: connect(&peer.lab).await?,
-            from: peer.from(),
-            endpoint,
-            ways: Way::PEERS,
-        });
+    if arguments.no_peer {
+        return measure_all(&grounds, arguments).await;
     }
-    let measured = measure_all(&grounds, arguments).await;
-    drop(servers);
-    let dispersed = crowd.disperse().await;
-    measured.and(dispersed)
+    let peer = KubeProxy::beside(lab)?;
+    let endpoint = peer.lab().node_ip(&peer.server)?;
+    let _peers = Server::start(peer.lab(), &peer.to(), MEASURED.port)?;
+    grounds.push(Ground {
+        service: MEASURED.publish(peer.lab(), endpoint)?,
+        lab: peer.lab().clone(),
+        client: connect(peer.lab()).await?,
+        from: peer.from(),
+        endpoint,
+        ways: Way::PEERS,
+    });
+    measure_all(&grounds, arguments).await
 }
 
 async fn measure_all(grounds: &[Ground], arguments: &Arguments) -> Result<()> {
@@ -102,6 +104,9 @@ async fn measure_all(grounds: &[Ground], arguments: &Arguments) -> Result<()> {
         for ground in grounds {
             let crowd = Crowd::new(&ground.client);
             crowd.gather(*count, ground.endpoint).await?;
+        }
+        for ground in grounds {
+            changes::catch_up(ground).await?;
         }
         let costs = ways::connections(grounds, (arguments.rounds, arguments.seconds))?;
         print_costs(*count, &costs, &mut first);

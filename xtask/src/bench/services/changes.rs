@@ -3,7 +3,6 @@
 //! New ones: kube-proxy leaves flows that exist as they are when the last endpoint goes.
 
 use std::collections::BTreeMap;
-use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -28,6 +27,11 @@ pub(super) fn await_answer(ground: &Ground) -> Result<()> {
     Ok(())
 }
 
+/// Waits until what was written before holds: slices arrive in the order of their writes.
+pub(super) async fn catch_up(ground: &Ground) -> Result<()> {
+    measure(ground, 2).await.map(drop)
+}
+
 /// Takes the endpoint away and gives it back, in turn.
 pub(super) async fn measure(ground: &Ground, changes: usize) -> Result<Times> {
     let slices: Api<EndpointSlice> = Api::namespaced(ground.client.clone(), NAMESPACE);
@@ -47,7 +51,7 @@ pub(super) async fn measure(ground: &Ground, changes: usize) -> Result<Times> {
         let at = watcher.wait(appears)?;
         let took = millis(at.saturating_sub(began));
         times.entry(appears).or_default().push(took);
-        sleep(Duration::from_millis(20));
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(times)
 }

@@ -15,39 +15,55 @@ use crate::bench::path::pods::{NAMESPACE, workers};
 use crate::lab::Lab;
 use crate::{home, process, programs};
 
+/// A cluster that ends with this value.
+#[derive(Debug)]
+struct Cluster(Lab);
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // Nobody can act on a failure here; the next run goes on with what is left.
+        let _down = process::output(self.0.command().arg("down"));
+    }
+}
+
 /// The cluster, and kube-proxy on its first worker; both go with this value.
 #[derive(Debug)]
 pub(super) struct KubeProxy {
-    pub(super) lab: Lab,
     pub(super) client: String,
     pub(super) server: String,
     proxy: Option<Child>,
     kubeconfig: NamedTempFile,
+    cluster: Cluster,
 }
 
 impl KubeProxy {
     /// Builds it, starts a cluster beside `lab`, and runs it there. What it says is in the file that is printed.
     pub(super) fn beside(lab: &Lab) -> Result<Self> {
         programs::build(&["kube-proxy"])?;
-        let lab = Lab::named(&lab.beside("kube-proxy"))?;
+        let cluster = Cluster(Lab::named(&lab.beside("kube-proxy"))?);
+        let lab = &cluster.0;
         eprintln!("… a cluster for kube-proxy: {}", lab.name());
         let mut up = lab.command();
         process::output(up.args(["up", "--workers", "2", "--images", "essential"]))?;
-        let [client, server] = workers(&lab)?;
-        namespace(&lab)?;
-        let kubeconfig = kubeconfig(&lab)?;
+        let [client, server] = workers(lab)?;
+        namespace(lab)?;
+        let kubeconfig = kubeconfig(lab)?;
+        // Ports of the flows that are watched come back after twenty seconds, and shall be new ones then.
+        let forget = "echo 5 > /proc/sys/net/netfilter/nf_conntrack_udp_timeout";
+        shell(lab, &client, forget)?;
         let mut peer = Self {
-            lab,
             client,
             server,
             proxy: None,
             kubeconfig,
+            cluster,
         };
-        // Ports of the flows that are watched come back after twenty seconds, and shall be new ones then.
-        let forget = "echo 5 > /proc/sys/net/netfilter/nf_conntrack_udp_timeout";
-        shell(&peer.lab, &peer.client, forget)?;
         peer.proxy = Some(peer.start()?);
         Ok(peer)
+    }
+
+    pub(super) fn lab(&self) -> &Lab {
+        &self.cluster.0
     }
 
     fn start(&self) -> Result<Child> {
@@ -55,7 +71,7 @@ impl KubeProxy {
         let said = File::create(&log).with_context(|| format!("make {}", log.display()))?;
         eprintln!("… kube-proxy on {}; log: {}", self.client, log.display());
         let program = home::cache_folder("bin")?.join("kube-proxy");
-        let mut command = self.lab.command();
+        let mut command = self.lab().command();
         command
             .args(["exec", &self.client, "--"])
             .arg(program)
@@ -111,8 +127,6 @@ fn kubeconfig(lab: &Lab) -> Result<NamedTempFile> {
 
 impl Drop for KubeProxy {
     fn drop(&mut self) {
-        // The cluster's end is kube-proxy's; what started it is left to be reaped.
-        let _down = process::output(self.lab.command().arg("down"));
         if let Some(proxy) = &mut self.proxy {
             let _ended = proxy.kill();
             let _reaped = proxy.wait();
