@@ -9,6 +9,7 @@ pub mod content;
 pub mod definition;
 pub mod index;
 pub mod libraries;
+pub mod variant;
 
 use std::path::Path;
 use std::time::Duration;

@@ -3,15 +3,19 @@
 //! The aim is nothing at all, so the last phase is one that must be noticed: agents that keep nothing of what they set up.
 
 mod agents;
+mod other_build;
+mod programs;
+mod respelling;
 mod routes;
 
-use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 
 use self::agents::Fault;
+use self::other_build::OtherBuild;
 use self::routes::{Client, Routes};
+use super::api;
 use super::peer::steady::{Counted, Kind};
 use crate::lab::Lab;
 
@@ -54,15 +58,19 @@ fn phases(kills: u32) -> Vec<Phase> {
 
 /// Runs all phases and prints what failed in each; an error if any harmless one was noticed, or the harmful one was not.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let lab = Lab::from_environment()?;
-    let routes = Routes::make(&lab)?;
+    api::on_cluster(async |lab, _| api::interruptible(on_cluster(lab, arguments)).await)
+}
+
+async fn on_cluster(lab: &Lab, arguments: &Arguments) -> Result<()> {
+    let _other_build = OtherBuild::load(lab)?;
+    let routes = Routes::make(lab)?;
     println!(
         "{:<18} {:<24} {:>18} {:>18} {:>18}   {:>22}",
         "agents are", "route", "old connection", "datagrams", "new connections", "longest wait, ms"
     );
     let mut wrong = Vec::new();
     for phase in phases(arguments.kills) {
-        let counted = under(&lab, &routes, &phase, arguments.rate)?;
+        let counted = under(lab, &routes, &phase, arguments.rate).await?;
         wrong.extend(judge(&phase, &counted));
     }
     if wrong.is_empty() {
@@ -71,17 +79,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     bail!("{}", wrong.join("\n"))
 }
 
-fn under(
+async fn under(
     lab: &Lab,
     routes: &Routes<'_>,
     phase: &Phase,
     rate: u32,
 ) -> Result<Vec<(String, Counted)>> {
     let clients: Vec<Client> = routes.clients(rate)?;
-    sleep(REST);
+    tokio::time::sleep(REST).await;
     // What was counted is read even if the agents could not be brought to what was wanted.
     let done: Result<()> = phase.faults.iter().try_for_each(|fault| fault.inflict(lab));
-    sleep(REST);
+    tokio::time::sleep(REST).await;
     let mut counted = Vec::new();
     for client in clients {
         let (route, seen) = client.end()?;

@@ -3,20 +3,18 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
+use super::{other_build, programs};
 use crate::bench::node;
 use crate::lab::Lab;
 use crate::process;
 
 const NAMESPACE: &str = "kube-system";
-const DAEMON_SET: &str = "cilium";
 const SELECTOR: &str = "k8s-app=cilium";
 const GLOO_NETWORK: &str = "default";
 const IMAGE: &str = "cilium-agent";
-/// The same image under another name is another version to everything between the GlooNetwork and the node.
-const OTHER_TAG: &str = "lab.gloonet.local/gloonet/cilium-agent:next";
 const ROLLED: Duration = Duration::from_mins(5);
 const LOOK: Duration = Duration::from_millis(500);
 /// Where an agent keeps its programs' links and maps.
@@ -27,7 +25,7 @@ const PINS: &str = "/sys/fs/bpf/gloonet";
 pub(super) enum Fault {
     /// SIGKILL, and another pod.
     Kill,
-    /// Another image, in the operator's own way, whose maps have another layout.
+    /// Another image, in the operator's own way, with other kernel programs whose maps have another layout.
     Upgrade,
     /// The image of before, and another layout again.
     RollBack,
@@ -41,21 +39,21 @@ impl Fault {
         match self {
             Self::Kill => kill(lab, "true"),
             Self::KeepNothing => kill(lab, &format!("rm -r {PINS}/links {PINS}/maps-*")),
-            Self::Upgrade => {
-                let image = agents_image(lab)?;
-                let tag = format!("ctr --namespace k8s.io images tag --force {image} {OTHER_TAG}");
-                everywhere(lab, &tag)?;
-                everywhere(lab, &disown())?;
-                set_image(lab, &json!(OTHER_TAG))?;
-                rolled(lab, |image| image == OTHER_TAG)
-            }
-            Self::RollBack => {
-                everywhere(lab, &disown())?;
-                set_image(lab, &Value::Null)?;
-                rolled(lab, |image| image != OTHER_TAG)
-            }
+            Self::Upgrade => roll_to(lab, Some(other_build::REFERENCE)),
+            Self::RollBack => roll_to(lab, None),
         }
     }
+}
+
+/// Rolls the agents to an image, or to that of the release.
+fn roll_to(lab: &Lab, image: Option<&str>) -> Result<()> {
+    let before = programs::running(lab)?;
+    everywhere(lab, &disown())?;
+    use_image(lab, image)?;
+    rolled(lab, |runs| {
+        (runs == other_build::REFERENCE) == image.is_some()
+    })?;
+    programs::require_others(&before, &programs::running(lab)?)
 }
 
 /// What runs is of another layout to the next agent, which so has to fill maps of its own beside it. No release has
@@ -66,7 +64,7 @@ fn disown() -> String {
     )
 }
 
-fn everywhere(lab: &Lab, line: &str) -> Result<()> {
+pub(super) fn everywhere(lab: &Lab, line: &str) -> Result<()> {
     for node in lab.nodes()? {
         node::shell(lab, &node, line)?;
     }
@@ -135,13 +133,8 @@ fn pods(lab: &Lab) -> Result<Vec<String>> {
         .collect())
 }
 
-fn agents_image(lab: &Lab) -> Result<String> {
-    let set = lab.get(&["daemonset", DAEMON_SET, "--namespace", NAMESPACE])?;
-    let image = &set["spec"]["template"]["spec"]["containers"][0]["image"];
-    Ok(image.as_str().context("the agents' image")?.to_owned())
-}
-
-fn set_image(lab: &Lab, reference: &Value) -> Result<()> {
+/// Has the GlooNetwork name an image, or none.
+pub(super) fn use_image(lab: &Lab, reference: Option<&str>) -> Result<()> {
     let patch = json!({"spec": {"images": {"overrides": {IMAGE: reference}}}});
     let mut command = lab.kubectl()?;
     command.args(["patch", "glonet", GLOO_NETWORK, "--type=merge", "--patch"]);
