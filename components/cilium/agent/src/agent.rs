@@ -11,6 +11,7 @@ use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use crate::cluster_health::ClusterHealth;
 use crate::endpoint::{Endpoint, PodRef};
 use crate::endpoints::Endpoints;
 use crate::events::Events;
@@ -70,6 +71,8 @@ pub struct Agent {
     pub timings: Timings,
     /// Set once flows are recorded.
     pub flows: OnceLock<Arc<Observer>>,
+    /// Set once nodes are probed.
+    pub cluster_health: OnceLock<Arc<ClusterHealth>>,
     /// [`Self::identities`] and the version of the watch they were made of.
     identities: Mutex<Option<(u64, Arc<Identities>)>>,
     /// Parts that have written everything they know at least once.
@@ -110,6 +113,7 @@ impl Agent {
             tally: Tally::default(),
             timings: Timings::default(),
             flows: OnceLock::new(),
+            cluster_health: OnceLock::new(),
             identities: Mutex::default(),
             filled: watch::Sender::new(BTreeSet::new()),
             services_updated: Mutex::default(),

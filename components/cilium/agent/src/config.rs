@@ -108,6 +108,8 @@ pub struct Config {
     pub health: SocketAddr,
     /// Where load balancers ask whether this node balances Services; `None`: nowhere.
     pub service_health: Option<SocketAddr>,
+    /// Whether nodes probe each other and answer.
+    pub health_checking: bool,
     pub debug: bool,
     /// `None`: flows are not shown.
     pub hubble: Option<Hubble>,
@@ -163,6 +165,7 @@ impl Config {
                 Ipv4Addr::UNSPECIFIED,
                 values.parse("agent-health-port", names::AGENT_HEALTH_PORT, "a TCP port")?,
             )),
+            health_checking: values.parse("enable-health-checking", true, "true or false")?,
             debug: values.parse("debug", false, "true or false")?,
             hubble: hubble::read(&values)?,
         })
@@ -286,6 +289,7 @@ mod tests {
         assert_eq!(config.health, "0.0.0.0:9879".parse().unwrap());
         assert_eq!((config.mtu, config.metrics), (None, None));
         assert_eq!(config.service_health, None);
+        assert!(config.health_checking);
     }
 
     #[test]
@@ -299,6 +303,7 @@ mod tests {
             ),
             ("mtu", "1400\n"),
             ("debug", "true"),
+            ("enable-health-checking", "false"),
             ("some-other-components-key", "x"),
         ])
         .unwrap();
@@ -309,7 +314,7 @@ mod tests {
             Some("10.0.0.1:10256".parse().unwrap())
         );
         assert_eq!(config.mtu, Some(1400));
-        assert!(config.debug);
+        assert!(config.debug && !config.health_checking);
     }
 
     #[test]
@@ -324,6 +329,7 @@ mod tests {
             ("auto-direct-node-routes", "yes"),
             ("ipv4-native-routing-cidr", "10.0.0.0/33"),
             ("tunnel-protocol", "geneve"),
+            ("enable-health-checking", "no"),
         ] {
             let native = ("routing-mode", "native");
             let routes = ("auto-direct-node-routes", "true");

@@ -86,6 +86,7 @@ pub struct Readers {
     pub services: Bell,
     pub publish: Bell,
     pub node: Bell,
+    pub cluster_health: Bell,
 }
 
 impl Watched {
@@ -111,6 +112,7 @@ impl Watched {
                 &readers.node,
                 &readers.policy,
                 &readers.names,
+                &readers.cluster_health,
             ])),
             // Read when somebody asks: the kubelet writes it all the time, and nothing follows from that.
             own_node: Cache::trimmed(bells(&[]), |node| node.status = None),

@@ -1,6 +1,7 @@
 //! The node agent: endpoints, IPAM, ipcache, services, health and metrics.
 //!
-//! Pure modules decide ([`ipam`], [`identity`], [`nodes`], [`ipcache`], [`services`], [`ports`], [`publish`], [`difference`]);
+//! Pure modules decide ([`ipam`], [`identity`], [`nodes`], [`ipcache`], [`services`], [`ports`], [`publish`], [`difference`],
+//! [`cluster_health::paths`]);
 //! [`watch`] and [`kubernetes`] read and write the API server, [`endpoints`], [`policy`] and [`task`] write the datapath,
 //! [`api`], [`health`] and [`metrics`] answer. [`run`] puts it together.
 #![forbid(unsafe_code)]
@@ -9,6 +10,7 @@ pub mod admission;
 pub mod agent;
 pub mod api;
 pub mod bell;
+pub mod cluster_health;
 pub mod config;
 pub mod difference;
 pub mod directory;

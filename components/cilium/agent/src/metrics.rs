@@ -1,5 +1,6 @@
 //! Metrics with Cilium's names, so that its dashboards and alerts work unchanged.
 
+mod cluster_health;
 mod hubble;
 mod policy;
 mod process;

@@ -8,12 +8,14 @@ use std::time::SystemTime;
 use datapath::Datapath;
 use datapath::link::Netlink;
 use gloonet_daemon::{exposition, logging};
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::agent::{Agent, Own, blocking};
 use crate::bell::Bells;
+use crate::cluster_health::ClusterHealth;
 use crate::config::{Arguments, Config, ConfigError};
 use crate::endpoints::Endpoints;
 use crate::facts::Place;
@@ -289,6 +291,9 @@ async fn operate(
     if let Some(settings) = &start.config.hubble {
         hubble::start(&agent, settings, readers.names.clone(), tasks)?;
     }
+    if start.config.health_checking {
+        check_health(&agent, readers, tasks);
+    }
     tasks.spawn(task::events::run(agent.clone()));
     tasks.spawn(task::publish::run(agent.clone(), readers.publish.clone()));
     tasks.spawn(task::foreign::run(
@@ -296,7 +301,9 @@ async fn operate(
         start.arguments.cni_conf_dir.clone(),
         runtime_dir.join("cni-install.json"),
     ));
-    start.store.write_runtime_config(&runtime_config())?;
+    start
+        .store
+        .write_runtime_config(&runtime_config(start.config.health_checking))?;
     start.progress.serving(agent.clone());
     tracing::info!("Agent serves");
     let boot_id = start.boot_id.clone();
@@ -306,6 +313,13 @@ async fn operate(
         // Every task runs for ever: one that ends has panicked, and a new process is the cure.
         _ = tasks.join_next() => Err(RunError::Part("see the panic above")),
     }
+}
+
+/// Of the cluster: from now on this node answers the others, and asks them.
+fn check_health(agent: &Arc<Agent>, readers: &Readers, tasks: &mut JoinSet<()>) {
+    let health = Arc::new(ClusterHealth::new(&agent.own, Timestamp::now()));
+    task::cluster_health::start(agent, &health, readers.cluster_health.clone(), tasks);
+    let _ = agent.cluster_health.set(health);
 }
 
 async fn succeed(start: &Start, agent: &Arc<Agent>) -> Result<(), RunError> {

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use cilium_cni::model::balancing::{Enabled, Features, KubeProxyReplacement, NodePort};
 use cilium_cni::model::routing::RoutingStatus;
-use cilium_cni::model::{EncryptionStatus, IpamStatus, ModeStatus, Status, StatusResponse};
+use cilium_cni::model::{
+    ClusterStatus, EncryptionStatus, IpamStatus, ModeStatus, Status, StatusResponse,
+};
 use datapath::{Maglev, Routing};
 use k8s_openapi::api::core::v1::Pod;
 use serde::Serialize;
 
 use crate::agent::{Agent, blocking};
+use crate::api::cluster_nodes::known;
 use crate::endpoint::Endpoint;
 
 pub async fn status(agent: &Arc<Agent>) -> StatusResponse {
@@ -50,6 +53,15 @@ pub async fn status(agent: &Arc<Agent>) -> StatusResponse {
         encryption: EncryptionStatus::default(),
         host_firewall: Some(ModeStatus {
             mode: "Disabled".to_owned(),
+        }),
+        cluster: Some(ClusterStatus {
+            cilium_health: if agent.cluster_health.get().is_some() {
+                Status::ok("")
+            } else {
+                Status::disabled("enable-health-checking is false in ConfigMap cilium-config")
+            },
+            nodes: known(agent),
+            own_name: format!("{}/{}", agent.own.cluster, agent.own.name),
         }),
     }
 }

@@ -1,5 +1,6 @@
 //! What runs all the time: each task reads what is known, decides, and writes, when its bell rings.
 
+pub mod cluster_health;
 pub mod events;
 pub mod flows;
 pub mod foreign;

@@ -45,6 +45,8 @@ pub const CNI_CONF: &str = "05-cilium.conflist";
 
 /// `/healthz` of the agent, loopback of the node.
 pub const AGENT_HEALTH_PORT: u16 = 9879;
+/// Where agents ask each other whether they are reached.
+pub const CLUSTER_HEALTH_PORT: u16 = 4240;
 /// Prometheus metrics of the agent.
 pub const AGENT_METRICS_PORT: u16 = 9962;
 /// Where load balancers ask the agent whether its node balances Services: kube-proxy's port.

@@ -4,6 +4,7 @@
 pub mod balancing;
 pub mod bpf;
 pub mod event;
+pub mod health;
 pub mod identity;
 pub mod ip;
 pub mod metric;
@@ -18,6 +19,7 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use self::balancing::KubeProxyReplacement;
+use self::node::NodeElement;
 use self::routing::{ProcessOptions, RoutingStatus};
 
 /// Every path starts with it.
@@ -214,6 +216,21 @@ pub struct StatusResponse {
     pub encryption: EncryptionStatus,
     #[serde(default, rename = "host-firewall")]
     pub host_firewall: Option<ModeStatus>,
+    /// An older agent says nothing of it.
+    #[serde(default)]
+    pub cluster: Option<ClusterStatus>,
+}
+
+/// The cluster as this node sees it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterStatus {
+    /// Whether nodes are probed. What the probes find is asked for by itself.
+    pub cilium_health: Status,
+    pub nodes: Vec<NodeElement>,
+    /// `cluster/node`.
+    #[serde(rename = "self")]
+    pub own_name: String,
 }
 
 /// Of traffic between nodes.
@@ -266,6 +283,10 @@ impl Status {
 
     pub fn warning(msg: impl Into<String>) -> Self {
         Self::new("Warning", msg)
+    }
+
+    pub fn disabled(msg: impl Into<String>) -> Self {
+        Self::new("Disabled", msg)
     }
 
     pub fn is_failure(&self) -> bool {

@@ -37,11 +37,11 @@ impl Agent {
     }
 
     pub async fn get<T: DeserializeOwned>(&self, path: &str, asked: &str) -> Result<T, Error> {
-        self.call(Method::GET, path, asked).await
+        self.call(Method::GET, path, asked, LIMIT).await
     }
 
     pub async fn delete<T: DeserializeOwned>(&self, path: &str, asked: &str) -> Result<T, Error> {
-        self.call(Method::DELETE, path, asked).await
+        self.call(Method::DELETE, path, asked, LIMIT).await
     }
 
     pub async fn lines(&self, path: &str, asked: &str) -> Result<Lines, Error> {
@@ -49,16 +49,18 @@ impl Agent {
         done(answer, asked)
     }
 
-    async fn call<T: DeserializeOwned>(
+    /// For what takes the agent longer than a look into what it has.
+    pub async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         asked: &str,
+        limit: Duration,
     ) -> Result<T, Error> {
         let answer = self
             .connect()
             .await?
-            .call::<Option<T>>(method, path, None::<&()>, LIMIT)
+            .call::<Option<T>>(method, path, None::<&()>, limit)
             .await;
         done(answer, asked)?.ok_or_else(|| Error::Refused {
             asked: asked.to_owned(),

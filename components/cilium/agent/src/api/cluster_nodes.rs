@@ -10,15 +10,21 @@ use cilium_cni::model::node::{ClusterNodeStatus, NodeAddress, NodeElement, Prima
 use crate::agent::Agent;
 
 pub async fn list(State(agent): State<Arc<Agent>>) -> Json<ClusterNodeStatus> {
-    let mut nodes_added: Vec<NodeElement> = agent
+    let nodes_added = known(&agent);
+    Json(ClusterNodeStatus { nodes_added })
+}
+
+/// Every node known, by name.
+pub(crate) fn known(agent: &Agent) -> Vec<NodeElement> {
+    let mut nodes: Vec<NodeElement> = agent
         .watched
         .nodes
         .list()
         .iter()
         .map(|node| describe(node, &agent.own.cluster, &agent.own.name))
         .collect();
-    nodes_added.sort_by(|one, other| one.name.cmp(&other.name));
-    Json(ClusterNodeStatus { nodes_added })
+    nodes.sort_by(|one, other| one.name.cmp(&other.name));
+    nodes
 }
 
 fn describe(node: &CiliumNode, cluster: &str, own: &str) -> NodeElement {

@@ -5,6 +5,7 @@ pub mod bpf_endpoint;
 pub mod bpf_ipcache;
 pub mod bpf_lb;
 pub mod bpf_policy;
+pub mod health;
 pub mod monitor;
 
 use std::convert::Infallible;
@@ -14,7 +15,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, put};
 use futures::Stream;
 use serde::Serialize;
 
@@ -28,6 +29,8 @@ pub(super) fn router() -> Router<Arc<Agent>> {
         .route("/bpf/ipcache", get(bpf_ipcache::list))
         .route("/bpf/lb", get(bpf_lb::list))
         .route("/bpf/endpoint", get(bpf_endpoint::list))
+        .route("/health", get(health::get))
+        .route("/health/probe", put(health::probe))
         .route("/monitor", get(monitor::follow))
 }
 

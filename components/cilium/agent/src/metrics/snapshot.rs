@@ -9,6 +9,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use super::cluster_health::cluster_health;
 use super::policy::policy;
 use super::traffic::traffic;
 use crate::agent::Agent;
@@ -73,6 +74,9 @@ impl Snapshot {
         metrics.extend(policy(agent));
         metrics.extend(cluster(agent));
         metrics.extend(work(agent));
+        if let Some(health) = agent.cluster_health.get() {
+            metrics.extend(cluster_health(&health.report()));
+        }
         Self(metrics)
     }
 }

@@ -7,9 +7,16 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::cluster_health::paths::Findings;
+
 /// Seconds; what is aimed at lies between a millisecond and a tenth of a second.
 const BUCKETS: [f64; 11] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
+];
+
+/// Upstream's, of the ways between nodes.
+const LATENCY_BUCKETS: [f64; 13] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0,
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -28,6 +35,13 @@ struct Stage {
     status: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Way {
+    r#type: &'static str,
+    protocol: &'static str,
+    address_type: &'static str,
+}
+
 type Times<L> = Family<L, Histogram, fn() -> Histogram>;
 
 fn times<L: Clone + std::hash::Hash + Eq>() -> Times<L> {
@@ -39,6 +53,7 @@ pub struct Timings {
     delay: Times<Source>,
     update: Times<Scope>,
     regeneration: Times<Stage>,
+    latency: Times<Way>,
 }
 
 impl Default for Timings {
@@ -47,6 +62,7 @@ impl Default for Timings {
             delay: times(),
             update: times(),
             regeneration: times(),
+            latency: Times::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS)),
         }
     }
 }
@@ -77,6 +93,29 @@ impl Timings {
             .observe(took.as_secs_f64());
     }
 
+    /// How long the addresses of a node took to answer. What failed took no time that could be measured.
+    pub fn node_probed(&self, found: &Findings) {
+        for (kind, probed) in [
+            ("node", Some(&found.host)),
+            ("endpoint", found.endpoint.as_ref()),
+        ] {
+            let Some(probed) = probed else { continue };
+            for (protocol, outcome) in
+                [("http", Some(&probed.http)), ("icmp", probed.icmp.as_ref())]
+            {
+                let Some(Ok(took)) = outcome.map(|outcome| &outcome.result) else {
+                    continue;
+                };
+                let way = Way {
+                    r#type: kind,
+                    protocol,
+                    address_type: "primary",
+                };
+                self.latency.get_or_create(&way).observe(took.as_secs_f64());
+            }
+        }
+    }
+
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
             "policy_implementation_delay",
@@ -92,6 +131,11 @@ impl Timings {
             "endpoint_regeneration_time_stats_seconds",
             "Seconds to make a pod's datapath",
             self.regeneration.clone(),
+        );
+        registry.register(
+            "node_health_connectivity_latency_seconds",
+            "Seconds that nodes took to answer a probe",
+            self.latency.clone(),
         );
     }
 }

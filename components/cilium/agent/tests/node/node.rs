@@ -30,6 +30,7 @@ pub(crate) struct Node {
     pub(crate) agent: Arc<Agent>,
     pub(crate) datapath: Arc<Moody>,
     pub(crate) socket: PathBuf,
+    pub(crate) progress: Progress,
     pub(crate) folder: tempfile::TempDir,
 }
 
@@ -80,12 +81,14 @@ pub(crate) async fn node(cidr: &str) -> Node {
     ));
     let socket = folder.path().join("cilium.sock");
     let listener = api::listen(&socket).unwrap();
-    let router = api::router(agent.clone(), Metrics::new(Progress::default()));
+    let progress = Progress::default();
+    let router = api::router(agent.clone(), Metrics::new(progress.clone()));
     tokio::spawn(async move { axum::serve(listener, router).await });
     Node {
         agent,
         datapath,
         socket,
+        progress,
         folder,
     }
 }

@@ -20,7 +20,11 @@ use crate::node::{Node, node};
 const LIMIT: Duration = Duration::from_secs(5);
 
 impl Node {
-    async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, StatusCode> {
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+    ) -> Result<T, StatusCode> {
         let mut client = Client::connect(&self.socket, LIMIT).await.unwrap();
         let answer = client
             .call::<Option<T>>(method, path, None::<&()>, LIMIT)
@@ -31,7 +35,7 @@ impl Node {
         }
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> T {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> T {
         self.ask(Method::GET, path).await.unwrap()
     }
 

@@ -2,17 +2,23 @@
 
 use std::io::Write;
 
+use cilium_cni::error::chain;
 use cilium_cni::model::balancing::KubeProxyReplacement;
+use cilium_cni::model::health::HealthStatus;
 use cilium_cni::model::routing::RoutingStatus;
-use cilium_cni::model::{Status, StatusResponse};
+use cilium_cni::model::{ClusterStatus, Status, StatusResponse};
 use clap::Args;
 use serde_json::Value;
 
 use super::read;
 use crate::Error;
 use crate::agent::Agent;
+use crate::health::{self, Show};
 use crate::output::Output;
 use crate::table::Table;
+
+/// Nodes shown that are not reached, as upstream.
+const UNREACHED_MAX: usize = 10;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -36,7 +42,11 @@ pub async fn run(arguments: &Arguments, agent: &Agent, out: &mut dyn Write) -> R
     if arguments.brief {
         brief(&status, out)?;
     } else {
-        table(&status, arguments.verbose).write(out)?;
+        let mut table = table(&status, arguments.verbose);
+        if let Some(cluster) = &status.cluster {
+            nodes(cluster, arguments.verbose, agent, &mut table).await;
+        }
+        table.write(out)?;
     }
     match status.cilium.state.as_str() {
         "Ok" | "Disabled" => Ok(()),
@@ -57,6 +67,22 @@ fn brief(status: &StatusResponse, out: &mut dyn Write) -> Result<(), Error> {
         None => writeln!(out, "OK")?,
     }
     Ok(())
+}
+
+/// What cannot be asked is part of the output: the agent itself may be well.
+async fn nodes(cluster: &ClusterStatus, verbose: bool, agent: &Agent, table: &mut Table) {
+    if cluster.cilium_health.state == "Disabled" {
+        table.line("Cluster health:\tProbe disabled");
+        return;
+    }
+    let asked: Result<HealthStatus, Error> = agent
+        .get("/gloonet/health", "the health of the cluster")
+        .await;
+    match asked {
+        Ok(status) if verbose => health::add(&status, Show::Paths, table),
+        Ok(status) => health::add(&status, Show::Unreached(UNREACHED_MAX), table),
+        Err(error) => table.line(format!("Cluster health:\tWarning\t{}", chain(&error))),
+    }
 }
 
 fn how(routing: &RoutingStatus) -> String {
@@ -85,6 +111,13 @@ fn table(status: &StatusResponse, verbose: bool) -> Table {
         "Cilium:\t{}   {}",
         status.cilium.state, status.cilium.msg
     ));
+    if let Some(cluster) = &status.cluster {
+        let health = &cluster.cilium_health;
+        table.line(format!(
+            "Cilium health daemon:\t{}\t{}",
+            health.state, health.msg
+        ));
+    }
     table.line(format!("IPAM:\t{}", status.ipam.status));
     if verbose {
         table.line("Allocated addresses:");

@@ -11,7 +11,7 @@ const ENDPOINTS: &str = r#"[{"id":12,"status":{"state":"ready",
  "networking":{"addressing":[{"ipv4":"10.244.1.5"}],"host-mac":"02:00:00:00:00:02","interface-index":7,"interface-name":"lxcabc","mac":"02:00:00:00:00:01"},
  "policy":{"realized":{"id":300,"policy-enabled":"ingress"}}}}]"#;
 
-const HEALTHZ: &str = r#"{"cilium":{"state":"Ok","msg":"OK"},"kubernetes":{"state":"Ok","msg":"1.36 (API server reached)"},
+pub(crate) const HEALTHZ: &str = r#"{"cilium":{"state":"Ok","msg":"OK"},"kubernetes":{"state":"Ok","msg":"1.36 (API server reached)"},
  "kube-proxy-replacement":{"mode":"True","features":{"bpfSocketLBHostnsOnly":false,"socketLB":{"enabled":true},"nodePort":{"enabled":true,"mode":"SNAT","algorithm":"Maglev","acceleration":"Disabled","lutSize":16381},"hostPort":{"enabled":true},"externalIPs":{"enabled":true},"sessionAffinity":{"enabled":true},"gracefulTermination":{"enabled":true}}},"ipam":{"status":"2/254 addresses in use","allocations":{"10.244.1.5":"shop/web","10.244.1.1":"router"}},
  "policy":{"state":"Ok","msg":"3 policies"},"cni":{"state":"Ok","msg":"ADD can be served"},
  "routing":{"inter-host-routing-mode":"Tunnel","intra-host-routing-mode":"BPF","tunnel-protocol":"vxlan"},"encryption":{"mode":"Disabled"}}"#;
