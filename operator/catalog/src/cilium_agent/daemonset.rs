@@ -118,7 +118,7 @@ fn agent(input: &Input) -> Value {
         "livenessProbe": brief(30, 5),
         "readinessProbe": http_probe("/healthz", "health", 5, 3),
         "resources": requirements(&input.spec.cilium.resources),
-        "securityContext": security(&["BPF", "DAC_OVERRIDE", "NET_ADMIN", "PERFMON", "SYS_ADMIN"]),
+        "securityContext": security(&["BPF", "DAC_OVERRIDE", "NET_ADMIN", "NET_RAW", "PERFMON", "SYS_ADMIN"]),
         "volumeMounts": [
             {"name": "config", "mountPath": CONFIG_DIR, "readOnly": true},
             {"name": "runtime", "mountPath": cilium_api::names::RUNTIME_DIR},
@@ -159,7 +159,8 @@ fn host_path(name: &str, path: &str, kind: &str) -> Value {
     json!({"name": name, "hostPath": {"path": path, "type": kind}})
 }
 
-/// Root with named capabilities and nothing else. SYS_RESOURCE is not among them: kernels since 5.11 account BPF memory by cgroup.
+/// Root with named capabilities and nothing else. NET_RAW is for the echo requests of cluster health, and gives nothing that
+/// NET_ADMIN with BPF does not: programs on a device send what they like. SYS_RESOURCE is not among them: kernels since 5.11 account BPF memory by cgroup.
 fn security(capabilities: &[&str]) -> Value {
     json!({
         "runAsUser": 0, "runAsGroup": 0, "runAsNonRoot": false,

@@ -50,6 +50,7 @@ fn config(input: &Input) -> serde_json::Value {
         "cni-exclusive": "true",
         "debug": "false",
         "devices": "",
+        "enable-health-checking": "true",
         "enable-ipv4": "true",
         "enable-ipv4-masquerade": "true",
         "enable-ipv6": "false",
