@@ -27,6 +27,8 @@ const OF_THE_LAB: [&str; 12] = [
     "kubelet",
     "pause",
 ];
+/// Bound to addresses that are only that node's.
+const OF_NODE: &str = "node";
 /// Owner of a socket that no process holds.
 const KERNEL: &str = "kernel";
 
@@ -39,7 +41,7 @@ pub struct Listener {
     pub place: Place,
     /// `6379/tcp`, or the path of a unix socket.
     pub socket: String,
-    /// `any`, one address, or `unix`.
+    /// `any`, `node`, one address, or `unix`.
     pub bound: String,
 }
 
@@ -91,7 +93,9 @@ fn row(line: &str) -> Result<Listener> {
         port.parse::<u16>().is_ok() && ["tcp", "udp"].contains(&protocol)
     });
     let known = if port {
-        bound == "any" || bound.parse::<IpAddr>().is_ok()
+        bound == "any"
+            || bound == OF_NODE && place == Place::Host
+            || bound.parse::<IpAddr>().is_ok()
     } else {
         socket.starts_with('/') && bound == "unix"
     };
@@ -130,6 +134,7 @@ pub fn observed(lab: &Cluster) -> Result<BTreeSet<Listener>> {
             let process = owners.get(&inode).map_or(KERNEL, String::as_str);
             if !OF_THE_LAB.contains(&process) {
                 let process = process.to_owned();
+                let bound = named(bound, place);
                 found.insert(Listener {
                     process,
                     place,
@@ -253,6 +258,18 @@ fn bound(address: IpAddr) -> String {
     }
 }
 
+/// A node's own addresses are other ones on each node, and its loopback the same.
+fn named(bound: String, place: Place) -> String {
+    let own = bound
+        .parse::<IpAddr>()
+        .is_ok_and(|address| !address.is_loopback());
+    if own && place == Place::Host {
+        OF_NODE.to_owned()
+    } else {
+        bound
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,9 +308,29 @@ mod tests {
             ("| pod |", "| cloud |"),
             ("| certificate |", "| |"),
             ("| unix |", "| any |"),
+            ("| any |", "| node |"),
         ] {
             declared(&PAGE.replace(whole, broken)).unwrap_err();
         }
+    }
+
+    #[test]
+    fn an_address_that_only_one_node_has_is_called_the_nodes_and_no_other_is() {
+        for (bound, place, expected) in [
+            ("172.30.0.11", Place::Host, "node"),
+            ("127.0.0.1", Place::Host, "127.0.0.1"),
+            ("::1", Place::Host, "::1"),
+            ("any", Place::Host, "any"),
+            ("unix", Place::Host, "unix"),
+            ("10.244.1.5", Place::Pod, "10.244.1.5"),
+        ] {
+            assert_eq!(named(bound.to_owned(), place), expected);
+        }
+        let page = PAGE.replace(
+            "| cilium-agent | host | /var/run/cilium/cilium.sock | unix |",
+            "| cilium-agent | host | 4240/tcp | node |",
+        );
+        assert_eq!(declared(&page).unwrap().len(), 2);
     }
 
     #[test]

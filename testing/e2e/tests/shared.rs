@@ -8,6 +8,8 @@
 
 #[path = "shared/cilium_dbg.rs"]
 mod cilium_dbg;
+#[path = "shared/cluster_health.rs"]
+mod cluster_health;
 #[path = "shared/gloo_admission.rs"]
 mod gloo_admission;
 #[path = "shared/gloo_dry_run.rs"]
