@@ -74,6 +74,9 @@ fn hosts_and_pods_of_other_nodes_reach_each_other_and_see_who_it_is() {
         let seen = tcp(&far.namespace, ip, port).unwrap();
         assert_eq!(seen, IpAddr::from(far.ip), "{ip}");
         assert!(ping(&far.namespace, ip, 56));
+        let host = tcp(&other.namespace, ip, port).unwrap();
+        assert_eq!(host, IpAddr::from(other.config.node_ip), "{ip}");
+        assert!(ping(&other.namespace, ip, 56));
     }
     serve_tcp(&cluster.outside, OUTSIDE, 80);
     let seen = tcp(&far.namespace, OUTSIDE, 80).unwrap();

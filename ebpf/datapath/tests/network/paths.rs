@@ -7,6 +7,7 @@ use datapath::{Datapath, Direction};
 use datapath_abi::reason;
 
 use crate::cluster::Cluster;
+use crate::namespace::Namespace;
 use crate::traffic::{echo, open_tcp, ping, serve_tcp, serve_udp, tcp, udp};
 
 #[test]
@@ -152,6 +153,33 @@ fn the_host_reaches_its_pods_and_those_of_other_nodes_and_they_reach_it() {
         tcp(&far.namespace, node.config.node_ip, 6443).unwrap(),
         IpAddr::from(other.config.node_ip)
     );
+}
+
+/// Where agents ask each other whether they are reached.
+#[test]
+fn hosts_reach_each_others_router_through_the_tunnel_as_their_own() {
+    let cluster = Cluster::new();
+    let [node, other] = &cluster.nodes[..] else {
+        panic!("two nodes")
+    };
+    let (router, node_ip) = (node.config.router_ip, node.config.node_ip);
+    serve_tcp(&node.namespace, router, 4240);
+    serve_tcp(&node.namespace, node_ip, 4240);
+    let ask = |asker: &Namespace, ip| tcp(asker, ip, 4240).unwrap();
+    assert_eq!(
+        ask(&other.namespace, router),
+        IpAddr::from(other.config.router_ip)
+    );
+    assert_eq!(
+        ask(&other.namespace, node_ip),
+        IpAddr::from(other.config.node_ip)
+    );
+    // An agent asks its own node, too.
+    assert_eq!(ask(&node.namespace, router), IpAddr::from(router));
+    assert_eq!(ask(&node.namespace, node_ip), IpAddr::from(node_ip));
+    for ip in [router, node_ip] {
+        assert!(ping(&other.namespace, ip, 56) && ping(&node.namespace, ip, 56));
+    }
 }
 
 #[test]
