@@ -270,15 +270,7 @@ async fn operate(
     let queue = queue
         .ok_or(RunError::Part("deletion queue"))?
         .map_err(RunError::Queue)?;
-    let socket = runtime_dir.join("cilium.sock");
-    let listener = api::listen(&socket).map_err(|source| RunError::Listen {
-        address: socket.display().to_string(),
-        source,
-    })?;
-    let router = api::router(agent.clone(), metrics);
-    tasks.spawn(async move {
-        let _ = axum::serve(listener, router).await;
-    });
+    serve_api(&agent, runtime_dir, metrics, tasks)?;
     let worker = agent.clone();
     let drained = blocking(move || restore::drain(&queue, &worker.endpoints)).await;
     if let Some(Ok(number)) = drained.filter(|drained| !matches!(drained, Ok(0))) {
@@ -313,6 +305,25 @@ async fn operate(
         // Every task runs for ever: one that ends has panicked, and a new process is the cure.
         _ = tasks.join_next() => Err(RunError::Part("see the panic above")),
     }
+}
+
+/// To root of the node, over the agent's socket.
+fn serve_api(
+    agent: &Arc<Agent>,
+    runtime_dir: &Path,
+    metrics: Arc<Metrics>,
+    tasks: &mut JoinSet<()>,
+) -> Result<(), RunError> {
+    let socket = runtime_dir.join("cilium.sock");
+    let listener = api::listen(&socket).map_err(|source| RunError::Listen {
+        address: socket.display().to_string(),
+        source,
+    })?;
+    let router = api::router(agent.clone(), metrics);
+    tasks.spawn(async move {
+        let _ = axum::serve(listener, router).await;
+    });
+    Ok(())
 }
 
 /// Of the cluster: from now on this node answers the others, and asks them.

@@ -172,15 +172,15 @@ mod tests {
     #[tokio::test]
     async fn a_large_head_is_refused_and_a_large_body_is_not_read() {
         let address = responder().await;
-        let head = format!(
+        let question = format!(
             "GET /hello HTTP/1.1\r\nHost: node\r\nX: {}\r\n\r\n",
             "x".repeat(64 << 10)
         );
-        let heard = ask("127.0.0.1", address, head.as_bytes()).await;
+        let heard = ask("127.0.0.1", address, question.as_bytes()).await;
         assert!(!heard.contains("200 OK"), "{heard}");
         let mut stream = connect("127.0.0.1", address).await;
-        let head = b"POST /hello HTTP/1.1\r\nHost: node\r\nContent-Length: 1000000000\r\n\r\n";
-        stream.write_all(head).await.unwrap();
+        let question = b"POST /hello HTTP/1.1\r\nHost: node\r\nContent-Length: 1000000000\r\n\r\n";
+        stream.write_all(question).await.unwrap();
         let heard = hear(&mut stream).await;
         assert!(heard.starts_with("HTTP/1.1 404"), "{heard}");
     }
