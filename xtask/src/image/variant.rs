@@ -114,16 +114,15 @@ mod tests {
         write(vec![index, manifest_blob, layer_blob]).unwrap()
     }
 
-    fn to_new(data: &mut [u8]) -> Result<bool> {
-        let found = data.starts_with(b"old");
-        if found {
-            data[..3].copy_from_slice(b"new");
-        }
-        Ok(found)
-    }
-
     #[test]
     fn other_bytes_in_the_layer_give_other_names_up_to_the_index() {
+        let to_new = |data: &mut [u8]| {
+            let found = data.starts_with(b"old");
+            if found {
+                data[..3].copy_from_slice(b"new");
+            }
+            Ok(found)
+        };
         let parts = read(&make(&image(), ("a:1", "a:next"), to_new).unwrap()).unwrap();
         let (layer, layer_blob) = blob("new bytes");
         let (manifest, manifest_blob) = blob(&format!("layer {layer}"));
