@@ -21,8 +21,7 @@ const RUSTC: &str = "/usr/bin/rustc";
 const RUSTC_RELEASE: &str = "rustc 1.96.";
 const LINKER_FOLDER: &str = "/opt/bpf/bin";
 const STRIP: &str = "llvm-strip-19";
-/// What the agent carries.
-pub(crate) const OBJECT: &str = "ebpf/datapath/object/datapath.bpf.o";
+const OBJECT: &str = "ebpf/datapath/object/datapath.bpf.o";
 
 /// `xtask ebpf [--check]`.
 #[derive(Debug, clap::Args)]

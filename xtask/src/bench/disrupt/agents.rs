@@ -47,13 +47,13 @@ impl Fault {
 
 /// Rolls the agents to an image, or to that of the release.
 fn roll_to(lab: &Lab, image: Option<&str>) -> Result<()> {
-    let before = programs::running(lab)?;
+    let before = programs::attached(lab)?;
     everywhere(lab, &disown())?;
     use_image(lab, image)?;
     rolled(lab, |runs| {
         (runs == other_build::REFERENCE) == image.is_some()
     })?;
-    programs::require_others(&before, &programs::running(lab)?)
+    programs::require_others(&before, &programs::attached(lab)?)
 }
 
 /// What runs is of another layout to the next agent, which so has to fill maps of its own beside it. No release has

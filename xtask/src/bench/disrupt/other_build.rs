@@ -1,16 +1,15 @@
 //! Another release of the agent, made on the spot: its image with kernel programs of other instructions in it.
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use super::agents::{everywhere, use_image};
-use super::respelling::{exchange, respell};
+use super::respelling::respell;
 use crate::image::index::Index;
 use crate::image::variant;
 use crate::lab::Lab;
-use crate::{ebpf, home, process};
+use crate::{home, process};
 
 const AGENT: &str = "cilium-agent";
 pub(super) const REFERENCE: &str = "lab.gloonet.local/gloonetwork/cilium-agent:next";
@@ -44,7 +43,6 @@ impl Drop for OtherBuild<'_> {
 
 /// The archive `./dev up` wrote, with other programs in it.
 fn image() -> Result<Vec<u8>> {
-    let read = |path: &Path| fs::read(path).with_context(|| format!("read {}", path.display()));
     let folder = home::cache_folder("images")?;
     let index = Index::read(&folder)?;
     let mut rows = index.rows().iter().filter(|row| row.name == AGENT);
@@ -52,10 +50,7 @@ fn image() -> Result<Vec<u8>> {
         .next()
         .context("there is no image of the agent: ./dev up")?;
     let name = row.names.first().context("the agent's image has no name")?;
-    let object = read(&home::root()?.join(ebpf::OBJECT))?;
-    let other = respell(&object)?;
-    let archive = read(&folder.join(&row.file))?;
-    let change = |file: &mut [u8]| exchange(file, &object, &other);
-    variant::make(&archive, (name, REFERENCE), change)
-        .context("the agent's image is not of this work tree's programs: ./dev up")
+    let file = folder.join(&row.file);
+    let archive = fs::read(&file).with_context(|| format!("read {}", file.display()))?;
+    variant::make(&archive, (name, REFERENCE), respell).context("put other programs into the agent")
 }

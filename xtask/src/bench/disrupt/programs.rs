@@ -1,45 +1,42 @@
-//! Which kernel programs the agents run, by the kernel's digests of their instructions.
+//! Which kernel program pods' packets run, by the kernel's digest of its instructions. The others were attached with it, out of one object.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::bench::node::shell;
 use crate::lab::Lab;
 
 /// By node.
-pub(super) type Programs = BTreeMap<String, BTreeSet<String>>;
+pub(super) type Programs = BTreeMap<String, String>;
 
-/// What the agents hold; they hold what they attached.
-pub(super) fn running(lab: &Lab) -> Result<Programs> {
-    // Descriptors come and go while they are listed.
-    let line = "cat /proc/$(pgrep -n -x cilium-agent)/fdinfo/* 2> /dev/null || true";
+/// What is attached now.
+pub(super) fn attached(lab: &Lab) -> Result<Programs> {
     let nodes = lab.nodes()?.into_iter();
     nodes
         .map(|node| {
-            let digests = digests(&shell(lab, &node, line)?);
-            Ok((node, digests))
+            // All pods' links share its block.
+            let filters = shell(lab, &node, "tc filter show dev cilium_net ingress")?;
+            let digest =
+                digest(&filters).with_context(|| format!("no program is on the pods of {node}"))?;
+            Ok((node, digest.to_owned()))
         })
         .collect()
 }
 
-fn digests(descriptors: &str) -> BTreeSet<String> {
-    let digests = descriptors
-        .lines()
-        .filter_map(|line| line.strip_prefix("prog_tag:"));
-    digests.map(|digest| digest.trim().to_owned()).collect()
+fn digest(filters: &str) -> Option<&str> {
+    let mut words = filters.split_whitespace();
+    words.find(|word| *word == "tag")?;
+    words.next()
 }
 
-/// Refuses to call that an upgrade in which a program stayed as it was.
+/// Refuses to call that an upgrade in which a node's program stayed as it was.
 pub(super) fn require_others(before: &Programs, after: &Programs) -> Result<()> {
     for (node, new) in after {
-        ensure!(!new.is_empty(), "the agent of {node} holds no programs");
-        let old = before.get(node);
-        let stayed = old.into_iter().flatten().filter(|old| new.contains(*old));
-        let stayed = stayed.count();
+        let stayed = before.get(node) == Some(new);
         ensure!(
-            stayed == 0,
-            "{stayed} programs of {node} are those of before"
+            !stayed,
+            "the program on the pods of {node} is that of before"
         );
     }
     Ok(())
@@ -49,28 +46,26 @@ pub(super) fn require_others(before: &Programs, after: &Programs) -> Result<()> 
 mod tests {
     use super::*;
 
-    fn node(digests: &[&str]) -> Programs {
-        let digests = digests.iter().map(|digest| (*digest).to_owned()).collect();
-        Programs::from([("worker-1".to_owned(), digests)])
+    #[test]
+    fn the_digest_is_found_among_what_else_is_said_of_a_filter() {
+        let filters = "filter block 1735159412 protocol all pref 1 bpf chain 0 \n\
+            filter block 1735159412 protocol all pref 1 bpf chain 0 handle 0x1 from_container direct-action not_in_hw id 18054 \
+            name from_container tag 07d4673e802cc1a7 jited \n";
+        assert_eq!(digest(filters), Some("07d4673e802cc1a7"));
+        assert_eq!(digest("filter protocol all pref 1 bpf chain 0"), None);
     }
 
     #[test]
-    fn digests_of_programs_are_found_among_what_else_an_agent_holds() {
-        let text = "pos:\t0\nmap_type:\t9\nprog_type:\t3\nprog_jited:\t1\nprog_tag:\ta1b2\nprog_id:\t7\npos:\t0\nprog_tag:\tc3d4\n";
-        assert_eq!(node(&["a1b2", "c3d4"])["worker-1"], digests(text));
-    }
-
-    #[test]
-    fn one_program_that_stayed_is_no_upgrade_and_neither_is_an_agent_without_any() {
-        let refused = |before, after| require_others(&before, &after).unwrap_err().to_string();
-        require_others(&node(&["a", "b"]), &node(&["c", "d"])).unwrap();
+    fn a_node_whose_program_stayed_was_not_upgraded() {
+        let programs = |digests: [&str; 2]| -> Programs {
+            let nodes = ["worker-1", "worker-2"].map(str::to_owned);
+            nodes.into_iter().zip(digests.map(str::to_owned)).collect()
+        };
+        require_others(&programs(["a", "b"]), &programs(["c", "d"])).unwrap();
+        let error = require_others(&programs(["a", "b"]), &programs(["c", "b"])).unwrap_err();
         assert_eq!(
-            refused(node(&["a", "b"]), node(&["b", "c"])),
-            "1 programs of worker-1 are those of before"
-        );
-        assert_eq!(
-            refused(node(&["a"]), node(&[])),
-            "the agent of worker-1 holds no programs"
+            error.to_string(),
+            "the program on the pods of worker-2 is that of before"
         );
     }
 }

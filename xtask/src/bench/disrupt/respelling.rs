@@ -1,6 +1,8 @@
 //! Other kernel programs that do the same: every instruction that sets a register to a small constant is written in its 32-bit form, which
 //! clears the upper half. The kernel knows a program by a digest of its instructions.
 
+use std::ops::Range;
+
 use anyhow::{Context, Result, ensure};
 use object::{Object, ObjectSection, SectionKind};
 
@@ -9,28 +11,41 @@ const LENGTH: usize = 8;
 const SET_64_BITS: u8 = 0xb7;
 const SET_32_BITS: u8 = 0xb4;
 
-/// The object with other instructions in each of its sections of programs, as long as before.
-pub(super) fn respell(object: &[u8]) -> Result<Vec<u8>> {
-    let parsed = object::File::parse(object).context("parse the kernel programs' object")?;
-    let mut other = object.to_vec();
-    let mut sections = 0;
-    for section in parsed.sections() {
-        if section.kind() != SectionKind::Text {
-            continue;
-        }
-        let name = section.name().unwrap_or_default();
-        let (from, size) = section.file_range().context("a section without bytes")?;
-        let (from, size) = (usize::try_from(from)?, usize::try_from(size)?);
-        let instructions = other.get_mut(from..from + size);
+/// How an object of 64 bits begins, lowest byte first; its machine is said in two bytes further on.
+const ELF: [u8; 6] = *b"\x7fELF\x02\x01";
+const MACHINE: Range<usize> = 18..20;
+const BPF: [u8; 2] = 247_u16.to_le_bytes();
+
+/// Writes the programs in other instructions that a file carries, and says whether it carries any.
+pub(super) fn respell(file: &mut [u8]) -> Result<bool> {
+    let Some(begin) = file.windows(MACHINE.end).position(is_object) else {
+        return Ok(false);
+    };
+    let object = &mut file[begin..];
+    let sections = sections(object).context("parse the kernel programs' object")?;
+    ensure!(!sections.is_empty(), "the object has no programs");
+    for range in sections {
+        let instructions = object.get_mut(range);
         let changed = shorten(instructions.context("a section beyond the object's end")?);
-        ensure!(
-            changed > 0,
-            "nothing in section {name} can be written in another way"
-        );
-        sections += 1;
+        ensure!(changed > 0, "a program can not be written in another way");
     }
-    ensure!(sections > 0, "the object has no programs");
-    Ok(other)
+    Ok(true)
+}
+
+fn is_object(begin: &[u8]) -> bool {
+    begin.starts_with(&ELF) && begin[MACHINE] == BPF
+}
+
+/// Where the object's instructions are.
+fn sections(object: &[u8]) -> Result<Vec<Range<usize>>> {
+    let parsed = object::File::parse(object)?;
+    let programs = parsed
+        .sections()
+        .filter(|section| section.kind() == SectionKind::Text);
+    let ranges = programs.filter_map(|section| section.file_range());
+    ranges
+        .map(|(from, size)| Ok(usize::try_from(from)?..usize::try_from(from + size)?))
+        .collect()
 }
 
 /// How many instructions are others now. The second half of a double instruction begins with 0, so it is taken for none of them.
@@ -45,19 +60,6 @@ fn shorten(instructions: &mut [u8]) -> usize {
         }
     }
     changed
-}
-
-/// Puts `new` where a file carries `old`, and says whether it does.
-pub(super) fn exchange(file: &mut [u8], old: &[u8], new: &[u8]) -> Result<bool> {
-    ensure!(
-        old.len() == new.len(),
-        "the other object has another length"
-    );
-    let found = file.windows(old.len()).position(|there| there == old);
-    if let Some(at) = found {
-        file[at..at + new.len()].copy_from_slice(new);
-    }
-    Ok(found.is_some())
 }
 
 #[cfg(test)]
@@ -80,22 +82,26 @@ mod tests {
     }
 
     #[test]
-    fn every_section_of_the_projects_programs_has_other_instructions_and_nothing_else_differs() {
+    fn every_program_of_the_project_has_other_instructions_and_nothing_else_of_the_file_differs() {
         let root = crate::home::root().unwrap();
-        let object = std::fs::read(root.join(crate::ebpf::OBJECT)).unwrap();
-        let other = respell(&object).unwrap();
-        let (before, after) = [&object, &other].map(|bytes| sections(bytes)).into();
-        assert_eq!(before.len(), after.len());
+        let path = root.join("ebpf/datapath/object/datapath.bpf.o");
+        let object = std::fs::read(path).unwrap();
+        let around = b"odd".as_slice();
+        let mut file = [around, &object, around].concat();
+        assert!(respell(&mut file).unwrap());
+        let other = &file[around.len()..][..object.len()];
+        assert_eq!([around, other, around].concat(), file);
+        let (before, after) = (contents(&object), contents(other));
         let mut programs = 0;
         for ((kind, old), (_, new)) in before.iter().zip(&after) {
             let is_program = *kind == SectionKind::Text;
             assert_eq!(old != new, is_program);
             programs += usize::from(is_program);
         }
-        assert!(programs > 1);
+        assert!(programs > 1 && before.len() == after.len());
     }
 
-    fn sections(object: &[u8]) -> Vec<(SectionKind, Vec<u8>)> {
+    fn contents(object: &[u8]) -> Vec<(SectionKind, Vec<u8>)> {
         let parsed = object::File::parse(object).unwrap();
         parsed
             .sections()
@@ -104,12 +110,11 @@ mod tests {
     }
 
     #[test]
-    fn the_object_is_exchanged_where_a_file_carries_it() {
-        let mut file = b"..old..".to_vec();
-        assert!(exchange(&mut file, b"old", b"new").unwrap());
-        assert_eq!(file, b"..new..");
-        assert!(!exchange(&mut file, b"old", b"new").unwrap());
-        let error = exchange(&mut file, b"old", b"newer").unwrap_err();
-        assert_eq!(error.to_string(), "the other object has another length");
+    fn a_file_without_kernel_programs_stays_as_it_is() {
+        let mut of_another_machine = [&ELF[..], &[0; 12], &62_u16.to_le_bytes()].concat();
+        let before = of_another_machine.clone();
+        assert!(!respell(&mut of_another_machine).unwrap());
+        assert_eq!(of_another_machine, before);
+        assert!(!respell(&mut []).unwrap());
     }
 }
