@@ -28,13 +28,17 @@ const CILIUM_VERSION: &str = "1.20.2";
 const SETTLE: &str = "5m";
 
 /// Images of the test's pods; flag, and reference without a mirror.
-const IMAGES: [(&str, &str); 4] = [
+const IMAGES: [(&str, &str); 5] = [
     (
         "--curl-image",
         "lab.gloonet.local/gloonetwork/alpine-curl-stand-in:0.1.0",
     ),
     (
         "--json-mock-image",
+        "lab.gloonet.local/gloonetwork/json-mock-stand-in:0.1.0",
+    ),
+    (
+        "--echo-image",
         "lab.gloonet.local/gloonetwork/json-mock-stand-in:0.1.0",
     ),
     (
