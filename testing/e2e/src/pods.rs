@@ -250,7 +250,7 @@ impl<'a> Playground<'a> {
             "{} gets an answer from {protocol}://{host}:{port}/{request}",
             from.name
         );
-        until(&what, Duration::from_secs(20), async || {
+        until(&what, Duration::from_mins(2), async || {
             Ok(Progress::Done(
                 self.ask(from, protocol, host, port, request)?,
             ))

@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, Config, Event};
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::{self, Config, DefaultBackoff, Event};
 use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
@@ -21,6 +22,27 @@ use crate::bell::Bells;
 
 /// Namespace (empty for cluster-wide kinds) and name.
 pub type Key = (String, String);
+
+/// The client's own pauses grow to a minute, and pods that start after an outage wait for the end of the last one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Pauses before a watch starts again.
+#[derive(Default)]
+struct Pauses(DefaultBackoff);
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next().map(|pause| pause.min(LONGEST_PAUSE))
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+}
 
 #[derive(Debug)]
 struct Known<K> {
@@ -81,7 +103,8 @@ where
 
     /// Runs until it is dropped.
     pub async fn follow(self: Arc<Self>, api: Api<DeserializeGuard<K>>, config: Config) {
-        let mut events = std::pin::pin!(watcher::watcher(api, config).default_backoff());
+        let watch = watcher::watcher(api, config).backoff(Pauses::default());
+        let mut events = std::pin::pin!(watch);
         while let Some(event) = events.next().await {
             self.take(event);
         }
