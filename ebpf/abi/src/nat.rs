@@ -22,6 +22,27 @@ pub struct Tuple {
     pub pad: [u8; 2],
 }
 
+impl Tuple {
+    /// What goes from one IPv4 address and port to another.
+    #[inline(always)]
+    pub fn between(
+        (source, source_port): (u32, u16),
+        (destination, destination_port): (u32, u16),
+        protocol: u8,
+        direction: u8,
+    ) -> Self {
+        Self {
+            source: Address::v4(source),
+            destination: Address::v4(destination),
+            source_port,
+            destination_port,
+            protocol,
+            direction,
+            pad: [0; 2],
+        }
+    }
+}
+
 /// From the client.
 pub const FORWARD: u8 = 0;
 /// Towards the client.

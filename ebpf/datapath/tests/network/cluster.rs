@@ -185,6 +185,14 @@ fn plug(wire: &Namespace, namespace: &Namespace, number: u8) {
 }
 
 impl Node {
+    /// What an endpoint on another node takes this node's clients outside for.
+    pub(crate) fn stand_in(&self) -> Ipv4Addr {
+        match self.config.routing {
+            Routing::Tunnel => self.config.router_ip,
+            Routing::Native => self.config.node_ip,
+        }
+    }
+
     /// Runs something with the node's datapath, inside the node.
     pub(crate) fn datapath<T: Send + 'static>(
         &self,

@@ -93,11 +93,7 @@ fn endpoints_learn_what_the_way_to_a_client_carries(routing: Routing) {
     let client = client_behind_a_router(&cluster);
     let node = &cluster.nodes[0];
     let asked = node.config.node_ip;
-    let stand_in = match routing {
-        Routing::Tunnel => node.config.router_ip,
-        Routing::Native => node.config.node_ip,
-    };
-    for (holder, sees) in [(0, CLIENT), (1, stand_in)] {
+    for (holder, sees) in [(0, CLIENT), (1, node.stand_in())] {
         let [streams, datagrams] = [20, 21].map(|last| cluster.nodes[holder].pod(last));
         node_ports(node, &streams);
         let (stream, seen) = open_tcp(&client, asked, NODE_PORT).unwrap();

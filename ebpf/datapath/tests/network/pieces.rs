@@ -43,14 +43,10 @@ fn datagrams_are_whole_there_and_back(routing: Routing) {
         .outside
         .ip(&format!("route add {EXTERNAL} via {via}"));
     let (near, far) = (node.pod(20), other.pod(20));
-    let among_pods = match routing {
-        Routing::Tunnel => node.config.router_ip,
-        Routing::Native => via,
-    };
     let host = |node: &Node| node.config.node_ip;
     for (namespace, ip, sees) in [
         (&near.namespace, near.ip, OUTSIDE),
-        (&far.namespace, far.ip, among_pods),
+        (&far.namespace, far.ip, node.stand_in()),
         (&node.namespace, host(node), OUTSIDE),
         (&other.namespace, host(other), via),
     ] {

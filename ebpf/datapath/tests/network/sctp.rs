@@ -167,11 +167,8 @@ fn pods_and_the_outside_associate_with_a_service_whose_endpoint_is_here_or_elsew
         let client = node.pod(10);
         let at_node = (node.config.node_ip, NODE_PORT);
         let (near, far) = (node.pod(20), other.pod(20));
-        let stand_in = match routing {
-            Routing::Tunnel => node.config.router_ip,
-            Routing::Native => node.config.node_ip,
-        };
-        for (number, (server, of_outside)) in (0..).zip([(&near, OUTSIDE), (&far, stand_in)]) {
+        for (number, (server, of_outside)) in (0..).zip([(&near, OUTSIDE), (&far, node.stand_in())])
+        {
             serve(&server.namespace, server.ip, TARGET);
             publish(node, &[(server.ip, TARGET)]);
             let seen = associate(&client.namespace, 40_000 + number, SERVICE);
@@ -182,7 +179,7 @@ fn pods_and_the_outside_associate_with_a_service_whose_endpoint_is_here_or_elsew
             let as_host = if number == 0 {
                 other.config.node_ip
             } else {
-                stand_in
+                node.stand_in()
             };
             assert_eq!(seen, as_host, "{routing:?}");
         }

@@ -15,7 +15,7 @@ use datapath_abi::flow;
 use datapath_abi::ip::{IpEntry, Owner};
 use datapath_abi::metric::{self, EGRESS, INGRESS, Metric};
 use datapath_abi::policy::ALLOW;
-use datapath_abi::reason::ALL;
+use datapath_abi::reason::{ALL, POLICY_DENIED};
 use datapath_abi::service::{Backend, EXCLUSIVE, Frontend, INSIDE, Member, Service, Slot};
 
 use crate::frame::{Frame, ICMP, ip};
@@ -400,6 +400,17 @@ impl Node {
             }
         }
         counted
+    }
+
+    /// An error comes in with the flow it is about, also under policies that are newer, and without it not at all.
+    pub(crate) fn takes_with_its_flow_only(&mut self, error: &Frame) {
+        assert_eq!(self.run("from_netdev", error).verdict, REDIRECTED);
+        self.new_epoch();
+        assert_eq!(self.run("from_netdev", error).verdict, REDIRECTED);
+        let (key, _) = self.flow();
+        self.flows().remove(&key).unwrap();
+        self.run("from_netdev", error)
+            .dropped(POLICY_DENIED, INGRESS);
     }
 }
 

@@ -194,13 +194,7 @@ fn an_error_about_an_answer_passes_with_its_connection_only() {
     node.service_for(OUTSIDE, NODE_PORT, TCP, &[(NEIGHBOUR, 8080)], 0);
     node.run("from_netdev", &tcp(CLIENT, NODE_PORT));
     let error = error(UNREACHABLE, &tcp_flags(NODE_PORT, CLIENT, SYN_ACK));
-    assert_eq!(node.run("from_netdev", &error).verdict, REDIRECTED);
-    node.new_epoch();
-    assert_eq!(node.run("from_netdev", &error).verdict, REDIRECTED);
-    let (key, _) = node.flow();
-    node.flows().remove(&key).unwrap();
-    node.run("from_netdev", &error)
-        .dropped(reason::POLICY_DENIED, INGRESS);
+    node.takes_with_its_flow_only(&error);
 }
 
 #[test]

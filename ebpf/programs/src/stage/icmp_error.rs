@@ -4,7 +4,6 @@
 use core::mem::offset_of;
 
 use aya_ebpf::programs::TcContext;
-use datapath_abi::address::Address;
 use datapath_abi::nat::{FORWARD, REVERSE, Target, Tuple};
 use datapath_abi::reason;
 
@@ -69,15 +68,9 @@ impl Quoted {
     /// The key of a packet that the quoted one answers.
     #[inline(always)]
     fn answered(&self, direction: u8) -> Tuple {
-        Tuple {
-            source: Address::v4(self.destination),
-            destination: Address::v4(self.source),
-            source_port: self.destination_port,
-            destination_port: self.source_port,
-            protocol: self.protocol,
-            direction,
-            pad: [0; 2],
-        }
+        let source = (self.destination, self.destination_port);
+        let destination = (self.source, self.source_port);
+        Tuple::between(source, destination, self.protocol, direction)
     }
 
     /// Changes one end of the quoted packet. Its address and its header checksum change by opposite amounts, so the checksum of the

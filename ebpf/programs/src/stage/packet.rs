@@ -3,7 +3,6 @@
 use core::sync::atomic::{Ordering, compiler_fence};
 
 use aya_ebpf::programs::TcContext;
-use datapath_abi::address::Address;
 use datapath_abi::nat::{REVERSE, Tuple};
 use datapath_abi::reason;
 
@@ -120,29 +119,17 @@ impl Packet {
     /// The packet's flow as a key.
     #[inline(always)]
     pub(crate) fn tuple(&self, direction: u8) -> Tuple {
-        Tuple {
-            source: Address::v4(self.source),
-            destination: Address::v4(self.destination),
-            source_port: self.source_port,
-            destination_port: self.destination_port,
-            protocol: self.protocol,
-            direction,
-            pad: [0; 2],
-        }
+        let source = (self.source, self.source_port);
+        let destination = (self.destination, self.destination_port);
+        Tuple::between(source, destination, self.protocol, direction)
     }
 
     /// The key of a packet that answers this one.
     #[inline(always)]
     pub(crate) fn answer(&self) -> Tuple {
-        Tuple {
-            source: Address::v4(self.destination),
-            destination: Address::v4(self.source),
-            source_port: self.destination_port,
-            destination_port: self.source_port,
-            protocol: self.protocol,
-            direction: REVERSE,
-            pad: [0; 2],
-        }
+        let source = (self.destination, self.destination_port);
+        let destination = (self.source, self.source_port);
+        Tuple::between(source, destination, self.protocol, REVERSE)
     }
 }
 
