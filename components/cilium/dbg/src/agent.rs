@@ -10,9 +10,25 @@ use serde::de::DeserializeOwned;
 use crate::Error;
 
 /// Where the agent listens unless said otherwise.
-pub const SOCKET: &str = "/var/run/cilium/cilium.sock";
+const SOCKET: &str = "/var/run/cilium/cilium.sock";
 /// As upstream's client; maps with many entries take seconds.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// Which agent is asked.
+#[derive(Debug, clap::Args)]
+pub struct Host {
+    /// Socket of the agent, a path or unix://PATH
+    #[arg(short = 'H', long, global = true, env = "CILIUM_SOCK", default_value = SOCKET)]
+    host: String,
+}
+
+impl Host {
+    /// # Errors
+    /// When it is another kind of address than a socket's.
+    pub fn agent(&self) -> Result<Agent, Error> {
+        Agent::new(&self.host)
+    }
+}
 
 #[derive(Debug)]
 pub struct Agent {

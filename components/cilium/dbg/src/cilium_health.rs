@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::Value;
 
 use crate::Error;
-use crate::agent::{Agent, SOCKET};
+use crate::agent::{Agent, Host};
 use crate::command::read;
 use crate::health::{self, Show};
 use crate::output::Output;
@@ -24,9 +24,8 @@ const PROBE_LIMIT: Duration = Duration::from_mins(5);
 #[derive(Debug, Parser)]
 #[command(name = NAME, version)]
 pub struct Arguments {
-    /// Socket of the agent, a path or unix://PATH
-    #[arg(short = 'H', long, global = true, env = "CILIUM_SOCK", default_value = SOCKET)]
-    pub host: String,
+    #[command(flatten)]
+    host: Host,
     #[command(subcommand)]
     command: Command,
 }
@@ -57,7 +56,7 @@ struct Status {
 
 /// Carries one command out. That a node is not reached is an answer and no failure.
 pub async fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Error> {
-    let agent = Agent::new(&arguments.host)?;
+    let agent = arguments.host.agent()?;
     match &arguments.command {
         Command::Status(arguments) => status(arguments, &agent, out).await,
         Command::Ping => {

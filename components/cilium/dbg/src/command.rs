@@ -25,15 +25,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::Error;
-use crate::agent::{Agent, SOCKET};
+use crate::agent::Host;
 
 /// Look into the Cilium agent of this node.
 #[derive(Debug, Parser)]
 #[command(name = "cilium-dbg", version)]
 pub struct Arguments {
-    /// Socket of the agent, a path or unix://PATH
-    #[arg(short = 'H', long, global = true, env = "CILIUM_SOCK", default_value = SOCKET)]
-    pub host: String,
+    #[command(flatten)]
+    host: Host,
     #[command(subcommand)]
     command: Command,
 }
@@ -98,7 +97,7 @@ enum Bpf {
 
 /// Carries one command out. What was written to `out` before a failure stays valid.
 pub async fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Error> {
-    let agent = Agent::new(&arguments.host)?;
+    let agent = arguments.host.agent()?;
     match &arguments.command {
         Command::Status(arguments) => status::run(arguments, &agent, out).await,
         Command::Version(arguments) => version::run(arguments, &agent, out).await,
