@@ -36,14 +36,11 @@ where
 
 /// RFC 9110, 12.5.1. Of two that are equally welcome OpenMetrics says more.
 fn wants_open_metrics(headers: &HeaderMap) -> bool {
-    let ranges = || {
+    let best = |wanted: &str| {
         let lines = headers.get_all(header::ACCEPT).iter();
         lines
             .filter_map(|line| line.to_str().ok())
             .flat_map(|line| line.split(','))
-    };
-    let quality = |wanted: &str| {
-        ranges()
             .filter(|range| {
                 let media = range.split(';').next().unwrap_or_default();
                 media.trim().eq_ignore_ascii_case(wanted)
@@ -51,8 +48,8 @@ fn wants_open_metrics(headers: &HeaderMap) -> bool {
             .map(quality)
             .fold(0.0, f64::max)
     };
-    let open = quality(OPEN_METRICS);
-    open > 0.0 && open >= quality(TEXT)
+    let open = best(OPEN_METRICS);
+    open > 0.0 && open >= best(TEXT)
 }
 
 fn quality(range: &str) -> f64 {
