@@ -243,6 +243,21 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_watch_is_tried_again_soon_however_long_it_has_failed() {
+        let mut pauses = Pauses::default();
+        let first = pauses.next().unwrap();
+        assert!(first < Duration::from_secs(2), "{first:?}");
+        let later: Vec<Duration> = pauses.by_ref().take(50).collect();
+        assert_eq!(later.last(), Some(&LONGEST_PAUSE));
+        assert!(
+            later.iter().all(|pause| *pause <= LONGEST_PAUSE),
+            "{later:?}"
+        );
+        pauses.reset();
+        assert!(pauses.next().unwrap() < Duration::from_secs(2));
+    }
+
     fn object(name: &str, version: &str, ports: Value) -> DeserializeGuard<Service> {
         serde_json::from_value(json!({
             "metadata": {"namespace": "shop", "name": name, "resourceVersion": version},
