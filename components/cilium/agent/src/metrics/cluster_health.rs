@@ -68,7 +68,7 @@ mod tests {
         let report = json!({
             "local": {"name": ""}, "probeInterval": "", "timestamp": "",
             "nodes": [
-                node(&well, &well), node(&well, &bad), node(&bad, &bad), node(&new, &new),
+                node(&well, &well), node(&well, &bad), node(&bad, &bad), node(&bad, &well), node(&new, &new),
                 {"name": "", "host": {"primary-address": bad}},
             ],
         });
@@ -78,12 +78,12 @@ mod tests {
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
         for line in [
-            "cilium_unreachable_nodes 2.0",
+            "cilium_unreachable_nodes 3.0",
             "cilium_unreachable_health_endpoints 2.0",
             r#"cilium_node_health_connectivity_status{type="node",status="reachable"} 2.0"#,
-            r#"cilium_node_health_connectivity_status{type="node",status="unreachable"} 2.0"#,
+            r#"cilium_node_health_connectivity_status{type="node",status="unreachable"} 3.0"#,
             r#"cilium_node_health_connectivity_status{type="node",status="unknown"} 1.0"#,
-            r#"cilium_node_health_connectivity_status{type="endpoint",status="reachable"} 1.0"#,
+            r#"cilium_node_health_connectivity_status{type="endpoint",status="reachable"} 2.0"#,
             r#"cilium_node_health_connectivity_status{type="endpoint",status="unreachable"} 2.0"#,
             r#"cilium_node_health_connectivity_status{type="endpoint",status="unknown"} 1.0"#,
         ] {
