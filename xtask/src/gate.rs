@@ -66,12 +66,14 @@ impl Report {
             let mark = if error.is_none() { "✓" } else { "✗" };
             println!("{mark} {name:<28} {:>14}", human(*took));
         }
-        let failed: Vec<&str> = self
-            .gates
-            .iter()
-            .filter(|(_, _, error)| error.is_some())
-            .map(|(name, _, _)| *name)
-            .collect();
+        let mut failed = Vec::new();
+        for (name, _, error) in &self.gates {
+            // Once more: who sees only the end of a long output shall see why.
+            if let Some(error) = error {
+                println!("\n✗ {name}: {error}");
+                failed.push(*name);
+            }
+        }
         println!("\n{}", self.tests.line(failed.is_empty(), took));
         if !failed.is_empty() {
             bail!("gates failed: {}", failed.join(", "));
