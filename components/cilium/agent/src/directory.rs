@@ -20,7 +20,9 @@ const CIDR_SCOPE: u32 = 1 << 24;
 #[derive(Debug, Default)]
 struct Known {
     endpoints: HashMap<IpAddr, Arc<Endpoint>>,
-    services: ServiceNames,
+    services: Arc<ServiceNames>,
+    /// Of Services and nodes, when those names were made: most of what rings is about pods.
+    versions: Option<(u64, u64)>,
     interfaces: HashMap<u32, String>,
 }
 
@@ -41,9 +43,14 @@ impl Directory {
 
     /// Makes the names anew of what the agent knows now.
     pub fn refresh(&self) {
+        let watched = &self.agent.watched;
+        // Asked for first: what comes in between is looked at again.
+        let versions = Some((watched.services.version(), watched.nodes.version()));
+        let made = self.known(|known| (known.versions == versions).then(|| known.services.clone()));
         let known = Known {
             endpoints: endpoints(&self.agent),
-            services: services(&self.agent),
+            services: made.unwrap_or_else(|| Arc::new(services(&self.agent))),
+            versions,
             interfaces: interfaces(&self.agent),
         };
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;

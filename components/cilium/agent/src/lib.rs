@@ -34,6 +34,7 @@ mod range;
 pub mod restore;
 pub mod run;
 pub mod runtime_config;
+pub mod seen;
 pub mod services;
 pub mod status;
 pub mod store;

@@ -5,7 +5,6 @@
 mod blocks;
 pub mod entries;
 mod feed;
-mod seen;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};

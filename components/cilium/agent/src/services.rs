@@ -4,11 +4,13 @@
 //! KEP-2433 (topology hints). Inside the cluster every address of a Service leads to all its endpoints, unless
 //! `internalTrafficPolicy` says otherwise of its ClusterIP; outside, `externalTrafficPolicy` decides.
 
+mod behind;
 mod claim;
 mod endpoints;
 mod health;
 mod health_checks;
 mod host_ports;
+mod kept;
 mod names;
 
 use std::collections::BTreeMap;
@@ -18,13 +20,16 @@ use cilium_api::CiliumNode;
 use datapath::{Frontend, Maglev, Protocol, Scope, Service as Balanced};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{Pod, Service, ServicePort, ServiceSpec};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+pub use self::behind::Behind;
 pub use self::claim::{Claim, Owner, Place, Reach};
 use self::endpoints::Endpoints;
-pub use self::endpoints::{Slices, addresses_of};
+pub use self::endpoints::{Slices, addresses_in, addresses_of, service_of};
 pub use self::health::ServiceHealth;
-pub use self::health_checks::{HealthCheck, health_checks};
+pub use self::health_checks::HealthCheck;
+pub use self::kept::{Claimant, Kept};
 pub use self::names::ServiceNames;
 
 /// Kubernetes' well-known label; agents see it on the CiliumNode, which has the Node's labels.
@@ -81,29 +86,39 @@ pub fn claims<'a>(
 ) -> BTreeMap<Frontend, Claim<'a>> {
     let mut claims = BTreeMap::new();
     for service in oldest_first(services) {
-        let Some((address, spec)) = cluster_address(service) else {
-            continue;
-        };
-        let slices = slices.behind(key(service));
-        for port in spec.ports.iter().flatten() {
-            let Some(protocol) = protocol(port.protocol.as_deref()) else {
-                continue;
-            };
-            let published = Published {
-                service,
-                spec,
-                port,
-                protocol,
-                endpoints: Endpoints::of(slices, port, protocol, own),
-            };
-            let inside = published.cluster_ip(address);
-            for claim in inside.into_iter().chain(published.external(own)) {
-                claims.entry(claim.balanced.frontend).or_insert(claim);
-            }
+        for claim in of_service(service, slices.behind(key(service)), own) {
+            claims.entry(claim.balanced.frontend).or_insert(claim);
         }
     }
     for claim in host_ports::of(pods, own.ip) {
         claims.entry(claim.balanced.frontend).or_insert(claim);
+    }
+    claims
+}
+
+/// Every address and port of one Service. Of two that are the same the first counts.
+fn of_service<'a>(
+    service: &'a Service,
+    slices: &[&'a EndpointSlice],
+    own: Own<'a>,
+) -> Vec<Claim<'a>> {
+    let Some((address, spec)) = cluster_address(service) else {
+        return Vec::new();
+    };
+    let mut claims = Vec::new();
+    for port in spec.ports.iter().flatten() {
+        let Some(protocol) = protocol(port.protocol.as_deref()) else {
+            continue;
+        };
+        let published = Published {
+            service,
+            spec,
+            port,
+            protocol,
+            endpoints: Endpoints::of(slices, port, protocol, own),
+        };
+        claims.extend(published.cluster_ip(address));
+        claims.extend(published.external(own));
     }
     claims
 }
@@ -187,7 +202,8 @@ impl<'a> Published<'a> {
     }
 }
 
-type Key<'a> = (&'a str, &'a str);
+/// Namespace and name.
+pub type Key<'a> = (&'a str, &'a str);
 
 fn key(service: &Service) -> Key<'_> {
     let metadata = &service.metadata;

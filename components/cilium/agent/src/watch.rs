@@ -114,6 +114,11 @@ where
         self.lock().objects.values().cloned().collect()
     }
 
+    /// Looks at all objects under their names, in order; changes wait meanwhile.
+    pub fn with<T>(&self, look: impl FnOnce(&BTreeMap<Key, Arc<K>>) -> T) -> T {
+        look(&self.lock().objects)
+    }
+
     /// All objects under their names, in order.
     pub fn entries(&self) -> BTreeMap<Key, Arc<K>> {
         self.lock().objects.clone()

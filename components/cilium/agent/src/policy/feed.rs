@@ -13,11 +13,11 @@ use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 
-use super::seen::Seen;
 use crate::endpoint::Endpoint;
 use crate::kubernetes::Watched;
 use crate::ports;
-use crate::services::addresses_of;
+use crate::seen::Seen;
+use crate::services::{Behind, addresses_in};
 use crate::watch::Key;
 
 /// What the resolver has been told.
@@ -33,6 +33,7 @@ pub(super) struct Feed {
     nodes: Seen<CiliumNode>,
     services: Seen<Service>,
     slices: Seen<EndpointSlice>,
+    behind: Behind,
     ports: BTreeMap<u32, NamedPorts>,
 }
 
@@ -125,30 +126,31 @@ impl Feed {
 
     fn services(&mut self, repository: &mut Repository, watched: &Watched) {
         let changed = self.services.follow(&watched.services);
-        let slices = self.slices.follow(&watched.slices);
         for (namespace, name) in &changed.gone {
             repository.remove_service(&service_name(namespace, name));
         }
-        if changed.put.is_empty() && slices.is_empty() {
-            return;
-        }
-        let listed = watched.slices.list();
-        for ((namespace, name), object) in watched.services.entries() {
+        let mut asked = self.behind.follow(self.slices.follow(&watched.slices));
+        asked.extend(changed.put.into_iter().map(|(key, _)| key));
+        for key in asked {
+            // Slices may be there before their Service, and after it.
+            let Some(object) = self.services.get(&key) else {
+                continue;
+            };
             let spec = object.spec.as_ref();
             let selector = spec.and_then(|spec| spec.selector.as_ref());
             let service = Balanced {
                 labels: object.metadata.labels.clone().unwrap_or_default(),
-                backends: addresses_of(listed.iter().map(AsRef::as_ref), &namespace, &name),
+                backends: addresses_in(self.behind.of(&key)),
                 has_selector: selector.is_some_and(|selector| !selector.is_empty()),
             };
-            repository.upsert_service(service_name(&namespace, &name), service);
+            repository.upsert_service(service_name(&key.0, &key.1), service);
         }
     }
 
     fn policies(&mut self, repository: &mut Repository, watched: &Watched, ending: &Ending) {
         let changed = self
             .network_policies
-            .look(watched.network_policies.entries(), |key| ending.holds(key));
+            .look(&watched.network_policies.entries(), |key| ending.holds(key));
         for (_, object) in &changed.put {
             tell(repository.upsert_network_policy(object));
         }
@@ -157,7 +159,7 @@ impl Feed {
         }
         let changed = self
             .policies
-            .look(watched.policies.entries(), |key| ending.holds(key));
+            .look(&watched.policies.entries(), |key| ending.holds(key));
         for (_, object) in &changed.put {
             tell(repository.upsert_cilium_policy(object));
         }
@@ -166,7 +168,7 @@ impl Feed {
         }
         let changed = self
             .clusterwide
-            .look(watched.clusterwide_policies.entries(), |_| false);
+            .look(&watched.clusterwide_policies.entries(), |_| false);
         for (_, object) in &changed.put {
             tell(repository.upsert_clusterwide_policy(object));
         }

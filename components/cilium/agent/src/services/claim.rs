@@ -1,7 +1,6 @@
 //! Whose an address and port is, and where who answers there is; for people who ask.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::Ipv4Addr;
 
 use datapath::Service as Balanced;
@@ -38,18 +37,6 @@ pub struct Place<'a> {
     pub node: &'a str,
     pub zone: &'a str,
     pub terminating: bool,
-}
-
-impl fmt::Display for Owner<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, metadata) = match self {
-            Self::Service(service, _) => ("Service", &service.metadata),
-            Self::HostPort(pod) => ("host port of Pod", &pod.metadata),
-        };
-        let text = |name: &Option<String>| name.clone().unwrap_or_default();
-        let (namespace, name) = (text(&metadata.namespace), text(&metadata.name));
-        write!(f, "{what} {namespace}/{name}")
-    }
 }
 
 impl<'a> Owner<'a> {

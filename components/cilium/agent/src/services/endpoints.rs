@@ -86,9 +86,12 @@ impl<'a> Endpoints<'a> {
 }
 
 /// How many ready endpoints a node has, whatever their ports.
-pub(super) fn ready_on(slices: &[&EndpointSlice], node: &str) -> usize {
+pub(super) fn ready_on<'a>(
+    slices: impl IntoIterator<Item = &'a EndpointSlice>,
+    node: &str,
+) -> usize {
     let endpoints = slices
-        .iter()
+        .into_iter()
         .flat_map(|slice| slice.endpoints.iter().flatten());
     let here = endpoints.filter(|endpoint| {
         endpoint.node_name.as_deref() == Some(node)
@@ -144,26 +147,28 @@ fn backends(endpoints: &[(&Endpoint, u16)]) -> Vec<Backend> {
     distinct.into_iter().collect()
 }
 
-/// Addresses behind a Service whatever its ports; used for the API server's own.
-pub fn addresses_of<'a>(
-    slices: impl IntoIterator<Item = &'a EndpointSlice>,
-    namespace: &str,
-    name: &str,
-) -> BTreeSet<Ipv4Addr> {
-    slices
+/// Addresses in slices, whatever their ports.
+pub fn addresses_in<'a>(slices: impl IntoIterator<Item = &'a EndpointSlice>) -> BTreeSet<Ipv4Addr> {
+    let endpoints = slices
         .into_iter()
-        .filter(|slice| {
-            slice.metadata.namespace.as_deref() == Some(namespace)
-                && service_of(slice) == Some(name)
-        })
-        .flat_map(|slice| slice.endpoints.iter().flatten())
-        .flat_map(addresses)
-        .collect()
+        .flat_map(|slice| slice.endpoints.iter().flatten());
+    endpoints.flat_map(addresses).collect()
 }
 
-fn service_of(slice: &EndpointSlice) -> Option<&str> {
+/// Those behind one Service; used for the API server's own.
+pub fn addresses_of<'a>(
+    slices: impl IntoIterator<Item = &'a EndpointSlice>,
+    service: Key<'_>,
+) -> BTreeSet<Ipv4Addr> {
+    let slices = slices.into_iter();
+    addresses_in(slices.filter(|slice| service_of(slice) == Some(service)))
+}
+
+/// The Service that a slice is of.
+pub fn service_of(slice: &EndpointSlice) -> Option<Key<'_>> {
     let labels = slice.metadata.labels.as_ref()?;
-    labels.get(SERVICE_NAME).map(String::as_str)
+    let namespace = slice.metadata.namespace.as_deref().unwrap_or_default();
+    Some((namespace, labels.get(SERVICE_NAME)?))
 }
 
 /// The slices of each Service.
@@ -182,17 +187,18 @@ impl<'a> Slices<'a> {
     }
 }
 
+/// Whether it is for us.
+pub(super) fn is_balanced(slice: &EndpointSlice) -> bool {
+    slice.address_type == "IPv4" && !is_left_to_others(&slice.metadata)
+}
+
 fn group<'a>(
     slices: impl IntoIterator<Item = &'a EndpointSlice>,
 ) -> BTreeMap<Key<'a>, Vec<&'a EndpointSlice>> {
     let mut by_service: BTreeMap<Key<'a>, Vec<&'a EndpointSlice>> = BTreeMap::new();
-    for slice in slices
-        .into_iter()
-        .filter(|slice| slice.address_type == "IPv4" && !is_left_to_others(&slice.metadata))
-    {
-        if let Some(name) = service_of(slice) {
-            let namespace = slice.metadata.namespace.as_deref().unwrap_or_default();
-            by_service.entry((namespace, name)).or_default().push(slice);
+    for slice in slices.into_iter().filter(|slice| is_balanced(slice)) {
+        if let Some(service) = service_of(slice) {
+            by_service.entry(service).or_default().push(slice);
         }
     }
     by_service

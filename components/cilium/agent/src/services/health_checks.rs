@@ -1,10 +1,9 @@
 //! The ports where load balancers ask which nodes have an endpoint of their Service (`Service.spec.healthCheckNodePort`).
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 
-use super::{Own, Slices, endpoints, key};
+use super::{Own, endpoints, key};
 
 /// What is answered at one port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,30 +14,21 @@ pub struct HealthCheck {
     pub local_endpoints: usize,
 }
 
-/// Of every Service with such a port: those of type LoadBalancer whose outside traffic stays on the node. Of two with one port the
-/// API server lets only one be.
-pub fn health_checks<'a>(
-    services: impl IntoIterator<Item = &'a Service>,
-    slices: &Slices<'a>,
+/// That of a Service with such a port: one of type LoadBalancer whose outside traffic stays on the node. The API server lets no two
+/// have one port.
+pub(super) fn of<'a>(
+    service: &Service,
+    slices: impl IntoIterator<Item = &'a EndpointSlice>,
     own: Own<'_>,
-) -> BTreeMap<u16, HealthCheck> {
-    let mut checks = BTreeMap::new();
-    for service in services {
-        let Some(port) = port(service) else {
-            continue;
-        };
-        let (namespace, name) = key(service);
-        let slices = slices.behind((namespace, name));
-        checks.insert(
-            port,
-            HealthCheck {
-                namespace: namespace.to_owned(),
-                name: name.to_owned(),
-                local_endpoints: endpoints::ready_on(slices, own.name),
-            },
-        );
-    }
-    checks
+) -> Option<(u16, HealthCheck)> {
+    let port = port(service)?;
+    let (namespace, name) = key(service);
+    let check = HealthCheck {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        local_endpoints: endpoints::ready_on(slices, own.name),
+    };
+    Some((port, check))
 }
 
 pub(super) fn port(service: &Service) -> Option<u16> {

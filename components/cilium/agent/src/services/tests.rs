@@ -9,6 +9,7 @@ use super::*;
 use crate::services::endpoints::SERVICE_NAME;
 
 mod host_ports;
+mod kept;
 mod outside;
 mod sctp;
 
@@ -309,8 +310,7 @@ fn the_api_servers_addresses_are_those_behind_its_service() {
     own.metadata.labels = Some([(SERVICE_NAME.to_owned(), "kubernetes".to_owned())].into());
     let found = addresses_of(
         &[own, slice(json!([{"addresses": ["10.244.1.5"]}]))],
-        "default",
-        "kubernetes",
+        ("default", "kubernetes"),
     );
     assert_eq!(found, ["172.30.0.10".parse().unwrap()].into());
 }

@@ -147,7 +147,7 @@ fn write_addresses(
         nodes: known,
         local: &local_identities(&agent.endpoints.list()),
         endpoints: &ceps.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
-        api_servers: &addresses_of(slices.iter().map(AsRef::as_ref), "default", "kubernetes"),
+        api_servers: &addresses_of(slices.iter().map(AsRef::as_ref), ("default", "kubernetes")),
     });
     let writer = Writer {
         upsert: Box::new(|prefix, entry: &IpEntry| said(agent.datapath.upsert_ip(*prefix, *entry))),

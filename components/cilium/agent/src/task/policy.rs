@@ -60,7 +60,7 @@ fn pass(agent: &Agent) -> Vec<String> {
     let endpoints = agent.endpoints.list();
     let unnamed = name_the_nameless(agent, &endpoints);
     let slices = agent.watched.slices.list();
-    let api_servers = addresses_of(slices.iter().map(AsRef::as_ref), "default", "kubernetes");
+    let api_servers = addresses_of(slices.iter().map(AsRef::as_ref), ("default", "kubernetes"));
     let pass = agent.policies.pass(
         &agent.watched,
         &Surroundings {

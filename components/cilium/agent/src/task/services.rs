@@ -1,21 +1,23 @@
 //! Services into the datapath.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
-use datapath::{Frontend, Service};
+use datapath::{Datapath, Frontend, Service};
 use jiff::Timestamp;
 
 use crate::agent::{Agent, blocking};
 use crate::bell::Bell;
 use crate::difference::{self, Outcome, Writer, said};
-use crate::services::{HealthCheck, Own, Slices, claims, health_checks};
+use crate::services::{HealthCheck, Kept, Own};
 use crate::task::health_ports::HealthPorts;
 use crate::task::{REPAIR, RETRY};
 
 pub async fn run(agent: Arc<Agent>, bell: Bell) {
     let mut pause = RETRY;
+    let mut balancing = Balancing::default();
     let mut health_ports = HealthPorts::default();
     loop {
         bell.wait(pause).await;
@@ -25,7 +27,13 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
             continue;
         }
         let worker = agent.clone();
-        let outcome = blocking(move || pass(&worker)).await;
+        let mut now = std::mem::take(&mut balancing);
+        let passed = blocking(move || (pass(&worker, &mut now), now)).await;
+        // After a panic everything is read and decided anew.
+        let outcome = passed.map(|(outcome, now)| {
+            balancing = now;
+            outcome
+        });
         let problem = match outcome {
             None => Some("service task panicked".to_owned()),
             Some(Err(error)) => Some(cilium_cni::error::chain(&error)),
@@ -48,39 +56,76 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
     }
 }
 
-fn pass(agent: &Agent) -> Result<(Outcome, BTreeMap<u16, HealthCheck>), datapath::Error> {
-    let services = agent.watched.services.list();
-    let slices = agent.watched.slices.list();
-    let pods = agent.watched.pods.list();
-    let node = agent.watched.nodes.get("", &agent.own.name);
-    let own = Own::of(&agent.own, node.as_deref());
-    let services = || services.iter().map(AsRef::as_ref);
-    let slices = Slices::of(slices.iter().map(AsRef::as_ref));
-    let claims = claims(services(), &slices, pods.iter().map(AsRef::as_ref), own);
-    let apart = claims
-        .into_iter()
-        .map(|(frontend, claim)| ((frontend, claim.owner), (frontend, claim.balanced)));
-    let (owners, desired): (BTreeMap<_, _>, BTreeMap<_, _>) = apart.unzip();
-    let checks = health_checks(services(), &slices, own);
-    let mut current: BTreeMap<Frontend, Service> = agent
-        .datapath
-        .services()?
-        .into_iter()
-        .map(|mut service| {
+/// What is to be balanced, and what is by what was read from the datapath and written to it.
+///
+/// A cluster with many Services has many changes. To decide everything and read all tables for each of them would take longer than
+/// the next one lets wait.
+#[derive(Default)]
+struct Balancing {
+    kept: Kept,
+    written: BTreeMap<Frontend, Service>,
+    /// When the datapath was read; what somebody else changed is mended as late as without a change.
+    read: Option<Instant>,
+}
+
+impl Balancing {
+    /// Reads the datapath where that is due; then everything is compared, not only what is `touched`.
+    fn refresh(
+        &mut self,
+        datapath: &dyn Datapath,
+        touched: &mut BTreeSet<Frontend>,
+    ) -> Result<(), datapath::Error> {
+        if self.read.is_some_and(|read| read.elapsed() < REPAIR) {
+            return Ok(());
+        }
+        self.read = None;
+        let sorted = datapath.services()?.into_iter().map(|mut service| {
             service.backends.sort();
             (service.frontend, service)
-        })
-        .collect();
-    let writer = Writer {
-        upsert: Box::new(|frontend, service| {
-            let written = said(agent.datapath.upsert_service(service));
-            written.map_err(|sentence| match owners.get(frontend) {
-                Some(owner) => format!("{owner}: {sentence}"),
-                None => sentence,
-            })
-        }),
-        remove: Box::new(|frontend| said(agent.datapath.remove_service(*frontend))),
-    };
-    let outcome = difference::apply(&mut current, &desired, true, writer);
-    Ok((outcome, checks))
+        });
+        self.written = sorted.collect();
+        self.read = Some(Instant::now());
+        touched.extend(self.written.keys());
+        touched.extend(self.kept.frontends());
+        Ok(())
+    }
+
+    fn write(&mut self, datapath: &dyn Datapath, touched: BTreeSet<Frontend>) -> Outcome {
+        let (mut current, mut desired) = (BTreeMap::new(), BTreeMap::new());
+        for frontend in touched {
+            current.extend(self.written.remove_entry(&frontend));
+            if let Some((_, service)) = self.kept.at(&frontend) {
+                desired.insert(frontend, service.clone());
+            }
+        }
+        let writer = Writer {
+            upsert: Box::new(|frontend, service| {
+                let written = said(datapath.upsert_service(service));
+                written.map_err(|sentence| match self.kept.at(frontend) {
+                    Some((claimant, _)) => format!("{claimant}: {sentence}"),
+                    None => sentence,
+                })
+            }),
+            remove: Box::new(|frontend| said(datapath.remove_service(*frontend))),
+        };
+        let outcome = difference::apply(&mut current, &desired, true, writer);
+        self.written.append(&mut current);
+        if !outcome.failures.is_empty() {
+            // What was refused may be there in part.
+            self.read = None;
+        }
+        outcome
+    }
+}
+
+fn pass(
+    agent: &Agent,
+    balancing: &mut Balancing,
+) -> Result<(Outcome, BTreeMap<u16, HealthCheck>), datapath::Error> {
+    let node = agent.watched.nodes.get("", &agent.own.name);
+    let own = Own::of(&agent.own, node.as_deref());
+    let mut touched = balancing.kept.follow(&agent.watched, own);
+    balancing.refresh(&*agent.datapath, &mut touched)?;
+    let outcome = balancing.write(&*agent.datapath, touched);
+    Ok((outcome, balancing.kept.health_checks(own)))
 }

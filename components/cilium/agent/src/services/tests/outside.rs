@@ -141,18 +141,17 @@ fn a_health_check_port_counts_the_ready_endpoints_here() {
         {"addresses": ["10.244.1.6"], "nodeName": "worker-1", "conditions": {"ready": false}},
         {"addresses": ["10.244.2.5"], "nodeName": "worker-2"},
     ]));
-    let checks = |spec: &Value, endpoints: &[EndpointSlice]| {
-        health_checks([&service(spec.clone())], &Slices::of(endpoints), OWN)
+    let check = |spec: &Value, endpoints: &[EndpointSlice]| {
+        health_checks::of(&service(spec.clone()), endpoints, OWN)
     };
-    let found = checks(&spec, &[endpoints]);
-    assert_eq!(found.keys().collect::<Vec<_>>(), [&32_000]);
+    let (port, found) = check(&spec, &[endpoints]).unwrap();
     assert_eq!(
-        (found[&32_000].name.as_str(), found[&32_000].local_endpoints),
-        ("web", 1)
+        (port, found.name.as_str(), found.local_endpoints),
+        (32_000, "web", 1)
     );
-    assert_eq!(checks(&spec, &[])[&32_000].local_endpoints, 0);
+    assert_eq!(check(&spec, &[]).unwrap().1.local_endpoints, 0);
     spec["externalTrafficPolicy"] = json!("Cluster");
-    assert!(checks(&spec, &[]).is_empty());
+    assert_eq!(check(&spec, &[]), None);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::watch::{Cache, Key};
 
 /// The objects of one kind as they were at the last look.
 #[derive(Debug)]
-pub(super) struct Seen<K> {
+pub struct Seen<K> {
     objects: BTreeMap<Key, Arc<K>>,
     /// Of the cache when it was looked at.
     version: Option<u64>,
@@ -19,9 +19,9 @@ pub(super) struct Seen<K> {
 
 /// What is new or different, and what is gone.
 #[derive(Debug)]
-pub(super) struct Changed<K> {
-    pub(super) put: Vec<(Key, Arc<K>)>,
-    pub(super) gone: Vec<Key>,
+pub struct Changed<K> {
+    pub put: Vec<(Key, Arc<K>)>,
+    pub gone: Vec<Key>,
 }
 
 impl<K> Default for Seen<K> {
@@ -34,7 +34,7 @@ impl<K> Default for Seen<K> {
 }
 
 impl<K> Changed<K> {
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.put.is_empty() && self.gone.is_empty()
     }
 }
@@ -44,7 +44,7 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     /// Looks at a cache. One that did not change since costs nothing, however much is in it.
-    pub(super) fn follow(&mut self, cache: &Cache<K>) -> Changed<K> {
+    pub fn follow(&mut self, cache: &Cache<K>) -> Changed<K> {
         // Asked for first: what comes in between is looked at again.
         let version = cache.version();
         if self.version.replace(version) == Some(version) {
@@ -53,38 +53,39 @@ where
                 gone: Vec::new(),
             };
         }
-        self.look(cache.entries(), |_| false)
+        cache.with(|objects| self.look(objects, |_| false))
     }
 }
 
 impl<K> Seen<K> {
     /// Compares with the last look and remembers this one. What is gone and `held` stays remembered, to be asked for again.
-    pub(super) fn look(
-        &mut self,
-        now: BTreeMap<Key, Arc<K>>,
-        held: impl Fn(&Key) -> bool,
-    ) -> Changed<K> {
-        let put = now
+    pub fn look(&mut self, now: &BTreeMap<Key, Arc<K>>, held: impl Fn(&Key) -> bool) -> Changed<K> {
+        let is_new = |(key, object): &(&Key, &Arc<K>)| {
+            let known = self.objects.get(*key);
+            known.is_none_or(|known| !Arc::ptr_eq(known, object))
+        };
+        let put: Vec<_> = now
             .iter()
-            .filter(|(key, object)| {
-                self.objects
-                    .get(*key)
-                    .is_none_or(|known| !Arc::ptr_eq(known, object))
-            })
+            .filter(is_new)
             .map(|(key, object)| (key.clone(), object.clone()))
             .collect();
-        let (kept, gone): (Vec<_>, Vec<_>) = self
-            .objects
-            .iter()
-            .filter(|(key, _)| !now.contains_key(*key))
-            .map(|(key, object)| (key.clone(), object.clone()))
-            .partition(|(key, _)| held(key));
-        self.objects = now;
-        self.objects.extend(kept);
-        Changed {
-            put,
-            gone: gone.into_iter().map(|(key, _)| key).collect(),
+        let gone = |key: &&Key| !now.contains_key(*key) && !held(key);
+        let gone: Vec<Key> = self.objects.keys().filter(gone).cloned().collect();
+        for key in &gone {
+            self.objects.remove(key);
         }
+        self.objects.extend(put.iter().cloned());
+        Changed { put, gone }
+    }
+
+    /// An object as it was at the last look.
+    pub fn get(&self, key: &Key) -> Option<&Arc<K>> {
+        self.objects.get(key)
+    }
+
+    /// All of them.
+    pub fn objects(&self) -> &BTreeMap<Key, Arc<K>> {
+        &self.objects
     }
 }
 
@@ -101,17 +102,17 @@ mod tests {
         let mut seen = Seen::default();
         let object = Arc::new(1);
         let now = BTreeMap::from([(key("a"), object)]);
-        assert_eq!(seen.look(now.clone(), |_| false).put.len(), 1);
-        assert!(seen.look(now, |_| false).is_empty());
-        assert_eq!(seen.look(BTreeMap::new(), |_| false).gone, [key("a")]);
-        assert!(seen.look(BTreeMap::new(), |_| false).is_empty());
+        assert_eq!(seen.look(&now, |_| false).put.len(), 1);
+        assert!(seen.look(&now, |_| false).is_empty());
+        assert_eq!(seen.look(&BTreeMap::new(), |_| false).gone, [key("a")]);
+        assert!(seen.look(&BTreeMap::new(), |_| false).is_empty());
     }
 
     #[test]
     fn what_is_held_ends_when_it_is_held_no_more() {
         let mut seen = Seen::default();
-        seen.look(BTreeMap::from([(key("a"), Arc::new(1))]), |_| false);
-        assert!(seen.look(BTreeMap::new(), |_| true).is_empty());
-        assert_eq!(seen.look(BTreeMap::new(), |_| false).gone, [key("a")]);
+        seen.look(&BTreeMap::from([(key("a"), Arc::new(1))]), |_| false);
+        assert!(seen.look(&BTreeMap::new(), |_| true).is_empty());
+        assert_eq!(seen.look(&BTreeMap::new(), |_| false).gone, [key("a")]);
     }
 }
