@@ -10,3 +10,5 @@ mod logfmt;
 pub mod logging;
 pub mod signals;
 pub mod tasks;
+#[cfg(feature = "kubernetes")]
+pub mod watching;

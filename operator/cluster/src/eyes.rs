@@ -19,6 +19,7 @@ use futures::StreamExt;
 use gloonet_api::{
     COMPONENT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, MESH_NAMESPACE, OPERATOR_NAMESPACE,
 };
+use gloonet_daemon::watching::Pauses;
 use gloonet_plan::ObjectKey;
 use kube::{
     Api, Client,
@@ -220,7 +221,7 @@ async fn watch(
         field_selector: source.fields(),
         ..watcher::Config::default()
     };
-    let mut stream = watcher(api, config).default_backoff().boxed();
+    let mut stream = watcher(api, config).backoff(Pauses::default()).boxed();
     let mut failing = false;
     while let Some(event) = stream.next().await {
         let event = match event {

@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::StreamExt as _;
+use gloonet_daemon::watching::Pauses;
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt as _;
-use kube::runtime::utils::Backoff;
-use kube::runtime::watcher::{self, Config, DefaultBackoff, Event};
+use kube::runtime::watcher::{self, Config, Event};
 use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
@@ -22,27 +22,6 @@ use crate::bell::Bells;
 
 /// Namespace (empty for cluster-wide kinds) and name.
 pub type Key = (String, String);
-
-/// The client's own pauses grow to a minute, and pods that start after an outage wait for the end of the last one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// Pauses before a watch starts again.
-#[derive(Default)]
-struct Pauses(DefaultBackoff);
-
-impl Iterator for Pauses {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        self.0.next().map(|pause| pause.min(LONGEST_PAUSE))
-    }
-}
-
-impl Backoff for Pauses {
-    fn reset(&mut self) {
-        self.0.reset();
-    }
-}
 
 #[derive(Debug)]
 struct Known<K> {
@@ -247,21 +226,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-
-    #[test]
-    fn a_watch_is_tried_again_soon_however_long_it_has_failed() {
-        let mut pauses = Pauses::default();
-        let first = pauses.next().unwrap();
-        assert!(first < Duration::from_secs(2), "{first:?}");
-        let later: Vec<Duration> = pauses.by_ref().take(50).collect();
-        assert_eq!(later.last(), Some(&LONGEST_PAUSE));
-        assert!(
-            later.iter().all(|pause| *pause <= LONGEST_PAUSE),
-            "{later:?}"
-        );
-        pauses.reset();
-        assert!(pauses.next().unwrap() < Duration::from_secs(2));
-    }
 
     fn object(name: &str, version: &str, ports: Value) -> DeserializeGuard<Service> {
         serde_json::from_value(json!({

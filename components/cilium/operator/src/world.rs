@@ -11,6 +11,7 @@ use cilium_api::{
 };
 use futures::StreamExt;
 use gloonet_daemon::error::chain;
+use gloonet_daemon::watching::Pauses;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, PodSpec, PodStatus, Service};
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -159,7 +160,7 @@ async fn follow<K>(
 {
     let cache = cache(&world);
     let mut events = watcher(Api::<Seen<K>>::all(client), watcher::Config::default())
-        .default_backoff()
+        .backoff(Pauses::default())
         .boxed();
     while let Some(event) = events.next().await {
         match event {

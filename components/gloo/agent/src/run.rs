@@ -11,6 +11,7 @@ use gloo_relay::{
     client::{self, Server, Status},
     session::{AgentFacts, Backoff},
 };
+use gloonet_daemon::watching::Pauses;
 use gloonet_daemon::{listener::ListenError, signals, tasks};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{
@@ -207,7 +208,7 @@ async fn follow_control(client: Client, control: watch::Sender<Control>) {
     let api = Api::<ConfigMap>::namespaced(client, names::NAMESPACE);
     let only = format!("metadata.name={}", names::CONTROL);
     let config = watcher::Config::default().fields(&only);
-    let mut events = watcher(api, config).default_backoff().boxed();
+    let mut events = watcher(api, config).backoff(Pauses::default()).boxed();
     let mut listed = false;
     while let Some(event) = events.next().await {
         let said = match event {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
+use gloonet_daemon::watching::Pauses;
 use kube::{
     Api, Client,
     api::DynamicObject,
@@ -57,7 +58,7 @@ async fn follow(client: Client, observed: Arc<Observed>, watched: Watched) {
             watcher::Config::default().fields(&format!("metadata.name={name}")),
         ),
     };
-    let mut events = watcher(api, config).default_backoff().boxed();
+    let mut events = watcher(api, config).backoff(Pauses::default()).boxed();
     let mut failing = false;
     while let Some(event) = events.next().await {
         match event {

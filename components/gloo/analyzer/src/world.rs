@@ -8,6 +8,7 @@ use std::{
 };
 
 use futures::StreamExt;
+use gloonet_daemon::watching::Pauses;
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment},
     core::v1::{Namespace, Node, Pod, Service},
@@ -93,7 +94,7 @@ where
         let state = Arc::new(RwLock::new(State::Reading));
         let said = state.clone();
         let events = watcher(api, watcher::Config::default())
-            .default_backoff()
+            .backoff(Pauses::default())
             .modify(strip);
         let closing = closing.clone();
         tokio::spawn(async move {

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use futures::StreamExt;
 use gloo_api::{ClusterName, KubernetesCluster, names};
+use gloonet_daemon::watching::Pauses;
 use kube::{
     Api, Client, ResourceExt,
     runtime::{WatchStreamExt, watcher, watcher::Event},
@@ -18,7 +19,7 @@ pub type Names = Option<Arc<BTreeSet<ClusterName>>>;
 pub async fn follow(client: Client, names: watch::Sender<Names>, closing: CancellationToken) {
     let api: Api<KubernetesCluster> = Api::namespaced(client, names::NAMESPACE);
     let config = watcher::Config::default();
-    let mut events = watcher(api, config).default_backoff().boxed();
+    let mut events = watcher(api, config).backoff(Pauses::default()).boxed();
     let (mut known, mut listed) = (BTreeSet::new(), BTreeSet::new());
     while let Some(Some(event)) = closing.run_until_cancelled(events.next()).await {
         let name = |cluster: &KubernetesCluster| cluster.name_any().parse::<ClusterName>().ok();

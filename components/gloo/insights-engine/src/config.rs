@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use futures::StreamExt;
 use gloo_api::{Approval, InsightsConfig, names};
 use gloo_insights::Settings;
+use gloonet_daemon::watching::Pauses;
 use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams},
@@ -20,7 +21,9 @@ const MANAGER: &str = "gloo-mesh-insights";
 pub async fn follow(client: Client, settings: watch::Sender<Settings>, closing: CancellationToken) {
     let api: Api<InsightsConfig> = Api::namespaced(client, names::NAMESPACE);
     let config = watcher::Config::default();
-    let mut events = watcher(api.clone(), config).default_backoff().boxed();
+    let mut events = watcher(api.clone(), config)
+        .backoff(Pauses::default())
+        .boxed();
     let (mut known, mut listed) = (BTreeMap::new(), BTreeMap::new());
     while let Some(Some(event)) = closing.run_until_cancelled(events.next()).await {
         match event {

@@ -14,6 +14,7 @@ use gloo_api::{
     state::Common,
 };
 use gloo_relay::proto::{Refused, refused::Code};
+use gloonet_daemon::watching::Pauses;
 use jiff::Timestamp;
 use kube::{
     Api, Client, ResourceExt,
@@ -50,7 +51,9 @@ pub async fn run(
 ) {
     let api: Api<KubernetesCluster> = Api::namespaced(client, names::NAMESPACE);
     let config = watcher::Config::default();
-    let mut events = watcher(api.clone(), config).default_backoff().boxed();
+    let mut events = watcher(api.clone(), config)
+        .backoff(Pauses::default())
+        .boxed();
     let (mut seen, mut listed) = (Seen::new(), Seen::new());
     let mut write = interval(WRITE);
     let mut spread = interval_at(Instant::now() + SPREAD, SPREAD);

@@ -14,7 +14,8 @@ use crate::watch::Key;
 pub struct Behind {
     /// The Service of each slice.
     services: BTreeMap<Key, Key>,
-    slices: BTreeMap<Key, BTreeMap<Key, Arc<EndpointSlice>>>,
+    /// Lists, since most have one.
+    slices: BTreeMap<Key, Vec<(Key, Arc<EndpointSlice>)>>,
 }
 
 impl Behind {
@@ -30,7 +31,9 @@ impl Behind {
                 let service = (namespace.to_owned(), name.to_owned());
                 about.insert(service.clone());
                 self.services.insert(key.clone(), service.clone());
-                self.slices.entry(service).or_default().insert(key, slice);
+                let slices = self.slices.entry(service).or_default();
+                slices.reserve_exact(1);
+                slices.push((key, slice));
             }
         }
         about
@@ -39,7 +42,7 @@ impl Behind {
     fn forget(&mut self, slice: &Key) -> Option<Key> {
         let service = self.services.remove(slice)?;
         if let Some(slices) = self.slices.get_mut(&service) {
-            slices.remove(slice);
+            slices.retain(|(other, _)| other != slice);
             if slices.is_empty() {
                 self.slices.remove(&service);
             }

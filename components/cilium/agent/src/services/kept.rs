@@ -55,7 +55,8 @@ pub struct Kept {
     /// Of the node; what is nearest depends on it.
     zone: Option<String>,
     wishes: BTreeMap<(Kind, Key), (Arc<Claimant>, Vec<Frontend>)>,
-    claims: BTreeMap<Frontend, BTreeMap<Arc<Claimant>, Balanced>>,
+    /// In order; a list, since nearly always there is one.
+    claims: BTreeMap<Frontend, Vec<(Arc<Claimant>, Balanced)>>,
 }
 
 impl Kept {
@@ -114,7 +115,7 @@ impl Kept {
             for frontend in frontends {
                 touched.insert(frontend);
                 if let Some(claims) = self.claims.get_mut(&frontend) {
-                    claims.remove(&claimant);
+                    claims.retain(|(other, _)| *other != claimant);
                     if claims.is_empty() {
                         self.claims.remove(&frontend);
                     }
@@ -134,7 +135,10 @@ impl Kept {
         for balanced in wishes {
             frontends.push(balanced.frontend);
             let claims = self.claims.entry(balanced.frontend).or_default();
-            claims.entry(claimant.clone()).or_insert(balanced);
+            if let Err(at) = claims.binary_search_by(|(other, _)| other.cmp(&claimant)) {
+                claims.reserve_exact(1);
+                claims.insert(at, (claimant.clone(), balanced));
+            }
         }
         touched.extend(&frontends);
         self.wishes.insert((kind, key), (claimant, frontends));
@@ -142,7 +146,7 @@ impl Kept {
 
     /// What is to be balanced there, and whose it is.
     pub fn at(&self, frontend: &Frontend) -> Option<(&Claimant, &Balanced)> {
-        let (claimant, balanced) = self.claims.get(frontend)?.first_key_value()?;
+        let (claimant, balanced) = self.claims.get(frontend)?.first()?;
         Some((claimant, balanced))
     }
 
