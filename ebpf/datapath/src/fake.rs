@@ -37,6 +37,7 @@ struct State {
     flows: Vec<Flow>,
     lost_events: u64,
     waits: bool,
+    refuses_services: bool,
 }
 
 impl Fake {
@@ -52,6 +53,11 @@ impl Fake {
     /// As beside a running datapath of another layout, until [`Datapath::activate`].
     pub fn wait_for_activation(&self) {
         self.state().waits = true;
+    }
+
+    /// As with a full map: no Service is taken while this is set.
+    pub fn refuse_services(&self, refuses: bool) {
+        self.state().refuses_services = refuses;
     }
 
     /// What [`Datapath::counters`] shall answer from now on.
@@ -163,6 +169,11 @@ impl Datapath for Fake {
 
     fn upsert_service(&self, service: &Service) -> Result<(), Error> {
         let mut state = self.state();
+        if state.refuses_services {
+            return Err(Error::MapFull {
+                map: "cilium_lb4_services",
+            });
+        }
         let known = state.services.get(&service.frontend);
         if known.is_some_and(|(_, known)| known == service) {
             return Ok(());

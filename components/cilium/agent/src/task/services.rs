@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use crate::agent::{Agent, blocking};
 use crate::bell::Bell;
 use crate::difference::{self, Outcome, Writer, said};
+use crate::kubernetes::Watched;
 use crate::services::{HealthCheck, Kept, Own};
 use crate::task::health_ports::HealthPorts;
 use crate::task::{REPAIR, RETRY};
@@ -69,27 +70,35 @@ struct Balancing {
 }
 
 impl Balancing {
-    /// Reads the datapath where that is due; then everything is compared, not only what is `touched`.
-    fn refresh(
+    /// One look at what is to be, and the changes that follow from it.
+    fn pass(
         &mut self,
+        watched: &Watched,
+        own: Own<'_>,
         datapath: &dyn Datapath,
-        touched: &mut BTreeSet<Frontend>,
-    ) -> Result<(), datapath::Error> {
-        if self.read.is_some_and(|read| read.elapsed() < REPAIR) {
-            return Ok(());
+        now: Instant,
+    ) -> Result<Outcome, datapath::Error> {
+        let mut touched = self.kept.follow(watched, own);
+        if self.read.is_none_or(|read| now - read >= REPAIR) {
+            self.reread(datapath, now)?;
+            touched.extend(self.written.keys());
+            touched.extend(self.kept.frontends());
         }
+        Ok(self.write(datapath, touched))
+    }
+
+    fn reread(&mut self, datapath: &dyn Datapath, now: Instant) -> Result<(), datapath::Error> {
         self.read = None;
         let sorted = datapath.services()?.into_iter().map(|mut service| {
             service.backends.sort();
             (service.frontend, service)
         });
         self.written = sorted.collect();
-        self.read = Some(Instant::now());
-        touched.extend(self.written.keys());
-        touched.extend(self.kept.frontends());
+        self.read = Some(now);
         Ok(())
     }
 
+    /// Compares what is `touched`, and nothing else.
     fn write(&mut self, datapath: &dyn Datapath, touched: BTreeSet<Frontend>) -> Outcome {
         let (mut current, mut desired) = (BTreeMap::new(), BTreeMap::new());
         for frontend in touched {
@@ -124,8 +133,9 @@ fn pass(
 ) -> Result<(Outcome, BTreeMap<u16, HealthCheck>), datapath::Error> {
     let node = agent.watched.nodes.get("", &agent.own.name);
     let own = Own::of(&agent.own, node.as_deref());
-    let mut touched = balancing.kept.follow(&agent.watched, own);
-    balancing.refresh(&*agent.datapath, &mut touched)?;
-    let outcome = balancing.write(&*agent.datapath, touched);
+    let outcome = balancing.pass(&agent.watched, own, &*agent.datapath, Instant::now())?;
     Ok((outcome, balancing.kept.health_checks(own)))
 }
+
+#[cfg(test)]
+mod tests;
