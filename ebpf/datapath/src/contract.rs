@@ -88,7 +88,11 @@ pub trait Datapath: Send + Sync + 'static {
 
     /// All connections known now, those included that have ended and were not collected yet. Takes about a microsecond each.
     fn flows(&self) -> Result<Vec<Flow>, Error>;
-    /// Removes connections that have ended, and masquerading entries of connections that are gone.
+    /// Whether more than half of the table of connections, or of that of masquerading, is in use: new entries may soon have the kernel
+    /// forget those that were used longest ago, whoever's they are. [`Self::collect_flows`] makes room before.
+    fn is_crowded(&self) -> Result<bool, Error>;
+    /// Removes connections that have ended, and masquerading entries of connections that are gone. In a crowded table those who hold
+    /// most of it lose what is nearest to its end, first what was never answered, until an eighth at least is free.
     fn collect_flows(&self) -> Result<Collected, Error>;
     /// Forgets all connections; the next packet of each is judged as a new one's. Answers how many there were.
     fn flush_flows(&self) -> Result<u64, Error>;

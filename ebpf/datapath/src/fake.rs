@@ -11,8 +11,8 @@ use ipnet::Ipv4Net;
 use self::events::Events;
 use self::policies::Policies;
 use crate::{
-    Collected, Counter, Datapath, Endpoint, Error, Event, EventSource, Flow, Frontend, IpEntry,
-    MapPressure, Node, PolicyEntry, PolicyKey, Service,
+    Collected, Counter, Datapath, Endpoint, Error, Event, EventSource, Flow, Frontend, GaveWay,
+    IpEntry, MapPressure, Node, PolicyEntry, PolicyKey, Service,
 };
 
 /// A datapath in memory, for tests of its callers: keeps the promises of [`Datapath`] and moves no packet.
@@ -35,6 +35,7 @@ struct State {
     epoch: u32,
     blocks: BTreeMap<Ipv4Net, u32>,
     flows: Vec<Flow>,
+    gave_way: Vec<GaveWay>,
     lost_events: u64,
     waits: bool,
     refuses_services: bool,
@@ -68,6 +69,11 @@ impl Fake {
     /// Adds a connection.
     pub fn push_flow(&self, flow: Flow) {
         self.state().flows.push(flow);
+    }
+
+    /// Has the next [`Datapath::collect_flows`] find a crowded table in which these give way.
+    pub fn crowd(&self, gave_way: Vec<GaveWay>) {
+        self.state().gave_way = gave_way;
     }
 
     /// Tells the reader of events, if there is one, as the programs would.
@@ -250,9 +256,17 @@ impl Datapath for Fake {
         Ok(self.state().flows.clone())
     }
 
+    fn is_crowded(&self) -> Result<bool, Error> {
+        Ok(!self.state().gave_way.is_empty())
+    }
+
     fn collect_flows(&self) -> Result<Collected, Error> {
-        let mut collected = Collected::default();
-        self.state().flows.retain(|flow| {
+        let state = &mut *self.state();
+        let mut collected = Collected {
+            gave_way: std::mem::take(&mut state.gave_way),
+            ..Collected::default()
+        };
+        state.flows.retain(|flow| {
             let alive = !flow.expires_in.is_zero();
             let numbers = if alive {
                 &mut collected.alive

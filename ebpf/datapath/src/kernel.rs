@@ -245,6 +245,10 @@ impl Datapath for Kernel {
         self.tables.list()
     }
 
+    fn is_crowded(&self) -> Result<bool, Error> {
+        self.tables.is_crowded()
+    }
+
     fn collect_flows(&self) -> Result<Collected, Error> {
         self.tables.collect()
     }

@@ -23,6 +23,6 @@ pub use kernel::{Kernel, cleanup};
 pub use mac::{Mac, ParseMacError};
 pub use model::{
     Backend, Collected, Config, Counter, Direction, Endpoint, Event, EventKind, EventSource, Flow,
-    FlowEnd, Frontend, IpEntry, MAX_FLOWS, MAX_POLICY_ENTRIES, Maglev, MapPressure, Node,
+    FlowEnd, Frontend, GaveWay, IpEntry, MAX_FLOWS, MAX_POLICY_ENTRIES, Maglev, MapPressure, Node,
     PerProtocol, PolicyEntry, PolicyKey, Protocol, Routing, Scope, Service, Verdict, WhenEmpty,
 };

@@ -1,3 +1,4 @@
+pub(crate) mod crowd;
 mod event;
 mod flow;
 mod maglev;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::Mac;
 
 pub use event::{Event, EventKind, EventSource};
-pub use flow::{Collected, Flow, FlowEnd, MAX_FLOWS, PerProtocol};
+pub use flow::{Collected, Flow, FlowEnd, GaveWay, MAX_FLOWS, PerProtocol};
 pub use maglev::Maglev;
 pub use policy::{MAX_POLICY_ENTRIES, PolicyEntry, PolicyKey, Verdict};
 

@@ -55,6 +55,9 @@ pub struct FlowTally {
     pub tcp_deleted: AtomicU64,
     pub other_alive: AtomicU64,
     pub other_deleted: AtomicU64,
+    /// Forgotten before their time so that others keep theirs.
+    pub connections_shed: AtomicU64,
+    pub translations_shed: AtomicU64,
 }
 
 pub struct Agent {

@@ -12,6 +12,7 @@ pub mod api;
 pub mod bell;
 pub mod cluster_health;
 pub mod config;
+mod crowd;
 pub mod difference;
 pub mod directory;
 pub mod endpoint;

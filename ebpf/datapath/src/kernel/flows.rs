@@ -1,16 +1,19 @@
+use std::collections;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use aya::Pod;
 use aya::maps::{HashMap, IterableMap as _, Map, MapData};
-use datapath_abi::flow::{CLOSING, Key, ONE_WAY, ORIGINAL, REPLY, SEEN_REPLY, State};
-use datapath_abi::nat::{REVERSE, Target, Tuple};
+use datapath_abi::flow::{CLOSING, Key, MAX_FLOWS, ONE_WAY, ORIGINAL, REPLY, SEEN_REPLY, State};
+use datapath_abi::ip::IDENTITY_WORLD;
+use datapath_abi::nat::{self, REVERSE, Target, Tuple};
 
 use super::batch;
 use super::maps::{CONNECTIONS, Named, TRANSLATIONS};
 use super::now;
 use super::pins::Pins;
-use crate::{Collected, Error, Flow, FlowEnd};
+use crate::model::crowd::{Census, GiveWay, Group};
+use crate::{Collected, Error, Flow, FlowEnd, GaveWay};
 
 const TCP: u8 = 6;
 const ECHO_REPLY: u8 = 0;
@@ -56,41 +59,130 @@ impl Tables {
         Ok(keys.len() as u64)
     }
 
+    pub(super) fn is_crowded(&self) -> Result<bool, Error> {
+        Ok(self.connections.count()? > MAX_FLOWS / 2
+            || self.translations.count()? > nat::MAX_FLOWS / 2)
+    }
+
     /// A connection that gets a packet between being read and being removed is judged once more: what is allowed stays allowed.
     pub(super) fn collect(&self) -> Result<Collected, Error> {
         let now = now::coarse()?;
         let mut collected = Collected::default();
+        let mut losses = Losses::default();
         let mut ended = Vec::new();
+        let mut census = Census::default();
         self.connections.each(|key, state| {
             if state.expires > now {
                 collected.alive.count(key.protocol);
+                census.count(group(key, state), ends_in(state, now));
             } else {
                 collected.deleted.count(key.protocol);
                 ended.push(*key);
             }
         })?;
         self.connections.remove(&ended)?;
-        collected.translations = self.collect_translations()?;
+        let give_way = census.give_way(MAX_FLOWS);
+        if !give_way.is_empty() {
+            self.shed(give_way, now, &mut collected, &mut losses)?;
+        }
+        collected.translations = self.collect_translations(now, &mut losses)?;
+        collected.gave_way = losses.most_first();
         Ok(collected)
     }
 
-    fn collect_translations(&self) -> Result<u64, Error> {
+    fn shed(
+        &self,
+        mut give_way: GiveWay,
+        now: u64,
+        collected: &mut Collected,
+        losses: &mut Losses,
+    ) -> Result<(), Error> {
+        let mut shed = Vec::new();
+        self.connections.each(|key, state| {
+            let group = group(key, state);
+            if give_way.takes(group, ends_in(state, now)) {
+                shed.push(*key);
+                collected.alive.discount(key.protocol);
+                losses.of(group.holder).connections += 1;
+            }
+        })?;
+        self.connections.remove(&shed)
+    }
+
+    /// Of those that give way both entries go, and their connections stay: the next packet gets a new port.
+    fn collect_translations(&self, now: u64, losses: &mut Losses) -> Result<u64, Error> {
         let mut pairs = Vec::new();
         self.translations
-            .each(|tuple, target| pairs.push((*tuple, *target)))?;
+            .each(|tuple, target| pairs.push((*tuple, connection(tuple, target))))?;
         let mut orphans = Vec::new();
-        for (tuple, target) in pairs {
-            if self
-                .connections
-                .get(&connection(&tuple, &target))?
-                .is_none()
-            {
-                orphans.push(tuple);
+        let mut translated = collections::HashMap::new();
+        for (tuple, key) in &pairs {
+            match self.connections.get(key)? {
+                None => orphans.push(*tuple),
+                Some(state) => {
+                    translated.insert(*key, (group(key, &state), ends_in(&state, now)));
+                }
             }
         }
         self.translations.remove(&orphans)?;
+        let mut census = Census::default();
+        for (group, ends_in) in translated.values() {
+            census.count(*group, *ends_in);
+        }
+        let mut give_way = census.give_way(nat::MAX_FLOWS / 2);
+        translated.retain(|_, (group, ends_in)| give_way.takes(*group, *ends_in));
+        let mut shed = Vec::new();
+        for (tuple, key) in &pairs {
+            if let Some((group, _)) = translated.get(key) {
+                shed.push(*tuple);
+                losses.of(group.holder).translations += 1;
+            }
+        }
+        self.translations.remove(&shed)?;
         Ok(orphans.len() as u64)
     }
+}
+
+/// What gave way, by holder.
+#[derive(Debug, Default)]
+struct Losses(collections::HashMap<u32, GaveWay>);
+
+impl Losses {
+    fn of(&mut self, holder: u32) -> &mut GaveWay {
+        self.0.entry(holder).or_insert_with(|| GaveWay {
+            holder: Ipv4Addr::from(holder.to_ne_bytes()),
+            connections: 0,
+            translations: 0,
+        })
+    }
+
+    fn most_first(self) -> Vec<GaveWay> {
+        let mut losses: Vec<GaveWay> = self.0.into_values().collect();
+        losses.sort_by_key(|lost| {
+            std::cmp::Reverse((lost.connections + lost.translations, lost.holder))
+        });
+        losses
+    }
+}
+
+/// Whose a connection is. Who is outside is not asked: anybody can send from there under any address.
+fn group(key: &Key, state: &State) -> Group {
+    let origin = usize::from(state.origin & 1);
+    let place = if state.identity[ORIGINAL] == IDENTITY_WORLD {
+        1 - origin
+    } else {
+        origin
+    };
+    Group {
+        holder: key.address[place],
+        answered: state.bits & SEEN_REPLY != 0,
+    }
+}
+
+/// Milliseconds.
+fn ends_in(state: &State, now: u64) -> u32 {
+    let left = Duration::from_nanos(state.expires.saturating_sub(now));
+    u32::try_from(left.as_millis()).unwrap_or(u32::MAX)
 }
 
 fn open<K: Pod, V: Pod>(pins: &Pins, name: &'static str) -> Result<Table<K, V>, Error> {
@@ -110,6 +202,15 @@ impl<K: Pod, V: Pod> Table<K, V> {
             map: self.name,
             source,
         })
+    }
+
+    fn count(&self) -> Result<usize, Error> {
+        let counted = batch::count(self.map.map()).map_err(|source| Error::Batch {
+            operation: "count",
+            map: self.name,
+            source,
+        })?;
+        Ok(counted as usize)
     }
 
     fn remove(&self, keys: &[K]) -> Result<(), Error> {

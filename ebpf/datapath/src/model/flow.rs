@@ -1,7 +1,9 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// Connections a node can know; beyond, the one that was used longest ago is forgotten.
+const TCP: u8 = 6;
+
+/// Connections a node can know; beyond, the kernel forgets one that was used longest ago, whoever's it is.
 pub const MAX_FLOWS: usize = datapath_abi::flow::MAX_FLOWS;
 
 /// A connection the node knows.
@@ -52,7 +54,7 @@ pub struct PerProtocol {
 }
 
 /// What [`crate::Datapath::collect_flows`] has found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
     /// Connections that stay.
     pub alive: PerProtocol,
@@ -60,16 +62,43 @@ pub struct Collected {
     pub deleted: PerProtocol,
     /// Masquerading entries whose connection is gone, removed.
     pub translations: u64,
+    /// Whose entries were removed before their time so that others keep theirs; who lost most comes first.
+    pub gave_way: Vec<GaveWay>,
+}
+
+/// What one lost who held more of a crowded table than others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GaveWay {
+    /// Who began the connections; of those that came from outside, where anybody may have sent them under any address, who was asked.
+    pub holder: Ipv4Addr,
+    /// Connections that were forgotten.
+    pub connections: u64,
+    /// Masquerading entries that were forgotten though their connection is known.
+    pub translations: u64,
 }
 
 impl PerProtocol {
     /// Counts one connection of a protocol.
     pub(crate) fn count(&mut self, protocol: u8) {
-        const TCP: u8 = 6;
         if protocol == TCP {
             self.tcp += 1;
         } else {
             self.other += 1;
         }
+    }
+
+    /// Takes one back.
+    pub(crate) fn discount(&mut self, protocol: u8) {
+        let number = if protocol == TCP {
+            &mut self.tcp
+        } else {
+            &mut self.other
+        };
+        *number = number.saturating_sub(1);
+    }
+
+    /// Both together.
+    pub fn all(&self) -> u64 {
+        self.tcp + self.other
     }
 }

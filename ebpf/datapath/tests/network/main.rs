@@ -8,6 +8,7 @@
 mod balanced;
 mod cluster;
 mod cost;
+mod crowd;
 mod maglev;
 mod masquerade;
 mod mtu;

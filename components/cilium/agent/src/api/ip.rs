@@ -1,7 +1,5 @@
 //! `/v1/ip`: who holds which address, as the datapath has it, with what is known of the holder.
 
-use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -14,8 +12,7 @@ use ipnet::Ipv4Net;
 
 use crate::agent::{Agent, blocking};
 use crate::api::map_unreadable;
-
-type Pods = BTreeMap<Ipv4Addr, (String, String)>;
+use crate::crowd::Pods;
 
 pub async fn list(State(agent): State<Arc<Agent>>) -> Response {
     let worker = agent.clone();
@@ -54,7 +51,7 @@ fn describe(cidr: Ipv4Net, entry: IpEntry, own: &Pods, others: &Pods) -> IpListE
     }
 }
 
-fn own_pods(agent: &Agent) -> Pods {
+pub(crate) fn own_pods(agent: &Agent) -> Pods {
     let endpoints = agent.endpoints.list();
     endpoints
         .into_iter()
@@ -66,7 +63,7 @@ fn own_pods(agent: &Agent) -> Pods {
 }
 
 /// Pods as the agents of their nodes describe them.
-fn other_pods(agent: &Agent) -> Pods {
+pub(crate) fn other_pods(agent: &Agent) -> Pods {
     let mut pods = Pods::new();
     for endpoint in agent.watched.endpoints.list() {
         let metadata = &endpoint.metadata;

@@ -26,6 +26,7 @@ pub(super) fn policy(agent: &Agent) -> Vec<Metric> {
         ),
         connections(agent),
         rounds(agent),
+        shed(agent),
         lost(agent),
     ]
 }
@@ -73,6 +74,20 @@ fn rounds(agent: &Agent) -> Metric {
         vec![
             row("completed", read(&found.runs) - failed),
             row("uncompleted", failed),
+        ],
+    )
+}
+
+/// Not Cilium's: its tables forget whatever was used longest ago.
+fn shed(agent: &Agent) -> Metric {
+    let found = &agent.tally.flows;
+    let row = |map: &str, value| (vec![("map_name", map.to_owned())], read(value));
+    counter(
+        "datapath_conntrack_shed",
+        "Entries forgotten before their time because those who hold them crowd the table",
+        vec![
+            row("cilium_ct4_global", &found.connections_shed),
+            row("cilium_snat", &found.translations_shed),
         ],
     )
 }

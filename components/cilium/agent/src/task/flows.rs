@@ -1,32 +1,73 @@
-//! Connections that have ended leave the datapath's tables.
+//! Connections that have ended leave the datapath's tables; in a crowded one those who hold most of it give way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use datapath::Collected;
 
 use crate::agent::{Agent, blocking};
+use crate::api::ip::{other_pods, own_pods};
+use crate::crowd::sentence;
 
-/// Bounds of the pause between two rounds.
+/// How often it is looked whether a table gets crowded. Who begins connections fast fills half of one in a few seconds.
+const LOOK: Duration = Duration::from_secs(2);
+/// Bounds of the pause between two rounds without a crowd.
 const SHORTEST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_mins(30);
 const FIRST: Duration = Duration::from_mins(5);
 const HALF_FULL: u64 = datapath::MAX_FLOWS as u64 / 2;
 
+/// Reason of the event about those who crowd a table.
+const CROWDED: &str = "ConnectionsCrowded";
+/// Who floods the table may come and go; the log and the status follow, events do not.
+const BETWEEN_EVENTS: Duration = Duration::from_mins(5);
+
 pub async fn run(agent: Arc<Agent>) {
     let mut pause = FIRST;
+    let mut last = Instant::now();
+    let mut told = None;
     loop {
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(LOOK).await;
+        let crowded = is_crowded(&agent).await;
         // What nobody told the agent yet may still be in use.
-        if !agent.policies.ready() {
-            pause = SHORTEST;
+        if !agent.policies.ready() || (last.elapsed() < pause && !crowded) {
             continue;
         }
+        last = Instant::now();
         let worker = agent.clone();
         let collected = blocking(move || worker.datapath.collect_flows()).await;
-        agent.report("conntrack", problem(&agent, collected, &mut pause));
+        let crowd = crowd(&agent, collected.as_ref());
+        let problem = problem(&agent, collected, &mut pause);
+        agent.report("conntrack", problem.or_else(|| crowd.clone()));
+        if let Some(sentence) = crowd
+            && told.is_none_or(|told: Instant| told.elapsed() >= BETWEEN_EVENTS)
+            && agent.announce(CROWDED, &sentence).await
+        {
+            told = Some(Instant::now());
+        }
     }
+}
+
+/// What cannot be looked at is said by the next round.
+async fn is_crowded(agent: &Arc<Agent>) -> bool {
+    let worker = agent.clone();
+    let looked = blocking(move || worker.datapath.is_crowded()).await;
+    matches!(looked, Some(Ok(true)))
+}
+
+fn crowd(agent: &Agent, collected: Option<&Result<Collected, datapath::Error>>) -> Option<String> {
+    let gave_way = collected?.as_ref().ok()?.gave_way.as_slice();
+    let tally = &agent.tally.flows;
+    for one in gave_way {
+        let add = |counter: &AtomicU64, number| counter.fetch_add(number, Ordering::Relaxed);
+        add(&tally.connections_shed, one.connections);
+        add(&tally.translations_shed, one.translations);
+    }
+    if gave_way.is_empty() {
+        return None;
+    }
+    sentence(gave_way, [&own_pods(agent), &other_pods(agent)])
 }
 
 fn problem(
@@ -55,12 +96,11 @@ fn problem(
 }
 
 /// A round that found much to remove comes again sooner, one that found little later. A table that is half full of
-/// connections that live is looked through as often as can be.
+/// connections that live, or in which somebody gave way, is looked through as often as can be.
 fn next(pause: Duration, found: &Collected) -> Duration {
-    let deleted = found.deleted.tcp + found.deleted.other;
-    let alive = found.alive.tcp + found.alive.other;
+    let (deleted, alive) = (found.deleted.all(), found.alive.all());
     let all = deleted + alive;
-    if alive > HALF_FULL {
+    if alive > HALF_FULL || !found.gave_way.is_empty() {
         return SHORTEST;
     }
     let next = if deleted * 4 > all {
@@ -75,7 +115,9 @@ fn next(pause: Duration, found: &Collected) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use datapath::PerProtocol;
+    use std::net::Ipv4Addr;
+
+    use datapath::{GaveWay, PerProtocol};
 
     use super::*;
 
@@ -84,7 +126,7 @@ mod tests {
         Collected {
             alive: of(alive),
             deleted: of(deleted),
-            translations: 0,
+            ..Collected::default()
         }
     }
 
@@ -100,5 +142,14 @@ mod tests {
     #[test]
     fn a_table_that_fills_up_is_looked_through_as_often_as_can_be() {
         assert_eq!(next(LONGEST, &found(HALF_FULL + 1, 0)), SHORTEST);
+        let crowded = Collected {
+            gave_way: vec![GaveWay {
+                holder: Ipv4Addr::LOCALHOST,
+                connections: 1,
+                translations: 0,
+            }],
+            ..found(10, 0)
+        };
+        assert_eq!(next(LONGEST, &crowded), SHORTEST);
     }
 }

@@ -2,6 +2,7 @@
 //! cluster health for raw sockets.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod crowd;
 mod health;
 mod node;
 mod plugin;

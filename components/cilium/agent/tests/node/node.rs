@@ -232,6 +232,10 @@ impl Datapath for Moody {
         self.fake.flows()
     }
 
+    fn is_crowded(&self) -> Result<bool, Error> {
+        self.fake.is_crowded()
+    }
+
     fn collect_flows(&self) -> Result<Collected, Error> {
         self.fake.collect_flows()
     }
