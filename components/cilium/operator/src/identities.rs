@@ -10,10 +10,12 @@ use std::{
 
 use cilium_api::{LabelSet, NumericIdentity};
 
+use self::share::{Shares, in_turn, namespace};
 use crate::grace::Grace;
 
 pub mod claims;
 pub mod controller;
+pub mod share;
 
 /// What is known about label sets and numbers at one moment.
 #[derive(Debug, Default)]
@@ -39,15 +41,29 @@ pub struct Step {
     pub delete: Vec<NumericIdentity>,
     /// Label sets no number is left for.
     pub without_number: usize,
+    /// Those that get none because their namespace holds so many, by namespace.
+    pub refused: BTreeMap<String, Refused>,
     /// Numbers in use or taken.
     pub taken: usize,
     /// When the next identity has been unused for long enough, if nothing changes before.
     pub again: Option<Duration>,
 }
 
+/// A namespace that gets no more numbers for now.
+#[derive(Debug, Default, PartialEq)]
+pub struct Refused {
+    /// Numbers it holds.
+    pub held: usize,
+    /// Label sets of its pods that have none.
+    pub label_sets: BTreeSet<LabelSet>,
+}
+
+/// At most this many are made in one look: who comes meanwhile waits a second or two, however many another has asked for.
+const CREATIONS: usize = 200;
+
 /// At most this many are removed in one look, and one look a second then: Cilium's limit of 2500 a minute.
 const DELETIONS: usize = 40;
-const BETWEEN_DELETIONS: Duration = Duration::from_secs(1);
+const NEXT_LOOK: Duration = Duration::from_secs(1);
 
 /// An identity that was made and does not show within this time is gone again.
 const SHOWN_AFTER: Duration = Duration::from_secs(30);
@@ -92,12 +108,13 @@ impl Allocator {
         let mut taken: BTreeSet<NumericIdentity> = facts.existing.keys().copied().collect();
         taken.extend(self.assumed.keys());
         taken.extend(&facts.blocked);
-        let mut step = self.create(missing, &mut taken, &facts.referenced);
+        let mut step = self.create(missing, &mut taken, facts);
         step.delete = self.unused(facts, &used, now);
-        step.again = if step.delete.is_empty() {
-            self.unused.next(now)
+        let unfinished = step.create.len() >= CREATIONS || !step.delete.is_empty();
+        step.again = if unfinished {
+            Some(NEXT_LOOK)
         } else {
-            Some(BETWEEN_DELETIONS)
+            self.unused.next(now)
         };
         step.taken = taken.len();
         step
@@ -125,7 +142,7 @@ impl Allocator {
         &mut self,
         missing: Vec<&LabelSet>,
         taken: &mut BTreeSet<NumericIdentity>,
-        referenced: &BTreeSet<NumericIdentity>,
+        facts: &Facts,
     ) -> Step {
         let mut step = Step::default();
         let mut new = Vec::new();
@@ -143,14 +160,26 @@ impl Allocator {
                 None => new.push(labels),
             }
         }
-        taken.extend(referenced);
-        for labels in new {
-            match self.next_free(taken) {
-                Some(number) => {
-                    taken.insert(number);
-                    step.create.push((number, labels.clone()));
+        taken.extend(&facts.referenced);
+        let assumed = self.assumed.values().map(|(labels, _)| labels);
+        let back = step.create.iter().map(|(_, labels)| labels);
+        let holding = facts.existing.values().chain(assumed).chain(back);
+        let mut shares = Shares::new(holding, taken);
+        for labels in in_turn(new) {
+            if !shares.allows(labels) {
+                let refused = step.refused.entry(namespace(labels).to_owned());
+                let refused = refused.or_default();
+                refused.held = shares.held(namespace(labels));
+                refused.label_sets.insert(labels.clone());
+            } else if step.create.len() < CREATIONS {
+                match self.next_free(taken) {
+                    Some(number) => {
+                        taken.insert(number);
+                        shares.gave(labels);
+                        step.create.push((number, labels.clone()));
+                    }
+                    None => step.without_number += 1,
                 }
-                None => step.without_number += 1,
             }
         }
         step

@@ -34,16 +34,21 @@ impl Claims {
     }
 }
 
+/// What an event about a pod refers to.
+pub(super) fn about_pod(pod: &Pod) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Pod".to_owned()),
+        name: pod.metadata.name.clone(),
+        namespace: pod.metadata.namespace.clone(),
+        uid: pod.metadata.uid.clone(),
+        ..ObjectReference::default()
+    }
+}
+
 fn event(pod: &Pod, claimed: &[String]) -> Write {
     Write::Event {
-        about: Box::new(ObjectReference {
-            api_version: Some("v1".to_owned()),
-            kind: Some("Pod".to_owned()),
-            name: pod.metadata.name.clone(),
-            namespace: pod.metadata.namespace.clone(),
-            uid: pod.metadata.uid.clone(),
-            ..ObjectReference::default()
-        }),
+        about: Box::new(about_pod(pod)),
         reason: "ReservedLabels",
         note: format!(
             "labels {} are the CNI's to give and do not count for policies; remove them from the pod",

@@ -1,6 +1,7 @@
 //! Reads pods, namespaces, endpoints and identities; makes and removes identities.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,8 +10,9 @@ use cilium_api::{CiliumEndpoint, CiliumIdentity, NumericIdentity, identity_label
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use tokio::sync::watch;
 
-use super::claims::Claims;
-use super::{Allocator, Facts, Step};
+use super::claims::{Claims, about_pod};
+use super::share::{FEW, KEPT, NUMBERS};
+use super::{Allocator, Facts, Refused, Step};
 use crate::{
     cache::{Key, Snapshot},
     controller::{Controller, Decision},
@@ -25,6 +27,8 @@ pub struct Identities {
     cluster: String,
     allocator: Allocator,
     exhausted: bool,
+    /// Namespaces that were told that they get no more numbers.
+    told: BTreeSet<String>,
     claims: Claims,
     metrics: Arc<Metrics>,
 }
@@ -36,6 +40,7 @@ impl Identities {
             cluster: cluster.to_owned(),
             allocator: Allocator::new(grace),
             exhausted: false,
+            told: BTreeSet::new(),
             claims: Claims::default(),
             metrics,
         }
@@ -61,10 +66,12 @@ impl Controller for Identities {
         }
         let facts = facts(world, &identities, &self.cluster);
         let step = self.allocator.step(&facts, now);
+        let refused: usize = step.refused.values().map(|r| r.label_sets.len()).sum();
         self.metrics
-            .identities(facts.existing.len(), step.without_number);
+            .identities(facts.existing.len(), step.without_number + refused);
         let again = step.again;
         let exhausted = self.tell_exhausted(&step);
+        let refused = self.tell_refused(world, &step);
         let create = step
             .create
             .into_iter()
@@ -79,6 +86,7 @@ impl Controller for Identities {
             writes: create
                 .chain(delete)
                 .chain(exhausted)
+                .chain(refused)
                 .chain(claims)
                 .collect(),
             again,
@@ -115,6 +123,43 @@ impl Identities {
                 step.without_number
             ),
         })
+    }
+}
+
+impl Identities {
+    /// One event about a pod of each namespace that begins to get no more numbers.
+    fn tell_refused(&mut self, world: &World, step: &Step) -> Vec<Write> {
+        let told = std::mem::take(&mut self.told);
+        self.told = step.refused.keys().cloned().collect();
+        let new = step
+            .refused
+            .iter()
+            .filter(|(name, _)| !told.contains(*name));
+        new.filter_map(|(name, refused)| {
+            let namespaces = world.namespaces.snapshot();
+            let namespace = namespaces.objects.get(&Key::cluster(name))?;
+            let pods = world.pods.snapshot();
+            let without = pods.objects.iter().find(|(key, pod)| {
+                let labels = || identity_labels(pod, namespace, &self.cluster);
+                key.namespace == *name
+                    && has_endpoint(pod)
+                    && refused.label_sets.contains(&labels())
+            });
+            without.map(|(_, pod)| refusal(pod, name, refused))
+        })
+        .collect()
+    }
+}
+
+fn refusal(pod: &Pod, namespace: &str, refused: &Refused) -> Write {
+    Write::Event {
+        about: Box::new(about_pod(pod)),
+        reason: "NamespaceHasTooManyIdentities",
+        note: format!(
+            "the pods of namespace {namespace} hold {} of the cluster's {NUMBERS} identities, and the last {KEPT} are kept for namespaces with fewer than {FEW}: {} label sets of its pods, this one's among them, get none and are treated as reserved:init; remove labels that differ from pod to pod or change often",
+            refused.held,
+            refused.label_sets.len(),
+        ),
     }
 }
 
@@ -176,6 +221,7 @@ pub(crate) fn has_endpoint(pod: &Pod) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use cilium_api::LabelSet;
     use kube::runtime::watcher::Event;
     use serde_json::{Value, json};
 
@@ -268,5 +314,53 @@ mod tests {
             serde_json::from_value(pod("a", "web")).unwrap(),
         ));
         assert!(duty().decide(&world, Instant::now()).writes.is_empty());
+    }
+
+    #[test]
+    fn a_namespace_that_gets_no_more_numbers_is_told_once_at_one_of_its_pods_and_others_get_theirs()
+    {
+        let world = world(&[pod("a", "web")], &[]);
+        let other = json!({"metadata": {"name": "quiet"}});
+        world
+            .namespaces
+            .take(Event::Apply(serde_json::from_value(other).unwrap()));
+        let mut quiet = pod("b", "web");
+        quiet["metadata"]["namespace"] = json!("quiet");
+        world
+            .pods
+            .take(Event::Apply(serde_json::from_value(quiet).unwrap()));
+        for number in 0..u32::try_from(NUMBERS - KEPT).unwrap() {
+            let labels = LabelSet::from_iter([
+                ("k8s:io.kubernetes.pod.namespace", "shop".to_owned()),
+                ("k8s:app", number.to_string()),
+            ]);
+            let number = NumericIdentity(NumericIdentity::FIRST_ALLOCATED.0 + number);
+            let identity = serde_json::to_value(CiliumIdentity::new(number, labels)).unwrap();
+            world
+                .identities
+                .take(Event::Apply(serde_json::from_value(identity).unwrap()));
+        }
+        let mut duty =
+            Identities::new("west", Duration::from_mins(9), Arc::new(Metrics::default()));
+        let told = |decision: Decision| {
+            let events = decision.writes.into_iter().filter_map(|write| match write {
+                Write::Event { about, note, .. } => Some((about.name.unwrap(), note)),
+                _ => None,
+            });
+            events.collect::<Vec<_>>()
+        };
+        let first = duty.decide(&world, Instant::now());
+        let made = first.writes.iter().filter_map(|write| match write {
+            Write::CreateIdentity { labels, .. } => labels.namespace(),
+            _ => None,
+        });
+        assert_eq!(made.collect::<Vec<_>>(), ["quiet"]);
+        let [(about, note)]: [_; 1] = told(first).try_into().unwrap();
+        assert_eq!(about, "a");
+        assert!(note.contains("namespace shop hold 48960 of"), "{note}");
+        assert_eq!(told(duty.decide(&world, Instant::now())), []);
+        let text = duty.metrics.text().unwrap();
+        let counted = r#"cilium_operator_identity_gc_entries{status="without-number"} 1"#;
+        assert!(text.contains(counted), "{text}");
     }
 }

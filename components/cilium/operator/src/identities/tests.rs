@@ -1,11 +1,27 @@
 use proptest::prelude::*;
 
+use super::share::{FEW, KEPT, NUMBERS};
 use super::*;
 
 const GRACE: Duration = Duration::from_mins(1);
 
 fn set(app: &str) -> LabelSet {
     LabelSet::from_iter([("k8s:app", app)])
+}
+
+fn of(namespace: &str, app: &str) -> LabelSet {
+    LabelSet::from_iter([
+        ("k8s:app", app),
+        ("k8s:io.kubernetes.pod.namespace", namespace),
+    ])
+}
+
+/// The first numbers, all of them one namespace's.
+fn held_by(namespace: &str, numbers: usize) -> BTreeMap<NumericIdentity, LabelSet> {
+    (256..)
+        .take(numbers)
+        .map(|n| (number(n), of(namespace, &n.to_string())))
+        .collect()
 }
 
 fn number(n: u32) -> NumericIdentity {
@@ -178,7 +194,7 @@ fn when_no_number_is_left_that_is_counted_and_the_others_stay() {
     let wanted = all
         .values()
         .cloned()
-        .chain([set("one"), set("more")])
+        .chain([of("shop", "one"), of("shop", "more")])
         .collect();
     let step = allocator.step(
         &Facts {
@@ -193,6 +209,100 @@ fn when_no_number_is_left_that_is_counted_and_the_others_stay() {
         (step.create.len(), step.delete.len(), step.without_number),
         (0, 0, 2)
     );
+}
+
+#[test]
+fn the_last_quarter_of_the_numbers_is_kept_for_namespaces_that_hold_few() {
+    let existing = held_by("greedy", NUMBERS - KEPT - 1);
+    let more = ["one", "two", "three"].map(|app| of("greedy", app));
+    let wanted = existing.values().cloned().chain(more.clone());
+    let facts = Facts {
+        wanted: wanted.chain([of("shop", "web")]).collect(),
+        existing,
+        complete: true,
+        ..Facts::default()
+    };
+    let step = Allocator::new(GRACE).step(&facts, Instant::now());
+    let made: BTreeSet<_> = step.create.iter().map(|(_, labels)| labels).collect();
+    assert_eq!(made, BTreeSet::from([&more[0], &of("shop", "web")]));
+    assert_eq!(step.delete, []);
+    let refused = Refused {
+        held: NUMBERS - KEPT,
+        label_sets: [more[1].clone(), more[2].clone()].into(),
+    };
+    assert_eq!(
+        step.refused,
+        BTreeMap::from([("greedy".to_owned(), refused)])
+    );
+    assert_eq!(step.without_number, 0);
+}
+
+#[test]
+fn what_was_just_made_counts_for_its_namespace_before_the_watch_shows_it() {
+    let mut existing = held_by("greedy", NUMBERS - KEPT);
+    let last = existing.len();
+    existing.extend(
+        (256 + u32::try_from(last).unwrap()..)
+            .take(FEW - 1)
+            .map(|n| (number(n), of("shop", &n.to_string()))),
+    );
+    let facts = |extra: &[&str]| Facts {
+        wanted: existing
+            .values()
+            .cloned()
+            .chain(extra.iter().map(|app| of("shop", app)))
+            .collect(),
+        existing: existing.clone(),
+        complete: true,
+        ..Facts::default()
+    };
+    let mut allocator = Allocator::new(GRACE);
+    let now = Instant::now();
+    let [(made, labels)]: [_; 1] = allocator
+        .step(&facts(&["a"]), now)
+        .create
+        .try_into()
+        .unwrap();
+    allocator.made(made, labels, now);
+    let step = allocator.step(&facts(&["a", "b"]), now);
+    assert_eq!(step.create, []);
+    assert_eq!(step.refused["shop"].held, FEW);
+}
+
+#[test]
+fn an_identity_comes_back_under_its_number_whatever_its_namespace_holds() {
+    let mut allocator = Allocator::new(GRACE);
+    let all = held_by("greedy", NUMBERS - KEPT);
+    let mut facts = Facts {
+        wanted: all.values().cloned().collect(),
+        existing: all,
+        complete: true,
+        ..Facts::default()
+    };
+    allocator.step(&facts, Instant::now());
+    facts.referenced = facts.existing.keys().copied().collect();
+    facts.existing.remove(&number(300));
+    let step = allocator.step(&facts, Instant::now());
+    assert_eq!(step.create, [(number(300), of("greedy", "300"))]);
+}
+
+#[test]
+fn nobody_waits_until_all_of_anothers_numbers_are_made() {
+    let mut allocator = Allocator::new(GRACE);
+    let greedy = (0..1000).map(|n| of("greedy", &n.to_string()));
+    let facts = Facts {
+        wanted: greedy.chain([of("shop", "web")]).collect(),
+        complete: true,
+        ..Facts::default()
+    };
+    let step = allocator.step(&facts, Instant::now());
+    assert_eq!(step.create.len(), CREATIONS);
+    let place = step
+        .create
+        .iter()
+        .position(|(_, labels)| *labels == of("shop", "web"));
+    assert!(place.is_some_and(|place| place < 2), "{place:?}");
+    assert_eq!(step.again, Some(NEXT_LOOK));
 }
 
 #[test]
