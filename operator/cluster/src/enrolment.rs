@@ -64,6 +64,13 @@ pub enum EnrolmentError {
     },
     #[error("Secret {name} cannot be written")]
     Write { name: String, source: kube::Error },
+    #[error(
+        "there is no entry of cluster {cluster} in Secret {secret}: it was never registered here, and nothing of it is served; gloonet clusters lists those that are"
+    )]
+    Unregistered {
+        cluster: ClusterName,
+        secret: String,
+    },
 }
 
 impl EnrolmentError {
@@ -71,9 +78,21 @@ impl EnrolmentError {
     pub(crate) fn api(&self) -> Option<&kube::Error> {
         match self {
             Self::Read { source, .. } | Self::Write { source, .. } => Some(source),
-            Self::Absent { .. } | Self::Entry { .. } | Self::Record { .. } => None,
+            Self::Absent { .. }
+            | Self::Entry { .. }
+            | Self::Record { .. }
+            | Self::Unregistered { .. } => None,
         }
     }
+}
+
+/// What a revocation did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Certificates below it are refused.
+    pub epoch: u64,
+    /// Before this call the cluster had a token or certificates that were good.
+    pub changed: bool,
 }
 
 /// Makes a token for `cluster`, in place of the one it had, and stores its hash in `records`. `ttl` is cut to [`LONGEST_TTL`].
@@ -85,28 +104,66 @@ pub async fn register(
     now: Timestamp,
 ) -> Result<Enrolment, EnrolmentError> {
     let token = Token::new(rand::random());
+    let record = change(client, records, cluster, |before| {
+        let record = TokenRecord::new(cluster, &token, now, ttl, before);
+        Ok((record.clone(), Some(record)))
+    });
+    let expires = record.await?.expires;
+    let token = token.reveal();
+    Ok(Enrolment { token, expires })
+}
+
+/// Makes every certificate and token that `cluster` was given worth nothing. Done twice it changes nothing more.
+pub async fn revoke(
+    client: &Client,
+    records: &SecretName,
+    cluster: &ClusterName,
+    now: Timestamp,
+) -> Result<Revocation, EnrolmentError> {
+    change(client, records, cluster, |before| {
+        let before = before.ok_or_else(|| EnrolmentError::Unregistered {
+            cluster: cluster.clone(),
+            secret: format!("{}/{}", records.namespace, records.name),
+        })?;
+        let after = before.revoked(now);
+        let (epoch, changed) = match &after {
+            Some(after) => (after.epoch, true),
+            None => (before.epoch, false),
+        };
+        Ok((Revocation { epoch, changed }, after))
+    })
+    .await
+}
+
+/// Reads the cluster's record and stores what `decide` makes of it, if it makes any; again when somebody else wrote meanwhile.
+async fn change<T>(
+    client: &Client,
+    records: &SecretName,
+    cluster: &ClusterName,
+    decide: impl Fn(Option<&TokenRecord>) -> Result<(T, Option<TokenRecord>), EnrolmentError>,
+) -> Result<T, EnrolmentError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &records.namespace);
     let mut tries = 1;
     loop {
-        match store(&api, records, (cluster, &token, ttl, now)).await {
+        let (before, version) = read(&api, records, cluster).await?;
+        let (said, after) = decide(before.as_ref())?;
+        let Some(after) = after else { return Ok(said) };
+        match store(&api, records, (cluster, &after, version)).await {
             Err(EnrolmentError::Write { source, .. }) if is_conflict(&source) && tries < TRIES => {
                 tries += 1;
             }
             Err(error) => return Err(error),
-            Ok(expires) => {
-                let token = token.reveal();
-                return Ok(Enrolment { token, expires });
-            }
+            Ok(()) => return Ok(said),
         }
     }
 }
 
-/// Returns until when the token is good.
-async fn store(
+/// The cluster's record, and the version of the Secret it was read from.
+async fn read(
     api: &Api<Secret>,
     records: &SecretName,
-    (cluster, token, ttl, now): (&ClusterName, &Token, SignedDuration, Timestamp),
-) -> Result<Timestamp, EnrolmentError> {
+    cluster: &ClusterName,
+) -> Result<(Option<TokenRecord>, Option<String>), EnrolmentError> {
     let name = || format!("{}/{}", records.namespace, records.name);
     let found = match api.get(&records.name).await {
         Ok(found) => found,
@@ -125,7 +182,7 @@ async fn store(
         .data
         .as_ref()
         .and_then(|data| data.get(cluster.as_str()));
-    let before: Option<TokenRecord> = entry
+    let record = entry
         .map(|entry| serde_json::from_slice(&entry.0))
         .transpose()
         .map_err(|source| EnrolmentError::Entry {
@@ -133,36 +190,31 @@ async fn store(
             secret: name(),
             source,
         })?;
-    let record = TokenRecord::new(cluster, token, now, ttl, before.as_ref());
-    let text = serde_json::to_vec(&record).map_err(|source| EnrolmentError::Record {
+    Ok((record, found.metadata.resource_version))
+}
+
+async fn store(
+    api: &Api<Secret>,
+    records: &SecretName,
+    (cluster, record, version): (&ClusterName, &TokenRecord, Option<String>),
+) -> Result<(), EnrolmentError> {
+    let text = serde_json::to_vec(record).map_err(|source| EnrolmentError::Record {
         cluster: cluster.clone(),
         source,
     })?;
     // The resource version makes two writers a conflict: no use of a token and no revocation is ever overwritten unseen.
     let body = json!({
-        "metadata": {"resourceVersion": found.metadata.resource_version},
+        "metadata": {"resourceVersion": version},
         "data": {cluster.as_str(): ByteString(text)},
     });
     let written = api
         .patch(&records.name, &PatchParams::default(), &Patch::Merge(&body))
         .await;
-    written.map_err(|source| EnrolmentError::Write {
-        name: name(),
+    written.map(drop).map_err(|source| EnrolmentError::Write {
+        name: format!("{}/{}", records.namespace, records.name),
         source,
-    })?;
-    Ok(record.expires)
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_is_never_printed_by_accident() {
-        let enrolment = Enrolment {
-            token: "canary".to_owned(),
-            expires: Timestamp::UNIX_EPOCH,
-        };
-        assert!(!format!("{enrolment:?}").contains("canary"));
-    }
-}
+mod tests;

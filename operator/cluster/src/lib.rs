@@ -25,7 +25,7 @@ pub mod secrets;
 pub use cluster::Cluster;
 pub use connect::{ConnectError, Meter, connect};
 pub use election::{Election, ElectionError};
-pub use enrolment::{Enrolment, EnrolmentError};
+pub use enrolment::{Enrolment, EnrolmentError, Revocation};
 pub use events::{Events, Kind as EventKind};
 pub use eyes::{Eyes, Seen, Source};
 pub use fault::Fault;

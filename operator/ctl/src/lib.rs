@@ -1,7 +1,7 @@
 //! The `gloonet` command line.
 //!
-//! One file per subcommand. `render` works without a cluster. Only `cluster register` writes, and only it reads Secrets: the
-//! records of tokens and the relay's root certificate, both by name.
+//! One file per subcommand. `render` works without a cluster. Only `cluster register` and `cluster revoke` write, and only they
+//! read Secrets: the records of tokens and the relay's root certificate, both by name.
 
 #![forbid(unsafe_code)]
 
@@ -41,7 +41,7 @@ enum Command {
     Status(status::Arguments),
     /// Show the clusters of this management plane, and which of their agents are connected.
     Clusters(clusters::Arguments),
-    /// Bring clusters under this management plane.
+    /// Bring clusters under this management plane, or revoke what they were given.
     #[command(subcommand)]
     Cluster(cluster::Command),
     /// Show what a person should know of all clusters, and what to do about it.
@@ -63,6 +63,8 @@ pub enum Failure {
     Clusters(#[source] clusters::ClustersError),
     #[error("the cluster is not registered")]
     Register(#[source] cluster::register::RegisterError),
+    #[error("the cluster's certificates are not revoked")]
+    Revoke(#[source] cluster::revoke::RevokeError),
     #[error("insights cannot be shown")]
     Insights(#[source] insights::InsightsError),
     #[error("nothing can be rendered")]
@@ -89,6 +91,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             cluster::register::run(kubeconfig, &given)
                 .await
                 .map_err(Failure::Register)?
+        }
+        Command::Cluster(cluster::Command::Revoke(given)) => {
+            cluster::revoke::run(kubeconfig, &given)
+                .await
+                .map_err(Failure::Revoke)?
         }
         Command::Insights(given) => insights::run(kubeconfig, &given)
             .await

@@ -63,6 +63,8 @@ pub struct Keeper {
     pub cluster: ClusterName,
     pub cluster_uid: String,
     pub credentials: watch::Sender<Option<Credentials>>,
+    /// Those the server says are revoked.
+    pub revoked: watch::Receiver<Option<Credentials>>,
     /// What is wrong, for people.
     pub trouble: watch::Sender<Option<String>>,
 }
@@ -110,7 +112,7 @@ impl Keeper {
         let roots = roots.ok_or(IdentityError::NoRoots)?;
         let now = seconds(SystemTime::now());
         match self.held(&roots).await? {
-            Some(held) if held.not_after > now => {
+            Some(held) if held.not_after > now && !self.is_revoked(&held.credentials.identity) => {
                 let life = span(held.not_before, held.not_after);
                 let due = span(held.not_before, now) >= renewal(life, random);
                 let credentials = held.credentials;
@@ -141,7 +143,14 @@ impl Keeper {
         let identity = &credentials.as_ref()?.identity;
         let leaf = CertificateDer::from_pem_slice(identity.chain.as_bytes()).ok()?;
         let good = Peer::of(&leaf).ok()?.not_after > now && of_authority(&identity.chain, roots);
-        good.then(|| identity.clone())
+        (good && !self.is_revoked(identity)).then(|| identity.clone())
+    }
+
+    fn is_revoked(&self, identity: &Identity) -> bool {
+        let revoked = self.revoked.borrow();
+        revoked
+            .as_ref()
+            .is_some_and(|revoked| revoked.identity == *identity)
     }
 
     /// The certificate in the Secret, if it is one for this cluster.
@@ -204,23 +213,34 @@ impl Keeper {
     }
 
     /// The key of an earlier attempt, or of the certificate that is no good any more: a token is good again only for the key it
-    /// was used with, and it may have been used with this one, for an authority that is gone. Without one, a new key.
+    /// was used with, and it may have been used with this one, for an authority that is gone. Without one, a new key; and
+    /// after a revocation too, for then somebody else may have the old one.
     async fn key_for_token(&self) -> Result<KeyRequest, IdentityError> {
         let stored = self.secrets.secret(names::CLIENT_TLS).await?;
         let of_secret = |name: &str| stored.as_ref().and_then(|secret| text(secret, name));
+        let revoked = self.revoked.borrow().is_some();
         let in_use = self
             .credentials
             .borrow()
             .as_ref()
             .map(|held| held.identity.key.clone());
         let pending = of_secret("pending.key");
-        let known = pending.clone().or_else(|| of_secret("tls.key")).or(in_use);
+        let earlier = of_secret("tls.key").or(in_use).filter(|_| !revoked);
+        let known = pending.clone().or(earlier);
         let request = match known.as_deref().map(KeyRequest::again) {
             Some(Ok(request)) => request,
             _ => KeyRequest::new()?,
         };
         if pending.as_ref() != Some(&request.key) {
-            let data = BTreeMap::from([("pending.key", request.key.clone())]);
+            let mut data = BTreeMap::from([("pending.key", request.key.clone())]);
+            if revoked {
+                // The token may be the used one, and a server that was wrong about the certificate may take it again.
+                let kept = ["tls.crt", "tls.key", "ca.crt"];
+                data.extend(
+                    kept.iter()
+                        .filter_map(|name| Some((*name, of_secret(name)?))),
+                );
+            }
             self.secrets.replace(names::CLIENT_TLS, data).await?;
         }
         Ok(request)
@@ -271,25 +291,4 @@ fn span(from: i64, to: i64) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A block as a certificate's; what is in it does not matter here.
-    fn certificate(content: &str) -> String {
-        format!("-----BEGIN CERTIFICATE-----\n{content}\n-----END CERTIFICATE-----\n")
-    }
-
-    #[test]
-    fn a_chain_of_an_authority_that_was_replaced_is_no_certificate() {
-        let (leaf, old, new) = (
-            certificate("bGVhZg=="),
-            certificate("b2xk"),
-            certificate("bmV3"),
-        );
-        let chain = format!("{leaf}{old}");
-        assert!(of_authority(&chain, &old));
-        assert!(of_authority(&chain, &format!("{new}{old}")));
-        assert!(!of_authority(&chain, &new));
-        assert!(!of_authority("", &new));
-    }
-}
+mod tests;

@@ -139,6 +139,7 @@ async fn connect(
     };
     let credentials = watch::Sender::new(None);
     let received = credentials.subscribe();
+    let revoked = watch::Sender::new(None);
     let secrets = Secrets::new(client);
     let telemetry = TelemetryKeeper {
         secrets: secrets.clone(),
@@ -151,6 +152,7 @@ async fn connect(
         cluster: args.cluster_name.clone(),
         cluster_uid: cluster_uid.clone(),
         credentials,
+        revoked: revoked.subscribe(),
         trouble,
     };
     let parts = client::Parts {
@@ -160,6 +162,7 @@ async fn connect(
         observed: observed.source(),
         results: reconciler.results(),
         status,
+        revoked,
         local: reconciler,
     };
     let telemetry = async {

@@ -64,7 +64,7 @@ pub const LONGEST_TTL: SignedDuration = SignedDuration::from_hours(1);
 #[serde(rename_all = "camelCase")]
 pub struct TokenRecord {
     pub cluster: String,
-    /// SHA-256 of the token, in base64 without padding.
+    /// SHA-256 of the token, in base64 without padding; empty where a revocation took the token.
     pub sha256: String,
     pub expires: Timestamp,
     /// Certificates of an older epoch are revoked.
@@ -105,6 +105,21 @@ impl TokenRecord {
             cluster_uid: before.and_then(|before| before.cluster_uid.clone()),
             used_by: None,
         }
+    }
+
+    /// With every certificate given so far below its epoch, and no token: the last one would be good again for the key that
+    /// used it, which is the stolen one. `None`: it was revoked, and nobody registered the cluster since.
+    pub fn revoked(&self, now: Timestamp) -> Option<Self> {
+        if self.sha256.is_empty() {
+            return None;
+        }
+        Some(Self {
+            sha256: String::new(),
+            expires: now.round(Unit::Second).unwrap_or(now),
+            epoch: self.epoch.saturating_add(1),
+            used_by: None,
+            ..self.clone()
+        })
     }
 }
 
@@ -148,5 +163,28 @@ mod tests {
             (3, Some("u-1"))
         );
         assert!(!serde_json::to_string(&after).unwrap().contains("usedBy"));
+    }
+
+    #[test]
+    fn a_revocation_raises_the_epoch_takes_the_token_and_keeps_whose_the_name_is() {
+        let used = json!({
+            "cluster": "east", "sha256": "x", "expires": EXPIRES, "epoch": 3, "clusterUid": "u-1",
+            "usedBy": {"keySha256": "k", "at": EXPIRES},
+        });
+        let used: TokenRecord = serde_json::from_value(used).unwrap();
+        let now = "2026-01-01T00:10:00.7Z".parse().unwrap();
+        let revoked = used.revoked(now).unwrap();
+        assert_eq!(
+            serde_json::to_value(&revoked).unwrap(),
+            json!({"cluster": "east", "sha256": "", "expires": "2026-01-01T00:10:01Z", "epoch": 4, "clusterUid": "u-1"})
+        );
+        assert_eq!(revoked.revoked(now), None, "once is enough");
+        // Registered again, it can be revoked again.
+        let again = record(Some(&revoked));
+        assert_eq!(
+            (again.epoch, again.cluster_uid.as_deref()),
+            (4, Some("u-1"))
+        );
+        assert_eq!(again.revoked(now).map(|record| record.epoch), Some(5));
     }
 }

@@ -183,8 +183,10 @@ async fn apply(shared: &Shared, records: &Records, seen: &Seen) {
         let epoch = record.map_or(0, |record| record.epoch);
         let connection = state.clusters.get(name).and_then(|c| c.connection.as_ref());
         if connection.is_some_and(|connection| connection.epoch < epoch) {
-            let reason = "the cluster's certificates were revoked; register it again";
-            end(shared, name, Code::Revoked, reason.to_owned());
+            let reason = format!(
+                "the certificates of cluster {name} were revoked; to enrol it again run gloonet cluster register {name}"
+            );
+            end(shared, name, Code::Revoked, reason);
         }
         let new = Some(Registration {
             labels: cluster.labels().clone(),

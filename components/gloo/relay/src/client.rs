@@ -119,6 +119,9 @@ pub struct Parts {
     pub observed: watch::Receiver<Option<Source>>,
     pub results: watch::Receiver<Results>,
     pub status: watch::Sender<Status>,
+    /// Credentials the server says are revoked. Whoever keeps them gets others; until then these are tried again and again,
+    /// for what a server says it may take back.
+    pub revoked: watch::Sender<Option<Credentials>>,
     pub local: Arc<dyn Local>,
 }
 
@@ -170,6 +173,9 @@ pub async fn run(mut parts: Parts, closing: CancellationToken) {
         let end = closing.run_until_cancelled(attempt).await;
         session.close();
         let Some(end) = end else { return };
+        if end.revoked() {
+            parts.revoked.send_replace(Some(credentials));
+        }
         let (state, pause) = judge(&end, &mut backoff);
         let cause = std::error::Error::source(&end).map(|cause| format!(": {cause}"));
         let text = format!("{end}{}", cause.unwrap_or_default());

@@ -2,7 +2,7 @@
 //!
 //! Nothing of the workload cluster is kept: its kubeconfig, when one is given, is used once.
 
-mod objects;
+pub(super) mod objects;
 
 use std::{
     path::{Path, PathBuf},

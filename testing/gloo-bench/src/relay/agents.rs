@@ -180,6 +180,7 @@ impl Agent {
             observed: self.observed.subscribe(),
             results: watch::Sender::new(Results::default()).subscribe(),
             status,
+            revoked: watch::Sender::new(None),
             local: self.follower.clone(),
         };
         tokio::spawn(client::run(parts, closing));

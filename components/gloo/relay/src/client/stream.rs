@@ -16,7 +16,7 @@ use super::{
     dial::{chain, dial},
 };
 use crate::{
-    proto::{FromAgent, FromServer, from_agent, relay_client::RelayClient},
+    proto::{FromAgent, FromServer, from_agent, refused::Code, relay_client::RelayClient},
     server::MESSAGE_BYTES,
     session::{AgentEnd, AgentSession, AgentStep, Moment},
     tls::{Peer, client_config},
@@ -37,6 +37,16 @@ pub(super) enum StreamError {
     Session { source: AgentEnd },
     #[error("the certificate was renewed; the stream starts over with it")]
     Renewed,
+}
+
+impl StreamError {
+    /// The server says that the certificate was revoked.
+    pub(super) fn revoked(&self) -> bool {
+        let Self::Session { source } = self else {
+            return false;
+        };
+        matches!(source, AgentEnd::Refused { code, .. } if *code == Code::Revoked)
+    }
 }
 
 /// What runs beside the messages.
@@ -186,6 +196,9 @@ impl Live<'_> {
             }
         }
         if self.session.live() {
+            self.parts
+                .revoked
+                .send_if_modified(|revoked| revoked.take().is_some());
             self.parts
                 .report(State::Connected, self.session.warmed(), None);
         }

@@ -82,7 +82,9 @@ pub(super) fn judge(peer: &Peer, standing: &Standing) -> Result<(), Refused> {
         ),
         Standing::Known { epoch, .. } if peer.epoch < *epoch => refused(
             Code::Revoked,
-            format!("the certificates of cluster {cluster} were revoked; register it again"),
+            format!(
+                "the certificates of cluster {cluster} were revoked; to enrol it again run gloonet cluster register {cluster}"
+            ),
         ),
         Standing::Known {
             cluster_uid: Some(uid),

@@ -21,20 +21,26 @@ pub(super) fn kubernetes_cluster(name: &ClusterName) -> Value {
 
 /// For the workload cluster, in the order they are applied.
 pub(super) fn all(root: &str, made: &Enrolment) -> Result<Vec<DynamicObject>, serde_json::Error> {
-    let text = |value: &str| ByteString(value.as_bytes().to_vec());
-    let secret = |name: &str, metadata: Value, data: Value| {
-        let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data});
-        secret["metadata"]["name"] = json!(name);
-        secret["metadata"]["namespace"] = json!(NAMESPACE);
-        secret
-    };
-    let expires = json!({"annotations": {enrolment::EXPIRES: made.expires.to_string()}});
     let objects = [
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}),
-        secret(ROOT, json!({}), json!({"ca.crt": text(root)})),
-        secret(TOKEN, expires, json!({"token": text(&made.token)})),
+        secret(ROOT, json!({}), ("ca.crt", root)),
     ];
-    objects.into_iter().map(serde_json::from_value).collect()
+    let objects = objects.into_iter().map(serde_json::from_value);
+    objects.chain([token(made)]).collect()
+}
+
+/// The token alone: all that an agent needs that knows its server.
+pub(crate) fn token(made: &Enrolment) -> Result<DynamicObject, serde_json::Error> {
+    let expires = json!({"annotations": {enrolment::EXPIRES: made.expires.to_string()}});
+    serde_json::from_value(secret(TOKEN, expires, ("token", &made.token)))
+}
+
+fn secret(name: &str, metadata: Value, (key, value): (&str, &str)) -> Value {
+    let data = json!({key: ByteString(value.as_bytes().to_vec())});
+    let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data});
+    secret["metadata"]["name"] = json!(name);
+    secret["metadata"]["namespace"] = json!(NAMESPACE);
+    secret
 }
 
 /// What is left to do, and until when.

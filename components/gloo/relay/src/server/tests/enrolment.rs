@@ -1,6 +1,6 @@
 use super::kit::*;
 use crate::{
-    client::{Credentials, EnrolCallError, KeyRequest, enrol, renew},
+    client::{Credentials, EnrolCallError, KeyRequest, State, enrol, renew},
     enrolment::EnrolError,
     fixture,
     tls::Identity,
@@ -116,4 +116,50 @@ async fn an_expired_certificate_renews_nothing() {
     tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
     let request = KeyRequest::new().unwrap();
     assert!(renew(&kit.server(), &held, &request).await.is_err());
+}
+
+#[tokio::test]
+async fn a_revoked_cluster_is_let_go_refused_and_enrolled_again_with_a_new_token_and_key_only() {
+    let kit = Kit::start().await;
+    let (token, west) = (kit.token("west"), "west".parse().unwrap());
+    let request = KeyRequest::new().unwrap();
+    let first = enrol(&kit.server(), &kit.roots, &west, UID, &token, &request)
+        .await
+        .unwrap();
+    let held = credentials(&kit, first.chain, &request);
+    let mut agent = Agent::start(&kit, held.clone(), "one", 1);
+    agent.warmed().await;
+    kit.revoke("west");
+    // The stream that is open.
+    let status = agent
+        .wait("refused", |status| status.state == State::Refused)
+        .await;
+    assert!(status.last_error.unwrap().contains("Revoked"));
+    assert_eq!(agent.revoked.borrow().as_ref(), Some(&held));
+    // The next one, by the certificate's epoch alone.
+    kit.memory.end.send_replace(None);
+    let mut thief = Agent::start(&kit, held.clone(), "thief", 2);
+    let status = thief
+        .wait("refused", |status| status.state == State::Refused)
+        .await;
+    let said = status.last_error.unwrap();
+    assert!(said.contains("gloonet cluster register west"), "{said}");
+    // Renewal, and the used token, which otherwise serves its key until it expires.
+    let renewed = renew(&kit.server(), &held, &request).await.unwrap_err();
+    let (code, said) = message(renewed);
+    assert_eq!(code, tonic::Code::PermissionDenied);
+    assert!(said.contains("revoked"), "{said}");
+    let again = enrol(&kit.server(), &kit.roots, &west, UID, &token, &request).await;
+    assert_eq!(message(again.unwrap_err()).0, tonic::Code::PermissionDenied);
+    // Registered again: the agent with its new certificate is served, the old certificate is not.
+    let (token, next) = (kit.token("west"), KeyRequest::new().unwrap());
+    let second = enrol(&kit.server(), &kit.roots, &west, UID, &token, &next)
+        .await
+        .unwrap();
+    let new = credentials(&kit, second.chain, &next);
+    agent.credentials.send_replace(Some(new));
+    agent.warmed().await;
+    assert_eq!(*agent.revoked.borrow(), None);
+    assert!(renew(&kit.server(), &held, &request).await.is_err());
+    assert!(!thief.status.borrow().warmed);
 }

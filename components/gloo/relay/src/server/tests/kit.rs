@@ -53,8 +53,13 @@ impl Hub for Memory {
         if cluster.as_str() == "stranger" {
             return Standing::Unknown;
         }
+        let records = self.records.lock().unwrap();
+        let epoch = match records.get(cluster.as_str()) {
+            Some((record, _)) => record.epoch,
+            None => *self.epoch.lock().unwrap(),
+        };
         Standing::Known {
-            epoch: *self.epoch.lock().unwrap(),
+            epoch,
             cluster_uid: Some(UID.to_owned()),
         }
     }
@@ -216,10 +221,23 @@ impl Kit {
         let token = Token::new(rand::random());
         let name = cluster.parse().unwrap();
         let ttl = SignedDuration::from_mins(10);
-        let record = TokenRecord::new(&name, &token, Timestamp::now(), ttl, None);
         let mut records = self.memory.records.lock().unwrap();
+        let before = records.get(cluster).map(|(record, _)| record);
+        let record = TokenRecord::new(&name, &token, Timestamp::now(), ttl, before);
         records.insert(cluster.to_owned(), (record, 0));
         token.reveal()
+    }
+
+    /// As `gloonet cluster revoke` does it, and the server's hub when it sees that.
+    pub(super) fn revoke(&self, cluster: &str) {
+        let mut records = self.memory.records.lock().unwrap();
+        let (record, version) = records.get_mut(cluster).unwrap();
+        *record = record.revoked(Timestamp::now()).unwrap();
+        *version += 1;
+        let reason = format!("the certificates of cluster {cluster} were revoked");
+        let code = crate::proto::refused::Code::Revoked.into();
+        let end = Some(Refused { code, reason });
+        self.memory.end.send_replace(end);
     }
 
     pub(super) fn credentials(&self, cluster: &str) -> Credentials {
@@ -275,14 +293,21 @@ pub(super) struct Agent {
     pub(super) local: Arc<Desired>,
     pub(super) credentials: watch::Sender<Option<Credentials>>,
     pub(super) results: watch::Sender<Results>,
+    pub(super) revoked: watch::Receiver<Option<Credentials>>,
     _guard: DropGuard,
 }
 
 impl Agent {
-    fn start(kit: &Kit, credentials: Credentials, instance: &str, started_ms: i64) -> Self {
+    pub(super) fn start(
+        kit: &Kit,
+        credentials: Credentials,
+        instance: &str,
+        started_ms: i64,
+    ) -> Self {
         let observed = watch::Sender::new(Some(objects(3)));
         let status = watch::Sender::new(Status::new());
         let results = watch::Sender::new(Results::default());
+        let revoked = watch::Sender::new(None);
         let credentials = watch::Sender::new(Some(credentials));
         let local = Arc::new(Desired::default());
         let closing = CancellationToken::new();
@@ -293,6 +318,7 @@ impl Agent {
             credentials: credentials.clone(),
             observed: observed.clone(),
             results: results.clone(),
+            revoked: revoked.subscribe(),
         };
         let parts = client::Parts {
             server: kit.server(),
@@ -307,6 +333,7 @@ impl Agent {
             observed: observed.subscribe(),
             results: results.subscribe(),
             status,
+            revoked,
             local,
         };
         tokio::spawn(client::run(parts, closing));

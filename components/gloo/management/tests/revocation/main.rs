@@ -1,0 +1,216 @@
+//! A cluster is revoked while its agent is connected: the server's own hub, records and watch of clusters, its relay over real
+//! TLS, an agent's real client; only the API server is a stand-in.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test needs fails the test it serves"
+)]
+
+mod api;
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use api::Api;
+use gloo_api::{
+    ClusterName,
+    enrolment::{Token, TokenRecord},
+};
+use gloo_mesh_mgmt_server::{
+    clusters, hub::Server, replicas::Replicas, shared::Shared, state::State, tokens::Records,
+};
+use gloo_relay::{
+    client::{self, Credentials, KeyRequest, Local, State as Link, Status, enrol, renew},
+    enrolment::Signer,
+    fixture,
+    proto::Results,
+    server::{Limits, Parts, serve},
+    session::AgentFacts,
+    table::{Objects, Source},
+    tls::{Identity, ServerFiles, ServerTls},
+};
+use jiff::{SignedDuration, Timestamp};
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+const UID: &str = "0000-1111";
+const AUTHORITY: &str = "gloo-mesh-mgmt-server.gloo-mesh";
+
+/// A management server that knows cluster west.
+struct Fleet {
+    api: Api,
+    address: SocketAddr,
+    roots: String,
+    west: ClusterName,
+    _files: tempfile::TempDir,
+    _guard: DropGuard,
+}
+
+/// An agent that has nothing to say.
+struct Quiet;
+
+#[tonic::async_trait]
+impl Local for Quiet {
+    async fn desired(&self, _: Objects) {}
+    fn opened(&self) {}
+    async fn settled(&self, _: u64) {}
+}
+
+impl Fleet {
+    async fn start() -> Self {
+        let west: ClusterName = "west".parse().unwrap();
+        let api = Api::new(&west);
+        let closing = CancellationToken::new();
+        let state = State::new("mgmt".parse().unwrap(), true);
+        let shared = Arc::new(Shared::new(state, "server".to_owned()));
+        let records = Arc::new(Records::new(api.client()));
+        let replicas = Replicas::new(api.client(), "server".to_owned(), None);
+        tokio::spawn(clusters::run(
+            api.client(),
+            shared.clone(),
+            records.clone(),
+            replicas,
+            closing.clone(),
+        ));
+        let authority = fixture::authority("relay");
+        let (certificate, key) = fixture::server(&authority, AUTHORITY);
+        let files = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = files.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let tls = ServerTls::new(ServerFiles {
+            certificate: write("tls.crt", &certificate),
+            key: write("tls.key", &key),
+            client_authorities: write("ca.crt", &authority.0),
+        })
+        .unwrap();
+        let life = Duration::from_mins(10);
+        let signer = Arc::new(Signer::new(&authority.0, &authority.1, life).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let parts = Parts {
+            tls,
+            hub: Arc::new(Server {
+                shared,
+                records: records.clone(),
+            }),
+            tokens: records,
+            signer,
+            telemetry: None,
+            limits: Limits::default(),
+            version: "test".to_owned(),
+            instance: "server".to_owned(),
+        };
+        tokio::spawn(serve(listener, parts, closing.clone()));
+        Self {
+            api,
+            address,
+            roots: authority.0,
+            west,
+            _files: files,
+            _guard: closing.drop_guard(),
+        }
+    }
+
+    fn server(&self) -> client::Server {
+        client::Server {
+            address: self.address.to_string(),
+            authority: AUTHORITY.to_owned(),
+        }
+    }
+
+    /// As `gloonet cluster register west` does it.
+    fn register(&self) -> String {
+        let token = Token::new(rand::random());
+        let (now, ttl) = (Timestamp::now(), SignedDuration::from_mins(10));
+        self.api
+            .change(|before| TokenRecord::new(&self.west, &token, now, ttl, before.as_ref()));
+        token.reveal()
+    }
+
+    /// As `gloonet cluster revoke west` does it.
+    fn revoke(&self) {
+        self.api
+            .change(|before| before.unwrap().revoked(Timestamp::now()).unwrap());
+    }
+
+    async fn enrol(&self, token: &str, request: &KeyRequest) -> Option<Credentials> {
+        let (server, west) = (self.server(), &self.west);
+        let given = enrol(&server, &self.roots, west, UID, token, request).await;
+        Some(Credentials {
+            roots: self.roots.clone(),
+            identity: Identity {
+                chain: given.ok()?.chain,
+                key: request.key.clone(),
+            },
+        })
+    }
+
+    fn agent(&self, credentials: watch::Receiver<Option<Credentials>>) -> watch::Receiver<Status> {
+        let status = watch::Sender::new(Status::new());
+        let reported = status.subscribe();
+        let started = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let parts = client::Parts {
+            server: self.server(),
+            facts: AgentFacts {
+                version: "test".to_owned(),
+                cluster_uid: UID.to_owned(),
+                instance: format!("agent/{:08x}", rand::random::<u32>()),
+                started_ms: i64::try_from(started.unwrap().as_millis()).unwrap(),
+                capabilities: Vec::new(),
+            },
+            credentials,
+            observed: watch::Sender::new(Some(Source::default())).subscribe(),
+            results: watch::Sender::new(Results::default()).subscribe(),
+            status,
+            revoked: watch::Sender::new(None),
+            local: Arc::new(Quiet),
+        };
+        tokio::spawn(client::run(parts, CancellationToken::new()));
+        reported
+    }
+}
+
+async fn reaches(status: &mut watch::Receiver<Status>, state: Link, within: Duration) -> Status {
+    let reached = status.wait_for(|status| status.state == state);
+    let reached = tokio::time::timeout(within, reached).await;
+    let reached = reached.map(|status| status.unwrap().clone());
+    reached.unwrap_or_else(|_| panic!("not {state:?} within {within:?}"))
+}
+
+#[tokio::test]
+async fn a_revoked_clusters_stream_ends_within_seconds_and_only_a_new_registration_brings_it_back()
+{
+    let fleet = Fleet::start().await;
+    let (token, request) = (fleet.register(), KeyRequest::new().unwrap());
+    let held = fleet.enrol(&token, &request).await.unwrap();
+    let credentials = watch::Sender::new(Some(held.clone()));
+    let mut status = fleet.agent(credentials.subscribe());
+    reaches(&mut status, Link::Connected, Duration::from_secs(20)).await;
+
+    fleet.revoke();
+    let refused = reaches(&mut status, Link::Refused, Duration::from_secs(10)).await;
+    let said = refused.last_error.unwrap();
+    assert!(said.contains("(Revoked)"), "{said}");
+    assert!(said.contains("gloonet cluster register west"), "{said}");
+    let renewed = renew(&fleet.server(), &held, &request).await.unwrap_err();
+    assert!(renewed.to_string().contains("revoked"), "{renewed}");
+    assert_eq!(
+        fleet.enrol(&token, &request).await,
+        None,
+        "the token went too"
+    );
+    let mut thief = fleet.agent(watch::Sender::new(Some(held.clone())).subscribe());
+    reaches(&mut thief, Link::Refused, Duration::from_secs(10)).await;
+
+    let (token, request) = (fleet.register(), KeyRequest::new().unwrap());
+    let new = fleet.enrol(&token, &request).await.unwrap();
+    credentials.send_replace(Some(new));
+    reaches(&mut status, Link::Connected, Duration::from_secs(20)).await;
+    assert!(renew(&fleet.server(), &held, &request).await.is_err());
+}
