@@ -67,6 +67,8 @@ fn tell(shared: &Shared, now: StoreState) {
 /// What to do about a cluster.
 enum Step {
     Save(Unsaved),
+    /// Nothing is unsaved; whether it is still there, only Redis knows.
+    Check,
     Load,
     Nothing,
 }
@@ -93,6 +95,7 @@ async fn round(
                     return Err(error);
                 }
             }
+            Step::Check => check(shared, store, &name, heads).await?,
             Step::Load => load(shared, store, &name, heads).await?,
             Step::Nothing => {}
         }
@@ -108,7 +111,7 @@ fn step(shared: &Shared, name: &ClusterName) -> Step {
     };
     match &cluster.connection {
         Some(connection) if connection.warmed => match std::mem::take(&mut cluster.unsaved) {
-            Unsaved::Nothing => Step::Nothing,
+            Unsaved::Nothing => Step::Check,
             unsaved => Step::Save(unsaved),
         },
         // Its agent is about to say all it has.
@@ -121,6 +124,22 @@ fn give_back(shared: &Shared, name: &ClusterName) {
     if let Some(cluster) = shared.state().clusters.get_mut(name) {
         cluster.unsaved = Unsaved::All;
     }
+}
+
+/// Redis may have been wiped, or come back with an old snapshot, without a connection that broke.
+async fn check(
+    shared: &Shared,
+    store: &Store,
+    name: &ClusterName,
+    heads: &BTreeMap<ClusterName, Head>,
+) -> Result<(), StoreError> {
+    let last = heads.get(name);
+    let same = matches!(store.load(name, last).await?, Found::Same);
+    if !same {
+        give_back(shared, name);
+        shared.unsaved.notify_one();
+    }
+    Ok(())
 }
 
 async fn save(

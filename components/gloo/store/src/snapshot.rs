@@ -282,7 +282,12 @@ impl Store {
         let mut connection = self.redis.get().await?;
         let mut ask = cmd("HGET");
         ask.arg(&key).arg(HEAD);
-        let head: Option<Vec<u8>> = ask.query_async(&mut connection).await.map_err(wrong)?;
+        let head: Option<Vec<u8>> = match ask.query_async(&mut connection).await {
+            Ok(head) => head,
+            // Somebody put another kind of value under the name. That is no fault of Redis, and no reason to leave the others.
+            Err(error) if error.code() == Some("WRONGTYPE") => return Ok(Found::Refused),
+            Err(error) => return Err(wrong(error)),
+        };
         let Some(head) = head else {
             return Ok(Found::Nothing);
         };

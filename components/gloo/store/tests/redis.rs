@@ -143,6 +143,33 @@ async fn what_somebody_else_wrote_is_refused_and_what_is_gone_is_nothing() {
 }
 
 #[tokio::test]
+async fn another_kind_of_value_or_an_older_format_under_our_name_is_refused_and_written_over() {
+    let server = Server::start();
+    let store = server.store();
+    save(&store, &objects(10)).await;
+    let mut raw = server.raw().await;
+    let key = redis_key(&west());
+    for write in [
+        vec!["SET", &key, "{\"services\": []}"],
+        vec!["RPUSH", &key, "west", "east"],
+        vec!["HSET", &key, "head", "v0", "0", "objects"],
+    ] {
+        redis::cmd("DEL")
+            .arg(&key)
+            .exec_async(&mut raw)
+            .await
+            .unwrap();
+        let mut command = redis::cmd(write[0]);
+        command.arg(&write[1..]).exec_async(&mut raw).await.unwrap();
+        let found = store.load(&west(), None).await.unwrap();
+        assert!(matches!(found, Found::Refused), "{write:?}: {found:?}");
+    }
+    save(&store, &objects(10)).await;
+    let found = store.load(&west(), None).await.unwrap();
+    assert!(matches!(found, Found::Snapshot(_, found) if found == objects(10)));
+}
+
+#[tokio::test]
 async fn a_killed_redis_is_an_error_and_no_hang() {
     let mut server = Server::start();
     let store = server.store();

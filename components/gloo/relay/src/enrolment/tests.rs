@@ -191,6 +191,16 @@ fn only_the_key_of_a_request_gets_into_the_certificate() {
 }
 
 #[test]
+fn a_certificate_is_good_for_clocks_five_minutes_apart() {
+    let certificate = sign(&greedy()).unwrap();
+    let leaf = CertificateDer::from_pem_slice(certificate.chain.as_bytes()).unwrap();
+    let (_, parsed) = X509Certificate::from_der(&leaf).unwrap();
+    // Signed at 1_800_000_000 by the server's clock.
+    assert_eq!(parsed.validity().not_before.timestamp(), 1_799_999_700);
+    assert!(parsed.validity().not_after.timestamp() >= 1_800_000_300);
+}
+
+#[test]
 fn garbage_a_foreign_signature_and_long_requests_are_refused() {
     assert!(matches!(sign(b"garbage"), Err(SignerError::Request { .. })));
     let long = vec![0; CSR_BYTES + 1];
