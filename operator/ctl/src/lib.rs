@@ -1,6 +1,6 @@
 //! The `gloonet` command line.
 //!
-//! One file per subcommand. `render` works without a cluster. Only `cluster register` and `cluster revoke` write, and only they
+//! One file per subcommand. `render` and `snapshot diff` work without a cluster. Only `cluster register` and `cluster revoke` write, and only they
 //! read Secrets: the records of tokens and the relay's root certificate, both by name.
 
 #![forbid(unsafe_code)]
@@ -16,12 +16,14 @@ mod format;
 mod insights;
 mod offline;
 mod render;
+mod snapshot;
 mod status;
 
 use std::{
     error::Error,
     io::{self, Write},
     path::PathBuf,
+    process::ExitCode,
 };
 
 /// Looks at a GlooNetwork and what it installed.
@@ -46,6 +48,9 @@ enum Command {
     Cluster(cluster::Command),
     /// Show what a person should know of all clusters, and what to do about it.
     Insights(insights::Arguments),
+    /// Compare what the management server was told, or wants, at two times.
+    #[command(subcommand)]
+    Snapshot(snapshot::Command),
     /// Print the objects a GlooNetwork leads to, without a cluster.
     Render(render::Arguments),
     /// Say what a component is, what it needs, how it is and why.
@@ -67,6 +72,8 @@ pub enum Failure {
     Revoke(#[source] cluster::revoke::RevokeError),
     #[error("insights cannot be shown")]
     Insights(#[source] insights::InsightsError),
+    #[error("the snapshots cannot be compared")]
+    Diff(#[source] snapshot::diff::DiffError),
     #[error("nothing can be rendered")]
     Render(#[source] render::RenderFileError),
     #[error("the component cannot be explained")]
@@ -77,8 +84,23 @@ pub enum Failure {
     Output(#[source] io::Error),
 }
 
+impl Failure {
+    /// 1, except where that is an answer and no failure.
+    pub fn code(&self) -> ExitCode {
+        match self {
+            Self::Diff(_) => ExitCode::from(DIFF_FAILED),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Of diff(1): 0 the same, 1 different, 2 trouble.
+const DIFFERENT: u8 = 1;
+const DIFF_FAILED: u8 = 2;
+
 /// Runs one subcommand; what it has to say goes to standard output, progress to standard error.
-pub async fn run(arguments: Arguments) -> Result<(), Failure> {
+pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let mut code = ExitCode::SUCCESS;
     let kubeconfig = arguments.kubeconfig.as_deref();
     let text = match arguments.command {
         Command::Status(given) => status::run(kubeconfig, &given)
@@ -100,13 +122,21 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Insights(given) => insights::run(kubeconfig, &given)
             .await
             .map_err(Failure::Insights)?,
+        Command::Snapshot(snapshot::Command::Diff(given)) => {
+            let (text, same) = snapshot::diff::run(&given).map_err(Failure::Diff)?;
+            if !same {
+                code = ExitCode::from(DIFFERENT);
+            }
+            text
+        }
         Command::Render(given) => render::run(&given).map_err(Failure::Render)?,
         Command::Explain(given) => explain::run(kubeconfig, &given)
             .await
             .map_err(Failure::Explain)?,
         Command::Dump(given) => dump::run(kubeconfig, &given).await.map_err(Failure::Dump)?,
     };
-    say(&mut std::io::stdout().lock(), &text).map_err(Failure::Output)
+    say(&mut std::io::stdout().lock(), &text).map_err(Failure::Output)?;
+    Ok(code)
 }
 
 /// Writes all of it. A reader that has gone away (`| head`) has seen what it wanted: no failure.

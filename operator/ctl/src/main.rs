@@ -8,10 +8,10 @@ use gloonet_ctl::{Arguments, run};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match run(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("gloonet: {}", gloonet_ctl::sentence(&error));
-            ExitCode::FAILURE
+            error.code()
         }
     }
 }

@@ -45,3 +45,29 @@ impl Write for Closed {
 fn a_reader_that_has_seen_enough_is_no_failure() {
     assert!(say(&mut Closed, "a long page").is_ok());
 }
+
+#[tokio::test]
+async fn a_comparison_ends_as_diff_does() {
+    use clap::Parser;
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.into_os_string().into_string().unwrap()
+    };
+    let old = file("old", "{\"west\": {}}");
+    let new = file(
+        "new",
+        "{\"west\": {\"v1,kind=Pod\": [{\"metadata\": {\"name\": \"a\"}}]}}",
+    );
+    let compared = async |one: &str, other: &str| {
+        let words = ["gloonet", "snapshot", "diff", one, other];
+        match run(Arguments::try_parse_from(words).unwrap()).await {
+            Ok(code) => code,
+            Err(failure) => failure.code(),
+        }
+    };
+    assert_eq!(compared(&old, &old).await, ExitCode::SUCCESS);
+    assert_eq!(compared(&old, &new).await, ExitCode::from(1));
+    assert_eq!(compared(&old, "/nowhere").await, ExitCode::from(2));
+}

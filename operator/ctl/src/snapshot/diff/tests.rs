@@ -1,0 +1,115 @@
+use serde_json::json;
+
+use super::*;
+
+fn policy(name: &str, port: &str) -> Value {
+    json!({
+        "metadata": {"namespace": "shop", "name": name, "labels": {"cluster.multicluster.solo.io": "west"}},
+        "spec": {"ingress": [{"toPorts": [{"ports": [{"port": port}]}]}]},
+    })
+}
+
+fn snapshot(west: &[Value], east: &[Value]) -> Value {
+    let kind = "cilium.io/v2,kind=CiliumNetworkPolicy";
+    json!({"west": {kind: west}, "east": {kind: east}})
+}
+
+/// Saves both, and compares the files.
+fn compared(old: &Value, new: &Value, cluster: Option<&str>) -> Result<(String, bool), DiffError> {
+    let folder = tempfile::tempdir().unwrap();
+    let [old, new] = [("old.json", old), ("new.json", new)].map(|(name, value)| {
+        let path = folder.path().join(name);
+        fs::write(&path, value.to_string()).unwrap();
+        path
+    });
+    let cluster = cluster.map(str::to_owned);
+    run(&Arguments { old, new, cluster })
+}
+
+#[test]
+fn what_came_went_and_changed_is_told_by_cluster_down_to_the_field() {
+    let old = snapshot(
+        &[
+            policy("web", "80"),
+            policy("db", "5432"),
+            policy("same", "1"),
+        ],
+        &[],
+    );
+    let mut web = policy("web", "8080");
+    web["metadata"]["labels"]["cluster.multicluster.solo.io"] = json!("east");
+    web["spec"]["egress"] = json!([]);
+    let new = snapshot(&[policy("same", "1"), web], &[policy("web", "80")]);
+    let (text, same) = compared(&old, &new, None).unwrap();
+    assert!(!same);
+    let expected = "\
+cluster east
+  + cilium.io/v2 CiliumNetworkPolicy shop/web
+cluster west
+  - cilium.io/v2 CiliumNetworkPolicy shop/db
+  ~ cilium.io/v2 CiliumNetworkPolicy shop/web
+      metadata.labels[\"cluster.multicluster.solo.io\"]: \"west\" → \"east\"
+      spec.egress: nothing → []
+      spec.ingress[0].toPorts[0].ports[0].port: \"80\" → \"8080\"
+1 added, 1 removed, 1 changed, 1 the same
+";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn the_order_of_objects_and_keys_is_no_difference() {
+    let old = snapshot(&[policy("web", "80"), policy("db", "1")], &[]);
+    let new = snapshot(&[policy("db", "1"), policy("web", "80")], &[]);
+    let (text, same) = compared(&old, &new, None).unwrap();
+    assert!(same);
+    assert_eq!(text, "0 added, 0 removed, 0 changed, 2 the same\n");
+}
+
+#[test]
+fn one_cluster_is_compared_alone_and_one_nobody_has_is_an_error() {
+    let old = snapshot(&[policy("web", "80")], &[]);
+    let new = snapshot(&[policy("web", "80")], &[policy("web", "80")]);
+    assert!(compared(&old, &new, Some("west")).unwrap().1);
+    assert!(!compared(&old, &new, Some("east")).unwrap().1);
+    let said = compared(&old, &new, Some("nord")).unwrap_err().to_string();
+    assert!(
+        said.contains("nord") && said.contains("east, west"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_is_no_snapshot_is_named_with_the_cure() {
+    let good = snapshot(&[], &[]);
+    for bad in [
+        json!([]),
+        json!({"west": 3}),
+        json!({"west": {"v1,kind=Pod": {}}}),
+        json!({"kind": "Status", "message": "nobody"}),
+        json!({"west": {"v1,kind=Pod": [{"metadata": {"name": "a"}}, {"metadata": {"name": "a"}}]}}),
+    ] {
+        let said = compared(&good, &bad, None).unwrap_err().to_string();
+        assert!(said.contains("new.json is no snapshot"), "{said}");
+        assert!(said.contains("/snapshots/output"), "{said}");
+    }
+}
+
+#[test]
+fn an_object_the_server_could_not_read_is_compared_by_its_name() {
+    let unreadable = json!({"unreadable": "v1 Service shop/web"});
+    let old = json!({"west": {"v1,kind=Service": [unreadable]}});
+    let new = json!({"west": {"v1,kind=Service": []}});
+    let (text, _) = compared(&old, &new, None).unwrap();
+    assert!(text.contains("- v1 Service v1 Service shop/web"), "{text}");
+}
+
+#[test]
+fn words_of_other_clusters_do_not_move_the_cursor() {
+    let new = snapshot(&[policy("\u{1b}[2J\u{202e}web", "80")], &[]);
+    let (text, _) = compared(&snapshot(&[], &[]), &new, None).unwrap();
+    assert!(
+        !text.contains('\u{1b}') && !text.contains('\u{202e}'),
+        "{text:?}"
+    );
+    assert!(text.contains("[2J"), "{text}");
+}
