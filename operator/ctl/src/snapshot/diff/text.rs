@@ -9,38 +9,37 @@ const LONGEST: usize = 120;
 
 /// `same`: objects of the earlier snapshot that the later one has as they were.
 pub(super) fn all(found: &[Difference], same: usize) -> String {
-    let (mut text, mut cluster) = (String::new(), None);
+    let (mut lines, mut cluster) = (Vec::new(), None);
     let (mut added, mut removed, mut changed) = (0, 0, 0);
     for one in found {
         let place = one.place();
         if cluster != Some(&place.cluster) {
             cluster = Some(&place.cluster);
-            text += &format!("cluster {}\n", plain(&place.cluster));
+            lines.push(format!("cluster {}", plain(&place.cluster)));
         }
-        let sign = match one {
-            Difference::Added(_) => '+',
-            Difference::Removed(_) => '-',
-            Difference::Changed(..) => '~',
+        let (sign, count) = match one {
+            Difference::Added(_) => ('+', &mut added),
+            Difference::Removed(_) => ('-', &mut removed),
+            Difference::Changed(..) => ('~', &mut changed),
         };
+        *count += 1;
         let kind = place.kind.replacen(",kind=", " ", 1);
         let slash = if place.namespace.is_empty() { "" } else { "/" };
         let name = format!("{kind} {}{slash}{}", place.namespace, place.name);
-        text += &format!("  {sign} {}\n", plain(&name));
-        match one {
-            Difference::Added(_) => added += 1,
-            Difference::Removed(_) => removed += 1,
-            Difference::Changed(_, fields) => {
-                changed += 1;
-                text.extend(fields.iter().map(field));
-            }
+        lines.push(format!("  {sign} {}", plain(&name)));
+        if let Difference::Changed(_, fields) = one {
+            lines.extend(fields.iter().map(field));
         }
     }
-    text + &format!("{added} added, {removed} removed, {changed} changed, {same} the same\n")
+    lines.push(format!(
+        "{added} added, {removed} removed, {changed} changed, {same} the same\n"
+    ));
+    lines.join("\n")
 }
 
 fn field(field: &Field) -> String {
     let (old, new) = (value(field.old.as_ref()), value(field.new.as_ref()));
-    format!("      {}: {old} → {new}\n", plain(&field.path))
+    format!("      {}: {old} → {new}", plain(&field.path))
 }
 
 fn value(value: Option<&Value>) -> String {
