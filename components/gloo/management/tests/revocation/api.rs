@@ -7,7 +7,7 @@ use std::{
 
 use gloo_api::{ClusterName, enrolment::TokenRecord, names};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Collected, Full, combinators::UnsyncBoxBody};
 use hyper::body::Bytes;
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::client::Body;
@@ -36,7 +36,7 @@ impl Api {
             let api = api.clone();
             async move {
                 let (parts, body) = request.into_parts();
-                let body = body.collect().await.map(|body| body.to_bytes());
+                let body = body.collect().await.map(Collected::to_bytes);
                 let watch = parts.uri.query().unwrap_or_default().contains("watch=true");
                 if watch {
                     // Nothing ever changes.
