@@ -182,16 +182,20 @@ impl Dashboard {
         let mut panels = BTreeMap::new();
         let variables = self.variables();
         collect(&self.content["panels"], &mut |title, query| {
-            let query = variables.iter().fold(query.to_owned(), |query, (name, _)| {
-                query.replace(&format!("${name}"), ".*")
-            });
             panels
                 .entry(title.to_owned())
                 .or_insert_with(Vec::new)
-                .push(query);
+                .push(with_all(query, &variables));
         });
         panels
     }
+}
+
+/// A query with every variable on "All".
+fn with_all(query: &str, variables: &[(String, String)]) -> String {
+    variables.iter().fold(query.to_owned(), |query, (name, _)| {
+        query.replace(&format!("${name}"), ".*")
+    })
 }
 
 /// Panels stand in rows, which are panels themselves.
@@ -284,7 +288,10 @@ fn every_panel_that_should_have_data_has_some() {
 fn every_variable_has_values_to_choose_from() {
     let mut queries = BTreeMap::new();
     for dashboard in dashboards() {
-        for (name, query) in dashboard.variables() {
+        let asked = dashboard.variables();
+        for (name, query) in &asked {
+            // One may ask for what another one leaves.
+            let query = with_all(query, &asked);
             queries.insert(format!("{} / {name}", dashboard.name), query);
         }
     }

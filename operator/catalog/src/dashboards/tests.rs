@@ -196,6 +196,40 @@ fn every_dashboard_leads_to_all_others() {
     }
 }
 
+/// The selectors of an expression, in braces.
+fn selectors(expression: &str) -> Vec<&str> {
+    let begun = expression.split('{').skip(1);
+    begun.map(|rest| rest.split_once('}').unwrap().0).collect()
+}
+
+#[test]
+fn a_panel_about_cilium_or_about_what_clusters_relay_shows_the_cluster_that_is_chosen() {
+    let about_agents = ["cilium-agent.json", "cilium-policy.json", "hubble.json"];
+    for dashboard in all() {
+        let json: Value = serde_json::from_str(dashboard.json).unwrap();
+        let mut found = Vec::new();
+        expressions(&json, &mut found);
+        let relayed: Vec<&str> = found
+            .iter()
+            .flat_map(|expression| selectors(expression))
+            .filter(|selector| selector.contains(r#"job="gloo-telemetry-relayed""#))
+            .collect();
+        for selector in &relayed {
+            let heeds = selector.contains(r#"cluster_name=~"$cluster""#);
+            assert!(heeds, "{}: {{{selector}}}", dashboard.file);
+        }
+        if about_agents.contains(&dashboard.file) {
+            assert!(relayed.len() > 5, "{}", dashboard.file);
+            // What is scraped here alone would be nothing for another cluster.
+            let here = found.iter().find(|one| one.contains("k8s_app="));
+            assert_eq!(here, None, "{}", dashboard.file);
+        }
+        let variables = json["templating"]["list"].as_array().unwrap();
+        let offers = variables.iter().any(|one| one["name"] == "cluster");
+        assert!(offers || relayed.is_empty(), "{}", dashboard.file);
+    }
+}
+
 #[test]
 fn no_two_panels_of_a_dashboard_lie_over_each_other() {
     for dashboard in all() {
