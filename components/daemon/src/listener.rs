@@ -1,10 +1,33 @@
-//! Listeners for the kubelet and Prometheus: plain HTTP, no authentication.
+//! Listeners for the kubelet, Prometheus and people: plain HTTP/1.1, no authentication.
+//!
+//! Whoever reaches the port may ask, so what one asker and all together can take up is bounded.
 
-use std::{io, net::SocketAddr};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::Router;
-use tokio::net::TcpListener;
+use axum::{Router, extract::Request};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// Connections at once, of one listener. More wait until one ends.
+const PLACES: usize = 256;
+/// Bytes of a request's head. Ours have some hundred; a head is all that is kept of a request.
+const HEAD_MAX: usize = 16 << 10;
+/// For the head of the next request, however slowly it comes. Less than the pause of a scraper: a connection that nobody uses
+/// holds no place.
+const HEAD: Duration = Duration::from_secs(10);
+/// For a whole connection: who reads its answer slowly does not keep it for ever.
+const LIFE: Duration = Duration::from_mins(2);
+/// For the answer that is under way when a connection is to end.
+const GRACE: Duration = Duration::from_secs(10);
+/// Accepting fails when descriptors run out; without a pause that would be a busy loop.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Why a listener could not be opened: the address is taken, or not ours.
 #[derive(Debug, thiserror::Error)]
@@ -28,11 +51,49 @@ pub async fn bind(address: SocketAddr, purpose: &'static str) -> Result<TcpListe
 /// Serves until `stop`, beside the caller.
 pub fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) {
     tokio::spawn(async move {
-        let served = axum::serve(listener, routes)
-            .with_graceful_shutdown(stop.cancelled_owned())
-            .await;
-        if let Err(error) = served {
-            tracing::error!(%error, "a listener ended");
-        }
+        let accepting = accept(&listener, &routes, &stop);
+        stop.run_until_cancelled(accepting).await;
     });
 }
+
+async fn accept(listener: &TcpListener, routes: &Router, stop: &CancellationToken) -> Infallible {
+    let places = Arc::new(Semaphore::new(PLACES));
+    loop {
+        // Nobody closes it.
+        let place = places.clone().acquire_owned().await;
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection cannot be accepted");
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let answering = answer(stream, routes.clone(), stop.clone());
+        tokio::spawn(async move {
+            answering.await;
+            drop(place);
+        });
+    }
+}
+
+async fn answer(stream: TcpStream, routes: Router, stop: CancellationToken) {
+    let service = service_fn(move |request: Request<Incoming>| routes.clone().oneshot(request));
+    let connection = http1::Builder::new()
+        .max_buf_size(HEAD_MAX)
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        // What a connection ended with is the asker's matter.
+        _ended = connection.as_mut() => return,
+        () = sleep(LIFE) => {}
+        () = stop.cancelled() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ended = timeout(GRACE, connection).await;
+}
+
+#[cfg(test)]
+mod tests;

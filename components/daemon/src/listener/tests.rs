@@ -1,0 +1,126 @@
+use axum::routing::get;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::*;
+
+const GOOD: &[u8] = b"GET /page HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+async fn page(stop: CancellationToken) -> SocketAddr {
+    let listener = bind("127.0.0.1:0".parse().unwrap(), "a test")
+        .await
+        .unwrap();
+    let address = listener.local_addr().unwrap();
+    let slow = get(async || {
+        sleep(Duration::from_millis(300)).await;
+        "late"
+    });
+    let routes = Router::new()
+        .route("/page", get(async || "ok"))
+        .route("/slow", slow);
+    serve(listener, routes, stop);
+    address
+}
+
+/// All that comes until the other end closes; what is not taken of `question` is the other end's word, too.
+async fn ask(address: SocketAddr, question: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let _refused = stream.write_all(question).await;
+    hear(&mut stream).await
+}
+
+async fn hear(stream: &mut TcpStream) -> String {
+    let mut heard = Vec::new();
+    let reading = stream.read_to_end(&mut heard);
+    // A connection that is reset has ended, too.
+    let _ended = timeout(HEAD * 2, reading)
+        .await
+        .expect("the connection is closed");
+    String::from_utf8(heard).unwrap()
+}
+
+async fn is_served(address: SocketAddr) {
+    let heard = ask(address, GOOD).await;
+    assert!(heard.starts_with("HTTP/1.1 200 OK\r\n"), "{heard}");
+    assert!(heard.ends_with("\r\n\r\nok"), "{heard}");
+}
+
+#[tokio::test]
+async fn a_head_beyond_the_limit_is_refused_and_the_next_question_is_answered() {
+    let address = page(CancellationToken::new()).await;
+    let question = |length: usize| {
+        let long = "x".repeat(length);
+        format!("GET /page HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Long: {long}\r\n\r\n")
+    };
+    let heard = ask(address, question(HEAD_MAX / 2).as_bytes()).await;
+    assert!(heard.starts_with("HTTP/1.1 200 OK\r\n"), "{heard}");
+    let heard = ask(address, question(HEAD_MAX).as_bytes()).await;
+    assert!(heard.starts_with("HTTP/1.1 431 "), "{heard}");
+    // One that never ends is given up where the limit is, and not kept: far more than this is not even taken.
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /page HTTP/1.1\r\n").await.unwrap();
+    let line = format!("X: {}\r\n", "x".repeat(1000));
+    let mut taken = 0usize;
+    while taken < 64 << 20 && stream.write_all(line.as_bytes()).await.is_ok() {
+        taken += line.len();
+    }
+    assert!(taken < 64 << 20);
+    is_served(address).await;
+}
+
+#[tokio::test]
+async fn a_body_is_not_read_however_large_it_says_it_is_or_unpacks_to() {
+    let address = page(CancellationToken::new()).await;
+    for head in [
+        "Content-Length: 1000000000000",
+        "Transfer-Encoding: chunked",
+        "Content-Encoding: gzip\r\nContent-Length: 1000000",
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let question = format!("POST /page HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n");
+        stream.write_all(question.as_bytes()).await.unwrap();
+        let heard = hear(&mut stream).await;
+        assert!(heard.starts_with("HTTP/1.1 405 "), "{head}: {heard}");
+    }
+    is_served(address).await;
+}
+
+#[tokio::test]
+async fn who_asks_too_slowly_is_closed() {
+    let address = page(CancellationToken::new()).await;
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"GET /page HTTP/1.1\r\n").await.unwrap();
+    let began = tokio::time::Instant::now();
+    let heard = hear(&mut slow).await;
+    assert!(!heard.contains("200 OK"), "{heard}");
+    assert!(began.elapsed() < HEAD + Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn when_all_places_are_taken_one_more_waits_until_one_is_free() {
+    let address = page(CancellationToken::new()).await;
+    let mut waiting = Vec::new();
+    for _ in 0..PLACES {
+        waiting.push(TcpStream::connect(address).await.unwrap());
+    }
+    let one_more = tokio::spawn(is_served(address));
+    sleep(Duration::from_millis(500)).await;
+    assert!(!one_more.is_finished());
+    waiting.pop();
+    timeout(Duration::from_secs(3), one_more)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_under_way_is_given_after_stop_and_nothing_new_is_taken() {
+    let stop = CancellationToken::new();
+    let address = page(stop.clone()).await;
+    let question = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
+    let asked = tokio::spawn(async move { ask(address, question).await });
+    sleep(Duration::from_millis(100)).await;
+    stop.cancel();
+    let heard = asked.await.unwrap();
+    assert!(heard.ends_with("late"), "{heard}");
+    assert!(TcpStream::connect(address).await.is_err());
+}
