@@ -8,7 +8,7 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, RedisError, TlsCertificates,
+    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, RedisError, TlsCertificates,
     aio::MultiplexedConnection,
 };
 use tokio::sync::Mutex;
@@ -21,6 +21,13 @@ const CONNECT: Duration = Duration::from_secs(2);
 pub enum AccessError {
     #[error("cannot read {path}")]
     File { path: PathBuf, source: io::Error },
+    #[error(
+        "{path} holds no certificate in PEM; it is to hold the one that Redis' certificate is signed with"
+    )]
+    Authority {
+        path: PathBuf,
+        source: Option<RedisError>,
+    },
     #[error("cannot connect")]
     Connect { source: RedisError },
 }
@@ -75,24 +82,37 @@ impl Access {
         }
         let target = target.set_redis_settings(login);
         let client = match &self.authority {
-            Some(path) => {
-                let trusted = TlsCertificates {
-                    client_tls: None,
-                    root_cert: Some(read(path)?.into_bytes()),
-                };
-                Client::build_with_tls(target, trusted)
-            }
-            None => Client::open(target),
+            Some(path) => trusting(target, path)?,
+            None => Client::open(target).map_err(wrong)?,
         };
         let patience = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(self.answer));
         client
-            .map_err(wrong)?
             .get_multiplexed_async_connection_with_config(&patience)
             .await
             .map_err(wrong)
     }
+}
+
+/// A client that knows Redis by the authority in this file. A file without any would only show when Redis is refused by it.
+fn trusting(target: ConnectionInfo, path: &Path) -> Result<Client, AccessError> {
+    let text = read(path)?;
+    let useless = |source| AccessError::Authority {
+        path: path.to_owned(),
+        source,
+    };
+    if !text.contains("-----BEGIN CERTIFICATE-----") {
+        return Err(useless(None));
+    }
+    let trusted = TlsCertificates {
+        client_tls: None,
+        root_cert: Some(text.into_bytes()),
+    };
+    Client::build_with_tls(target, trusted).map_err(|source| match source.kind() {
+        ErrorKind::InvalidClientConfig => AccessError::Connect { source },
+        _ => useless(Some(source)),
+    })
 }
 
 fn read(path: &Path) -> Result<String, AccessError> {
@@ -100,4 +120,34 @@ fn read(path: &Path) -> Result<String, AccessError> {
         path: path.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::IntoConnectionInfo;
+
+    use super::*;
+
+    async fn refused(url: &str, authority: &[u8]) -> AccessError {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.crt");
+        fs::write(&path, authority).unwrap();
+        let access = Access::new(None, Some(path), Duration::from_secs(1));
+        let target = url.into_connection_info().unwrap();
+        access.get(target).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn an_authority_that_is_no_pem_is_said_to_be_none_and_by_its_name() {
+        let broken = b"-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n";
+        for text in [b"nothing of the kind".as_slice(), b"", broken] {
+            let error = refused("rediss://127.0.0.1:1", text).await;
+            assert!(matches!(error, AccessError::Authority { .. }), "{error:?}");
+            let words = error.to_string();
+            assert!(words.contains("/ca.crt holds no certificate"), "{words}");
+        }
+        // Bytes that are no text at all cannot even be read.
+        let error = refused("rediss://127.0.0.1:1", &[0xff, 0xfe]).await;
+        assert!(matches!(error, AccessError::File { .. }), "{error:?}");
+    }
 }

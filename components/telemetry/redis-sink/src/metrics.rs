@@ -1,5 +1,7 @@
 //! What the sink says about itself.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -28,6 +30,8 @@ pub struct Metrics {
     seconds: Histogram,
     streams: Gauge,
     up: Gauge,
+    /// A batch was sent back, and none was taken since.
+    owing: AtomicBool,
 }
 
 impl Default for Metrics {
@@ -39,6 +43,7 @@ impl Default for Metrics {
             seconds: Histogram::new(SECONDS),
             streams: Gauge::default(),
             up: Gauge::default(),
+            owing: AtomicBool::new(false),
         };
         let registry = &mut metrics.registry;
         registry.register(
@@ -63,7 +68,7 @@ impl Default for Metrics {
         );
         registry.register(
             "redis_sink_redis_up",
-            "1 while Redis answers",
+            "1 while Redis answers and takes what it is given",
             metrics.up.clone(),
         );
         for result in ["stored", "known", "refused"] {
@@ -84,18 +89,27 @@ impl Metrics {
     /// A batch Redis took.
     pub fn took(&self, seconds: f64) {
         self.seconds.observe(seconds);
+        self.owing.store(false, Ordering::Relaxed);
         self.up.set(1);
     }
 
-    /// A batch Redis did not take, or a question it did not answer.
+    /// A batch Redis did not take.
     pub fn failed(&self, kind: &'static str) {
+        self.owing.store(true, Ordering::Relaxed);
+        self.silent(kind);
+    }
+
+    /// A question Redis did not answer.
+    pub fn silent(&self, kind: &'static str) {
         self.errors.get_or_create(&KindLabel { kind }).inc();
         self.up.set(0);
     }
 
-    /// Redis answered.
+    /// Redis answered a question. One without memory does so, too: while it owes a batch, that is no proof.
     pub fn answered(&self) {
-        self.up.set(1);
+        if !self.owing.load(Ordering::Relaxed) {
+            self.up.set(1);
+        }
     }
 
     /// Streams in use.
@@ -108,5 +122,27 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redis_that_answers_and_takes_nothing_is_not_up() {
+        let metrics = Metrics::default();
+        let up = || metrics.up.get();
+        metrics.answered();
+        assert_eq!(up(), 1);
+        metrics.silent("ping");
+        assert_eq!(up(), 0);
+        metrics.answered();
+        assert_eq!(up(), 1);
+        metrics.failed("write");
+        metrics.answered();
+        assert_eq!(up(), 0);
+        metrics.took(0.001);
+        assert_eq!(up(), 1);
     }
 }

@@ -11,7 +11,14 @@ use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsSe
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{codec::CompressionEncoding, transport::Server};
+use tonic::{
+    Code,
+    body::Body,
+    codec::CompressionEncoding,
+    codegen::http::{HeaderValue, Response},
+    transport::Server,
+};
+use tower::util::MapResponseLayer;
 use tracing_subscriber::EnvFilter;
 
 use crate::{args::Args, metrics::Metrics, quota::Quota, serve, service::Sink, store::Store};
@@ -80,6 +87,7 @@ pub async fn serve_otlp(
         .max_decoding_message_size(LARGEST);
     let served = Server::builder()
         .concurrency_limit_per_connection(64)
+        .layer(MapResponseLayer::new(refused_for_good))
         .add_service(service)
         .serve_with_incoming_shutdown(
             TcpListenerStream::new(listener),
@@ -95,6 +103,18 @@ pub async fn serve_otlp(
     }
 }
 
+/// What is too large stays too large. The library says `OUT_OF_RANGE`, which OTLP's senders send again without an end, and
+/// behind it nothing would get through; `RESOURCE_EXHAUSTED` they give up and count.
+fn refused_for_good(mut response: Response<Body>) -> Response<Body> {
+    let code = |code: Code| HeaderValue::from(i32::from(code));
+    if let Some(status) = response.headers_mut().get_mut("grpc-status")
+        && *status == code(Code::OutOfRange)
+    {
+        *status = code(Code::ResourceExhausted);
+    }
+    response
+}
+
 /// Keeps the metric true while no batch comes.
 async fn ask(store: Arc<Store>, metrics: Arc<Metrics>, stop: CancellationToken) {
     let mut said = true;
@@ -108,7 +128,7 @@ async fn ask(store: Arc<Store>, metrics: Arc<Metrics>, stop: CancellationToken) 
                 said = true;
             }
             Err(error) => {
-                metrics.failed("ping");
+                metrics.silent("ping");
                 store.reset().await;
                 if said {
                     tracing::warn!(error = chain(&error), "Redis does not answer");

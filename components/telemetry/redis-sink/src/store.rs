@@ -9,11 +9,15 @@ use redis::{
     ConnectionAddr, IntoConnectionInfo, RedisError, aio::MultiplexedConnection, cmd, pipe,
 };
 use redis_access::{Access, AccessError};
+use tokio::time::timeout;
 
 use crate::{args::Args, batch::Entry, key};
 
-/// How long Redis may take for one batch. The collector in front waits longer than this.
+/// How long Redis may take for one command.
 const ANSWER: Duration = Duration::from_secs(3);
+/// How long a batch may take with everything that is tried for it. The collector in front gives up after five seconds; what it
+/// does not wait for could not be counted.
+const LONGEST: Duration = Duration::from_secs(4);
 /// How long it is remembered that a record is stored: longer than the collector goes on sending it again.
 const REMEMBER: Duration = Duration::from_mins(15);
 /// Field of an entry that holds the record.
@@ -31,6 +35,8 @@ pub enum StoreError {
     },
     #[error("Redis at {address} did not take the batch")]
     Write { address: String, source: RedisError },
+    #[error("Redis at {address} did not take the batch within {} s", LONGEST.as_secs())]
+    Late { address: String },
 }
 
 impl StoreError {
@@ -39,11 +45,12 @@ impl StoreError {
         match self {
             Self::Address { .. } => "address",
             Self::Connect {
-                source: AccessError::File { .. },
+                source: AccessError::File { .. } | AccessError::Authority { .. },
                 ..
             } => "file",
             Self::Connect { .. } => "connect",
             Self::Write { .. } => "write",
+            Self::Late { .. } => "late",
         }
     }
 }
@@ -82,6 +89,25 @@ impl Store {
         if entries.is_empty() {
             return Ok(Written::default());
         }
+        let written = timeout(LONGEST, self.twice(entries)).await;
+        written.unwrap_or_else(|_| {
+            Err(StoreError::Late {
+                address: self.address.clone(),
+            })
+        })
+    }
+
+    /// Once more right away: a connection that Redis closed while nobody used it says nothing about Redis.
+    async fn twice(&self, entries: &[Entry]) -> Result<Written, StoreError> {
+        let written = self.once(entries).await;
+        if written.is_ok() {
+            return written;
+        }
+        self.reset().await;
+        self.once(entries).await
+    }
+
+    async fn once(&self, entries: &[Entry]) -> Result<Written, StoreError> {
         let mut connection = self.connection().await?;
         let written = write(&mut connection, entries).await;
         written.map_err(|source| StoreError::Write {
