@@ -8,7 +8,7 @@ use std::{
 
 use gloo_api::ClusterName;
 use gloo_insights::{
-    Answers, Book, Cluster, Code, Evaluation, Overview, Settings, Unjudged, Verdict, View,
+    Answers, Book, Cluster, Code, Evaluation, Overview, Sample, Settings, Unjudged, Verdict, View,
     evaluate, queries,
 };
 use gloo_store::Redis;
@@ -166,11 +166,9 @@ impl Engine {
             return queries().iter().map(|query| (query.name, why())).collect();
         };
         let answers = prometheus.ask().await;
-        for (name, answer) in &answers {
-            if let Err(why) = answer {
-                self.metrics.failed("query");
-                errors.push(format!("query {name}: {why}"));
-            }
+        for why in doubtful(&answers) {
+            self.metrics.failed("query");
+            errors.push(why);
         }
         answers
     }
@@ -253,6 +251,27 @@ impl Engine {
     }
 }
 
+/// What is wrong with Prometheus' answers, in words. That one query has nothing is the rules' matter; that none has anything
+/// is the fault of what was asked: it lost its data, scrapes nothing of ours, or is another one.
+fn doubtful(answers: &Answers) -> Vec<String> {
+    let odd = |samples: &[Sample]| {
+        let mut values = samples.iter().map(|sample| sample.value);
+        values.find(|value| !value.is_finite())
+    };
+    let mut all: Vec<String> = answers
+        .iter()
+        .filter_map(|(name, answer)| match answer {
+            Ok(samples) => odd(samples).map(|value| format!("query {name} has the value {value}")),
+            Err(why) => Some(format!("query {name}: {why}")),
+        })
+        .collect();
+    let empty = |answer: &Result<Vec<Sample>, _>| answer.as_ref().is_ok_and(Vec::is_empty);
+    if !answers.is_empty() && answers.values().all(empty) {
+        all.push("Prometheus has no sample for any query".to_owned());
+    }
+    all
+}
+
 type Judged = Vec<(String, Vec<Evaluation>)>;
 
 fn judge(
@@ -275,4 +294,65 @@ fn judge(
         (cluster.name.clone(), evaluations)
     });
     (judged.collect(), settings.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use gloo_insights::catalog;
+    use gloo_store::RedisArgs;
+
+    use super::*;
+
+    /// Reads nothing and asks nobody: for what it does with what it has.
+    fn engine() -> Engine {
+        let args = RedisArgs {
+            redis_url: "redis://127.0.0.1:1".to_owned(),
+            redis_credentials: None,
+            redis_ca: None,
+        };
+        Engine {
+            home: "west".parse().unwrap(),
+            interval: Duration::from_secs(15),
+            redis: Redis::new(&args),
+            snapshots: None,
+            prometheus: None,
+            clusters: watch::channel(None).1,
+            settings: watch::channel(Settings::default()).1,
+            shared: Arc::default(),
+            metrics: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn a_rule_that_panicked_is_counted_and_said_and_never_fine() {
+        let engine = engine();
+        let broken = Evaluation {
+            rule: catalog()[0],
+            verdict: Verdict::Broken("index out of bounds".to_owned()),
+            omitted: 0,
+        };
+        let judged = [("west".to_owned(), vec![broken])];
+        let run = ("r".to_owned(), Timestamp::UNIX_EPOCH);
+        let mut kept = Kept::default();
+        engine.publish(&mut kept, &judged, run, BTreeSet::new(), Vec::new());
+        let (page, _) = engine.shared.page().unwrap();
+        assert_eq!(page.unknown.len(), 1);
+        assert_eq!(page.unknown[0].code, catalog()[0].code);
+        let why = "the rule broke: index out of bounds";
+        assert_eq!(page.unknown[0].why, why);
+        let text = crate::metrics::text(&engine.metrics, &engine.shared).unwrap();
+        let counted = "gloo_mesh_insights_engine_errors_total{kind=\"rule\"} 1";
+        assert!(text.contains(counted), "{text}");
+    }
+
+    #[test]
+    fn answers_without_any_sample_are_doubtful_and_a_single_query_without_one_is_not() {
+        let nothing = || Ok(Vec::new());
+        let something = || Ok(vec![Sample::default()]);
+        let all = doubtful(&Answers::from([("a", nothing()), ("b", nothing())]));
+        assert_eq!(all, ["Prometheus has no sample for any query"]);
+        let one = Answers::from([("a", nothing()), ("b", something())]);
+        assert_eq!(doubtful(&one), Vec::<String>::new());
+        assert_eq!(doubtful(&Answers::new()), Vec::<String>::new());
+    }
 }

@@ -1,12 +1,19 @@
 //! Asks Prometheus the rules' queries (HTTP API v1, instant query).
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures::{StreamExt, stream};
 use gloo_insights::{Answers, Query, Sample, queries};
+use reqwest::StatusCode;
 use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
 
 const ANSWER: Duration = Duration::from_secs(10);
+/// For all queries together. A slow Prometheus costs the rules that need it, and not the rhythm of the others.
+const ROUND: Duration = Duration::from_secs(15);
 const AT_ONCE: usize = 4;
 /// Bytes of an answer.
 const LARGEST: usize = 16 << 20;
@@ -23,14 +30,23 @@ pub enum QueryError {
     },
     #[error("Prometheus answers with more than {LARGEST} bytes")]
     Large,
-    #[error("what answers is no Prometheus")]
-    Parse { source: serde_json::Error },
-    #[error("Prometheus refused the query: {reason}")]
-    Refused { reason: String },
+    #[error("what answers is no Prometheus (HTTP {status})")]
+    Parse {
+        status: StatusCode,
+        source: serde_json::Error,
+    },
+    #[error("Prometheus did not answer all queries within {} s", ROUND.as_secs())]
+    Late,
+    #[error("Prometheus refused the query (HTTP {status}): {reason}")]
+    Refused { status: StatusCode, reason: String },
     #[error("the answer has {series} series, more than {SERIES}")]
     Many { series: usize },
     #[error("the answer is a {kind} and no vector")]
     Kind { kind: String },
+    #[error("the value {text:?} of the answer is no number")]
+    Value { text: String },
+    #[error("the answer has the series {labels:?} twice")]
+    Twice { labels: BTreeMap<String, String> },
 }
 
 /// A Prometheus.
@@ -75,9 +91,10 @@ impl Prometheus {
 
     /// Every query of the catalog.
     pub async fn ask(&self) -> Answers {
+        let end = Instant::now() + ROUND;
         let asked: Vec<_> = queries()
             .into_iter()
-            .map(|query| self.named(query))
+            .map(|query| self.named(query, end))
             .collect();
         stream::iter(asked)
             .buffer_unordered(AT_ONCE)
@@ -85,8 +102,13 @@ impl Prometheus {
             .await
     }
 
-    async fn named(&self, query: &'static Query) -> (&'static str, Result<Vec<Sample>, String>) {
-        let answer = self.one(query).await;
+    async fn named(
+        &self,
+        query: &'static Query,
+        end: Instant,
+    ) -> (&'static str, Result<Vec<Sample>, String>) {
+        let answer = timeout_at(end, self.one(query)).await;
+        let answer = answer.unwrap_or(Err(QueryError::Late));
         let answer = answer.map_err(|error| gloonet_daemon::error::chain(&error));
         (query.name, answer)
     }
@@ -97,6 +119,7 @@ impl Prometheus {
             .post(&self.url)
             .header("content-type", "application/x-www-form-urlencoded");
         let mut answer = request.body(form(query.text)).send().await?;
+        let status = answer.status();
         let mut body = Vec::new();
         while let Some(piece) = answer.chunk().await? {
             if body.len() + piece.len() > LARGEST {
@@ -104,7 +127,7 @@ impl Prometheus {
             }
             body.extend_from_slice(&piece);
         }
-        read(&body)
+        read(status, &body)
     }
 }
 
@@ -121,13 +144,14 @@ fn form(query: &str) -> String {
 }
 
 /// Foreign input: a Prometheus of the user's may be of any version, or none.
-fn read(body: &[u8]) -> Result<Vec<Sample>, QueryError> {
-    let wrong = |source| QueryError::Parse { source };
+fn read(status: StatusCode, body: &[u8]) -> Result<Vec<Sample>, QueryError> {
+    let wrong = |source| QueryError::Parse { status, source };
     let reply: Reply = serde_json::from_slice(body).map_err(wrong)?;
     let data = match reply.data {
-        Some(data) if reply.status == "success" => data,
+        Some(data) if reply.status == "success" && status.is_success() => data,
         _ => {
             return Err(QueryError::Refused {
+                status,
                 reason: reply.error,
             });
         }
@@ -141,42 +165,81 @@ fn read(body: &[u8]) -> Result<Vec<Sample>, QueryError> {
     if rows.len() > SERIES {
         return Err(QueryError::Many { series: rows.len() });
     }
-    // What is no number is no evidence.
-    Ok(rows
-        .into_iter()
-        .filter_map(|row| {
-            let value: f64 = row.value.1.parse().ok()?;
-            value.is_finite().then_some(Sample {
-                labels: row.metric,
-                value,
-            })
-        })
-        .collect())
+    let mut seen = BTreeSet::new();
+    for row in &rows {
+        // A vector has none twice. Of two that differ nobody knows which is true.
+        if !seen.insert(&row.metric) {
+            let labels = row.metric.clone();
+            return Err(QueryError::Twice { labels });
+        }
+    }
+    rows.into_iter().map(sample).collect()
+}
+
+/// A value that is not finite is passed on: it takes the evidence from the cluster it is about, and from no other.
+fn sample(row: Row) -> Result<Sample, QueryError> {
+    let text = row.value.1;
+    let value = text.parse().map_err(|_| QueryError::Value { text })?;
+    Ok(Sample {
+        labels: row.metric,
+        value,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn answer(body: &str) -> Result<Vec<Sample>, QueryError> {
+        read(StatusCode::OK, body.as_bytes())
+    }
+
+    fn error(body: &str) -> String {
+        answer(body).unwrap_err().to_string()
+    }
+
+    fn vector(rows: &str) -> String {
+        format!(
+            r#"{{"status": "success", "data": {{"resultType": "vector", "result": [{rows}]}}}}"#
+        )
+    }
+
     #[test]
-    fn a_vector_is_read_and_what_is_no_number_is_no_sample() {
-        let body = br#"{"status": "success", "data": {"resultType": "vector", "result": [
-            {"metric": {"cluster": "east"}, "value": [1.5, "12"]},
-            {"metric": {}, "value": [1.5, "NaN"]}, {"metric": {}, "value": [1.5, "+Inf"]}
-        ]}}"#;
-        let samples = read(body).unwrap();
-        assert_eq!((samples.len(), samples[0].label("cluster")), (1, "east"));
+    fn a_vector_is_read_with_what_is_no_number_in_it() {
+        let rows = r#"{"metric": {"cluster": "east"}, "value": [1.5, "12"]},
+            {"metric": {}, "value": [1.5, "NaN"]}, {"metric": {"a": "b"}, "value": [1.5, "+Inf"]}"#;
+        let samples = answer(&vector(rows)).unwrap();
+        assert_eq!((samples.len(), samples[0].label("cluster")), (3, "east"));
+        assert!(samples[1].value.is_nan() && samples[2].value.is_infinite());
     }
 
     #[test]
     fn every_other_answer_is_an_error_in_words() {
-        let error = |body: &str| read(body.as_bytes()).unwrap_err().to_string();
         let refused = error(r#"{"status": "error", "error": "parse error"}"#);
-        assert_eq!(refused, "Prometheus refused the query: parse error");
-        assert_eq!(error("<html>"), "what answers is no Prometheus");
+        assert_eq!(
+            refused,
+            "Prometheus refused the query (HTTP 200 OK): parse error"
+        );
+        let page = read(StatusCode::NOT_FOUND, b"<html>").unwrap_err();
+        let words = "what answers is no Prometheus (HTTP 404 Not Found)";
+        assert_eq!(page.to_string(), words);
         let scalar =
             r#"{"status": "success", "data": {"resultType": "scalar", "result": [1, "2"]}}"#;
         assert_eq!(error(scalar), "the answer is a scalar and no vector");
+        let word = vector(r#"{"metric": {}, "value": [1.5, "much"]}"#);
+        assert_eq!(
+            error(&word),
+            "the value \"much\" of the answer is no number"
+        );
+    }
+
+    #[test]
+    fn an_answer_with_a_series_twice_is_none_and_neither_is_success_with_an_error_for_its_status() {
+        let row = |value| format!(r#"{{"metric": {{"a": "b"}}, "value": [1.5, "{value}"]}}"#);
+        let twice = error(&vector(&format!("{}, {}", row(0), row(7))));
+        assert_eq!(twice, r#"the answer has the series {"a": "b"} twice"#);
+        let said = read(StatusCode::BAD_GATEWAY, vector(&row(0)).as_bytes());
+        assert!(matches!(said, Err(QueryError::Refused { .. })), "{said:?}");
     }
 
     #[tokio::test]

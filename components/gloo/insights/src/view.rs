@@ -12,7 +12,7 @@ use crate::{Answers, Query, Sample, Scope, Snapshot, Unknown};
 
 /// Runs an analyzer may miss before its last record says nothing about now.
 const MISSED: i64 = 3;
-/// And never less than this: a record is some seconds under way.
+/// And never less than this: a record is some seconds under way, and clocks of two nodes are never quite the same.
 const LEAST: i64 = 90;
 
 /// What is known of a cluster.
@@ -85,6 +85,14 @@ impl<'a> View<'a> {
             Some(Ok(report)) => report,
         };
         let age = self.now.duration_since(report.taken).as_secs();
+        // An age below nothing would keep a report fresh long after its analyzer ended.
+        if age < -LEAST {
+            let why = format!(
+                "analyzer {analyzer} reported {} s after now: its clock or the engine's is off",
+                -age
+            );
+            return Err(Unknown::new(why));
+        }
         let limit = (MISSED * i64::from(report.interval)).max(LEAST);
         if age > limit {
             let why = format!("analyzer {analyzer} last reported {age} s ago");
@@ -114,6 +122,11 @@ impl<'a> View<'a> {
             let why = format!("Prometheus has no sample for query {}", query.name);
             return Err(Unknown::new(why));
         }
+        // Without it the others would say that all is well.
+        if let Some(odd) = own.iter().find(|sample| !sample.value.is_finite()) {
+            let why = format!("query {} has the value {}", query.name, odd.value);
+            return Err(Unknown::new(why));
+        }
         Ok(own)
     }
 
@@ -123,6 +136,56 @@ impl<'a> View<'a> {
             None => Err(Unknown::new("there is no snapshot of this cluster")),
             Some(Err(why)) => Err(Unknown::new(format!("the snapshot cannot be read: {why}"))),
             Some(Ok(snapshot)) => Ok(snapshot),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::testing::{Scene, labelled, sample};
+
+    const QUERY: Query = Query {
+        name: "a-test",
+        text: "up",
+        scope: Scope::Cluster,
+    };
+
+    /// The healthy cluster, looked at with another clock.
+    fn at(seconds: i64) -> Result<(), String> {
+        let mut scene = Scene::healthy();
+        scene.now += SignedDuration::from_secs(seconds);
+        scene
+            .view()
+            .nodes()
+            .map(drop)
+            .map_err(|unknown| unknown.why)
+    }
+
+    #[test]
+    fn clocks_that_are_a_little_apart_are_no_matter_and_those_that_are_far_apart_are_told() {
+        // The report was taken ten seconds before.
+        assert_eq!(at(-100), Ok(()));
+        assert_eq!(at(80), Ok(()));
+        let ahead = at(-101).unwrap_err();
+        let words = "analyzer nodes reported 91 s after now: its clock or the engine's is off";
+        assert_eq!(ahead, words);
+        let behind = at(81).unwrap_err();
+        assert_eq!(behind, "analyzer nodes last reported 91 s ago");
+    }
+
+    #[test]
+    fn a_sample_that_is_no_number_takes_the_evidence_from_its_own_cluster_only() {
+        for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let own = [sample(0.0), labelled(odd, &[("reason", "x")])];
+            let scene = Scene::healthy().answer(&QUERY, &own);
+            let why = scene.view().samples(&QUERY).unwrap_err().why;
+            assert_eq!(why, format!("query a-test has the value {odd}"));
+            let others = [sample(0.0), labelled(odd, &[("cluster_name", "east")])];
+            let scene = Scene::healthy().answer(&QUERY, &others);
+            assert_eq!(scene.view().samples(&QUERY).unwrap().len(), 1);
         }
     }
 }

@@ -1,0 +1,167 @@
+//! A redis-server of a test's own, and an engine over it.
+
+use std::{
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use gloo_insights::{Overview, Settings};
+use gloo_mesh_insights::{
+    engine::Engine,
+    metrics::{self, Metrics},
+    prometheus::Prometheus,
+    shared::Shared,
+};
+use gloo_record::Analyzer;
+use gloo_store::RedisArgs;
+use redis::{aio::MultiplexedConnection, cmd};
+use tokio::{sync::watch, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+/// It goes with this value.
+pub(crate) struct Redis {
+    child: Child,
+    url: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Redis {
+    pub(crate) async fn start() -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let folder = tempfile::tempdir().unwrap();
+        let child = Command::new("redis-server")
+            .args([
+                "--bind",
+                "127.0.0.1",
+                "--port",
+                &port.to_string(),
+                "--save",
+                "",
+            ])
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let redis = Self {
+            child,
+            url: format!("redis://127.0.0.1:{port}"),
+            _folder: folder,
+        };
+        redis.connection().await;
+        redis
+    }
+
+    pub(crate) async fn connection(&self) -> MultiplexedConnection {
+        let client = redis::Client::open(self.url.as_str()).unwrap();
+        for _ in 0..100 {
+            if let Ok(connection) = client.get_multiplexed_async_connection().await {
+                return connection;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{} does not answer", self.url);
+    }
+
+    pub(crate) async fn set(&self, name: &str, value: &str) {
+        let mut set = cmd("CONFIG");
+        set.arg("SET").arg(name).arg(value);
+        set.exec_async(&mut self.connection().await).await.unwrap();
+    }
+
+    /// Writes until it takes no more.
+    pub(crate) async fn fill(&self) {
+        let mut connection = self.connection().await;
+        for n in 0..1000 {
+            let mut set = cmd("SET");
+            set.arg(n).arg("x".repeat(10_000));
+            if set.exec_async(&mut connection).await.is_err() {
+                return;
+            }
+        }
+        panic!("it takes everything");
+    }
+
+    /// The last entry of an analyzer's stream, as redis-sink writes it.
+    pub(crate) async fn add(&self, cluster: &str, analyzer: Analyzer, entry: &str) {
+        let key = format!("gloonet:v1:logs:{cluster}:analyzer:{analyzer}:0");
+        let mut add = cmd("XADD");
+        add.arg(key)
+            .arg("MAXLEN")
+            .arg(1)
+            .arg("*")
+            .arg("r")
+            .arg(entry);
+        add.exec_async(&mut self.connection().await).await.unwrap();
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// What an engine is given, and what it counts.
+pub(crate) struct Scene {
+    redis: String,
+    prometheus: String,
+    clusters: Vec<String>,
+    metrics: Arc<Metrics>,
+}
+
+impl Scene {
+    pub(crate) fn new(redis: &Redis, prometheus: &str, clusters: &[&str]) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self {
+            redis: redis.url.clone(),
+            prometheus: prometheus.to_owned(),
+            clusters: clusters.iter().map(|&name| name.to_owned()).collect(),
+            metrics: Arc::default(),
+        }
+    }
+
+    /// The page of the first run of a new engine, whose home is `west`.
+    pub(crate) async fn run(&self) -> Overview {
+        let args = RedisArgs {
+            redis_url: self.redis.clone(),
+            redis_credentials: None,
+            redis_ca: None,
+        };
+        let names = self.clusters.iter().map(|name| name.parse().unwrap());
+        let shared = Arc::new(Shared::default());
+        let engine = Engine {
+            home: "west".parse().unwrap(),
+            interval: Duration::from_hours(1),
+            redis: gloo_store::Redis::new(&args),
+            snapshots: None,
+            prometheus: Some(Prometheus::new(&self.prometheus).unwrap()),
+            clusters: watch::channel(Some(Arc::new(names.collect()))).1,
+            settings: watch::channel(Settings::default()).1,
+            shared: shared.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let closing = CancellationToken::new();
+        let running = tokio::spawn(engine.run(closing.clone()));
+        let page = loop {
+            if let Some((page, _)) = shared.page() {
+                break page;
+            }
+            sleep(Duration::from_millis(10)).await;
+        };
+        closing.cancel();
+        running.await.unwrap();
+        Overview::clone(&page)
+    }
+
+    /// What is counted of this kind.
+    pub(crate) fn errors(&self, kind: &str) -> u64 {
+        let text = metrics::text(&self.metrics, &Shared::default()).unwrap();
+        let name = format!("gloo_mesh_insights_engine_errors_total{{kind=\"{kind}\"}} ");
+        let value = text.lines().find_map(|line| line.strip_prefix(&name));
+        value.unwrap().parse().unwrap()
+    }
+}
