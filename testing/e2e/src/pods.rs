@@ -175,14 +175,16 @@ impl<'a> Playground<'a> {
 
     /// Waits until a pod of the playground is ready.
     pub async fn ready(&self, name: &str) -> Result<Talker> {
-        until(
-            &format!("pod {}/{name} is ready", self.namespace),
-            STARTED,
-            async || {
-                let pod = self.pods().get(name).await?;
-                Ok(Progress::of(running(&pod), format!("{:?}", pod.status)))
-            },
-        )
+        self.ready_within(name, STARTED).await
+    }
+
+    /// The same, with another limit.
+    pub async fn ready_within(&self, name: &str, limit: Duration) -> Result<Talker> {
+        let what = format!("pod {}/{name} is ready", self.namespace);
+        until(&what, limit, async || {
+            let pod = self.pods().get(name).await?;
+            Ok(Progress::of(running(&pod), format!("{:?}", pod.status)))
+        })
         .await
     }
 

@@ -2,6 +2,7 @@
 //! not.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use gloonet_lab::Spot;
@@ -12,6 +13,9 @@ use crate::{
     pods::{HTTP, Playground, Talker},
     policy::{Cell, dropped, open},
 };
+
+/// After an outage of the API server a kubelet hears of a new pod up to a minute and a half late: its own pauses.
+const HEARD: Duration = Duration::from_mins(3);
 
 /// Only clients are let in to the servers.
 const POLICY: &str = "{podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress], \
@@ -147,7 +151,8 @@ impl<'a> Stage<'a> {
             .holds("only clients are let in still", &self.table())
             .await?;
         self.ask_service().await?;
-        let late = self.ground.talker(late, &self.nodes[1]).await?;
+        self.ground.begin(late, &self.nodes[1]).await?;
+        let late = self.ground.ready_within(late, HEARD).await?;
         let address = late.ip.to_string();
         let answer = self
             .ground
