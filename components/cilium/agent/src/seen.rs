@@ -1,6 +1,6 @@
 //! What changed in one kind since the last look. Objects that did not change are the same allocation, so nothing is compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use crate::watch::{Cache, Key};
 #[derive(Debug)]
 pub struct Seen<K> {
     objects: BTreeMap<Key, Arc<K>>,
-    /// Of the cache when it was looked at.
-    version: Option<u64>,
+    /// In the cache's journal, when it was looked at.
+    position: Option<u64>,
 }
 
 /// What is new or different, and what is gone.
@@ -28,7 +28,7 @@ impl<K> Default for Seen<K> {
     fn default() -> Self {
         Self {
             objects: BTreeMap::new(),
-            version: None,
+            position: None,
         }
     }
 }
@@ -43,17 +43,16 @@ impl<K> Seen<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    /// Looks at a cache. One that did not change since costs nothing, however much is in it.
+    /// Looks at what changed in a cache since the last look, however much is in it.
     pub fn follow(&mut self, cache: &Cache<K>) -> Changed<K> {
-        // Asked for first: what comes in between is looked at again.
-        let version = cache.version();
-        if self.version.replace(version) == Some(version) {
-            return Changed {
-                put: Vec::new(),
-                gone: Vec::new(),
-            };
-        }
-        cache.with(|objects| self.look(objects, |_| false))
+        cache.look(|objects, journal| {
+            let changed = self.position.and_then(|position| journal.since(position));
+            self.position = Some(journal.end());
+            match changed {
+                Some(keys) => self.look_at(keys.collect(), objects),
+                None => self.look(objects, |_| false),
+            }
+        })
     }
 }
 
@@ -75,6 +74,25 @@ impl<K> Seen<K> {
             self.objects.remove(key);
         }
         self.objects.extend(put.iter().cloned());
+        Changed { put, gone }
+    }
+
+    /// As [`Self::look`], at some.
+    fn look_at(&mut self, keys: BTreeSet<&Key>, now: &BTreeMap<Key, Arc<K>>) -> Changed<K> {
+        let (mut put, mut gone) = (Vec::new(), Vec::new());
+        for key in keys {
+            match now.get(key) {
+                Some(object) => {
+                    let known = self.objects.insert(key.clone(), object.clone());
+                    if known.is_none_or(|known| !Arc::ptr_eq(&known, object)) {
+                        put.push((key.clone(), object.clone()));
+                    }
+                }
+                None => {
+                    gone.extend(self.objects.remove_entry(key).map(|(key, _)| key));
+                }
+            }
+        }
         Changed { put, gone }
     }
 

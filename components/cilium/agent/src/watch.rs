@@ -3,6 +3,8 @@
 //! A watch that breaks starts again by itself, with growing pauses; meanwhile readers see what was last known. An object
 //! that cannot be decoded is reported once and skipped, and its last good version stays.
 
+mod journal;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,6 +20,7 @@ use kube::runtime::watcher::{self, Config, Event};
 use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
+use self::journal::Journal;
 use crate::bell::Bells;
 
 /// Namespace (empty for cluster-wide kinds) and name.
@@ -26,6 +29,7 @@ pub type Key = (String, String);
 #[derive(Debug)]
 struct Known<K> {
     objects: BTreeMap<Key, Arc<K>>,
+    journal: Journal,
     /// Keys seen in the listing under way.
     listed: BTreeSet<Key>,
     /// The newest version of each object that could not be decoded, to report it once.
@@ -67,6 +71,7 @@ where
         Arc::new(Self {
             known: Mutex::new(Known {
                 objects: BTreeMap::new(),
+                journal: Journal::default(),
                 listed: BTreeSet::new(),
                 undecodable: BTreeMap::new(),
                 trouble: None,
@@ -93,9 +98,20 @@ where
         self.lock().objects.values().cloned().collect()
     }
 
-    /// Looks at all objects under their names, in order; changes wait meanwhile.
-    pub fn with<T>(&self, look: impl FnOnce(&BTreeMap<Key, Arc<K>>) -> T) -> T {
-        look(&self.lock().objects)
+    /// Those of one namespace.
+    pub fn of_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
+        let known = self.lock();
+        let first = (namespace.to_owned(), String::new());
+        let from = known.objects.range(first..);
+        from.take_while(|((other, _), _)| other == namespace)
+            .map(|(_, object)| object.clone())
+            .collect()
+    }
+
+    /// Looks at all objects under their names, and at which of them changed of late; changes wait meanwhile.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&BTreeMap<Key, Arc<K>>, &Journal) -> T) -> T {
+        let known = self.lock();
+        look(&known.objects, &known.journal)
     }
 
     /// All objects under their names, in order.
@@ -153,9 +169,13 @@ where
             }
             Ok(Event::InitDone) => {
                 let Known {
-                    objects, listed, ..
+                    objects,
+                    journal,
+                    listed,
+                    ..
                 } = &mut *known;
                 objects.retain(|key, _| listed.contains(key));
+                journal.forget();
                 listed.clear();
                 known.recovered::<K>();
                 self.synced.store(true, Ordering::Release);
@@ -166,7 +186,9 @@ where
             }
             Ok(Event::Delete(object)) => {
                 known.recovered::<K>();
-                known.objects.remove(&key(&object));
+                let key = key(&object);
+                known.objects.remove(&key);
+                known.journal.note(key);
                 self.seen.deleted.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -187,7 +209,8 @@ where
                 object.meta_mut().managed_fields = None;
                 (self.trim)(&mut object);
                 known.undecodable.remove(&key);
-                known.objects.insert(key, Arc::new(object));
+                known.objects.insert(key.clone(), Arc::new(object));
+                known.journal.note(key);
                 self.seen.applied.fetch_add(1, Ordering::Relaxed);
             }
             Err(invalid) => {

@@ -52,6 +52,7 @@ pub struct Kept {
     slices: Seen<EndpointSlice>,
     pods: Seen<Pod>,
     behind: Behind,
+    checks: BTreeMap<Key, (u16, HealthCheck)>,
     /// Of the node; what is nearest depends on it.
     zone: Option<String>,
     wishes: BTreeMap<(Kind, Key), (Arc<Claimant>, Vec<Frontend>)>,
@@ -89,6 +90,7 @@ impl Kept {
     fn ask_service(&mut self, key: Key, own: Own<'_>, touched: &mut BTreeSet<Frontend>) {
         let mut created = None;
         let mut wishes = Vec::new();
+        self.checks.remove(&key);
         if let Some(service) = self.services.get(&key) {
             let age = service.metadata.creation_timestamp.as_ref();
             created = age.map(|time| time.0);
@@ -98,6 +100,8 @@ impl Kept {
                 .collect();
             let claims = of_service(service, &slices, own).into_iter();
             wishes = claims.map(|claim| claim.balanced).collect();
+            let check = health_checks::of(service, slices, own);
+            self.checks.extend(check.map(|check| (key.clone(), check)));
         }
         self.settle(Kind::Service, key, created, wishes, touched);
     }
@@ -156,16 +160,7 @@ impl Kept {
     }
 
     /// What is answered to load balancers, by port.
-    pub fn health_checks(&self, own: Own<'_>) -> BTreeMap<u16, HealthCheck> {
-        let services = self.services.objects().iter();
-        let asked = services.filter_map(|(key, service)| {
-            let slices = self.behind.of(key);
-            health_checks::of(
-                service,
-                slices.filter(|slice| endpoints::is_balanced(slice)),
-                own,
-            )
-        });
-        asked.collect()
+    pub fn health_checks(&self) -> BTreeMap<u16, HealthCheck> {
+        self.checks.values().cloned().collect()
     }
 }

@@ -139,7 +139,7 @@ fn write_addresses(
     // Before the sources: an endpoint added after this line is not taken for one that is gone.
     let mut current: BTreeMap<Ipv4Net, IpEntry> = agent.datapath.ips()?.into_iter().collect();
     let ceps = agent.watched.endpoints.list();
-    let slices = agent.watched.slices.list();
+    let slices = agent.watched.slices.of_namespace("default");
     let desired = ipcache::desired(&Sources {
         own_node: &agent.own.name,
         own_ip: agent.own.ip,

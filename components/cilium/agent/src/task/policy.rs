@@ -59,7 +59,7 @@ fn pass(agent: &Agent) -> Vec<String> {
     let waited = waiting(agent);
     let endpoints = agent.endpoints.list();
     let unnamed = name_the_nameless(agent, &endpoints);
-    let slices = agent.watched.slices.list();
+    let slices = agent.watched.slices.of_namespace("default");
     let api_servers = addresses_of(slices.iter().map(AsRef::as_ref), ("default", "kubernetes"));
     let pass = agent.policies.pass(
         &agent.watched,

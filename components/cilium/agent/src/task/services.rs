@@ -134,7 +134,7 @@ fn pass(
     let node = agent.watched.nodes.get("", &agent.own.name);
     let own = Own::of(&agent.own, node.as_deref());
     let outcome = balancing.pass(&agent.watched, own, &*agent.datapath, Instant::now())?;
-    Ok((outcome, balancing.kept.health_checks(own)))
+    Ok((outcome, balancing.kept.health_checks()))
 }
 
 #[cfg(test)]

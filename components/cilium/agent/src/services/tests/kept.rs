@@ -18,6 +18,8 @@ enum Change {
     Slice(&'static str, Option<Value>),
     Pod(&'static str, Option<Value>),
     Zone(&'static str),
+    /// The watch begins anew, and this Service is gone meanwhile.
+    Relist(&'static str),
 }
 
 fn named() -> impl Strategy<Value = &'static str> {
@@ -94,6 +96,7 @@ fn changes() -> impl Strategy<Value = Change> {
         4 => (named(), slices).prop_map(|(name, object)| Change::Slice(name, object)),
         2 => (named(), pods).prop_map(|(name, object)| Change::Pod(name, object)),
         1 => prop::sample::select(&ZONES[..]).prop_map(Change::Zone),
+        1 => named().prop_map(Change::Relist),
     ]
 }
 
@@ -111,6 +114,19 @@ fn event<K: serde::de::DeserializeOwned>(name: &str, object: Option<Value>) -> E
     } else {
         Event::Delete(object)
     }
+}
+
+fn relist(watched: &Watched, without: &str) {
+    let services = watched.services.list();
+    let left = services
+        .iter()
+        .filter(|service| service.metadata.name.as_deref() != Some(without));
+    watched.services.take(Ok(Event::Init));
+    for service in left {
+        let object = serde_json::to_value(&**service).and_then(serde_json::from_value);
+        watched.services.take(Ok(Event::InitApply(object.unwrap())));
+    }
+    watched.services.take(Ok(Event::InitDone));
 }
 
 fn at_once(
@@ -150,6 +166,7 @@ proptest! {
                     Change::Slice(name, object) => watched.slices.take(Ok(event(name, object))),
                     Change::Pod(name, object) => watched.pods.take(Ok(event(name, object))),
                     Change::Zone(zone) => own.zone = Some(zone),
+                    Change::Relist(without) => relist(&watched, without),
                 }
             }
             let touched = kept.follow(&watched, own);
@@ -163,7 +180,7 @@ proptest! {
                 let changed = before.get(frontend) != expected.get(frontend);
                 prop_assert!(!changed || touched.contains(frontend), "{frontend:?} was not told of");
             }
-            let found = kept.health_checks(own).into_iter();
+            let found = kept.health_checks().into_iter();
             let found: BTreeMap<u16, usize> =
                 found.map(|(port, check)| (port, check.local_endpoints)).collect();
             prop_assert_eq!(found, checks);
