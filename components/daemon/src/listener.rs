@@ -50,10 +50,13 @@ pub async fn bind(address: SocketAddr, purpose: &'static str) -> Result<TcpListe
 
 /// Serves until `stop`, beside the caller.
 pub fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) {
-    tokio::spawn(async move {
-        let accepting = accept(&listener, &routes, &stop);
-        stop.run_until_cancelled(accepting).await;
-    });
+    tokio::spawn(run(listener, routes, stop));
+}
+
+/// Serves until `stop`.
+pub async fn run(listener: TcpListener, routes: Router, stop: CancellationToken) {
+    let accepting = accept(&listener, &routes, &stop);
+    stop.run_until_cancelled(accepting).await;
 }
 
 async fn accept(listener: &TcpListener, routes: &Router, stop: &CancellationToken) -> Infallible {

@@ -7,11 +7,12 @@ use std::time::SystemTime;
 
 use datapath::Datapath;
 use datapath::link::Netlink;
+use gloonet_daemon::listener::{self, ListenError};
 use gloonet_daemon::{exposition, logging};
 use jiff::Timestamp;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::agent::{Agent, Own, blocking};
 use crate::bell::Bells;
@@ -36,9 +37,11 @@ pub enum RunError {
     Kubernetes(#[from] KubernetesError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("cannot listen on {address}")]
-    Listen {
-        address: String,
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error("cannot listen on the socket {path}")]
+    Socket {
+        path: PathBuf,
         #[source]
         source: std::io::Error,
     },
@@ -103,10 +106,11 @@ async fn serve(
         cgroup_root: cgroup2_root(&arguments.cgroup_root),
     };
     let pages = health::router(progress.clone(), place);
-    listen_http(config.health, pages, tasks).await?;
+    listen_http(config.health, "health", pages, tasks).await?;
     if let Some(address) = config.metrics {
         let measured = Arc::clone(&metrics);
-        listen_http(address, exposition::routes(move || measured.text()), tasks).await?;
+        let pages = exposition::routes(move || measured.text());
+        listen_http(address, "metrics", pages, tasks).await?;
     }
     let node = arguments.node_name()?;
     tracing::info!(
@@ -143,18 +147,12 @@ pub fn log_filter(debug: bool) -> String {
 
 async fn listen_http(
     address: SocketAddr,
-    router: axum::Router,
+    purpose: &'static str,
+    routes: axum::Router,
     tasks: &mut JoinSet<()>,
-) -> Result<(), RunError> {
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| RunError::Listen {
-            address: address.to_string(),
-            source,
-        })?;
-    tasks.spawn(async move {
-        let _ = axum::serve(listener, router).await;
-    });
+) -> Result<(), ListenError> {
+    let listener = listener::bind(address, purpose).await?;
+    tasks.spawn(listener::run(listener, routes, CancellationToken::new()));
     Ok(())
 }
 
@@ -315,8 +313,8 @@ fn serve_api(
     tasks: &mut JoinSet<()>,
 ) -> Result<(), RunError> {
     let socket = runtime_dir.join("cilium.sock");
-    let listener = api::listen(&socket).map_err(|source| RunError::Listen {
-        address: socket.display().to_string(),
+    let listener = api::listen(&socket).map_err(|source| RunError::Socket {
+        path: socket,
         source,
     })?;
     let router = api::router(agent.clone(), metrics);

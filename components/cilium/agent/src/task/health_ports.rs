@@ -6,10 +6,11 @@ use std::net::Ipv4Addr;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode};
 use axum::{Json, Router};
+use gloonet_daemon::listener;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::services::HealthCheck;
 
@@ -23,13 +24,8 @@ pub struct HealthPorts(BTreeMap<u16, Open>);
 #[derive(Debug)]
 struct Open {
     answer: watch::Sender<HealthCheck>,
-    server: JoinHandle<()>,
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
+    /// Ends the answers with this value.
+    _stop: DropGuard,
 }
 
 impl HealthPorts {
@@ -51,8 +47,8 @@ impl HealthPorts {
                 continue;
             }
             match TcpListener::bind((node, port)).await {
-                Ok(listener) => {
-                    self.0.insert(port, open(listener, check));
+                Ok(bound) => {
+                    self.0.insert(port, open(bound, check));
                 }
                 Err(error) => {
                     problem = Some(format!(
@@ -67,13 +63,15 @@ impl HealthPorts {
     }
 }
 
-fn open(listener: TcpListener, check: HealthCheck) -> Open {
+fn open(bound: TcpListener, check: HealthCheck) -> Open {
     let (answer, asked) = watch::channel(check);
     let router = Router::new().fallback(tell).with_state(asked);
-    let server = tokio::spawn(async move {
-        let _ = axum::serve(listener, router).await;
-    });
-    Open { answer, server }
+    let stop = CancellationToken::new();
+    listener::serve(bound, router, stop.clone());
+    Open {
+        answer,
+        _stop: stop.drop_guard(),
+    }
 }
 
 /// Whatever the path: kube-proxy does not look at it either.

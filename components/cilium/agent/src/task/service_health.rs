@@ -7,9 +7,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
+use gloonet_daemon::listener;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::agent::Agent;
 use crate::services::ServiceHealth;
@@ -21,19 +23,18 @@ const PATIENCE: std::time::Duration = REPAIR.saturating_mul(2);
 /// Opens the port, again and again while something else holds it.
 pub async fn run(agent: Arc<Agent>, address: SocketAddr) {
     loop {
-        let problem = match TcpListener::bind(address).await {
-            Ok(listener) => {
+        match TcpListener::bind(address).await {
+            Ok(bound) => {
                 agent.report("service health", None);
-                axum::serve(listener, router(agent.clone())).await.err()
+                listener::run(bound, router(agent.clone()), CancellationToken::new()).await;
             }
-            Err(error) => Some(error),
-        };
-        if let Some(error) = problem {
-            let sentence = format!(
-                "cannot answer load balancers at {address}: {error}; they take this node for unhealthy until the port is free \
-                 (does a kube-proxy still run here?)"
-            );
-            agent.report("service health", Some(sentence));
+            Err(error) => {
+                let sentence = format!(
+                    "cannot answer load balancers at {address}: {error}; they take this node for unhealthy until the port is \
+                     free (does a kube-proxy still run here?)"
+                );
+                agent.report("service health", Some(sentence));
+            }
         }
         tokio::time::sleep(RETRY).await;
     }
