@@ -1,6 +1,9 @@
 //! A connection to Redis: made when it is needed, kept until it is let go of, with credentials that are read anew for each.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},

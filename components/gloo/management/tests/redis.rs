@@ -5,11 +5,7 @@
     reason = "what a test needs fails the test it serves"
 )]
 
-use std::{
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gloo_api::ClusterName;
@@ -23,65 +19,16 @@ use gloo_relay::{
     table::{Changes, Objects},
 };
 use gloo_store::{Found, Redis, RedisArgs, Seal, Store, redis_key};
+use redis_access::testing::RedisServer;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// A redis-server of its own; it goes with this value.
-struct Server {
-    child: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl Server {
-    fn start() -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let folder = tempfile::tempdir().unwrap();
-        let child = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", ""])
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self {
-            child,
-            port,
-            _folder: folder,
-        }
-    }
-
-    fn store(&self) -> Store {
-        let args = RedisArgs {
-            redis_url: format!("redis://127.0.0.1:{}", self.port),
-            redis_credentials: None,
-            redis_ca: None,
-        };
-        Store::new(Redis::new(&args), Seal::new(&[9; 32]).unwrap())
-    }
-
-    async fn tell<T: redis::FromRedisValue>(&self, words: &[&[u8]]) -> T {
-        let url = format!("redis://127.0.0.1:{}", self.port);
-        let client = redis::Client::open(url).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-        let mut command = redis::Cmd::new();
-        command.arg(words);
-        command.query_async(&mut connection).await.unwrap()
-    }
-
-    /// What another replica reads of the cluster.
-    async fn holds(&self, objects: &Objects) -> bool {
-        let found = self.store().load(&west(), None).await;
-        matches!(found, Ok(Found::Snapshot(_, found)) if found == *objects)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn store(server: &RedisServer) -> Store {
+    let args = RedisArgs {
+        redis_url: server.url(),
+        redis_credentials: None,
+        redis_ca: None,
+    };
+    Store::new(Redis::new(&args), Seal::new(&[9; 32]).unwrap())
 }
 
 fn west() -> ClusterName {
@@ -94,14 +41,17 @@ fn object(number: usize) -> (ObjectKey, Bytes) {
     (key, Bytes::from(text))
 }
 
-/// A server that cluster west is connected to.
+/// A server that cluster west is connected to, and the Redis behind it.
 struct Memory {
+    redis: RedisServer,
     shared: Arc<Shared>,
     _guard: DropGuard,
 }
 
 impl Memory {
-    fn start(server: &Server) -> Self {
+    /// With so many objects, which are in Redis.
+    async fn start(objects: usize) -> Self {
+        let redis = RedisServer::start(&[]);
         let mut state = State::new(west(), true);
         state.register(&west(), Some(Registration::default()));
         state.clusters.get_mut(&west()).unwrap().connection = Some(Connection {
@@ -112,12 +62,28 @@ impl Memory {
         });
         let shared = Arc::new(Shared::new(state, "server".to_owned()));
         let closing = CancellationToken::new();
-        let store = server.store();
-        tokio::spawn(behind::run(shared.clone(), store, closing.clone()));
-        Self {
+        tokio::spawn(behind::run(shared.clone(), store(&redis), closing.clone()));
+        let memory = Self {
+            redis,
             shared,
             _guard: closing.drop_guard(),
-        }
+        };
+        memory.observe(0..objects);
+        memory.saved("the first time").await;
+        memory
+    }
+
+    async fn tell<T: redis::FromRedisValue>(&self, words: &[&[u8]]) -> T {
+        let mut command = redis::Cmd::new();
+        command.arg(words);
+        let mut connection = self.redis.connection().await;
+        command.query_async(&mut connection).await.unwrap()
+    }
+
+    /// Whether another replica reads what is in memory.
+    async fn is_held(&self) -> bool {
+        let found = store(&self.redis).load(&west(), None).await;
+        matches!(found, Ok(Found::Snapshot(_, found)) if found == self.objects())
     }
 
     /// The agent says that it has these.
@@ -140,9 +106,9 @@ impl Memory {
         assert!(reached.is_ok(), "{what}: {:?}", self.shared.store.borrow());
     }
 
-    async fn saved(&self, server: &Server, what: &str) {
+    async fn saved(&self, what: &str) {
         for _ in 0..300 {
-            if server.holds(&self.objects()).await {
+            if self.is_held().await {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -157,61 +123,49 @@ fn away(state: &StoreState) -> bool {
 
 #[tokio::test]
 async fn a_wiped_redis_has_everything_again_although_nothing_changed_and_no_connection_broke() {
-    let server = Server::start();
-    let memory = Memory::start(&server);
-    memory.observe(0..500);
-    memory.saved(&server, "the first time").await;
-    let () = server.tell(&[b"FLUSHALL"]).await;
-    memory.saved(&server, "after it was wiped").await;
+    let memory = Memory::start(500).await;
+    let () = memory.tell(&[b"FLUSHALL"]).await;
+    memory.saved("after it was wiped").await;
 }
 
 #[tokio::test]
 async fn a_redis_that_comes_back_with_an_older_snapshot_is_written_over() {
-    let server = Server::start();
-    let memory = Memory::start(&server);
-    memory.observe(0..100);
-    memory.saved(&server, "the older one").await;
+    let memory = Memory::start(100).await;
     let key = redis_key(&west());
-    let old: Vec<u8> = server.tell(&[b"DUMP", key.as_bytes()]).await;
+    let old: Vec<u8> = memory.tell(&[b"DUMP", key.as_bytes()]).await;
     memory.observe(50..200);
-    memory.saved(&server, "the newer one").await;
+    memory.saved("the newer one").await;
     let restore: [&[u8]; 5] = [b"RESTORE", key.as_bytes(), b"0", &old, b"REPLACE"];
-    let () = server.tell(&restore).await;
+    let () = memory.tell(&restore).await;
     assert_eq!(memory.objects().len(), 200, "what is in memory counts");
-    memory.saved(&server, "after it went back in time").await;
+    memory.saved("after it went back in time").await;
 }
 
 #[tokio::test]
 async fn a_full_redis_costs_nothing_but_the_store_and_gets_everything_once_there_is_room() {
-    let server = Server::start();
-    let memory = Memory::start(&server);
-    memory.observe(0..100);
-    memory.saved(&server, "the first time").await;
-    let () = server.tell(&[b"CONFIG", b"SET", b"maxmemory", b"1"]).await;
+    let memory = Memory::start(100).await;
+    let () = memory.tell(&[b"CONFIG", b"SET", b"maxmemory", b"1"]).await;
     memory.observe(100..300);
     memory.stores("full", away).await;
     assert_eq!(memory.objects().len(), 300);
-    let () = server.tell(&[b"CONFIG", b"SET", b"maxmemory", b"0"]).await;
+    let () = memory.tell(&[b"CONFIG", b"SET", b"maxmemory", b"0"]).await;
     memory
         .stores("room", |state| *state == StoreState::Ok)
         .await;
-    memory.saved(&server, "once there is room").await;
+    memory.saved("once there is room").await;
 }
 
 #[tokio::test]
 async fn a_redis_that_only_reads_or_answers_late_is_caught_up_with() {
-    let server = Server::start();
-    let memory = Memory::start(&server);
-    memory.observe(0..100);
-    memory.saved(&server, "the first time").await;
+    let memory = Memory::start(100).await;
     // A replica of nobody: it refuses writes.
-    let () = server.tell(&[b"REPLICAOF", b"127.0.0.1", b"1"]).await;
+    let () = memory.tell(&[b"REPLICAOF", b"127.0.0.1", b"1"]).await;
     memory.observe(100..200);
     memory.stores("read only", away).await;
-    let () = server.tell(&[b"REPLICAOF", b"NO", b"ONE"]).await;
-    memory.saved(&server, "once it writes again").await;
-    let () = server.tell(&[b"CLIENT", b"PAUSE", b"5000", b"ALL"]).await;
+    let () = memory.tell(&[b"REPLICAOF", b"NO", b"ONE"]).await;
+    memory.saved("once it writes again").await;
+    let () = memory.tell(&[b"CLIENT", b"PAUSE", b"5000", b"ALL"]).await;
     memory.observe(200..300);
     assert_eq!(memory.objects().len(), 300, "nobody waits for Redis");
-    memory.saved(&server, "once it answers again").await;
+    memory.saved("once it answers again").await;
 }

@@ -5,73 +5,25 @@
     reason = "what a test needs fails the test it serves"
 )]
 
-use std::{
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
 use bytes::Bytes;
 use gloo_api::ClusterName;
 use gloo_relay::{key::ObjectKey, table::Objects};
 use gloo_store::{Found, Redis, RedisArgs, Seal, Store, Unsaved, prepare, redis_key};
+use redis_access::testing::RedisServer;
 
-/// A redis-server of its own; it goes with this value.
-struct Server {
-    child: Child,
-    port: u16,
-    folder: tempfile::TempDir,
+fn server() -> RedisServer {
+    RedisServer::with_password("of-this-test", &[])
 }
 
-impl Server {
-    fn start() -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("password"), "of-this-test").unwrap();
-        let child = Command::new("redis-server")
-            .args([
-                "--port",
-                &port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-            ])
-            .args(["--requirepass", "of-this-test"])
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self {
-            child,
-            port,
-            folder,
-        }
-    }
-
-    fn store(&self) -> Store {
-        let url = format!("redis://127.0.0.1:{}", self.port);
-        let args = RedisArgs {
-            redis_url: url,
-            redis_credentials: Some(self.folder.path().to_owned()),
-            redis_ca: None,
-        };
-        Store::new(Redis::new(&args), Seal::new(&[9; 32]).unwrap())
-    }
-
-    async fn raw(&self) -> redis::aio::MultiplexedConnection {
-        let url = format!("redis://:of-this-test@127.0.0.1:{}", self.port);
-        let client = redis::Client::open(url).unwrap();
-        client.get_multiplexed_async_connection().await.unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn store(server: &RedisServer) -> Store {
+    let args = RedisArgs {
+        redis_url: server.url(),
+        redis_credentials: Some(server.credentials().to_owned()),
+        redis_ca: None,
+    };
+    Store::new(Redis::new(&args), Seal::new(&[9; 32]).unwrap())
 }
 
 fn west() -> ClusterName {
@@ -114,9 +66,9 @@ async fn save(store: &Store, objects: &Objects) {
 
 #[tokio::test]
 async fn another_replica_reads_what_was_written_and_does_not_read_it_twice() {
-    let server = Server::start();
-    save(&server.store(), &objects(5000)).await;
-    let other = server.store();
+    let server = server();
+    save(&store(&server), &objects(5000)).await;
+    let other = store(&server);
     let Found::Snapshot(head, found) = other.load(&west(), None).await.unwrap() else {
         panic!("a snapshot");
     };
@@ -127,10 +79,10 @@ async fn another_replica_reads_what_was_written_and_does_not_read_it_twice() {
 
 #[tokio::test]
 async fn what_somebody_else_wrote_is_refused_and_what_is_gone_is_nothing() {
-    let server = Server::start();
-    let store = server.store();
+    let server = server();
+    let store = store(&server);
     save(&store, &objects(10)).await;
-    let mut raw = server.raw().await;
+    let mut raw = server.connection().await;
     let key = redis_key(&west());
     let mut forge = redis::cmd("HSET");
     forge.arg(&key).arg("head").arg("{\"epoch\": 1}");
@@ -144,10 +96,10 @@ async fn what_somebody_else_wrote_is_refused_and_what_is_gone_is_nothing() {
 
 #[tokio::test]
 async fn another_kind_of_value_or_an_older_format_under_our_name_is_refused_and_written_over() {
-    let server = Server::start();
-    let store = server.store();
+    let server = server();
+    let store = store(&server);
     save(&store, &objects(10)).await;
-    let mut raw = server.raw().await;
+    let mut raw = server.connection().await;
     let key = redis_key(&west());
     for write in [
         vec!["SET", &key, "{\"services\": []}"],
@@ -171,11 +123,10 @@ async fn another_kind_of_value_or_an_older_format_under_our_name_is_refused_and_
 
 #[tokio::test]
 async fn a_killed_redis_is_an_error_and_no_hang() {
-    let mut server = Server::start();
-    let store = server.store();
+    let mut server = server();
+    let store = store(&server);
     save(&store, &objects(10)).await;
-    server.child.kill().unwrap();
-    server.child.wait().unwrap();
+    server.stop();
     let asked = tokio::time::timeout(Duration::from_secs(15), store.load(&west(), None)).await;
     assert!(asked.unwrap().is_err());
 }

@@ -1,10 +1,6 @@
-//! A redis-server of a test's own, and an engine over it.
+//! A Redis of a test's own, and an engine over it.
 
-use std::{
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use gloo_insights::{Overview, Settings};
 use gloo_mesh_insights::{
@@ -16,53 +12,22 @@ use gloo_mesh_insights::{
 use gloo_record::Analyzer;
 use gloo_store::RedisArgs;
 use redis::{aio::MultiplexedConnection, cmd};
+use redis_access::testing::RedisServer;
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-/// It goes with this value.
-pub(crate) struct Redis {
-    child: Child,
-    url: String,
-    _folder: tempfile::TempDir,
-}
+/// A redis-server with what analyzers say.
+pub(crate) struct Redis(RedisServer);
 
 impl Redis {
     pub(crate) async fn start() -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let folder = tempfile::tempdir().unwrap();
-        let child = Command::new("redis-server")
-            .args([
-                "--bind",
-                "127.0.0.1",
-                "--port",
-                &port.to_string(),
-                "--save",
-                "",
-            ])
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let redis = Self {
-            child,
-            url: format!("redis://127.0.0.1:{port}"),
-            _folder: folder,
-        };
+        let redis = Self(RedisServer::start(&[]));
         redis.connection().await;
         redis
     }
 
     pub(crate) async fn connection(&self) -> MultiplexedConnection {
-        let client = redis::Client::open(self.url.as_str()).unwrap();
-        for _ in 0..100 {
-            if let Ok(connection) = client.get_multiplexed_async_connection().await {
-                return connection;
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-        panic!("{} does not answer", self.url);
+        self.0.connection().await
     }
 
     pub(crate) async fn set(&self, name: &str, value: &str) {
@@ -98,13 +63,6 @@ impl Redis {
     }
 }
 
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
-    }
-}
-
 /// What an engine is given, and what it counts.
 pub(crate) struct Scene {
     redis: String,
@@ -117,7 +75,7 @@ impl Scene {
     pub(crate) fn new(redis: &Redis, prometheus: &str, clusters: &[&str]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
-            redis: redis.url.clone(),
+            redis: redis.0.url(),
             prometheus: prometheus.to_owned(),
             clusters: clusters.iter().map(|&name| name.to_owned()).collect(),
             metrics: Arc::default(),

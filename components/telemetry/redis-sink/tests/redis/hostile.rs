@@ -15,7 +15,8 @@ use tonic::{
 };
 use tower::{Service, ServiceExt};
 
-use crate::server::{Redis, Served, length, request};
+use crate::server::{Served, length, redis_and_sink, request};
+use redis_access::testing::RedisServer;
 
 const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 /// Far above what the sink may take for a request, far below what the bomb unpacks to.
@@ -92,7 +93,7 @@ fn around(body: &[u8]) -> Vec<u8> {
     inner
 }
 
-async fn is_served(redis: &Redis, served: &Served) {
+async fn is_served(redis: &RedisServer, served: &Served) {
     let mut client = served.client().await;
     let good = request("analyzer", &["good".to_owned()]);
     client.export(good).await.unwrap();
@@ -102,9 +103,7 @@ async fn is_served(redis: &Redis, served: &Served) {
 
 #[tokio::test]
 async fn a_zip_bomb_is_not_unpacked_beyond_the_limit_and_the_next_batch_is_stored() {
-    let redis = Redis::start();
-    redis.connection().await;
-    let served = Served::start(&redis).await;
+    let (redis, served) = redis_and_sink().await;
     let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
     let zeros = vec![0; 1 << 20];
     for _ in 0..512 {
@@ -123,9 +122,7 @@ async fn a_zip_bomb_is_not_unpacked_beyond_the_limit_and_the_next_batch_is_store
 
 #[tokio::test]
 async fn a_message_nested_without_end_is_refused_and_the_next_batch_is_stored() {
-    let redis = Redis::start();
-    redis.connection().await;
-    let served = Served::start(&redis).await;
+    let (redis, served) = redis_and_sink().await;
     let mut channel = served.channel().await;
     // What is less deep is read, and refused or stored record by record.
     assert_eq!(
@@ -140,9 +137,7 @@ async fn a_message_nested_without_end_is_refused_and_the_next_batch_is_stored() 
 
 #[tokio::test]
 async fn a_huge_header_is_refused_and_the_next_batch_is_stored() {
-    let redis = Redis::start();
-    redis.connection().await;
-    let served = Served::start(&redis).await;
+    let (redis, served) = redis_and_sink().await;
     let mut channel = served.channel().await;
     let good = around(&[]);
     assert_eq!(raw(&mut channel, &good, false, 1000).await, Code::Ok);
@@ -157,9 +152,7 @@ async fn a_huge_header_is_refused_and_the_next_batch_is_stored() {
 /// Every attribute that a stream is named by is a list, and the body no text.
 #[tokio::test]
 async fn records_with_values_of_wrong_types_are_refused_and_their_neighbours_stored() {
-    let redis = Redis::start();
-    redis.connection().await;
-    let served = Served::start(&redis).await;
+    let (redis, served) = redis_and_sink().await;
     let list = Some(AnyValue {
         value: Some(Any::ArrayValue(ArrayValue::default())),
     });

@@ -12,11 +12,11 @@ mod server;
 use redis::cmd;
 use tonic::Code;
 
-use server::{Redis, length, request, sink};
+use server::{length, redis, request, sink};
 
 #[tokio::test]
 async fn of_an_analyzer_only_the_last_two_records_stay_and_they_expire() {
-    let redis = Redis::start();
+    let redis = redis().await;
     let mut connection = redis.connection().await;
     let mut client = sink(&redis).await;
     let bodies = ["first", "second", "third"].map(str::to_owned);
@@ -42,8 +42,7 @@ async fn of_an_analyzer_only_the_last_two_records_stay_and_they_expire() {
 
 #[tokio::test]
 async fn a_batch_that_is_sent_twice_is_stored_once() {
-    let redis = Redis::start();
-    redis.connection().await;
+    let redis = redis().await;
     let mut client = sink(&redis).await;
     let bodies: Vec<String> = (0..100).map(|n| format!("line {n}")).collect();
     for _ in 0..3 {
@@ -54,8 +53,7 @@ async fn a_batch_that_is_sent_twice_is_stored_once() {
 
 #[tokio::test]
 async fn while_redis_is_away_batches_are_sent_back_and_afterwards_nothing_is_missing() {
-    let mut redis = Redis::start();
-    redis.connection().await;
+    let mut redis = redis().await;
     let mut client = sink(&redis).await;
     let batch = |n: u32| request("ui", &[format!("line {n}")]);
     client.export(batch(0)).await.unwrap();
@@ -72,9 +70,8 @@ async fn while_redis_is_away_batches_are_sent_back_and_afterwards_nothing_is_mis
 
 #[tokio::test]
 async fn a_wrong_password_sends_batches_back_and_is_not_told_to_anybody() {
-    let redis = Redis::start();
-    redis.connection().await;
-    std::fs::write(redis.folder.path().join("password"), "wrong-secret").unwrap();
+    let redis = redis().await;
+    std::fs::write(redis.credentials().join("password"), "wrong-secret").unwrap();
     let refused = sink(&redis)
         .await
         .export(request("analyzer", &["x".to_owned()]))
@@ -86,8 +83,7 @@ async fn a_wrong_password_sends_batches_back_and_is_not_told_to_anybody() {
 
 #[tokio::test]
 async fn what_is_refused_is_counted_to_the_sender_and_the_rest_is_stored() {
-    let redis = Redis::start();
-    redis.connection().await;
+    let redis = redis().await;
     let mut both = request("analyzer", &["good".to_owned()]);
     both.resource_logs
         .extend(request("", &["without source".to_owned()]).resource_logs);
@@ -103,8 +99,7 @@ async fn what_is_refused_is_counted_to_the_sender_and_the_rest_is_stored() {
 
 #[tokio::test]
 async fn a_request_beyond_the_limit_is_refused_and_the_next_one_served() {
-    let redis = Redis::start();
-    redis.connection().await;
+    let redis = redis().await;
     let mut client = sink(&redis).await;
     let huge = request("ui", &["x".repeat(9 * 1024 * 1024)]);
     let refused = client.export(huge).await.unwrap_err();

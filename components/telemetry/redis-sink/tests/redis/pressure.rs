@@ -9,7 +9,7 @@ use tonic::{Code, Status, transport::Channel};
 
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 
-use crate::server::{Redis, Served, length, request};
+use crate::server::{Served, length, redis, redis_and_sink, request};
 
 const KEY: &str = "gloonet:v1:logs:west:ui:::";
 /// After this the collector in front waits no longer.
@@ -47,9 +47,7 @@ async fn until_taken(client: &LogsServiceClient<Channel>, line: &str) {
 #[tokio::test]
 async fn while_redis_is_silent_every_batch_is_sent_back_before_the_collector_gives_up_and_counted()
 {
-    let redis = Redis::start();
-    redis.connection().await;
-    let served = Served::start(&redis).await;
+    let (redis, served) = redis_and_sink().await;
     let client = served.client().await;
     until_taken(&client, "before").await;
     redis.signal("STOP");
@@ -69,9 +67,7 @@ async fn while_redis_is_silent_every_batch_is_sent_back_before_the_collector_giv
 
 #[tokio::test]
 async fn more_batches_than_may_be_under_way_are_sent_back_and_counted_and_none_is_lost() {
-    let redis = Redis::start();
-    redis.connection().await;
-    let served = Served::start(&redis).await;
+    let (redis, served) = redis_and_sink().await;
     redis.signal("STOP");
     let (one, other) = (served.client().await, served.client().await);
     let mut answers = at_once(&one, 0..50);
@@ -92,9 +88,7 @@ async fn more_batches_than_may_be_under_way_are_sent_back_and_counted_and_none_i
 
 #[tokio::test]
 async fn what_was_acknowledged_under_load_is_there_after_redis_was_killed_in_the_middle() {
-    let mut redis = Redis::start();
-    redis.connection().await;
-    let served = Served::start(&redis).await;
+    let (mut redis, served) = redis_and_sink().await;
     let mut senders = JoinSet::new();
     for sender in 0..8 {
         let client = served.client().await;
@@ -120,7 +114,7 @@ async fn what_was_acknowledged_under_load_is_there_after_redis_was_killed_in_the
 
 #[tokio::test]
 async fn a_redis_without_memory_takes_nothing_and_gets_everything_once_it_has_some() {
-    let redis = Redis::start();
+    let redis = redis().await;
     let mut connection = redis.connection().await;
     let mut set = async |name: &str, value: &str| {
         let mut set = cmd("CONFIG");

@@ -1,11 +1,6 @@
 //! A Redis and a sink before it, and what is sent to it.
 
-use std::{
-    net::SocketAddr,
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use clap::Parser;
 use opentelemetry_proto::tonic::{
@@ -15,6 +10,7 @@ use opentelemetry_proto::tonic::{
     resource::v1::Resource,
 };
 use redis::cmd;
+use redis_access::testing::RedisServer;
 use redis_sink::{
     args::Args, metrics::Metrics, quota::Quota, run::serve_otlp, service::Sink, store::Store,
 };
@@ -22,97 +18,30 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
-const PASSWORD: &str = "a-password-of-this-test";
-
-/// A redis-server of its own; it goes with this value.
-pub(crate) struct Redis {
-    child: Child,
-    port: u16,
-    pub(crate) folder: tempfile::TempDir,
+/// A Redis as the platform runs one.
+pub(crate) async fn redis() -> RedisServer {
+    let arguments = ["--appendonly", "yes"];
+    let redis = RedisServer::with_password("a-password-of-this-test", &arguments);
+    redis.connection().await;
+    redis
 }
 
-impl Redis {
-    pub(crate) fn start() -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("password"), PASSWORD).unwrap();
-        let child = server(port, folder.path());
-        Self {
-            child,
-            port,
-            folder,
-        }
-    }
-
-    pub(crate) fn stop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// SIGSTOP and SIGCONT: it is there, takes connections, and says nothing.
-    pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args(["-s", name, &self.child.id().to_string()])
-            .status();
-        assert!(sent.unwrap().success());
-    }
-
-    pub(crate) fn start_again(&mut self) {
-        self.child = server(self.port, self.folder.path());
-    }
-
-    pub(crate) async fn connection(&self) -> redis::aio::MultiplexedConnection {
-        let url = format!("redis://:{PASSWORD}@127.0.0.1:{}/", self.port);
-        let client = redis::Client::open(url).unwrap();
-        for _ in 0..100 {
-            if let Ok(connection) = client.get_multiplexed_async_connection().await {
-                return connection;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("redis-server on port {} does not answer", self.port);
-    }
-
-    fn arguments(&self) -> Args {
-        let address = format!("127.0.0.1:{}", self.port);
-        let folder = self.folder.path().to_str().unwrap();
-        Args::parse_from([
-            "redis-sink",
-            "--redis-address",
-            &address,
-            "--redis-credentials",
-            folder,
-        ])
-    }
+/// That, and a sink before it.
+pub(crate) async fn redis_and_sink() -> (RedisServer, Served) {
+    let redis = redis().await;
+    let served = Served::start(&redis).await;
+    (redis, served)
 }
 
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
-    }
-}
-
-fn server(port: u16, folder: &std::path::Path) -> Child {
-    Command::new("redis-server")
-        .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
-        .args([
-            "--requirepass",
-            PASSWORD,
-            "--appendonly",
-            "yes",
-            "--save",
-            "",
-        ])
-        .arg("--dir")
-        .arg(folder)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
+fn arguments(redis: &RedisServer) -> Args {
+    let folder = redis.credentials().to_str().unwrap();
+    Args::parse_from([
+        "redis-sink",
+        "--redis-address",
+        &redis.address(),
+        "--redis-credentials",
+        folder,
+    ])
 }
 
 /// A sink that serves, and what it counts.
@@ -122,8 +51,8 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    pub(crate) async fn start(redis: &Redis) -> Self {
-        let args = redis.arguments();
+    pub(crate) async fn start(redis: &RedisServer) -> Self {
+        let args = arguments(redis);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let metrics = Arc::new(Metrics::default());
@@ -157,7 +86,7 @@ impl Served {
     }
 }
 
-pub(crate) async fn sink(redis: &Redis) -> LogsServiceClient<Channel> {
+pub(crate) async fn sink(redis: &RedisServer) -> LogsServiceClient<Channel> {
     Served::start(redis).await.client().await
 }
 
@@ -196,7 +125,7 @@ pub(crate) fn request(source: &str, bodies: &[String]) -> ExportLogsServiceReque
     }
 }
 
-pub(crate) async fn length(redis: &Redis, key: &str) -> u64 {
+pub(crate) async fn length(redis: &RedisServer, key: &str) -> u64 {
     let mut connection = redis.connection().await;
     cmd("XLEN")
         .arg(key)

@@ -1,0 +1,126 @@
+//! A redis-server for tests.
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "what a test needs fails the test it serves"
+)]
+
+use std::{
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use redis::{Client, aio::MultiplexedConnection};
+use tempfile::TempDir;
+
+/// It listens on the loopback, keeps no snapshots, and goes with this value.
+#[derive(Debug)]
+pub struct RedisServer {
+    child: Child,
+    port: u16,
+    password: Option<&'static str>,
+    arguments: Vec<String>,
+    folder: TempDir,
+}
+
+impl RedisServer {
+    /// One that anybody may ask; `arguments` beside those it needs.
+    pub fn start(arguments: &[&str]) -> Self {
+        Self::new(None, arguments)
+    }
+
+    /// One that asks for a password.
+    pub fn with_password(password: &'static str, arguments: &[&str]) -> Self {
+        Self::new(Some(password), arguments)
+    }
+
+    fn new(password: Option<&'static str>, arguments: &[&str]) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let folder = tempfile::tempdir().unwrap();
+        let mut all: Vec<String> = ["--bind", "127.0.0.1", "--port", &port.to_string()]
+            .iter()
+            .chain(&["--save", ""])
+            .chain(arguments)
+            .map(|word| (*word).to_owned())
+            .collect();
+        if let Some(password) = password {
+            std::fs::write(folder.path().join("password"), password).unwrap();
+            all.extend(["--requirepass".to_owned(), password.to_owned()]);
+        }
+        Self {
+            child: run(&all, folder.path()),
+            port,
+            password,
+            arguments: all,
+            folder,
+        }
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Without the password.
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address())
+    }
+
+    /// A folder with the file `password`, as a Secret is mounted.
+    pub fn credentials(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A connection, once it answers.
+    pub async fn connection(&self) -> MultiplexedConnection {
+        let login = self.password.map(|password| format!(":{password}@"));
+        let url = format!("redis://{}{}", login.unwrap_or_default(), self.address());
+        let client = Client::open(url).unwrap();
+        for _ in 0..100 {
+            if let Ok(connection) = client.get_multiplexed_async_connection().await {
+                return connection;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("redis-server at {} does not answer", self.address());
+    }
+
+    /// Kills it, in the middle of whatever it does.
+    pub fn stop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// With the same port and files.
+    pub fn start_again(&mut self) {
+        self.child = run(&self.arguments, self.folder.path());
+    }
+
+    /// STOP and CONT: it is there, takes connections, and says nothing.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn run(arguments: &[String], folder: &Path) -> Child {
+    Command::new("redis-server")
+        .args(arguments)
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
