@@ -1,6 +1,6 @@
 mod kit;
 
-use gloo_relay::client::State;
+use gloo_relay::client::{State, Status};
 
 use super::*;
 use kit::Kit;
@@ -24,15 +24,21 @@ fn a_chain_of_an_authority_that_was_replaced_is_no_certificate() {
     assert!(!of_authority("", &new));
 }
 
+/// An agent that was given a token, enrolled, and is connected.
+async fn connected() -> (Kit, Keeper, watch::Receiver<Status>) {
+    let kit = Kit::start().await;
+    let (keeper, mut status) = kit.agent();
+    kit.register();
+    keeper.turn(&mut None, 0.0).await.unwrap();
+    Kit::reaches(&mut status, State::Connected).await;
+    (kit, keeper, status)
+}
+
 #[tokio::test]
 async fn a_revoked_agent_enrols_with_the_next_token_and_never_again_with_the_key_that_may_be_stolen()
  {
-    let kit = Kit::start().await;
-    let (keeper, mut status) = kit.agent();
+    let (kit, keeper, mut status) = connected().await;
     let mut refused = None;
-    kit.register();
-    keeper.turn(&mut refused, 0.0).await.unwrap();
-    Kit::reaches(&mut status, State::Connected).await;
     let stolen = kit.value(names::CLIENT_TLS, "tls.key").unwrap();
 
     kit.revoke();
@@ -58,12 +64,8 @@ async fn a_revoked_agent_enrols_with_the_next_token_and_never_again_with_the_key
 
 #[tokio::test]
 async fn a_server_that_was_wrong_about_a_revocation_is_served_with_the_old_certificate_again() {
-    let kit = Kit::start().await;
-    let (keeper, mut status) = kit.agent();
+    let (kit, keeper, mut status) = connected().await;
     let mut refused = None;
-    kit.register();
-    keeper.turn(&mut refused, 0.0).await.unwrap();
-    Kit::reaches(&mut status, State::Connected).await;
     let before = kit.record();
     kit.revoke();
     Kit::reaches(&mut status, State::Refused).await;

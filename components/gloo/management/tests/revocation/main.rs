@@ -30,7 +30,7 @@ use gloo_relay::{
     server::{Limits, Parts, serve},
     session::AgentFacts,
     table::{Objects, Source},
-    tls::{Identity, ServerFiles, ServerTls},
+    tls::Identity,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::{net::TcpListener, sync::watch};
@@ -76,19 +76,7 @@ impl Fleet {
             closing.clone(),
         ));
         let authority = fixture::authority("relay");
-        let (certificate, key) = fixture::server(&authority, AUTHORITY);
-        let files = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            let path = files.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path
-        };
-        let tls = ServerTls::new(ServerFiles {
-            certificate: write("tls.crt", &certificate),
-            key: write("tls.key", &key),
-            client_authorities: write("ca.crt", &authority.0),
-        })
-        .unwrap();
+        let (tls, files) = fixture::server_tls(&authority, &authority, AUTHORITY);
         let life = Duration::from_mins(10);
         let signer = Arc::new(Signer::new(&authority.0, &authority.1, life).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

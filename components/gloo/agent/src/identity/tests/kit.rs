@@ -22,7 +22,7 @@ use gloo_relay::{
     server::{Admission, Hub, Limits, Parts, Standing, Stored, Stream, Tokens, serve},
     session::AgentFacts,
     table::{Changes, Incoming, Objects, Source},
-    tls::{Peer, ServerFiles, ServerTls},
+    tls::Peer,
 };
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -119,19 +119,7 @@ pub(super) struct Kit {
 impl Kit {
     pub(super) async fn start() -> Self {
         let authority = fixture::authority("relay");
-        let (certificate, key) = fixture::server(&authority, AUTHORITY);
-        let files = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            let path = files.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path
-        };
-        let tls = ServerTls::new(ServerFiles {
-            certificate: write("tls.crt", &certificate),
-            key: write("tls.key", &key),
-            client_authorities: write("ca.crt", &authority.0),
-        })
-        .unwrap();
+        let (tls, files) = fixture::server_tls(&authority, &authority, AUTHORITY);
         let memory = Arc::new(Memory {
             record: Mutex::default(),
             end: watch::Sender::new(None),

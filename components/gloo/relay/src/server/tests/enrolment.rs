@@ -1,3 +1,5 @@
+use gloo_api::ClusterName;
+
 use super::kit::*;
 use crate::{
     client::{Credentials, EnrolCallError, KeyRequest, State, enrol, renew},
@@ -16,6 +18,14 @@ fn credentials(kit: &Kit, chain: String, request: &KeyRequest) -> Credentials {
     }
 }
 
+/// What an agent has that used a token with a key of its own.
+async fn enrolled(kit: &Kit, cluster: &ClusterName, token: &str) -> (KeyRequest, Credentials) {
+    let request = KeyRequest::new().unwrap();
+    let given = enrol(&kit.server(), &kit.roots, cluster, UID, token, &request).await;
+    let held = credentials(kit, given.unwrap().chain, &request);
+    (request, held)
+}
+
 fn message(error: EnrolCallError) -> (tonic::Code, String) {
     match error {
         EnrolCallError::Refused { status } => (status.code(), status.message().to_owned()),
@@ -27,12 +37,8 @@ fn message(error: EnrolCallError) -> (tonic::Code, String) {
 async fn a_token_becomes_a_certificate_and_that_the_next() {
     let kit = Kit::start().await;
     let (token, west) = (kit.token("west"), "west".parse().unwrap());
-    let request = KeyRequest::new().unwrap();
-    let first = enrol(&kit.server(), &kit.roots, &west, UID, &token, &request)
-        .await
-        .unwrap();
+    let (request, held) = enrolled(&kit, &west, &token).await;
     let next = KeyRequest::new().unwrap();
-    let held = credentials(&kit, first.chain, &request);
     let second = renew(&kit.server(), &held, &next).await.unwrap();
     let held = credentials(&kit, second.chain, &next);
     assert!(renew(&kit.server(), &held, &next).await.is_ok());
@@ -122,11 +128,7 @@ async fn an_expired_certificate_renews_nothing() {
 async fn a_revoked_cluster_is_let_go_refused_and_enrolled_again_with_a_new_token_and_key_only() {
     let kit = Kit::start().await;
     let (token, west) = (kit.token("west"), "west".parse().unwrap());
-    let request = KeyRequest::new().unwrap();
-    let first = enrol(&kit.server(), &kit.roots, &west, UID, &token, &request)
-        .await
-        .unwrap();
-    let held = credentials(&kit, first.chain, &request);
+    let (request, held) = enrolled(&kit, &west, &token).await;
     let mut agent = Agent::start(&kit, held.clone(), "one", 1);
     agent.warmed().await;
     kit.revoke("west");

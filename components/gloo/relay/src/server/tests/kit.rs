@@ -22,7 +22,7 @@ use crate::{
     key::ObjectKey,
     session::AgentFacts,
     table::Objects,
-    tls::{Identity, ServerFiles},
+    tls::Identity,
 };
 
 pub(super) const UID: &str = "0000-1111";
@@ -162,19 +162,7 @@ impl Kit {
     pub(super) async fn with(limits: Limits, life: Duration) -> Self {
         let servers = fixture::authority("servers");
         let clients = fixture::authority("clients");
-        let (certificate, key) = fixture::server(&servers, AUTHORITY);
-        let files = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            let path = files.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path
-        };
-        let tls = ServerTls::new(ServerFiles {
-            certificate: write("tls.crt", &certificate),
-            key: write("tls.key", &key),
-            client_authorities: write("ca.crt", &clients.0),
-        })
-        .unwrap();
+        let (tls, files) = fixture::server_tls(&servers, &clients, AUTHORITY);
         let memory = Arc::new(Memory {
             seen: Mutex::default(),
             epoch: Mutex::default(),
