@@ -1,12 +1,10 @@
 //! Who crowds the node's tables of connections, as a sentence. Pure.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use datapath::GaveWay;
 
-/// Namespace and name of pods by address.
-pub(crate) type Pods = BTreeMap<Ipv4Addr, (String, String)>;
+use crate::holders::Pods;
 
 /// Named in a sentence.
 const NAMED: usize = 3;

@@ -20,6 +20,7 @@ pub mod endpoints;
 pub mod events;
 pub mod facts;
 pub mod health;
+mod holders;
 mod hubble;
 pub mod identity;
 pub mod ipam;

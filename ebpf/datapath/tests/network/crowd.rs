@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
 
 use aya::maps::{HashMap, Map, MapData};
-use datapath::{Collected, Datapath};
+use datapath::{Collected, Datapath, GaveWay};
 use datapath_abi::FLOWS;
 use datapath_abi::flow::{Key, State};
 use nix::time::{ClockId, clock_gettime};
@@ -67,6 +67,14 @@ fn used(node: &Node, map: &'static str) -> u32 {
     all.iter().find(|one| one.name == map).unwrap().used
 }
 
+/// The only one who gave way.
+fn only(collected: &Collected) -> &GaveWay {
+    let [gave_way] = &collected.gave_way[..] else {
+        panic!("{:?}", collected.gave_way);
+    };
+    gave_way
+}
+
 /// Whether the node still knows an idle connection as the one it was.
 fn is_known(node: &Node, stream: &TcpStream) -> bool {
     let port = stream.local_addr().unwrap().port();
@@ -94,9 +102,7 @@ fn connections_of_one_pod_never_push_out_those_of_another() {
             assert_eq!(collected.gave_way, [], "half of the table is free");
             continue;
         }
-        let [gave_way] = &collected.gave_way[..] else {
-            panic!("{:?}", collected.gave_way);
-        };
+        let gave_way = only(&collected);
         assert_eq!(gave_way.holder, greedy.ip);
         assert!(gave_way.connections > u64::from(ROUND) / 2, "{gave_way:?}");
         assert_eq!(
@@ -125,9 +131,7 @@ fn masqueraded_connections_of_one_pod_never_push_out_those_of_another() {
             assert_eq!(collected.gave_way, [], "half of the table is free");
             continue;
         }
-        let [gave_way] = &collected.gave_way[..] else {
-            panic!("{:?}", collected.gave_way);
-        };
+        let gave_way = only(&collected);
         assert_eq!(gave_way.holder, greedy.ip);
         assert!(gave_way.translations > 0, "{gave_way:?}");
         assert!(used(node, "cilium_snat") <= 64 * 1024 / 8 * 7);

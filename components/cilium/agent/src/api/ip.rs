@@ -12,7 +12,7 @@ use ipnet::Ipv4Net;
 
 use crate::agent::{Agent, blocking};
 use crate::api::map_unreadable;
-use crate::crowd::Pods;
+use crate::holders::{Pods, other_pods, own_pods};
 
 pub async fn list(State(agent): State<Arc<Agent>>) -> Response {
     let worker = agent.clone();
@@ -49,36 +49,6 @@ fn describe(cidr: Ipv4Net, entry: IpEntry, own: &Pods, others: &Pods) -> IpListE
             name,
         }),
     }
-}
-
-pub(crate) fn own_pods(agent: &Agent) -> Pods {
-    let endpoints = agent.endpoints.list();
-    endpoints
-        .into_iter()
-        .map(|endpoint| {
-            let pod = endpoint.pod.map(|pod| (pod.namespace, pod.name));
-            (endpoint.ip, pod.unwrap_or_default())
-        })
-        .collect()
-}
-
-/// Pods as the agents of their nodes describe them.
-pub(crate) fn other_pods(agent: &Agent) -> Pods {
-    let mut pods = Pods::new();
-    for endpoint in agent.watched.endpoints.list() {
-        let metadata = &endpoint.metadata;
-        let name = (
-            metadata.namespace.clone().unwrap_or_default(),
-            metadata.name.clone().unwrap_or_default(),
-        );
-        let networking = endpoint.status.networking.iter();
-        for pair in networking.flat_map(|networking| &networking.addressing) {
-            if let Some(ip) = pair.ipv4.as_deref().and_then(|text| text.parse().ok()) {
-                pods.insert(ip, name.clone());
-            }
-        }
-    }
-    pods
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use datapath::Collected;
 
 use crate::agent::{Agent, blocking};
-use crate::api::ip::{other_pods, own_pods};
 use crate::crowd::sentence;
+use crate::holders::{other_pods, own_pods};
 
 /// How often it is looked whether a table gets crowded. Who begins connections fast fills half of one in a few seconds.
 const LOOK: Duration = Duration::from_secs(2);
