@@ -78,12 +78,7 @@ pub(super) fn prepare(netlink: &mut Netlink, config: &Config) -> Result<Devices,
             operation: "set the route of the pod range".to_owned(),
             source,
         })?;
-    let ours = [HOST, HOST_PEER].into_iter();
-    sysctl::prepare(
-        &ours
-            .chain(devices.tunnel.as_ref().map(|_| TUNNEL))
-            .collect::<Vec<_>>(),
-    )?;
+    sysctl::prepare([HOST, HOST_PEER], devices.tunnel.as_ref().map(|_| TUNNEL))?;
     Ok(devices)
 }
 

@@ -9,16 +9,20 @@ const OWN: &str = "/proc/sys/net";
 /// A container without privileges has `OWN` read-only; our DaemonSet mounts the node's here.
 const MOUNTED: &str = "/host/proc/sys/net";
 
-/// Lets the node forward, and our devices take packets whose way back is another device.
-pub(super) fn prepare(devices: &[&str]) -> Result<(), Error> {
+/// Lets the node forward, and our devices take packets whose way back is another device. At the node's own pair of devices its own
+/// addresses may come in as well: the kernel calls a route from there valid then, which is what cilium-cli asks it for.
+pub(super) fn prepare(own: [&str; 2], tunnel: Option<&str>) -> Result<(), Error> {
     set("ipv4/ip_forward", "1")?;
     // The kernel takes the stricter of "all" and the device. Loose (2) keeps refusing sources that no route knows.
     if read("ipv4/conf/all/rp_filter")?.as_deref() == Some("1") {
         set("ipv4/conf/all/rp_filter", "2")?;
     }
-    for device in devices {
+    for device in own.into_iter().chain(tunnel) {
         forgive(device)?;
         silence(device)?;
+    }
+    for device in own {
+        set(&format!("ipv4/conf/{device}/accept_local"), "1")?;
     }
     Ok(())
 }

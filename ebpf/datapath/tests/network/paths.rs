@@ -30,6 +30,22 @@ fn pods_of_one_node_and_of_two_talk_and_see_each_others_addresses() {
     }
 }
 
+/// cilium-cli's test `pod-to-pod-encryption-v2` looks for the device to listen at in this way.
+#[test]
+fn the_kernel_has_a_route_from_the_nodes_own_pair_of_devices_to_pods_everywhere() {
+    let cluster = Cluster::new();
+    let node = &cluster.nodes[0];
+    let (near, far) = (node.pod(10), cluster.nodes[1].pod(20));
+    for pod in [&near, &far] {
+        let asked = format!(
+            "route get {} from {} iif cilium_host",
+            pod.ip, node.config.node_ip
+        );
+        let route = node.namespace.ip(&asked);
+        assert!(route.contains("dev cilium_host"), "{route}");
+    }
+}
+
 #[test]
 fn packets_up_to_the_pods_mtu_pass_whole_and_larger_ones_in_pieces() {
     let cluster = Cluster::new();
