@@ -9,6 +9,7 @@ pub(crate) mod event;
 pub(crate) mod flow;
 pub(crate) mod fragment;
 pub(crate) mod icmp_error;
+pub(crate) mod listener;
 pub(crate) mod masquerade;
 pub(crate) mod outside;
 pub(crate) mod packet;

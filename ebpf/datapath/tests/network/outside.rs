@@ -68,6 +68,28 @@ fn a_pod_of_the_node_sees_the_client_itself_and_answers_as_the_service() {
 }
 
 #[test]
+fn a_port_that_a_process_of_the_node_listens_at_becomes_the_services_and_the_process_keeps_its_connections()
+ {
+    let cluster = Cluster::new();
+    let node = &cluster.nodes[0];
+    let server = node.pod(20);
+    serve_tcp(&node.namespace, node.config.node_ip, NODE_PORT);
+    let (old, _) = open_tcp(&cluster.outside, node.config.node_ip, NODE_PORT).unwrap();
+    echo(&old, 1 << 20);
+    node_ports(node, &server);
+    echo(&old, 1 << 20);
+    let nobody = service(node.config.node_ip, NODE_PORT, Protocol::Tcp, &[]);
+    let frontend = nobody.frontend;
+    set(node, nobody);
+    // Refused: the process is not asked.
+    let refused = tcp(&cluster.outside, node.config.node_ip, NODE_PORT).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    echo(&old, 1 << 20);
+    node.datapath(move |datapath| datapath.remove_service(frontend).unwrap());
+    tcp(&cluster.outside, node.config.node_ip, NODE_PORT).unwrap();
+}
+
+#[test]
 fn a_host_of_another_node_is_answered_as_the_service_too() {
     let cluster = Cluster::new();
     let [node, other] = &cluster.nodes[..] else {

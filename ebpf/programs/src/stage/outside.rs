@@ -77,8 +77,9 @@ fn translate(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
         return Err(reason::FRAGMENT);
     }
     packet.quiet = u8::from(flags & SILENT != 0);
-    service::to_backend::<OUTSIDE>(ctx, packet, &frontend)?;
-    Ok(true)
+    let served = service::to_backend::<OUTSIDE>(ctx, packet, &frontend)?;
+    packet.quiet &= u8::from(served);
+    Ok(served)
 }
 
 /// Whether it is known which port a packet is for. At an address of services a later fragment without its first is nobody's; at the

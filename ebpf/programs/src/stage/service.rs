@@ -7,6 +7,7 @@ use datapath_abi::nat::{FORWARD, REVERSE, Target, Tuple};
 use datapath_abi::reason;
 use datapath_abi::service::{Backend, EXCLUSIVE, Frontend, INSIDE, LOOPBACK, OUTSIDE, SILENT};
 
+use super::listener;
 use super::packet::{Packet, Part, TCP, UDP, has_ports};
 use super::rewrite::{End, rewrite};
 use super::select::{Choice, is_member, select};
@@ -68,8 +69,7 @@ fn translate_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> 
     // SAFETY: as above.
     packet.quiet = u8::from(unsafe { (*service).flags } & SILENT != 0);
     mark_client(packet.source);
-    to_backend::<INSIDE>(ctx, packet, &frontend)?;
-    Ok(true)
+    to_backend::<INSIDE>(ctx, packet, &frontend)
 }
 
 /// What says that an address is one of services, whoever asks them.
@@ -94,15 +94,18 @@ pub(crate) fn frontend(packet: &Packet, scope: u8) -> Frontend {
     }
 }
 
-/// Gives a packet for a service the address of a backend, which is remembered for its flow. `SCOPE` is the frontend's, here a
-/// constant: programs for the inside hold nothing that is for the outside.
+/// Gives a packet for a service the address of a backend, which is remembered for its flow. `false`: it belongs to a process of the
+/// node, which was there before the service. `SCOPE` is the frontend's, here a constant: programs for the inside hold nothing that is
+/// for the outside.
 #[inline(always)]
 pub(crate) fn to_backend<const SCOPE: u8>(
     ctx: &TcContext,
     packet: &mut Packet,
     frontend: &Frontend,
-) -> Result<(), u8> {
-    let backend = backend_of::<SCOPE>(packet, frontend)?;
+) -> Result<bool, u8> {
+    let Some(backend) = backend_of::<SCOPE>(ctx, packet, frontend)? else {
+        return Ok(false);
+    };
     // A pod that is its own backend would answer itself without us; it gets a source that is not its own.
     if backend.address.to_v4() == packet.source {
         let port = packet.source_port;
@@ -114,7 +117,8 @@ pub(crate) fn to_backend<const SCOPE: u8>(
         End::Destination,
         backend.address.to_v4(),
         backend.port,
-    )
+    )?;
+    Ok(true)
 }
 
 /// Has answers to this pod looked at.
@@ -127,7 +131,11 @@ fn mark_client(pod: u32) {
 }
 
 #[inline(always)]
-fn backend_of<const SCOPE: u8>(packet: &Packet, frontend: &Frontend) -> Result<Backend, u8> {
+fn backend_of<const SCOPE: u8>(
+    ctx: &TcContext,
+    packet: &Packet,
+    frontend: &Frontend,
+) -> Result<Option<Backend>, u8> {
     let flow = packet.tuple(FORWARD);
     let known = cilium_ct_service.get_ptr(&flow).map(|target| {
         // SAFETY: a map value of plain numbers.
@@ -142,11 +150,14 @@ fn backend_of<const SCOPE: u8>(packet: &Packet, frontend: &Frontend) -> Result<B
     // sent again may be answered twice, and only who sent the first answer takes the cookie in it.
     if let Some(backend) = known {
         if packet.protocol != UDP && !packet.opens() {
-            return Ok(backend);
+            return Ok(Some(backend));
         }
         if packet.protocol != TCP && still_serves(frontend, backend) {
-            return Ok(backend);
+            return Ok(Some(backend));
         }
+    }
+    if SCOPE == OUTSIDE && known.is_none() && listener::is_connected(ctx, packet) {
+        return Ok(None);
     }
     // The first piece went nowhere, or to a backend that is gone since.
     if SCOPE == OUTSIDE && packet.part == Part::Later {
@@ -157,7 +168,7 @@ fn backend_of<const SCOPE: u8>(packet: &Packet, frontend: &Frontend) -> Result<B
         return Err(reason::NO_BACKEND);
     };
     remember(packet, &flow, backend)?;
-    Ok(backend)
+    Ok(Some(backend))
 }
 
 #[inline(always)]
