@@ -55,9 +55,7 @@ impl Report {
     /// Adds what was found beside.
     fn append(&mut self, other: Self) {
         self.gates.extend(other.gates);
-        self.tests.passed += other.tests.passed;
-        self.tests.failed += other.tests.failed;
-        self.tests.ignored += other.tests.ignored;
+        self.tests.append(other.tests);
     }
 
     fn print(&self, took: Duration) -> Result<()> {

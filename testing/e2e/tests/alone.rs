@@ -8,18 +8,10 @@
 
 #[path = "alone/admission.rs"]
 mod admission;
-#[path = "alone/agent_restart.rs"]
-mod agent_restart;
-#[path = "alone/all_at_zero.rs"]
-mod all_at_zero;
-#[path = "alone/api_server_away.rs"]
-mod api_server_away;
 #[path = "alone/bad_input.rs"]
 mod bad_input;
 #[path = "alone/cilium_operator.rs"]
 mod cilium_operator;
-#[path = "alone/components_killed.rs"]
-mod components_killed;
 #[path = "alone/drift.rs"]
 mod drift;
 #[path = "alone/foreign_cni.rs"]
@@ -32,14 +24,10 @@ mod leadership;
 mod listeners;
 #[path = "alone/main_job.rs"]
 mod main_job;
-#[path = "alone/node_restarts.rs"]
-mod node_restarts;
 #[path = "alone/objects_deleted.rs"]
 mod objects_deleted;
 #[path = "alone/policy_lifecycle.rs"]
 mod policy_lifecycle;
-#[path = "alone/relist.rs"]
-mod relist;
 #[path = "alone/rights.rs"]
 mod rights;
 #[path = "alone/routing.rs"]

@@ -1,72 +1,126 @@
 //! The gate that runs everything on a real cluster.
 
 use std::process::Command;
+use std::thread;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow, bail};
 use serde_json::json;
 
 use super::suites::Suites;
 use super::tally::{self, Tally};
 use crate::conformance::subset;
 use crate::lab::{CLUSTER_VARIABLE, Lab};
-use crate::{process, up};
+use crate::{process, programs, up};
 
-/// A cluster of its own, so that the one somebody works with stays as it is.
+/// Clusters of their own, so that the one somebody works with stays as it is. The others are named after it.
 const CLUSTER: &str = "test";
+/// The one that manages others.
+const FLEET: &str = "fleet";
 /// It and those it manages.
 const CLUSTERS: u32 = 3;
+/// The one from which things are taken away.
+const OUTAGES: &str = "outages";
 /// How many tests of users' behaviour run at once: they wait more than they work.
 const AT_ONCE: u32 = 3;
 /// Between one new agent and the next.
 const SOAK_SECONDS: u16 = 3;
 
-/// Brings the platform up as a user would, runs the tests against it, and takes it down whatever happened.
+/// Runs everything on real clusters, and takes them down whatever happened.
+///
+/// The tests mostly wait, so they go on in two rows beside each other, which take about the same time.
 pub fn run(suites: &Suites, tally: &mut Tally) -> Result<()> {
     let lab = Lab::named(CLUSTER)?;
+    let fleet = Lab::named(&lab.beside(FLEET))?;
+    let outage = Lab::named(&lab.beside(OUTAGES))?;
     // What a run before this one left behind when it was killed.
-    take_down(&lab)?;
+    every([&lab, &fleet, &outage].map(take_down))?;
     let own = lab_itself(suites, tally);
+    let (first, second) = thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            let mut tally = Tally::default();
+            let fleet = several_clusters(&fleet, suites, &mut tally);
+            let outages = outages(&outage, suites, &mut tally);
+            (every([fleet, outages]), tally)
+        });
+        (one_cluster(&lab, suites, tally), second.join())
+    });
+    let second = second.map_or_else(
+        |_| Err(anyhow!("the thread of the second row panicked")),
+        |(result, found)| {
+            tally.append(found);
+            result
+        },
+    );
+    every([own, first, second])
+}
+
+/// Brings the platform up as a user would, and runs the suites that need one cluster.
+fn one_cluster(lab: &Lab, suites: &Suites, tally: &mut Tally) -> Result<()> {
+    let result = alone(lab).and_then(|()| {
+        // They are built beside the clusters; on a new machine that takes longer than to get here.
+        programs::build(&super::LATER)?;
+        // Before the project's own tests: the last of those uninstalls the platform.
+        let upstream = subset::run(lab, tally);
+        every([upstream, tests(lab, suites, tally)])
+    });
+    ended(lab, result)
+}
+
+/// The same with clusters for it to manage.
+fn several_clusters(lab: &Lab, suites: &Suites, tally: &mut Tally) -> Result<()> {
     let all = up::Arguments {
         clusters: CLUSTERS,
         built: true,
         ..up::Arguments::default()
     };
-    let result = up::bring_everything_up(&lab, &all).and_then(|()| {
-        let fleet = fleet(&lab, suites, tally);
-        if fleet.is_err() {
-            show(&lab);
-        }
-        // The machine is for one cluster from here on.
-        up::clusters::down(&lab, CLUSTERS)?;
-        forget_further(&lab)?;
-        soak_briefly(&lab)?;
-        // Before the project's own tests: the last of those uninstalls the platform.
-        let upstream = subset::run(&lab, tally);
-        tests(&lab, suites, tally).and(upstream).and(fleet)
+    let result = up::bring_everything_up(lab, &all).and_then(|()| {
+        let mut command = against(lab, suites, "fleet")?;
+        command.arg("--test-threads=1");
+        let what = "several clusters under one management server";
+        tally::counted("lab-fleet", what, 300, &mut command, tally)
     });
+    ended(lab, result)
+}
+
+/// What goes on while something is away.
+fn outages(lab: &Lab, suites: &Suites, tally: &mut Tally) -> Result<()> {
+    let result = alone(lab).and_then(|()| {
+        let mut command = against(lab, suites, "outages")?;
+        command.arg("--test-threads=1");
+        let what = "what goes on while something is away";
+        tally::counted("lab-outages", what, 960, &mut command, tally)
+    });
+    ended(lab, result)
+}
+
+/// One cluster with everything on it.
+fn alone(lab: &Lab) -> Result<()> {
+    let one = up::Arguments {
+        built: true,
+        ..up::Arguments::default()
+    };
+    up::bring_everything_up(lab, &one)?;
+    soak_briefly(lab)
+}
+
+/// Takes a cluster down, after a look at it if something failed.
+fn ended(lab: &Lab, result: Result<()>) -> Result<()> {
     if result.is_err() {
-        show(&lab);
+        show(lab);
     }
-    let taken_down = take_down(&lab);
-    own.and(result).and(taken_down)
+    every([result, take_down(lab)])
 }
 
-/// Several clusters under one management server.
-fn fleet(lab: &Lab, suites: &Suites, tally: &mut Tally) -> Result<()> {
-    let mut command = against(lab, suites, "fleet")?;
-    command.arg("--test-threads=1");
-    let what = "several clusters under one management server";
-    tally::counted("lab-fleet", what, 300, &mut command, tally)
-}
-
-/// The clusters that went are no longer the management server's.
-fn forget_further(lab: &Lab) -> Result<()> {
-    for (name, _) in up::clusters::workloads(lab, CLUSTERS)? {
-        let mut kubectl = lab.kubectl()?;
-        kubectl.args(["delete", "kubernetescluster", name]);
-        process::output(kubectl.args(["--namespace", "gloo-mesh"]))?;
+/// What any of them complains of.
+fn every<const N: usize>(results: [Result<()>; N]) -> Result<()> {
+    let complaints: Vec<String> = results
+        .into_iter()
+        .filter_map(|result| result.err().map(|error| format!("{error:#}")))
+        .collect();
+    match complaints.as_slice() {
+        [] => Ok(()),
+        some => bail!("{}", some.join("\n")),
     }
-    Ok(())
 }
 
 /// A new agent is given half a minute to go wrong before the next one follows. Tests that have agents replaced look at them by
@@ -143,16 +197,13 @@ fn tests(lab: &Lab, suites: &Suites, tally: &mut Tally) -> Result<()> {
             "every panel against Prometheus",
             60,
         ),
-        ("alone", &[alone], "what befalls a platform", 2100),
+        ("alone", &[alone], "what befalls a platform", 1100),
     ];
-    let mut result = Ok(());
-    for (name, arguments, what, usual) in rows {
+    every(rows.map(|(name, arguments, what, usual)| {
         let mut command = against(lab, suites, name)?;
         command.args(arguments);
-        let log = format!("lab-{name}");
-        result = result.and(tally::counted(&log, what, usual, &mut command, tally));
-    }
-    result
+        tally::counted(&format!("lab-{name}"), what, usual, &mut command, tally)
+    }))
 }
 
 /// A suite that finds the cluster.

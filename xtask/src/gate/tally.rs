@@ -34,6 +34,13 @@ impl Tally {
         }
     }
 
+    /// Adds what was found beside.
+    pub fn append(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+    }
+
     /// One line in the form of cargo's test runner.
     pub fn line(&self, gates_passed: bool, took: Duration) -> String {
         let word = if gates_passed && self.failed == 0 {
