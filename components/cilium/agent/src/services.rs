@@ -12,6 +12,7 @@ mod health_checks;
 mod host_ports;
 mod kept;
 mod names;
+mod taken;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -31,6 +32,7 @@ pub use self::health::ServiceHealth;
 pub use self::health_checks::HealthCheck;
 pub use self::kept::{Claimant, Kept};
 pub use self::names::ServiceNames;
+pub use self::taken::{Sockets, listens, taken};
 
 /// Kubernetes' well-known label; agents see it on the CiliumNode, which has the Node's labels.
 const ZONE: &str = "topology.kubernetes.io/zone";

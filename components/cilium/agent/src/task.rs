@@ -13,6 +13,7 @@ pub mod publish;
 pub mod service_health;
 pub mod services;
 pub mod sweep;
+pub mod taken_ports;
 
 use std::time::Duration;
 

@@ -12,6 +12,7 @@ mod host_ports;
 mod kept;
 mod outside;
 mod sctp;
+mod taken;
 
 fn service(spec: Value) -> Service {
     serde_json::from_value(json!({"metadata": {"namespace": "shop", "name": "web"}, "spec": spec}))

@@ -12,14 +12,16 @@ use crate::agent::{Agent, blocking};
 use crate::bell::Bell;
 use crate::difference::{self, Outcome, Writer, said};
 use crate::kubernetes::Watched;
-use crate::services::{HealthCheck, Kept, Own};
+use crate::services::{HealthCheck, Kept, Own, taken};
 use crate::task::health_ports::HealthPorts;
+use crate::task::taken_ports::{TakenPorts, sockets};
 use crate::task::{REPAIR, RETRY};
 
 pub async fn run(agent: Arc<Agent>, bell: Bell) {
     let mut pause = RETRY;
     let mut balancing = Balancing::default();
     let mut health_ports = HealthPorts::default();
+    let mut taken_ports = TakenPorts::default();
     loop {
         bell.wait(pause).await;
         // A service without its slices would refuse connections that work now.
@@ -38,12 +40,19 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
         let problem = match outcome {
             None => Some("service task panicked".to_owned()),
             Some(Err(error)) => Some(cilium_cni::error::chain(&error)),
-            Some(Ok((outcome, checks))) => {
+            Some(Ok(Passed {
+                outcome,
+                checks,
+                taken,
+            })) => {
                 let count = |counter: &std::sync::atomic::AtomicU64, n: usize| {
                     counter.fetch_add(n as u64, Ordering::Relaxed);
                 };
                 count(&agent.tally.services_updated, outcome.written);
                 count(&agent.tally.services_removed, outcome.removed);
+                if let Some(taken) = taken {
+                    taken_ports.tell(&agent, taken).await;
+                }
                 let closed = health_ports.apply(agent.own.ip, checks).await;
                 outcome.failures.into_iter().next().or(closed)
             }
@@ -127,14 +136,32 @@ impl Balancing {
     }
 }
 
-fn pass(
-    agent: &Agent,
-    balancing: &mut Balancing,
-) -> Result<(Outcome, BTreeMap<u16, HealthCheck>), datapath::Error> {
+/// What follows from one look.
+struct Passed {
+    outcome: Outcome,
+    checks: BTreeMap<u16, HealthCheck>,
+    /// Ports that a process has as well, when the node was looked at.
+    taken: Option<BTreeSet<String>>,
+}
+
+fn pass(agent: &Agent, balancing: &mut Balancing) -> Result<Passed, datapath::Error> {
     let node = agent.watched.nodes.get("", &agent.own.name);
     let own = Own::of(&agent.own, node.as_deref());
-    let outcome = balancing.pass(&agent.watched, own, &*agent.datapath, Instant::now())?;
-    Ok((outcome, balancing.kept.health_checks()))
+    let now = Instant::now();
+    let outcome = balancing.pass(&agent.watched, own, &*agent.datapath, now)?;
+    let kept = &balancing.kept;
+    let taken = (balancing.read == Some(now)).then(|| match sockets() {
+        Ok(sockets) => taken(kept, &sockets, own.ip),
+        Err(error) => {
+            tracing::warn!(%error, "Cannot read the node's sockets");
+            BTreeSet::new()
+        }
+    });
+    Ok(Passed {
+        outcome,
+        checks: kept.health_checks(),
+        taken,
+    })
 }
 
 #[cfg(test)]
