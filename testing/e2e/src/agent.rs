@@ -49,7 +49,8 @@ pub fn knows(scene: &Scene, node: &str, address: Ipv4Addr) -> Result<bool> {
     Ok(known.contains(&format!("{address}/32")))
 }
 
-fn process(scene: &Scene, node: &str) -> Result<String> {
+/// Its process, which is another one after a restart.
+pub fn process(scene: &Scene, node: &str) -> Result<String> {
     let pid = scene.in_node(node, &["pgrep", "-x", "cilium-agent"])?;
     Ok(pid.trim().to_owned())
 }

@@ -73,7 +73,8 @@ pub fn router(progress: Progress, place: Place) -> Router {
 /// 200 when socket, datapath and every watch were up once; an API server that is away later changes nothing.
 ///
 /// With the header `brief`, which Cilium's liveness probes send: is there a reason to end the process? One that waits for
-/// its podCIDRs would wait no shorter after a restart.
+/// its podCIDRs, or for an API server that was away when it started, would wait no shorter after a restart, and later: the kubelet
+/// pauses longer with each.
 async fn healthz(State(progress): State<Progress>, headers: HeaderMap) -> Response {
     let liveness = headers.contains_key("brief");
     match progress.phase() {
@@ -83,7 +84,12 @@ async fn healthz(State(progress): State<Progress>, headers: HeaderMap) -> Respon
         }
         Phase::Serving(agent) => {
             let status = status(&agent).await;
-            let code = code(!status.cilium.is_failure());
+            let judged = if liveness {
+                &status.cni
+            } else {
+                &status.cilium
+            };
+            let code = code(!judged.is_failure());
             let body = json!({"cilium": status.cilium, "kubernetes": status.kubernetes, "policy": status.policy});
             (code, Json(body)).into_response()
         }

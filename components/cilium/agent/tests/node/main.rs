@@ -4,6 +4,7 @@
 
 mod crowd;
 mod health;
+mod liveness;
 mod node;
 mod plugin;
 mod questions;

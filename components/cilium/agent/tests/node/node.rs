@@ -125,6 +125,14 @@ impl Node {
 pub(crate) struct Moody {
     pub(crate) fake: Fake,
     refuse: AtomicBool,
+    lost: AtomicBool,
+}
+
+impl Moody {
+    /// From now on there are no maps to read.
+    pub(crate) fn lose(&self) {
+        self.lost.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Datapath for Moody {
@@ -148,6 +156,9 @@ impl Datapath for Moody {
     }
 
     fn endpoints(&self) -> Result<Vec<Endpoint>, Error> {
+        if self.lost.load(Ordering::Relaxed) {
+            return Err(Error::Config("the map is gone".to_owned()));
+        }
         self.fake.endpoints()
     }
 
