@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kube::runtime::utils::Backoff;
-use kube::runtime::watcher::DefaultBackoff;
+use kube::runtime::watcher::{self, DefaultBackoff};
 
 /// The client's own pauses grow to a minute. Whatever changed in an outage would be heard of as much later, and pods that begin then
 /// would wait for their addresses, identities and policies.
@@ -33,9 +33,37 @@ impl Backoff for Pauses {
     }
 }
 
+/// Whether the API server has forgotten what a watch would go on from (410, KEP-365). Part of a long watch's life: everything is
+/// listed anew, and nobody has to look into it.
+pub fn has_expired(error: &watcher::Error) -> bool {
+    const GONE: u16 = 410;
+    match error {
+        watcher::Error::WatchError(status)
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == GONE,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use kube::core::Status;
+
     use super::*;
+
+    fn status(code: u16) -> Box<Status> {
+        Box::new(Status::failure("too old resource version: 560 (563)", "Expired").with_code(code))
+    }
+
+    #[test]
+    fn a_watch_that_is_too_old_has_expired_and_one_that_is_refused_has_not() {
+        for (code, expired) in [(410, true), (403, false), (500, false)] {
+            let error = watcher::Error::WatchError(status(code));
+            assert_eq!(has_expired(&error), expired, "{code}");
+            let error = watcher::Error::WatchStartFailed(kube::Error::Api(status(code)));
+            assert_eq!(has_expired(&error), expired, "{code}");
+        }
+        assert!(!has_expired(&watcher::Error::NoResourceVersion));
+    }
 
     #[test]
     fn a_watch_is_tried_again_soon_however_long_it_has_failed() {
