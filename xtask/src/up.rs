@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use renew::Pods;
+
 use crate::lab::Lab;
 use crate::progress::human;
 use crate::{image, process, programs};
@@ -101,13 +103,13 @@ pub fn bring_everything_up(lab: &Lab, arguments: &Arguments) -> Result<()> {
 
 fn bring_up(lab: &Lab, arguments: &Arguments, timeline: &mut Timeline) -> Result<()> {
     let further = clusters::workloads(lab, arguments.clusters)?;
-    timeline.part("cluster", || start(lab, arguments))?;
-    timeline.part("load images", || load(lab))?;
+    let outdated = timeline.part("cluster", || start(lab, arguments))?;
+    timeline.part("load images", || load(lab, outdated))?;
     if !further.is_empty() {
         timeline.part("further clusters", || {
             further.iter().try_for_each(|(_, other)| {
-                start(other, arguments)?;
-                load(other)?;
+                let outdated = start(other, arguments)?;
+                load(other, outdated)?;
                 process::run(lab.command().args(["join", other.name()]))
             })
         })?;
@@ -116,7 +118,6 @@ fn bring_up(lab: &Lab, arguments: &Arguments, timeline: &mut Timeline) -> Result
         return Ok(());
     }
     timeline.part("install", || {
-        renew::pods_of_changed_images(lab)?;
         install::operator(lab)?;
         install::gloonetwork(lab)
     })?;
@@ -126,10 +127,9 @@ fn bring_up(lab: &Lab, arguments: &Arguments, timeline: &mut Timeline) -> Result
     }
     let doors = clusters::open(lab)?;
     timeline.part("register clusters", || {
-        further.iter().try_for_each(|(name, other)| {
-            renew::pods_of_changed_images(other)?;
-            clusters::add(lab, name, other, doors)
-        })
+        further
+            .iter()
+            .try_for_each(|(name, other)| clusters::add(lab, name, other, doors))
     })?;
     timeline.part("until they are, too", || {
         let names: Vec<&str> = further.iter().map(|(name, _)| *name).collect();
@@ -140,17 +140,29 @@ fn bring_up(lab: &Lab, arguments: &Arguments, timeline: &mut Timeline) -> Result
     })
 }
 
-fn start(lab: &Lab, arguments: &Arguments) -> Result<()> {
+/// Brings the cluster up, with the changed images in it. The answer are the pods that ran older ones before.
+fn start(lab: &Lab, arguments: &Arguments) -> Result<Pods> {
+    let outdated = if lab.exists() {
+        // One that does not answer yet is asked afterwards.
+        renew::outdated_pods(lab).unwrap_or_default()
+    } else {
+        Pods::new()
+    };
     let workers = arguments.workers.to_string();
     process::run(
         lab.command()
             .args(["up", "--workers", &workers])
             .stdout(std::io::stderr()),
-    )
+    )?;
+    Ok(outdated)
 }
 
-fn load(lab: &Lab) -> Result<()> {
-    process::run(lab.command().arg("load").stdout(std::io::stderr()))
+fn load(lab: &Lab, mut outdated: Pods) -> Result<()> {
+    process::run(lab.command().arg("load").stdout(std::io::stderr()))?;
+    for (namespace, names) in renew::outdated_pods(lab)? {
+        outdated.entry(namespace).or_default().extend(names);
+    }
+    renew::restart(lab, &outdated)
 }
 
 fn wait(lab: &Lab, seconds: u64) -> Result<()> {

@@ -1,6 +1,6 @@
 //! A tag that got another image does not restart its pods; this does, so that an edited agent is the one that runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use serde_json::Value;
@@ -9,27 +9,40 @@ use crate::image::index::{Index, Row};
 use crate::lab::Lab;
 use crate::{home, process};
 
-/// Deletes the pods that run an older image than the one just loaded under the same name; their owners make new ones.
-pub fn pods_of_changed_images(lab: &Lab) -> Result<()> {
+/// Namespace → names.
+pub type Pods = BTreeMap<String, BTreeSet<String>>;
+
+/// Pods that run another image than the one that is about to be loaded under the same name. To be asked before: once the old one is gone
+/// from a node, its kubelet says of them that they run the new one.
+pub fn outdated_pods(lab: &Lab) -> Result<Pods> {
     let index = Index::read(&home::cache_folder("images")?)?;
     let pods = lab.get(&["pods", "--all-namespaces"])?;
-    for (namespace, names) in outdated(&pods, index.rows()) {
+    Ok(outdated(&pods, index.rows()))
+}
+
+/// Deletes pods; their owners make new ones.
+pub fn restart(lab: &Lab, pods: &Pods) -> Result<()> {
+    for (namespace, names) in pods {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         eprintln!(
             "… restarting pods in {namespace} whose image changed: {}",
             names.join(", ")
         );
         let mut command = lab.kubectl()?;
+        // Some may have gone by themselves while the images were loaded.
+        let delete = ["delete", "pod", "--wait=false", "--ignore-not-found"];
         command
-            .args(["delete", "pod", "--wait=false", "--namespace", &namespace])
-            .args(&names);
+            .args(delete)
+            .args(["--namespace", namespace])
+            .args(names);
         process::output(&mut command)?;
     }
     Ok(())
 }
 
 /// Namespace → pods with a container whose image is not the one in the index.
-fn outdated(pods: &Value, rows: &[Row]) -> BTreeMap<String, Vec<String>> {
-    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+fn outdated(pods: &Value, rows: &[Row]) -> Pods {
+    let mut found = Pods::new();
     for pod in pods["items"].as_array().into_iter().flatten() {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let kinds = ["containerStatuses", "initContainerStatuses"];
@@ -40,7 +53,7 @@ fn outdated(pods: &Value, rows: &[Row]) -> BTreeMap<String, Vec<String>> {
             found
                 .entry(text(&pod["metadata"]["namespace"]))
                 .or_default()
-                .push(text(&pod["metadata"]["name"]));
+                .insert(text(&pod["metadata"]["name"]));
         }
     }
     found
@@ -89,7 +102,7 @@ mod tests {
         ]});
         assert_eq!(
             outdated(&pods, &[row]),
-            BTreeMap::from([("a".to_owned(), vec!["old".to_owned()])])
+            BTreeMap::from([("a".to_owned(), BTreeSet::from(["old".to_owned()]))])
         );
     }
 }
