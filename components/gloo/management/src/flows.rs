@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use gloo_api::ClusterName;
 use gloo_translate::{
     Slot,
-    dry_run::{Pair, Side},
+    dry_run::{Pair, QUERY, Side},
 };
 use serde::Deserialize;
 use tokio::time::{MissedTickBehavior, interval};
@@ -15,13 +15,8 @@ use crate::{decode::sentence, shared::Shared};
 
 const ASK: Duration = Duration::from_mins(1);
 const ANSWER: Duration = Duration::from_secs(10);
-/// What is looked at.
-pub const WINDOW: &str = "1h";
 /// Pairs that are kept; a query that finds more is about too large a fleet for a list.
 const PAIRS: usize = 100_000;
-
-const QUERY: &str = "sum by (cluster_name, source_namespace, source_workload, destination_namespace, destination_workload) \
-    (increase(hubble_flows_processed_total{cluster_name!=\"\", verdict=\"FORWARDED\", source_workload!=\"\", destination_workload!=\"\"}[1h])) > 0";
 
 /// What is known of traffic.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use gloo_api::ClusterName;
 use gloo_relay::key::ObjectKey;
-use gloo_translate::dry_run::{Trial, dry_run};
+use gloo_translate::dry_run::{Trial, WINDOW, dry_run};
 
 use crate::{
-    flows::{Flows, WINDOW},
+    flows::Flows,
     state::{State, place_of},
 };
 

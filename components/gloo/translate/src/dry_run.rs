@@ -7,6 +7,13 @@ use crate::{
     world::{Slot, Workload, World},
 };
 
+/// What is looked at.
+pub const WINDOW: &str = "1h";
+
+/// Asks Prometheus for the pairs of all clusters, in [`WINDOW`].
+pub const QUERY: &str = "sum by (cluster_name, source_namespace, source_workload, destination_namespace, destination_workload) \
+    (increase(hubble_flows_processed_total{cluster_name!=\"\", verdict=\"FORWARDED\", source_workload!=\"\", destination_workload!=\"\"}[1h])) > 0";
+
 /// Rules that are not enforced.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trial {
