@@ -1,6 +1,7 @@
 //! `xtask gen`: everything committed that code decides: CRDs, API reference, bundle with RBAC. With `--check` it only compares.
 
 pub mod insights;
+pub mod metrics;
 pub mod reference;
 
 use std::path::PathBuf;
@@ -48,7 +49,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 fn files() -> Result<Files> {
     let gloonetwork = GlooNetwork::crd();
     let page = reference::render(&gloonetwork).context("write the API reference")?;
-    let mut files = Files::from([(PathBuf::from("gloonetwork.md"), page)]);
+    let mut files = Files::from([
+        (PathBuf::from("gloonetwork.md"), page),
+        (PathBuf::from("metrics.md"), metrics::page()?),
+    ]);
     let all = cilium_api::crds().into_iter().chain(gloo_api::crds());
     for crd in all.chain([gloonetwork]) {
         let name = crd.metadata.name.clone().context("a CRD without a name")?;

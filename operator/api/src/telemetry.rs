@@ -144,9 +144,12 @@ pub struct Pipelines {
     /// `logs/analyzer`: what the analyzer of this cluster reports. It cannot be without.
     #[serde(default = "Switch::enabled")]
     pub logs_analyzer: Switch,
-    /// `metrics/ui`: Cilium, Hubble and the collector itself, scraped every 15 s. Dashboards, dry runs and many insights need it.
+    /// `metrics/ui`: of Cilium, Hubble and the collector itself what dashboards, alerts, dry runs and insights ask for, scraped every 15 s.
     #[serde(default = "Switch::enabled")]
     pub metrics_ui: Switch,
+    /// `metrics/cilium`: all the rest that Cilium and Hubble export, for dashboards of your own. Without `metrics/ui` all of it.
+    #[serde(default = "Switch::disabled")]
+    pub metrics_cilium: Switch,
     /// `metrics/otlp_relay`: OTLP metrics of anybody in the cluster who shows a certificate of the operator's authority.
     #[serde(default = "Switch::disabled")]
     pub metrics_otlp_relay: Switch,
@@ -157,6 +160,7 @@ impl Default for Pipelines {
         Self {
             logs_analyzer: Switch::Enabled,
             metrics_ui: Switch::Enabled,
+            metrics_cilium: Switch::Disabled,
             metrics_otlp_relay: Switch::Disabled,
         }
     }

@@ -4,6 +4,7 @@
 //! certificate of the operator's authority), 8888 own metrics, 13133 health.
 
 mod health;
+mod minimum;
 mod objects;
 
 use kube_core::DynamicObject;
@@ -13,6 +14,8 @@ use crate::{
     Component, ComponentId, Health, HttpCheck, Input, Observed, PodSelector, Probe, ProbeKind,
     ProbeTarget, RenderError, WorkloadKind, WorkloadRef,
 };
+
+pub use minimum::METRICS_UI;
 
 pub(crate) const SELF_METRICS: u16 = 8888;
 /// Where what runs in this cluster sends its logs.
@@ -36,9 +39,19 @@ pub(crate) const WORKLOAD: WorkloadRef = WorkloadRef {
 /// What the users' own parts may not be called.
 pub(crate) const NAMES: Names = Names {
     receivers: &["otlp", "prometheus"],
-    processors: &["memory_limiter", "resource/cluster_context", "filter/min"],
+    processors: &[
+        "memory_limiter",
+        "resource/cluster_context",
+        "filter/min",
+        "filter/cilium",
+    ],
     exporters: &["otlp"],
-    pipelines: &["metrics/ui", "metrics/otlp_relay", "logs/analyzer"],
+    pipelines: &[
+        "metrics/ui",
+        "metrics/cilium",
+        "metrics/otlp_relay",
+        "logs/analyzer",
+    ],
 };
 
 #[derive(Debug)]
@@ -93,10 +106,10 @@ impl Component for Collectors {
     }
 }
 
-/// With `metrics/ui` every collector has something to send, and silence is a fault.
+/// With a pipeline of what is scraped every collector has something to send, and silence is a fault.
 fn sends_always(input: &Input) -> bool {
     let pipelines = &input.spec.telemetry.collectors.pipelines;
-    pipelines.metrics_ui.is_enabled()
+    pipelines.metrics_ui.is_enabled() || pipelines.metrics_cilium.is_enabled()
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ mod prometheus;
 mod redis;
 mod trust;
 
+pub use collectors::METRICS_UI;
 pub use component::{Component, RenderError, catalog, component};
 pub use facts::{ClusterFacts, NodeFacts, SecretFacts};
 pub use gloonet_api::{CILIUM_NAMESPACE, MESH_NAMESPACE, OPERATOR_NAMESPACE};

@@ -12,7 +12,7 @@ pub(super) fn judge(input: &Input, observed: &Observed) -> Health {
     }
     let answers = all_answered(observed, ANSWERS, true);
     if !sends_always(input) {
-        return worst(pods, answers).or_message("ready; pipeline metrics/ui is off");
+        return worst(pods, answers).or_message("ready; no pipeline of what is scraped is on");
     }
     let measured = all_answered(observed, FLOW, true);
     let desired = pods.desired;

@@ -1,7 +1,7 @@
 use kube_core::DynamicObject;
 use serde_json::{Value, json};
 
-use super::{HEALTH, OTLP, SELF_METRICS, SERVICE, WORKLOAD};
+use super::{HEALTH, METRICS_UI, OTLP, SELF_METRICS, SERVICE, WORKLOAD};
 use gloo_api::names::TELEMETRY_TOKEN;
 
 use crate::gateway::{self, objects::UID};
@@ -51,6 +51,8 @@ pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
         "queueBytes": otelcol::QUEUE_BYTES,
         "logsAnalyzer": collectors.pipelines.logs_analyzer.is_enabled(),
         "metricsUi": collectors.pipelines.metrics_ui.is_enabled(),
+        "metricsCilium": collectors.pipelines.metrics_cilium.is_enabled(),
+        "minimum": METRICS_UI,
         "metricsOtlpRelay": collectors.pipelines.metrics_otlp_relay.is_enabled(),
         "also": otelcol::also(&collectors.extra),
     });

@@ -1,3 +1,5 @@
+mod scrape;
+
 use super::*;
 use crate::State;
 use crate::component::tests::{answered, input, input_of, running};
@@ -100,7 +102,9 @@ fn a_workload_cluster_sends_to_the_gateway_of_the_one_that_manages_with_the_toke
 #[test]
 fn every_name_of_the_configuration_is_one_that_users_may_not_take() {
     let input = input_of(|spec| {
-        spec.telemetry.collectors.pipelines.metrics_otlp_relay = gloonet_api::Switch::Enabled;
+        let pipelines = &mut spec.telemetry.collectors.pipelines;
+        pipelines.metrics_otlp_relay = gloonet_api::Switch::Enabled;
+        pipelines.metrics_cilium = gloonet_api::Switch::Enabled;
     });
     assert_names(&NAMES, &objects::configuration(&input).unwrap());
 }
@@ -147,4 +151,26 @@ fn relayed_metrics_are_taken_from_any_pod_only_when_that_is_wanted() {
     };
     assert!(senders(gloonet_api::Switch::Disabled));
     assert!(!senders(gloonet_api::Switch::Enabled));
+}
+
+#[test]
+fn the_collector_program_accepts_every_combination_of_pipelines() {
+    use gloonet_api::Switch::{Disabled, Enabled};
+    for number in 1..16_u8 {
+        let input = input_of(|spec| {
+            spec.gloo.analyzer.state = gloonet_api::ManagementState::Removed;
+            let pipelines = &mut spec.telemetry.collectors.pipelines;
+            let switches = [
+                &mut pipelines.logs_analyzer,
+                &mut pipelines.metrics_ui,
+                &mut pipelines.metrics_cilium,
+                &mut pipelines.metrics_otlp_relay,
+            ];
+            for (place, switch) in switches.into_iter().enumerate() {
+                let on = number & (1 << place) != 0;
+                *switch = if on { Enabled } else { Disabled };
+            }
+        });
+        collector_accepts(&[&objects::configuration(&input).unwrap()]);
+    }
 }

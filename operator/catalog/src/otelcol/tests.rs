@@ -2,10 +2,10 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use super::*;
-use crate::Component;
 use crate::collectors::Collectors;
 use crate::component::tests::{input, named, program, run};
 use crate::gateway::Gateway;
+use crate::{Component, Input};
 
 /// `otelcol-contrib validate` on a rendered file, with certificates where the file looks for them. Several files are put together, as in a pod.
 pub(crate) fn collector_accepts(files: &[&str]) {
@@ -127,8 +127,8 @@ fn the_second_file_holds_what_was_added_and_no_more() {
 }
 
 /// Our file as it is in the cluster.
-fn rendered(component: &impl Component, config_map: &str) -> Value {
-    let objects = component.objects(&input()).unwrap();
+pub(crate) fn rendered(component: &impl Component, input: &Input, config_map: &str) -> Value {
+    let objects = component.objects(input).unwrap();
     let data = &named(&objects, "ConfigMap", config_map).data["data"];
     serde_norway::from_str(data[OURS].as_str().unwrap()).unwrap()
 }
@@ -140,12 +140,12 @@ fn a_gateway_that_is_gone_is_missed_and_collectors_ask_no_oftener_than_it_permit
         let text = value.as_str().unwrap();
         text.strip_suffix('s').unwrap().parse().unwrap()
     };
-    let collectors = rendered(&Collectors, "gloo-telemetry-collector-config");
+    let collectors = rendered(&Collectors, &input(), "gloo-telemetry-collector-config");
     let asks = &collectors["exporters"]["otlp"]["keepalive"];
     let missed = seconds(&asks["time"]) + seconds(&asks["timeout"]);
     assert!(missed <= 30, "{asks}");
     assert_eq!(asks["permit_without_stream"], true);
-    let gateway = rendered(&Gateway, "gloo-telemetry-gateway-config");
+    let gateway = rendered(&Gateway, &input(), "gloo-telemetry-gateway-config");
     for receiver in ["otlp", "otlp/clusters"] {
         let grpc = &gateway["receivers"][receiver]["protocols"]["grpc"];
         let permits = &grpc["keepalive"]["enforcement_policy"];

@@ -72,9 +72,18 @@ fn pipelines(spec: &GlooNetworkSpec, refusals: &mut Vec<Refusal>) {
             format!("{why}; {cure}"),
         ));
     }
+    if pipelines.metrics_cilium.is_enabled() && spec.cilium.state == ManagementState::Removed {
+        let why = "collectors scrape the agents of the platform, and cilium.state is Removed";
+        let cure = "leave the pipeline Disabled, or set cilium.state to Managed";
+        refusals.push(Refusal::new(
+            "telemetry.collectors.pipelines.metricsCilium",
+            format!("{why}; {cure}"),
+        ));
+    }
     let ours = [
         pipelines.logs_analyzer,
         pipelines.metrics_ui,
+        pipelines.metrics_cilium,
         pipelines.metrics_otlp_relay,
     ];
     let none = !ours.into_iter().any(gloonet_api::Switch::is_enabled);

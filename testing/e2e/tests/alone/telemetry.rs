@@ -207,3 +207,36 @@ async fn while_the_gateway_is_away_for_a_minute_collectors_keep_everything_and_s
     );
     platform::settled(&scene, platform::HEALED).await.map(drop)
 }
+
+/// An answer of the platform's Prometheus: the number of nodes that have a metric which nothing of ours asks for.
+fn nodes_with_the_rest(scene: &Scene) -> Result<Value> {
+    let path = "/api/v1/namespaces/gloo-mesh/services/prometheus-server:http/proxy/api/v1/query";
+    let query = "count(count%20by%20(node)%20(cilium_node_health_connectivity_status%7Bjob%3D%22gloo-telemetry-relayed%22%7D))";
+    let answer = scene.kubectl(&["get", "--raw", &format!("{path}?query={query}")])?;
+    let answer: Value = serde_json::from_str(&answer)?;
+    Ok(answer["data"]["result"][0]["value"][1].clone())
+}
+
+async fn rest_is_there(scene: &Scene, wanted: Value) -> Result<()> {
+    let what = format!("the rest of the metrics is of {wanted} nodes");
+    until(&what, platform::HEALED, async || {
+        let nodes = nodes_with_the_rest(scene)?;
+        Ok(Progress::when(nodes == wanted, nodes.to_string()))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_metric_nobody_asks_for_comes_while_its_pipeline_is_on() -> Result<()> {
+    let scene = Scene::open().await?;
+    platform::settled(&scene, platform::HEALED).await?;
+    assert_eq!(nodes_with_the_rest(&scene)?, Value::Null);
+    let switch = |state: Value| json!({"telemetry": {"collectors": {"pipelines": {"metricsCilium": state}}}});
+    platform::change(&scene, switch(json!("Enabled"))).await?;
+    let came = rest_is_there(&scene, json!("3")).await;
+    platform::change(&scene, switch(Value::Null)).await?;
+    came?;
+    // The gateway shows a series for two minutes after the last sample.
+    rest_is_there(&scene, Value::Null).await?;
+    platform::settled(&scene, platform::HEALED).await.map(drop)
+}

@@ -59,3 +59,18 @@ fn a_pipeline_that_something_needs_is_not_switched_off() {
         &["telemetry.collectors.pipelines", "do not start"],
     );
 }
+
+#[test]
+fn the_rest_of_ciliums_metrics_is_not_asked_of_a_cilium_that_is_not_the_platforms() {
+    let refusals = refused(|spec| {
+        spec.cilium.state = ManagementState::Removed;
+        spec.telemetry.collectors.pipelines.metrics_cilium = Switch::Enabled;
+    });
+    names(
+        &refusals,
+        &[
+            "telemetry.collectors.pipelines.metricsCilium",
+            "cilium.state is Removed",
+        ],
+    );
+}

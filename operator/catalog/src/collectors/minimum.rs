@@ -1,0 +1,48 @@
+//! What `metrics/ui` sends.
+
+/// The metrics that dashboards, alerts, insights and dry runs ask for, by the names the collector's receiver gives them: a histogram's is
+/// without `_bucket`, `_sum` and `_count`, and the collector's own counters are without the `_total` that the gateway adds.
+///
+/// `./dev gen` refuses one that nobody asks for, and one that is asked for and not here; `docs/reference/metrics.md` says who asks.
+pub const METRICS_UI: &[&str] = &[
+    "cilium_agent_api_process_time_seconds",
+    "cilium_bpf_map_pressure",
+    "cilium_controllers_failing",
+    "cilium_datapath_conntrack_gc_entries",
+    "cilium_drop_bytes_total",
+    "cilium_drop_count_total",
+    "cilium_endpoint_regeneration_time_stats_seconds",
+    "cilium_endpoint_regenerations_total",
+    "cilium_endpoint_state",
+    "cilium_events_lost_total",
+    "cilium_forward_bytes_total",
+    "cilium_forward_count_total",
+    "cilium_ip_addresses",
+    "cilium_ipam_capacity",
+    "cilium_kubernetes_events_total",
+    "cilium_node_health_connectivity_latency_seconds",
+    "cilium_nodes_all_events_received_total",
+    "cilium_nodes_all_num",
+    "cilium_policy",
+    "cilium_policy_endpoint_enforcement_status",
+    "cilium_policy_implementation_delay",
+    "cilium_policy_incremental_update_duration",
+    "cilium_policy_max_revision",
+    "cilium_policy_too_large",
+    "cilium_process_cpu_seconds_total",
+    "cilium_process_open_fds",
+    "cilium_process_resident_memory_bytes",
+    "cilium_services_events_total",
+    "cilium_unreachable_health_endpoints",
+    "cilium_unreachable_nodes",
+    "cilium_version",
+    "hubble_flows_processed_total",
+    "hubble_flows_uncounted_total",
+    "otelcol_exporter_queue_capacity",
+    "otelcol_exporter_queue_size",
+    "otelcol_exporter_send_failed_log_records",
+    "otelcol_exporter_send_failed_metric_points",
+    "otelcol_exporter_sent_metric_points",
+    "otelcol_process_memory_rss",
+    "otelcol_process_uptime",
+];
