@@ -23,6 +23,9 @@ pub struct Retention {
     pub about: bool,
     /// A stream that nobody wrote to for this long is gone.
     pub time: Duration,
+    /// Whether a record that is sent again is stored once. Redis remembers each for a while, which for many small ones takes more than
+    /// they do.
+    pub once: bool,
 }
 
 const HALF_AN_HOUR: Duration = Duration::from_mins(30);
@@ -33,6 +36,7 @@ const LAST_VALUE: Retention = Retention {
     entries: 1,
     about: false,
     time: HALF_AN_HOUR,
+    once: true,
 };
 
 /// What an analyzer reports, in numbered parts. The run before is kept while the newest is on its way.
@@ -41,6 +45,7 @@ const REPORTS: Retention = Retention {
     entries: 2,
     about: false,
     time: HALF_AN_HOUR,
+    once: true,
 };
 
 /// Log lines of components.
@@ -49,14 +54,16 @@ const LINES: Retention = Retention {
     entries: 1000,
     about: true,
     time: HALF_AN_HOUR,
+    once: true,
 };
 
-/// Flows Hubble saw.
+/// Flows Hubble saw. They come by the thousand, from every node of every cluster; one that is there twice has one `uuid`.
 const FLOWS: Retention = Retention {
     parts: &["k8s.node.name"],
-    entries: 10_000,
+    entries: 2000,
     about: true,
     time: HALF_AN_HOUR,
+    once: false,
 };
 
 impl Retention {
@@ -65,7 +72,7 @@ impl Retention {
         match source {
             "analyzer" => REPORTS,
             "ui" => LINES,
-            "hubble" => FLOWS,
+            "cilium_flows" => FLOWS,
             _ => LAST_VALUE,
         }
     }

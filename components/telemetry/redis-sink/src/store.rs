@@ -166,17 +166,12 @@ async fn write(
     connection: &mut MultiplexedConnection,
     entries: &[Entry],
 ) -> Result<Written, RedisError> {
-    let names: Vec<String> = entries.iter().map(|entry| key::seen(&entry.id)).collect();
-    let known: Vec<Option<u8>> = cmd("MGET").arg(&names).query_async(connection).await?;
+    let known = known(connection, entries).await?;
     // In the order they came, for those of one stream. The same record twice in one batch is one record.
     let mut taken = BTreeSet::new();
     let new: Vec<&Entry> = entries
         .iter()
-        .enumerate()
-        .filter(|(at, entry)| {
-            known.get(*at).is_none_or(Option::is_none) && taken.insert(entry.id.as_str())
-        })
-        .map(|(_, entry)| entry)
+        .filter(|entry| !known.contains(entry.id.as_str()) && taken.insert(entry.id.as_str()))
         .collect();
     if !new.is_empty() {
         transaction(&new).exec_async(connection).await?;
@@ -185,6 +180,22 @@ async fn write(
         new: new.len(),
         known: entries.len() - new.len(),
     })
+}
+
+/// Ids of those that are stored already, as far as it is remembered.
+async fn known<'a>(
+    connection: &mut MultiplexedConnection,
+    entries: &'a [Entry],
+) -> Result<BTreeSet<&'a str>, RedisError> {
+    let once = entries.iter().filter(|entry| entry.retention.once);
+    let ids: Vec<&str> = once.map(|entry| entry.id.as_str()).collect();
+    if ids.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let names: Vec<String> = ids.iter().map(|id| key::seen(id)).collect();
+    let stored: Vec<Option<u8>> = cmd("MGET").arg(&names).query_async(connection).await?;
+    let both = ids.into_iter().zip(stored);
+    Ok(both.filter_map(|(id, stored)| stored.map(|_| id)).collect())
 }
 
 /// Entries and the memory of them go in together: a batch cut off in the middle is not there at all.
@@ -202,13 +213,15 @@ fn transaction(new: &[&Entry]) -> redis::Pipeline {
             .arg(FIELD)
             .arg(&entry.text)
             .ignore();
-        pipeline
-            .cmd("SET")
-            .arg(key::seen(&entry.id))
-            .arg(1)
-            .arg("EX")
-            .arg(REMEMBER.as_secs())
-            .ignore();
+        if entry.retention.once {
+            pipeline
+                .cmd("SET")
+                .arg(key::seen(&entry.id))
+                .arg(1)
+                .arg("EX")
+                .arg(REMEMBER.as_secs())
+                .ignore();
+        }
         streams.insert(entry.key.as_str(), entry.retention.time);
     }
     for (stream, time) in streams {

@@ -93,7 +93,7 @@ fn request(numbers: std::ops::Range<u64>) -> ExportLogsServiceRequest {
         let mine = numbers.clone().filter(|number| number % STREAMS == at);
         resource_logs.push(ResourceLogs {
             resource: Some(Resource {
-                attributes: vec![text("source", "hubble"), text("k8s.node.name", &stream(at))],
+                attributes: vec![text("source", "ui"), text("component", &stream(at))],
                 ..Resource::default()
             }),
             scope_logs: vec![ScopeLogs {

@@ -255,7 +255,7 @@ async fn thrown_away(port: u16) -> Result<u64> {
 
 /// Entries ever added to a stream; Redis counts them also when it keeps the last ones only.
 async fn added(port: u16, at: u64) -> Result<u64> {
-    let key = format!("gloonet:v1:logs:{CLUSTER}:hubble:{}", stream(at));
+    let key = format!("gloonet:v1:logs:{CLUSTER}:ui:{}::", stream(at));
     let answer = ask(port, &format!("XINFO STREAM {key}\r\nQUIT\r\n")).await?;
     let Some((_, rest)) = answer.split_once("entries-added\r\n:") else {
         return Ok(0);

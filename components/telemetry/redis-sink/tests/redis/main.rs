@@ -52,6 +52,27 @@ async fn a_batch_that_is_sent_twice_is_stored_once() {
 }
 
 #[tokio::test]
+async fn flows_stay_up_to_their_bound_and_leave_nothing_else_behind() {
+    let redis = redis().await;
+    let mut client = sink(&redis).await;
+    let flows: Vec<String> = (0..5000)
+        .map(|n| format!("{n} {}", "x".repeat(1500)))
+        .collect();
+    for batch in flows.chunks(1000) {
+        client.export(request("cilium_flows", batch)).await.unwrap();
+    }
+    let stream = "gloonet:v1:logs:west:cilium_flows:";
+    let kept = length(&redis, stream).await;
+    assert!((2000..2100).contains(&kept), "{kept}");
+    let keys: Vec<String> = cmd("KEYS")
+        .arg("*")
+        .query_async(&mut redis.connection().await)
+        .await
+        .unwrap();
+    assert_eq!(keys, [stream]);
+}
+
+#[tokio::test]
 async fn while_redis_is_away_batches_are_sent_back_and_afterwards_nothing_is_missing() {
     let mut redis = redis().await;
     let mut client = sink(&redis).await;
