@@ -384,6 +384,25 @@ mod tests {
     }
 
     #[test]
+    fn flows_are_written_to_a_file_with_ciliums_defaults_where_one_is_named() {
+        let on = ("enable-hubble", "true");
+        assert_eq!(parse(&[on]).unwrap().hubble.unwrap().export, None);
+        let path = ("hubble-export-file-path", "/var/log/events.log");
+        let export = parse(&[on, path]).unwrap().hubble.unwrap().export.unwrap();
+        assert_eq!((export.max_bytes, export.backups), (10 << 20, 5));
+        assert_eq!(export.group, None);
+        for (key, value) in [
+            ("hubble-export-file-path", "events.log"),
+            ("hubble-export-file-max-size-mb", "0"),
+            ("hubble-export-file-max-backups", "many"),
+            ("hubble-export-file-group", "wheel"),
+        ] {
+            let text = parse(&[on, path, (key, value)]).unwrap_err().to_string();
+            assert!(text.contains(key) && text.contains(value), "{text}");
+        }
+    }
+
+    #[test]
     fn a_mounted_config_map_is_read_through_its_links() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("..data")).unwrap();

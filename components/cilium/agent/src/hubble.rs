@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cilium_api::names;
+use cilium_hubble::export::Exporter;
 use cilium_hubble::names::Node;
 use cilium_hubble::observer;
 use cilium_hubble::ring::{Capacity, CapacityError};
@@ -15,7 +16,7 @@ use crate::agent::Agent;
 use crate::bell::Bell;
 use crate::config::Hubble;
 use crate::directory::Directory;
-use crate::task::hubble::{Listen, forget, names as follow_names, record, serve};
+use crate::task::hubble::{Listen, export, forget, names as follow_names, record, serve};
 
 /// Starts recording and serving flows. `bell` rings when a name may have changed.
 pub(crate) fn start(
@@ -41,6 +42,10 @@ pub(crate) fn start(
     let _ = agent.flows.set(observer.clone());
     let (peers, nodes) = watch::channel(Vec::new());
     tasks.spawn(forget(directory.clone(), observer.clone()));
+    if let Some(settings) = &config.export {
+        let exporter = Exporter::new(observer.clone(), settings.clone());
+        tasks.spawn(export(agent.clone(), exporter));
+    }
     let server = Server::new(observer, nodes, names::HUBBLE_PORT);
     tasks.spawn(follow_names(agent.clone(), directory, peers, bell));
     tasks.spawn(record(agent.clone(), agent.events.subscribe(), writer));

@@ -59,6 +59,10 @@ pub const OPERATOR_METRICS_PORT: u16 = 9963;
 pub const HUBBLE_PORT: u16 = 4244;
 /// Hubble's API of the agent for root of the node; mode 0600.
 pub const HUBBLE_SOCKET: &str = "/var/run/cilium/hubble.sock";
+/// Folder of the node that an agent writes flows to, for who collects logs. On a disk: `/run` would take the memory of whoever writes.
+pub const HUBBLE_EXPORT_DIR: &str = "/var/log/cilium/hubble";
+/// The file in [`HUBBLE_EXPORT_DIR`]; those put aside have a number before the ending.
+pub const HUBBLE_EXPORT_FILE: &str = "events.log";
 /// Secret (in [`NAMESPACE`]) with the agents' certificate for [`HUBBLE_PORT`].
 pub const HUBBLE_SERVER_CERTS: &str = "hubble-server-certs";
 /// Where that Secret is mounted in the agent.

@@ -29,7 +29,8 @@ pub enum FilterError {
 /// One condition on a flow.
 type Condition = Box<dyn Fn(&Flow) -> bool + Send + Sync>;
 
-/// The allow and deny lists of a request.
+/// The allow and deny lists of a request. By default everything is wanted.
+#[derive(Default)]
 pub struct Filters {
     allow: Vec<Vec<Condition>>,
     deny: Vec<Vec<Condition>>,

@@ -13,6 +13,7 @@ pub const CILIUM: &str = "1.20.2";
 
 pub mod about;
 pub mod event;
+pub mod export;
 pub mod filter;
 #[cfg(any(test, feature = "testing"))]
 pub mod fixture;

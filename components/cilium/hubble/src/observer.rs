@@ -6,7 +6,7 @@ pub mod request;
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Instant,
@@ -16,6 +16,7 @@ use cilium_api::HubbleMetric;
 
 use crate::{
     event::{Lost, LostAt, PacketEvent},
+    export::Counts,
     flow::{Origin, Parties},
     metrics::Metrics,
     names::{Names, Node},
@@ -54,6 +55,8 @@ pub struct Observer {
     ring_losses: AtomicU64,
     namespaces: Namespaces,
     metrics: Metrics,
+    /// Set once flows are written to files.
+    exported: OnceLock<Counts>,
 }
 
 /// The writing side. There is one per observer.
@@ -82,6 +85,7 @@ pub fn new(config: Config, names: Arc<dyn Names>) -> (Arc<Observer>, Writer) {
         ring_losses: AtomicU64::new(0),
         namespaces: Namespaces::default(),
         metrics: Metrics::new(config.metrics),
+        exported: OnceLock::new(),
     });
     let writer = Writer {
         ring: writer,
@@ -201,6 +205,15 @@ impl Observer {
     /// What is counted for metrics.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// What became of flows that are written to files; `None` while nobody writes any.
+    pub fn exported(&self) -> Option<&Counts> {
+        self.exported.get()
+    }
+
+    pub(crate) fn count_exported(&self) -> &Counts {
+        self.exported.get_or_init(Counts::default)
     }
 
     fn missed(&self, count: u64) {

@@ -1,6 +1,6 @@
 //! Serves the API: on a unix socket for the node's own root, and over TCP for a relay.
 
-mod observe;
+pub(crate) mod observe;
 mod peers;
 mod stream;
 
@@ -99,7 +99,7 @@ impl Server {
 }
 
 /// Nanoseconds since 1970.
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -1,11 +1,16 @@
 //! Keys of Hubble.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use cilium_api::{HubbleMetric, names};
+use cilium_hubble::export;
 
 use super::{ConfigError, Values, wrong};
+
+const TEN: NonZeroU16 = NonZeroU16::new(10).unwrap();
+const FIVE: NonZeroU16 = NonZeroU16::new(5).unwrap();
 
 /// How flows are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +22,8 @@ pub struct Hubble {
     /// Flows that are kept.
     pub capacity: u16,
     pub metrics: Vec<HubbleMetric>,
+    /// Where flows are written for who collects logs; `None`: nowhere.
+    pub export: Option<export::Settings>,
 }
 
 /// The port of Hubble and what it proves itself and its clients by.
@@ -78,5 +85,37 @@ pub(super) fn read(values: &Values<'_>) -> Result<Option<Hubble>, ConfigError> {
                 .unwrap_or_default()
                 .split_whitespace(),
         )?,
+        export: export(values)?,
+    }))
+}
+
+/// Upstream's keys and defaults, but for the group, which is ours: who reads the files need not be root.
+fn export(values: &Values<'_>) -> Result<Option<export::Settings>, ConfigError> {
+    let (file, group) = ("hubble-export-file-path", "hubble-export-file-group");
+    let Some(path) = values.text(file) else {
+        return Ok(None);
+    };
+    if !path.starts_with('/') {
+        return Err(wrong(file, path, "a path that begins with /"));
+    }
+    let megabytes: NonZeroU16 = values.parse(
+        "hubble-export-file-max-size-mb",
+        TEN,
+        "a number of MiB from 1 to 65535",
+    )?;
+    let backups: NonZeroU16 = values.parse(
+        "hubble-export-file-max-backups",
+        FIVE,
+        "a number of files from 1 to 65535",
+    )?;
+    let group = values.text(group).map(|text| {
+        text.parse()
+            .map_err(|_| wrong(group, text, "the number of a group"))
+    });
+    Ok(Some(export::Settings {
+        path: path.into(),
+        max_bytes: u64::from(megabytes.get()) << 20,
+        backups: backups.get().into(),
+        group: group.transpose()?,
     }))
 }

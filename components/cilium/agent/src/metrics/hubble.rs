@@ -1,5 +1,6 @@
 //! Hubble's metrics, under Hubble's names: what `hubble-metrics` asks for, what of it had no room, and which events were lost.
 
+use cilium_hubble::export::Counts;
 use cilium_hubble::metrics::Family;
 use cilium_hubble::observer::Observer;
 use prometheus_client::collector::Collector;
@@ -11,6 +12,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 pub(super) struct Hubble {
     families: Vec<Family>,
     losses: [(&'static str, u64); 3],
+    /// While flows are written to a file.
+    exported: Option<[(&'static str, u64); 3]>,
 }
 
 impl Hubble {
@@ -18,6 +21,7 @@ impl Hubble {
         Self {
             families: observer.metrics().families(),
             losses: observer.losses(),
+            exported: observer.exported().map(Counts::outcomes),
         }
     }
 }
@@ -53,7 +57,14 @@ impl Collector for Hubble {
             "lost_events",
             "Events that were lost, by where",
             series,
-        )
+        )?;
+        let Some(exported) = &self.exported else {
+            return Ok(());
+        };
+        let help = "Flows for the file, by what became of them: the ring went over those that are missed, the disk refused the refused";
+        let outcomes = exported.iter();
+        let series = outcomes.map(|(outcome, count)| (vec![("outcome", *outcome)], *count));
+        write(&mut encoder, "export_flows", help, series)
     }
 }
 
@@ -77,14 +88,18 @@ mod tests {
 
     use super::*;
 
-    fn text(families: Vec<Family>) -> String {
+    fn text(families: Vec<Family>, exported: Option<[(&'static str, u64); 3]>) -> String {
         let mut registry = Registry::with_prefix("hubble");
         let losses = [
             ("perf_event_ring_buffer", 1),
             ("observer_events_queue", 2),
             ("hubble_ring_buffer", 3),
         ];
-        registry.register_collector(Box::new(Hubble { families, losses }));
+        registry.register_collector(Box::new(Hubble {
+            families,
+            losses,
+            exported,
+        }));
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
         text
@@ -93,13 +108,16 @@ mod tests {
     #[test]
     fn series_have_hubbles_names_and_what_has_no_room_is_told() {
         let series = vec![(vec!["POLICY_DENIED".to_owned(), "shop/web-1".to_owned()], 4)];
-        let text = text(vec![Family {
-            name: "drop",
-            help: "Packets dropped",
-            labels: vec!["reason", "source"],
-            series,
-            uncounted: 7,
-        }]);
+        let text = text(
+            vec![Family {
+                name: "drop",
+                help: "Packets dropped",
+                labels: vec!["reason", "source"],
+                series,
+                uncounted: 7,
+            }],
+            None,
+        );
         for line in [
             r#"hubble_drop_total{reason="POLICY_DENIED",source="shop/web-1"} 4"#,
             r#"hubble_flows_uncounted_total{metric="drop_total"} 7"#,
@@ -110,7 +128,7 @@ mod tests {
 
     #[test]
     fn losses_are_told_also_when_nothing_is_counted() {
-        let text = text(Vec::new());
+        let text = text(Vec::new(), None);
         for line in [
             r#"hubble_lost_events_total{source="perf_event_ring_buffer"} 1"#,
             r#"hubble_lost_events_total{source="observer_events_queue"} 2"#,
@@ -119,5 +137,21 @@ mod tests {
             assert!(text.contains(line), "{text}");
         }
         assert!(!text.contains("uncounted"), "{text}");
+    }
+
+    #[test]
+    fn flows_in_files_are_counted_while_there_are_files() {
+        assert!(!text(Vec::new(), None).contains("export"));
+        let text = text(
+            Vec::new(),
+            Some([("written", 8), ("missed", 4), ("refused", 5)]),
+        );
+        for line in [
+            r#"hubble_export_flows_total{outcome="written"} 8"#,
+            r#"hubble_export_flows_total{outcome="missed"} 4"#,
+            r#"hubble_export_flows_total{outcome="refused"} 5"#,
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cilium_hubble::event::{Direction, Kind, Lost, LostAt, Packet, PacketEvent};
+use cilium_hubble::export::Exporter;
 use cilium_hubble::names::Node;
 use cilium_hubble::observer::{Observer, Writer};
 use cilium_hubble::server::Server;
@@ -66,6 +67,17 @@ pub async fn forget(directory: Arc<Directory>, observer: Arc<Observer>) {
             metrics.forget(Instant::now(), |pod| pods.contains(pod));
         };
         blocking(sweep).await;
+    }
+}
+
+/// Flows go to a file; what keeps them from it is told, and costs those of that moment.
+pub async fn export(agent: Arc<Agent>, mut exporter: Exporter) {
+    loop {
+        let problem = exporter.step().await.err();
+        agent.report(
+            "hubble-export",
+            problem.map(|error| cilium_cni::error::chain(&error)),
+        );
     }
 }
 

@@ -173,7 +173,12 @@ fn uptime(observer: &Observer) -> u64 {
     u64::try_from(observer.uptime().as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn flow_answer(observer: &Observer, mask: &Mask, item: Item) -> Option<GetFlowsResponse> {
+/// What a client gets of an item; nothing of what is no flow.
+pub(crate) fn flow_answer(
+    observer: &Observer,
+    mask: &Mask,
+    item: Item,
+) -> Option<GetFlowsResponse> {
     match item {
         Item::Entry(entry) => {
             let flow = mask.apply(entry.flow(observer)?);
