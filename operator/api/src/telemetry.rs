@@ -144,6 +144,10 @@ pub struct Pipelines {
     /// `logs/analyzer`: what the analyzer of this cluster reports. It cannot be without.
     #[serde(default = "Switch::enabled")]
     pub logs_analyzer: Switch,
+    /// `logs/cilium_flows`: the flows of every node, kept in Redis for a while. Agents write them to files of their nodes, which collectors
+    /// read, so namespace `gloo-mesh` has to let pods have a folder of the node.
+    #[serde(default = "Switch::disabled")]
+    pub logs_cilium_flows: Switch,
     /// `metrics/ui`: of Cilium, Hubble and the collector itself what dashboards, alerts, dry runs and insights ask for, scraped every 15 s.
     #[serde(default = "Switch::enabled")]
     pub metrics_ui: Switch,
@@ -159,6 +163,7 @@ impl Default for Pipelines {
     fn default() -> Self {
         Self {
             logs_analyzer: Switch::Enabled,
+            logs_cilium_flows: Switch::Disabled,
             metrics_ui: Switch::Enabled,
             metrics_cilium: Switch::Disabled,
             metrics_otlp_relay: Switch::Disabled,

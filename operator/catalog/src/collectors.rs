@@ -1,8 +1,10 @@
 //! The OpenTelemetry collectors: one per node, scrape what runs there and send it to the gateway over mutual TLS.
 //!
 //! Owns DaemonSet and configuration of `gloo-telemetry-collector-agent`. Ports: 4317 OTLP from this cluster (client
-//! certificate of the operator's authority), 8888 own metrics, 13133 health.
+//! certificate of the operator's authority), 8888 own metrics, 13133 health. While flows are collected it mounts the folder of the node
+//! that agents write them to, for reading.
 
+pub(crate) mod flows;
 mod health;
 mod minimum;
 mod objects;
@@ -38,7 +40,7 @@ pub(crate) const WORKLOAD: WorkloadRef = WorkloadRef {
 
 /// What the users' own parts may not be called.
 pub(crate) const NAMES: Names = Names {
-    receivers: &["otlp", "prometheus"],
+    receivers: &["otlp", "prometheus", "file_log/cilium_flows"],
     processors: &[
         "memory_limiter",
         "resource/cluster_context",
@@ -51,6 +53,7 @@ pub(crate) const NAMES: Names = Names {
         "metrics/cilium",
         "metrics/otlp_relay",
         "logs/analyzer",
+        "logs/cilium_flows",
     ],
 };
 

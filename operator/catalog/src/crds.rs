@@ -26,8 +26,8 @@ impl Component for Crds {
         true
     }
 
-    fn objects(&self, _input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
-        objects::all()
+    fn objects(&self, input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
+        objects::all(input)
     }
 
     fn probes(&self, _input: &Input) -> Vec<Probe> {

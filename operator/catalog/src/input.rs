@@ -99,6 +99,12 @@ impl Input {
             && self.spec.telemetry.logs.state.is_enabled()
     }
 
+    /// Agents write flows to files of their nodes, and collectors read them.
+    pub(crate) fn flows(&self) -> bool {
+        let pipelines = &self.spec.telemetry.collectors.pipelines;
+        self.hubble() && self.collectors() && pipelines.logs_cilium_flows.is_enabled()
+    }
+
     /// To the gateway of this cluster, or, with what the agent brings for it, to that of the one that manages.
     pub(crate) fn collectors(&self) -> bool {
         let somewhere = self.gateway() || self.remote_gateway().is_some();

@@ -41,7 +41,7 @@ pub fn install_objects(
 ) -> Result<Vec<DynamicObject>, RenderError> {
     let mut objects = vec![
         namespace()?,
-        crds::objects::namespace(&BUILDER)?,
+        crds::objects::namespace(&BUILDER, crds::objects::STRICT)?,
         BUILDER.service_account(NAME, true)?,
     ];
     objects.extend(rbac()?.objects(&BUILDER, NAME)?);

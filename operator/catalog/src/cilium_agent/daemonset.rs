@@ -3,6 +3,7 @@
 use kube_core::DynamicObject;
 use serde_json::{Value, json};
 
+use crate::collectors::flows::READERS;
 use crate::labels::{CONFIG_DIGEST, PART_OF};
 use crate::object::{Builder, from_field, http_probe, image, pull_secrets, requirements};
 use crate::{ImageName, Input, RenderError};
@@ -60,8 +61,23 @@ fn pod(input: &Input) -> Value {
     if input.hubble() {
         show_flows(&mut pod);
     }
+    if input.flows() {
+        write_flows(&mut pod);
+    }
     pull_secrets(&mut pod, &input.images);
     pod
+}
+
+/// The folder flows are written to. Root gives files only to a group it is in, without the capability to give them to anybody.
+fn write_flows(pod: &mut Value) {
+    let folder = cilium_api::names::HUBBLE_EXPORT_DIR;
+    pod["securityContext"]["supplementalGroups"] = json!([READERS]);
+    if let Some(mounts) = pod["containers"][0]["volumeMounts"].as_array_mut() {
+        mounts.push(json!({"name": "flows", "mountPath": folder}));
+    }
+    if let Some(volumes) = pod["volumes"].as_array_mut() {
+        volumes.push(host_path("flows", folder, "DirectoryOrCreate"));
+    }
 }
 
 /// Hubble's port and certificate. Optional, so that pods get their network also while the certificate is missing.

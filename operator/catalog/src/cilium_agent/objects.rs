@@ -6,6 +6,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::{daemonset, rbac};
+use crate::collectors::flows::READERS;
 use crate::object::{Builder, digest};
 use crate::{ComponentId, Input, RenderError};
 
@@ -124,4 +125,19 @@ fn hubble(config: &mut serde_json::Value, input: &Input) {
     config["hubble-tls-cert-file"] = json!(format!("{folder}/tls.crt"));
     config["hubble-tls-key-file"] = json!(format!("{folder}/tls.key"));
     config["hubble-tls-client-ca-files"] = json!(format!("{folder}/ca.crt"));
+    if input.flows() {
+        flows(config);
+    }
+}
+
+/// Upstream's keys, and its defaults written out: 60 MiB of a node's disk at most. The group is our own key.
+fn flows(config: &mut serde_json::Value) {
+    let (folder, file) = (
+        cilium_api::names::HUBBLE_EXPORT_DIR,
+        cilium_api::names::HUBBLE_EXPORT_FILE,
+    );
+    config["hubble-export-file-path"] = json!(format!("{folder}/{file}"));
+    config["hubble-export-file-max-size-mb"] = json!("10");
+    config["hubble-export-file-max-backups"] = json!("5");
+    config["hubble-export-file-group"] = json!(READERS.to_string());
 }

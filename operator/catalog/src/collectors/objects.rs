@@ -1,7 +1,7 @@
 use kube_core::DynamicObject;
 use serde_json::{Value, json};
 
-use super::{HEALTH, METRICS_UI, OTLP, SELF_METRICS, SERVICE, WORKLOAD};
+use super::{HEALTH, METRICS_UI, OTLP, SELF_METRICS, SERVICE, WORKLOAD, flows};
 use gloo_api::names::TELEMETRY_TOKEN;
 
 use crate::gateway::{self, objects::UID};
@@ -53,6 +53,7 @@ pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
         "metricsUi": collectors.pipelines.metrics_ui.is_enabled(),
         "metricsCilium": collectors.pipelines.metrics_cilium.is_enabled(),
         "minimum": METRICS_UI,
+        "flows": input.flows().then(flows::files),
         "metricsOtlpRelay": collectors.pipelines.metrics_otlp_relay.is_enabled(),
         "also": otelcol::also(&collectors.extra),
     });
@@ -126,6 +127,9 @@ fn pod(input: &Input) -> Value {
             {"name": "server-certificates", "secret": {"secretName": trust::COLLECTOR_SERVER_TLS}},
         ],
     });
+    if input.flows() {
+        flows::mount(&mut pod);
+    }
     otelcol::complete(&mut pod, &input.spec.telemetry.collectors.extra);
     pull_secrets(&mut pod, &input.images);
     pod

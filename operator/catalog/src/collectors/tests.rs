@@ -1,3 +1,4 @@
+mod flows;
 mod scrape;
 
 use super::*;
@@ -105,6 +106,7 @@ fn every_name_of_the_configuration_is_one_that_users_may_not_take() {
         let pipelines = &mut spec.telemetry.collectors.pipelines;
         pipelines.metrics_otlp_relay = gloonet_api::Switch::Enabled;
         pipelines.metrics_cilium = gloonet_api::Switch::Enabled;
+        pipelines.logs_cilium_flows = gloonet_api::Switch::Enabled;
     });
     assert_names(&NAMES, &objects::configuration(&input).unwrap());
 }
@@ -156,7 +158,7 @@ fn relayed_metrics_are_taken_from_any_pod_only_when_that_is_wanted() {
 #[test]
 fn the_collector_program_accepts_every_combination_of_pipelines() {
     use gloonet_api::Switch::{Disabled, Enabled};
-    for number in 1..16_u8 {
+    for number in 1..32_u8 {
         let input = input_of(|spec| {
             spec.gloo.analyzer.state = gloonet_api::ManagementState::Removed;
             let pipelines = &mut spec.telemetry.collectors.pipelines;
@@ -165,6 +167,7 @@ fn the_collector_program_accepts_every_combination_of_pipelines() {
                 &mut pipelines.metrics_ui,
                 &mut pipelines.metrics_cilium,
                 &mut pipelines.metrics_otlp_relay,
+                &mut pipelines.logs_cilium_flows,
             ];
             for (place, switch) in switches.into_iter().enumerate() {
                 let on = number & (1 << place) != 0;

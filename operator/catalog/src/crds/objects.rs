@@ -4,13 +4,18 @@ use kube_core::DynamicObject;
 use serde_json::json;
 
 use crate::object::Builder;
-use crate::{ComponentId, RenderError};
+use crate::{ComponentId, Input, RenderError};
 
+/// The strictest Pod Security Standard: everything of ours in the namespace fits it, so the namespace enforces it.
+pub(crate) const STRICT: &str = "restricted";
+/// The only one with folders of the node, even for reading. Collectors have one while they read flows.
+const HOST_FOLDERS: &str = "privileged";
 const DEFINITION: (&str, &str) = ("apiextensions.k8s.io/v1", "CustomResourceDefinition");
 
-pub(super) fn all() -> Result<Vec<DynamicObject>, RenderError> {
+pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
     let builder = Builder::new(ComponentId::Crds, MESH_NAMESPACE);
-    let mut objects = vec![namespace(&builder)?];
+    let level = if input.flows() { HOST_FOLDERS } else { STRICT };
+    let mut objects = vec![namespace(&builder, level)?];
     for definition in definitions() {
         objects.push(builder.typed(DEFINITION, &definition)?);
     }
@@ -22,11 +27,11 @@ pub(super) fn definitions() -> impl Iterator<Item = CustomResourceDefinition> {
     cilium_api::crds().into_iter().chain(gloo_api::crds())
 }
 
-/// Everything of ours in this namespace fits the strictest Pod Security Standard, so the namespace enforces it.
-pub(crate) fn namespace(builder: &Builder) -> Result<DynamicObject, RenderError> {
+/// `level` is enforced; who makes a pod that is not strict is told so in any case.
+pub(crate) fn namespace(builder: &Builder, level: &str) -> Result<DynamicObject, RenderError> {
     let labels = json!({
-        "pod-security.kubernetes.io/enforce": "restricted",
-        "pod-security.kubernetes.io/warn": "restricted",
+        "pod-security.kubernetes.io/enforce": level,
+        "pod-security.kubernetes.io/warn": STRICT,
     });
     builder.object(
         ("v1", "Namespace"),

@@ -1,5 +1,6 @@
 use super::*;
 use crate::State;
+use crate::component::tests::{input, input_of, named};
 
 fn all_established() -> Observed {
     let established_crds = objects::definitions()
@@ -34,11 +35,26 @@ fn a_definition_removed_by_hand_is_named() {
 
 #[test]
 fn the_definitions_are_rendered_without_a_status() {
-    for object in objects::all().unwrap() {
+    for object in objects::all(&input()).unwrap() {
         assert!(
             object.data.get("status").is_none(),
             "{:?}",
             object.metadata.name
         );
     }
+}
+
+#[test]
+fn the_namespace_enforces_the_strictest_standard_but_while_collectors_read_flows() {
+    let enforced = |input: &Input| {
+        let objects = objects::all(input).unwrap();
+        let namespace = named(&objects, "Namespace", gloonet_api::MESH_NAMESPACE);
+        let labels = namespace.metadata.labels.clone().unwrap();
+        labels["pod-security.kubernetes.io/enforce"].clone()
+    };
+    assert_eq!(enforced(&input()), "restricted");
+    let flows = input_of(|spec| {
+        spec.telemetry.collectors.pipelines.logs_cilium_flows = gloonet_api::Switch::Enabled;
+    });
+    assert_eq!(enforced(&flows), "privileged");
 }

@@ -72,16 +72,10 @@ fn pipelines(spec: &GlooNetworkSpec, refusals: &mut Vec<Refusal>) {
             format!("{why}; {cure}"),
         ));
     }
-    if pipelines.metrics_cilium.is_enabled() && spec.cilium.state == ManagementState::Removed {
-        let why = "collectors scrape the agents of the platform, and cilium.state is Removed";
-        let cure = "leave the pipeline Disabled, or set cilium.state to Managed";
-        refusals.push(Refusal::new(
-            "telemetry.collectors.pipelines.metricsCilium",
-            format!("{why}; {cure}"),
-        ));
-    }
+    of_cilium(spec, refusals);
     let ours = [
         pipelines.logs_analyzer,
+        pipelines.logs_cilium_flows,
         pipelines.metrics_ui,
         pipelines.metrics_cilium,
         pipelines.metrics_otlp_relay,
@@ -94,6 +88,31 @@ fn pipelines(spec: &GlooNetworkSpec, refusals: &mut Vec<Refusal>) {
             "telemetry.collectors.pipelines",
             format!("{why}; {cure}"),
         ));
+    }
+}
+
+/// What comes from the platform's Cilium is not asked of another one.
+fn of_cilium(spec: &GlooNetworkSpec, refusals: &mut Vec<Refusal>) {
+    let pipelines = &spec.telemetry.collectors.pipelines;
+    let removed = spec.cilium.state == ManagementState::Removed;
+    let mut refuse = |pipeline: &str, why: &str, without: &str| {
+        let cure = "leave the pipeline Disabled, or switch on what it needs";
+        refusals.push(Refusal::new(
+            &format!("telemetry.collectors.pipelines.{pipeline}"),
+            format!("{why}, and {without}; {cure}"),
+        ));
+    };
+    if pipelines.metrics_cilium.is_enabled() && removed {
+        let why = "collectors scrape the platform's agents";
+        refuse("metricsCilium", why, "cilium.state is Removed");
+    }
+    if pipelines.logs_cilium_flows.is_enabled() {
+        let why = "the platform's agents write the flows";
+        if removed {
+            refuse("logsCiliumFlows", why, "cilium.state is Removed");
+        } else if !spec.cilium.hubble.state.is_enabled() {
+            refuse("logsCiliumFlows", why, "cilium.hubble.state is Disabled");
+        }
     }
 }
 

@@ -9,8 +9,14 @@ use gloonet_e2e::{
     pods::Playground,
     wait::{Progress, until},
 };
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
-use kube::{Api, api::PostParams};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Pod, Secret},
+};
+use kube::{
+    Api,
+    api::{ListParams, PostParams},
+};
 use serde_json::{Value, json};
 
 const GATEWAY: &str = "telemetry-gateway";
@@ -208,7 +214,7 @@ async fn while_the_gateway_is_away_for_a_minute_collectors_keep_everything_and_s
     platform::settled(&scene, platform::HEALED).await.map(drop)
 }
 
-/// An answer of the platform's Prometheus: the number of nodes that have a metric which nothing of ours asks for.
+/// The number of nodes that have a metric which nothing of ours asks for, as the platform's Prometheus says.
 fn nodes_with_the_rest(scene: &Scene) -> Result<Value> {
     let path = "/api/v1/namespaces/gloo-mesh/services/prometheus-server:http/proxy/api/v1/query";
     let query = "count(count%20by%20(node)%20(cilium_node_health_connectivity_status%7Bjob%3D%22gloo-telemetry-relayed%22%7D))";
@@ -226,17 +232,91 @@ async fn rest_is_there(scene: &Scene, wanted: Value) -> Result<()> {
     .await
 }
 
+/// The newest entry of a stream of Redis, as a node that may reach it is told.
+async fn newest(scene: &Scene, stream: &str) -> Result<String> {
+    let pods: Api<Pod> = Api::namespaced(scene.client.clone(), "gloo-mesh");
+    let of_redis = ListParams::default().labels("app=gloo-mesh-redis");
+    let pod = pods.list(&of_redis).await?.items.pop();
+    let status = pod.context("a Redis")?.status.context("its status")?;
+    let address = status.pod_ip.context("its address")?;
+    let secrets: Api<Secret> = Api::namespaced(scene.client.clone(), "gloo-mesh");
+    let login = secrets.get("gloo-mesh-redis-auth").await?;
+    let login = login.data.context("a login")?;
+    let text = |key: &str| -> Result<String> {
+        let bytes = &login.get(key).context("a part of the login")?.0;
+        Ok(String::from_utf8_lossy(bytes).into_owned())
+    };
+    let (user, password) = (text("username")?, text("password")?);
+    let workers = scene.workers().await?;
+    let ask = [
+        "redis-cli",
+        "-h",
+        &address,
+        "--no-auth-warning",
+        "--user",
+        &user,
+    ];
+    let what = [
+        "--pass",
+        &password,
+        "XREVRANGE",
+        stream,
+        "+",
+        "-",
+        "COUNT",
+        "1",
+    ];
+    scene.in_node(&workers[0], &[ask.as_slice(), what.as_slice()].concat())
+}
+
+async fn flows_are_there(scene: &Scene) -> Result<()> {
+    let cluster = platform::get(scene).await?.spec.cluster_name;
+    for node in scene.nodes().await? {
+        let stream = format!("gloonet:v1:logs:{cluster}:cilium_flows:{node}");
+        until(&stream, platform::HEALED, async || {
+            let said = newest(scene, &stream).await?;
+            let parts = ["\"flow\"", "\"verdict\"", "\"source\"", "\"destination\""];
+            let whole = parts
+                .iter()
+                .all(|part| said.replace('\\', "").contains(part));
+            Ok(Progress::when(whole, said))
+        })
+        .await?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
-async fn a_metric_nobody_asks_for_comes_while_its_pipeline_is_on() -> Result<()> {
+async fn flows_and_the_rest_of_the_metrics_come_while_their_pipelines_are_on() -> Result<()> {
     let scene = Scene::open().await?;
     platform::settled(&scene, platform::HEALED).await?;
     assert_eq!(nodes_with_the_rest(&scene)?, Value::Null);
-    let switch = |state: Value| json!({"telemetry": {"collectors": {"pipelines": {"metricsCilium": state}}}});
+    let switch = |state: Value| {
+        let pipelines = json!({"metricsCilium": state, "logsCiliumFlows": state});
+        json!({"telemetry": {"collectors": {"pipelines": pipelines}}})
+    };
     platform::change(&scene, switch(json!("Enabled"))).await?;
+    let settled = platform::settled(&scene, platform::HEALED).await;
     let came = rest_is_there(&scene, json!("3")).await;
+    let flows = flows_are_there(&scene).await;
     platform::change(&scene, switch(Value::Null)).await?;
+    settled?;
     came?;
+    flows?;
     // The gateway shows a series for two minutes after the last sample.
     rest_is_there(&scene, Value::Null).await?;
-    platform::settled(&scene, platform::HEALED).await.map(drop)
+    platform::settled(&scene, platform::HEALED).await?;
+    let level = [
+        "get",
+        "namespace",
+        "gloo-mesh",
+        "--output",
+        "jsonpath={.metadata.labels}",
+    ];
+    let labels = scene.kubectl(&level)?;
+    assert!(
+        labels.contains("\"pod-security.kubernetes.io/enforce\":\"restricted\""),
+        "{labels}"
+    );
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -58,7 +59,18 @@ const PATIENCE: Duration = Duration::from_mins(1);
 type Sent = BTreeMap<String, BTreeSet<String>>;
 
 /// Ends the program with the test.
-struct Running(Child);
+pub(super) struct Running(Child);
+
+impl Running {
+    pub(super) fn start(program: &Path, file: &Path) -> Self {
+        let started = Command::new(program)
+            .arg(format!("--config={}", file.display()))
+            .env("NODE_NAME", "worker-1")
+            .stderr(Stdio::null())
+            .spawn();
+        Self(started.unwrap())
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -165,14 +177,7 @@ fn sent(ui: Switch, cilium: Switch, complete: impl Fn(&Sent) -> bool) -> Option<
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("relay.yaml");
     std::fs::write(&path, file.to_string()).unwrap();
-    let _running = Running(
-        Command::new(collector)
-            .arg(format!("--config={}", path.display()))
-            .env("NODE_NAME", "worker-1")
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
+    let _running = Running::start(&collector, &path);
     let deadline = Instant::now() + PATIENCE;
     loop {
         let pages = ports

@@ -74,3 +74,18 @@ fn the_rest_of_ciliums_metrics_is_not_asked_of_a_cilium_that_is_not_the_platform
         ],
     );
 }
+
+#[test]
+fn flows_are_not_collected_where_no_agent_of_the_platform_writes_any() {
+    let field = "telemetry.collectors.pipelines.logsCiliumFlows";
+    let refusals = refused(|spec| {
+        spec.telemetry.collectors.pipelines.logs_cilium_flows = Switch::Enabled;
+        spec.cilium.hubble.state = Switch::Disabled;
+    });
+    names(&refusals, &[field, "cilium.hubble.state is Disabled"]);
+    let refusals = refused(|spec| {
+        spec.telemetry.collectors.pipelines.logs_cilium_flows = Switch::Enabled;
+        spec.cilium.state = ManagementState::Removed;
+    });
+    names(&refusals, &[field, "cilium.state is Removed"]);
+}
