@@ -2,4 +2,5 @@
 
 pub mod changes;
 pub mod fleet;
+pub mod partners;
 pub mod reference;

@@ -7,6 +7,7 @@ use gloo_translate::{
     testing::{
         changes::{Change, changes, cluster, sharing},
         fleet::{fleet, place, slot},
+        partners::partners,
         reference::{enforced, questions, reaches},
     },
     verdict::{Status, Subject},
@@ -91,6 +92,12 @@ proptest! {
 
     #[test]
     fn an_account_reaches_what_the_documentation_says_and_nothing_else(changes in changes(80)) {
+        let translator = after(&changes);
+        prop_assert_eq!(wrong(translator.world(), &rules(&translator)), None);
+    }
+
+    #[test]
+    fn a_workspace_reaches_of_another_what_one_exports_and_the_other_imports_and_nothing_else(changes in partners()) {
         let translator = after(&changes);
         prop_assert_eq!(wrong(translator.world(), &rules(&translator)), None);
     }

@@ -4,7 +4,7 @@ use gloo_api::{
     AccessPolicySpec, ClusterName, WorkspaceSettingsSpec, WorkspaceSpec,
     access_policy::{Authz, Client, Config, DestinationChoice, ObjectChoice, WorkloadChoice},
     workspace::{NamespaceChoice, WorkloadCluster},
-    workspace_settings::{ResourceChoice, Share, WorkspaceChoice},
+    workspace_settings::{ResourceChoice, ResourceKind, Share, WorkspaceChoice},
 };
 use proptest::{collection::vec, option::of, prelude::*, sample::select};
 
@@ -41,7 +41,7 @@ pub fn cluster(name: &str) -> ClusterName {
     name.parse().expect("a name of a cluster")
 }
 
-fn labels(key: &'static str) -> impl Strategy<Value = Labels> {
+pub(super) fn labels(key: &'static str) -> impl Strategy<Value = Labels> {
     of(select(vec!["a", "b"])).prop_map(move |value| {
         value
             .map(|value| (key.to_owned(), value.to_owned()))
@@ -50,7 +50,7 @@ fn labels(key: &'static str) -> impl Strategy<Value = Labels> {
     })
 }
 
-fn name(names: &'static [&'static str]) -> impl Strategy<Value = String> {
+pub(super) fn name(names: &'static [&'static str]) -> impl Strategy<Value = String> {
     select(names).prop_map(str::to_owned)
 }
 
@@ -109,17 +109,27 @@ fn workspace() -> impl Strategy<Value = WorkspaceSpec> {
     vec(part, 1..3).prop_map(|workload_clusters| WorkspaceSpec { workload_clusters })
 }
 
-fn shares() -> impl Strategy<Value = Vec<Share>> {
+pub(super) fn shares() -> impl Strategy<Value = Vec<Share>> {
     let workspace = (part(&["w1", "w2", "*"]), labels("team"))
         .prop_map(|(name, selector)| WorkspaceChoice { name, selector });
-    let resource = (labels("app"), part(&["web", "db"]), part(&["shop", "*"])).prop_map(
-        |(labels, name, namespace)| ResourceChoice {
+    let kinds = [
+        ResourceKind::All,
+        ResourceKind::Service,
+        ResourceKind::RouteTable,
+    ];
+    let resource = (
+        select(kinds.to_vec()),
+        labels("app"),
+        part(&["web", "db"]),
+        part(&["shop", "*"]),
+    )
+        .prop_map(|(kind, labels, name, namespace)| ResourceChoice {
+            kind,
             labels,
             name,
             namespace,
             ..ResourceChoice::default()
-        },
-    );
+        });
     let share =
         (vec(workspace, 0..3), vec(resource, 0..2)).prop_map(|(workspaces, resources)| Share {
             workspaces,
@@ -163,7 +173,7 @@ fn choice() -> impl Strategy<Value = ObjectChoice> {
         })
 }
 
-fn policy() -> impl Strategy<Value = AccessPolicySpec> {
+pub(super) fn policy() -> impl Strategy<Value = AccessPolicySpec> {
     let client = of(choice()).prop_map(|service_account_selector| Client {
         service_account_selector,
         ..Client::default()
@@ -298,15 +308,20 @@ pub fn sharing() -> impl Strategy<Value = Vec<Change>> {
             let policy = Object::Policy(written_as(spec));
             put("shop", &format!("p{number}"), policy)
         });
-        isolated()
-            .into_iter()
-            .chain(services)
-            .chain(policies)
-            .collect()
+        isolated(
+            "shop",
+            "w1",
+            Labels::new(),
+            WorkspaceSettingsSpec::default(),
+        )
+        .into_iter()
+        .chain(services)
+        .chain(policies)
+        .collect()
     })
 }
 
-fn put(namespace: &str, name: &str, object: Object) -> Change {
+pub(super) fn put(namespace: &str, name: &str, object: Object) -> Change {
     let slot = Slot {
         cluster: cluster("west"),
         namespace: namespace.to_owned(),
@@ -315,34 +330,42 @@ fn put(namespace: &str, name: &str, object: Object) -> Change {
     Change::Put(Place { slot, name }, Box::new(object))
 }
 
-fn written_as<S: Default>(spec: S) -> Written<S> {
+pub(super) fn written_as<S: Default>(spec: S) -> Written<S> {
     Written {
         spec,
         ..Written::default()
     }
 }
 
-/// A workspace over `shop` with service isolation and two accounts.
-fn isolated() -> Vec<Change> {
+/// A workspace over a namespace with service isolation and two accounts.
+pub(super) fn isolated(
+    namespace: &str,
+    workspace: &str,
+    labels: Labels,
+    mut settings: WorkspaceSettingsSpec,
+) -> Vec<Change> {
     let selects = WorkspaceSpec {
         workload_clusters: vec![WorkloadCluster {
             name: Some("*".to_owned()),
             namespaces: vec![NamespaceChoice {
-                name: Some("shop".to_owned()),
+                name: Some(namespace.to_owned()),
                 ..NamespaceChoice::default()
             }],
             ..WorkloadCluster::default()
         }],
     };
-    let mut settings = WorkspaceSettingsSpec::default();
+    let selects = Written {
+        labels,
+        ..written_as(selects)
+    };
     settings.options.service_isolation.enabled = true;
     vec![
         Change::Register(cluster("west"), Some(Labels::new())),
-        put("shop", "shop", Object::Namespace(Labels::new())),
-        put("shop", "web", Object::Account(Labels::new())),
-        put("shop", "db", Object::Account(Labels::new())),
-        put("gloo-mesh", "w1", Object::Workspace(written_as(selects))),
-        put("shop", "s1", Object::Settings(written_as(settings))),
+        put(namespace, namespace, Object::Namespace(Labels::new())),
+        put(namespace, "web", Object::Account(Labels::new())),
+        put(namespace, "db", Object::Account(Labels::new())),
+        put("gloo-mesh", workspace, Object::Workspace(selects)),
+        put(namespace, "s1", Object::Settings(written_as(settings))),
     ]
 }
 

@@ -1,5 +1,12 @@
 //! Resources that say too little or contradict each other: nobody is let in by them, and each says so.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test needs fails the test it serves"
+)]
+
+mod access;
+
 use gloo_api::{
     AccessPolicySpec, Approval, WorkspaceSettingsSpec, WorkspaceSpec,
     access_policy::{Authz, Client, Config, DestinationChoice, ObjectChoice},
@@ -12,7 +19,7 @@ use gloo_translate::{
         changes::{cluster, service},
         fleet::{place, slot},
     },
-    verdict::Subject,
+    verdict::{Status, Subject},
     world::{Labels, Object, Slot, World, Written},
 };
 
@@ -95,7 +102,7 @@ fn settled(world: World) -> Translator {
 
 fn said(translator: &Translator, subject: &Subject) -> (Approval, String) {
     let status = translator.status(subject);
-    let state = status.map(gloo_translate::verdict::Status::state);
+    let state = status.map(Status::state);
     state.map_or((Approval::Pending, String::new()), |state| {
         (state.approval, state.message.clone())
     })
@@ -116,22 +123,21 @@ fn let_in(translator: &Translator, namespace: &str) -> Vec<String> {
 
 #[test]
 fn a_workspace_without_clusters_or_namespaces_has_nothing_and_says_so() {
-    let nobody = WorkspaceSpec::default();
-    let nowhere = WorkspaceSpec {
+    let part = |name: Option<&str>, namespace: NamespaceChoice| WorkspaceSpec {
         workload_clusters: vec![WorkloadCluster {
-            name: Some("elsewhere".to_owned()),
-            namespaces: over(&["*"]).workload_clusters[0].namespaces.clone(),
+            name: name.map(str::to_owned),
+            namespaces: vec![namespace],
             ..WorkloadCluster::default()
         }],
     };
+    let all = || over(&["*"]).workload_clusters[0].namespaces[0].clone();
     // Neither name nor labels: nothing selected is nobody, not everybody.
-    let empty = WorkspaceSpec {
-        workload_clusters: vec![WorkloadCluster {
-            namespaces: vec![NamespaceChoice::default()],
-            ..WorkloadCluster::default()
-        }],
-    };
-    for spec in [nobody, nowhere, empty] {
+    let (no_cluster, no_namespace) = (
+        part(None, all()),
+        part(Some("*"), NamespaceChoice::default()),
+    );
+    let nowhere = part(Some("elsewhere"), all());
+    for spec in [WorkspaceSpec::default(), nowhere, no_cluster, no_namespace] {
         let mut world = world(&["shop"]);
         workspace(&mut world, "team", "1", spec);
         settings(&mut world, "shop", isolated());
@@ -146,54 +152,74 @@ fn a_workspace_without_clusters_or_namespaces_has_nothing_and_says_so() {
 #[test]
 fn of_two_workspaces_that_overlap_the_older_has_the_namespace_and_both_say_so() {
     let mut world = world(&["shop", "bank"]);
+    // Their names would say otherwise.
     workspace(
         &mut world,
-        "younger",
+        "new",
         "2026-02-01T00:00:00Z",
         over(&["shop", "bank"]),
     );
-    workspace(&mut world, "older", "2026-01-01T00:00:00Z", over(&["shop"]));
+    workspace(&mut world, "old", "2026-01-01T00:00:00Z", over(&["shop"]));
     settings(&mut world, "shop", isolated());
     settings(&mut world, "bank", isolated());
     let translator = settled(world);
     assert_eq!(let_in(&translator, "shop"), ["shop"]);
     assert_eq!(let_in(&translator, "bank"), ["bank"]);
-    let (approval, message) = said(&translator, &Subject::Workspace(place(&admin(), "younger")));
+    let (approval, message) = said(&translator, &Subject::Workspace(place(&admin(), "new")));
     assert_eq!(approval, Approval::Warning);
     assert!(
-        message.contains("stays with the older workspace older"),
+        message.contains("stays with the older workspace old"),
         "{message}"
     );
-    let (_, message) = said(&translator, &Subject::Workspace(place(&admin(), "older")));
+    let (_, message) = said(&translator, &Subject::Workspace(place(&admin(), "old")));
     assert!(
-        message.contains("workspace younger selects namespaces of it"),
+        message.contains("workspace new selects namespaces of it"),
         "{message}"
     );
 }
 
+/// One exports to the other, or the other imports from it, or both.
+fn share(exporter: &str, importer: &str, exports: bool, imports: bool) {
+    let mut world = world(&["shop", "bank"]);
+    for name in [exporter, importer] {
+        workspace(&mut world, name, "1", over(&[name]));
+        let mut spec = isolated();
+        if exports && name == exporter {
+            spec.export_to = with(importer);
+        }
+        if imports && name == importer {
+            spec.import_from = with(exporter);
+        }
+        settings(&mut world, name, spec);
+    }
+    let translator = settled(world);
+    let open = exports && imports;
+    let mut expected = vec![exporter];
+    expected.extend(open.then_some(importer));
+    expected.sort_unstable();
+    assert_eq!(
+        let_in(&translator, exporter),
+        expected,
+        "{exports} {imports}"
+    );
+    for (says, name, words) in [
+        (exports, exporter, "no workspace named here imports from it"),
+        (imports, importer, "no workspace named here exports to it"),
+    ] {
+        let subject = Subject::Settings(place(&shop(name), "settings"));
+        let (_, message) = said(&translator, &subject);
+        let alone = says && !open;
+        assert_eq!(message.contains(words), alone, "{name}: {message}");
+    }
+}
+
 #[test]
 fn what_one_imports_and_the_other_does_not_export_stays_closed_and_so_the_other_way_round() {
-    for (exports, imports, open) in [
-        (false, true, false),
-        (true, false, false),
-        (true, true, true),
-    ] {
-        let mut world = world(&["shop", "bank"]);
-        workspace(&mut world, "shop", "1", over(&["shop"]));
-        workspace(&mut world, "bank", "2", over(&["bank"]));
-        let mut shop = isolated();
-        let mut bank = isolated();
-        if exports {
-            shop.export_to = with("bank");
+    // Whichever of them is looked at first.
+    for (exporter, importer) in [("shop", "bank"), ("bank", "shop")] {
+        for (exports, imports) in [(false, true), (true, false), (true, true)] {
+            share(exporter, importer, exports, imports);
         }
-        if imports {
-            bank.import_from = with("shop");
-        }
-        settings(&mut world, "shop", shop);
-        settings(&mut world, "bank", bank);
-        let translator = settled(world);
-        let expected: &[&str] = if open { &["bank", "shop"] } else { &["shop"] };
-        assert_eq!(let_in(&translator, "shop"), expected, "{exports} {imports}");
     }
 }
 
@@ -236,5 +262,81 @@ fn an_access_policy_that_selects_nothing_changes_nothing_and_says_so() {
         let (approval, message) = said(&translator, &Subject::Policy(at));
         assert_eq!(approval, Approval::Warning);
         assert!(message.contains("selects nothing"), "{message}");
+    }
+}
+
+#[test]
+fn a_workspace_that_shares_with_everybody_and_is_alone_shares_nothing_and_says_so() {
+    let mut world = world(&["shop"]);
+    workspace(&mut world, "team", "1", over(&["shop"]));
+    let everybody = WorkspaceSettingsSpec {
+        import_from: with("*"),
+        export_to: with("*"),
+        ..isolated()
+    };
+    settings(&mut world, "shop", everybody);
+    let translator = settled(world);
+    let subject = Subject::Settings(place(&shop("shop"), "settings"));
+    let (approval, message) = said(&translator, &subject);
+    assert_eq!(approval, Approval::Warning);
+    for other in ["exports to it", "imports from it"] {
+        let words = format!("no workspace named here {other}");
+        assert!(message.contains(&words), "{message}");
+    }
+    let status = translator.status(&Subject::Workspace(place(&admin(), "team")));
+    let Some(Status::Workspace(status)) = status else {
+        panic!("{status:?}");
+    };
+    assert_eq!(
+        (status.num_imported_services, status.num_exported_services),
+        (0, 0)
+    );
+}
+
+#[test]
+fn of_two_settings_of_a_workspace_the_older_are_in_force_and_the_others_say_so() {
+    let mut world = world(&["shop"]);
+    workspace(&mut world, "team", "1", over(&["shop"]));
+    let (older, younger) = ("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z");
+    for (name, created, spec) in [
+        ("a", younger, isolated()),
+        ("b", older, WorkspaceSettingsSpec::default()),
+    ] {
+        let settings = Object::Settings(written(created, spec));
+        world.put(&place(&shop("shop"), name), settings);
+    }
+    let translator = settled(world);
+    assert_eq!(translator.rules().count(), 0);
+    let (approval, message) = said(&translator, &Subject::Settings(place(&shop("shop"), "a")));
+    assert_eq!(approval, Approval::Invalid);
+    assert!(message.contains("has the settings b already"), "{message}");
+}
+
+#[test]
+fn configuration_is_read_unless_the_nearer_of_two_words_says_that_it_is_not() {
+    for (of_part, of_choice, read) in [
+        (None, None, true),
+        (Some(false), None, false),
+        (Some(false), Some(true), true),
+        (Some(true), Some(false), false),
+    ] {
+        let mut world = world(&["shop"]);
+        let mut spec = over(&["shop"]);
+        let part = &mut spec.workload_clusters[0];
+        part.config_enabled = of_part;
+        part.namespaces[0].config_enabled = of_choice;
+        workspace(&mut world, "team", "1", spec);
+        settings(&mut world, "shop", isolated());
+        let translator = settled(world);
+        let rules = translator.rules().count();
+        assert_eq!(rules, usize::from(read), "{of_part:?} {of_choice:?}");
+        let subject = Subject::Settings(place(&shop("shop"), "settings"));
+        let (approval, message) = said(&translator, &subject);
+        let expected = if read {
+            Approval::Accepted
+        } else {
+            Approval::Invalid
+        };
+        assert_eq!(approval, expected, "{message}");
     }
 }
