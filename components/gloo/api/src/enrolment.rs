@@ -129,6 +129,35 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_token_is_good_for_an_hour_at_most() {
+        let (cluster, token) = ("east".parse().unwrap(), Token::new([7; 32]));
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        for (asked, given) in [(1, 1), (60, 60), (61, 60), (60 * 24 * 365, 60)] {
+            let ttl = SignedDuration::from_mins(asked);
+            let record = TokenRecord::new(&cluster, &token, now, ttl, None);
+            assert_eq!(record.expires, now + SignedDuration::from_mins(given));
+        }
+    }
+
+    #[test]
+    fn a_token_is_read_as_it_was_revealed_and_no_other_text_is_one() {
+        let token = Token::new([7; 32]);
+        let text = token.reveal();
+        assert_eq!(Token::parse(&format!(" {text}\n")), Ok(token));
+        let short = BASE64_URL_SAFE_NO_PAD.encode([7; 31]);
+        let long = BASE64_URL_SAFE_NO_PAD.encode([7; 33]);
+        for wrong in ["", &text[1..], &short, &long, &text.replace('B', "+")] {
+            assert_eq!(Token::parse(wrong), Err(TokenError), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_gets_into_a_log_is_not_in_it() {
+        let token = Token::new([7; 32]);
+        assert_eq!(format!("{token:?}"), "Token(…)");
+    }
+
     const EXPIRES: &str = "2026-01-01T01:00:00Z";
 
     fn record(before: Option<&TokenRecord>) -> TokenRecord {
