@@ -57,6 +57,35 @@ cluster west
 }
 
 #[test]
+fn of_lists_of_different_length_what_came_and_went_is_told_place_by_place() {
+    let ports = |ports: &[&str]| {
+        let mut policy = policy("web", "80");
+        policy["spec"] = json!({"": ports});
+        snapshot(&[policy], &[])
+    };
+    for (old, new, told) in [
+        (
+            ["80"].as_slice(),
+            ["80", "443"].as_slice(),
+            "nothing → \"443\"",
+        ),
+        (&["80", "443"], &["80"], "\"443\" → nothing"),
+    ] {
+        let (text, same) = compared(&ports(old), &ports(new), None).unwrap();
+        assert!(!same);
+        let expected = format!(
+            "\
+cluster west
+  ~ cilium.io/v2 CiliumNetworkPolicy shop/web
+      spec[\"\"][1]: {told}
+0 added, 0 removed, 1 changed, 0 the same
+"
+        );
+        assert_eq!(text, expected);
+    }
+}
+
+#[test]
 fn the_order_of_objects_and_keys_is_no_difference() {
     let old = snapshot(&[policy("web", "80"), policy("db", "1")], &[]);
     let new = snapshot(&[policy("db", "1"), policy("web", "80")], &[]);
@@ -72,10 +101,14 @@ fn one_cluster_is_compared_alone_and_one_nobody_has_is_an_error() {
     assert!(compared(&old, &new, Some("west")).unwrap().1);
     assert!(!compared(&old, &new, Some("east")).unwrap().1);
     let said = compared(&old, &new, Some("nord")).unwrap_err().to_string();
-    assert!(
-        said.contains("nord") && said.contains("east, west"),
-        "{said}"
+    assert_eq!(
+        said,
+        "cluster nord is in neither of the snapshots; they have east, west"
     );
+    // One that came or went is in one of them.
+    let (with, without) = (json!({"west": {}, "east": {}}), json!({"west": {}}));
+    assert!(compared(&with, &without, Some("east")).unwrap().1);
+    assert!(compared(&without, &with, Some("east")).unwrap().1);
 }
 
 #[test]
@@ -85,12 +118,16 @@ fn what_is_no_snapshot_is_named_with_the_cure() {
         json!([]),
         json!({"west": 3}),
         json!({"west": {"v1,kind=Pod": {}}}),
+        json!({"west": {"pods": []}}),
         json!({"kind": "Status", "message": "nobody"}),
         json!({"west": {"v1,kind=Pod": [{"metadata": {"name": "a"}}, {"metadata": {"name": "a"}}]}}),
     ] {
-        let said = compared(&good, &bad, None).unwrap_err().to_string();
-        assert!(said.contains("new.json is no snapshot"), "{said}");
-        assert!(said.contains("/snapshots/output"), "{said}");
+        for (old, new, file) in [(&good, &bad, "new.json"), (&bad, &good, "old.json")] {
+            let said = compared(old, new, None).unwrap_err().to_string();
+            let words = format!("{file} is no snapshot: ");
+            assert!(said.contains(&words), "{said}");
+            assert!(said.contains("/snapshots/output"), "{said}");
+        }
     }
 }
 
@@ -103,13 +140,30 @@ fn an_object_the_server_could_not_read_is_compared_by_its_name() {
     assert!(text.contains("- v1 Service v1 Service shop/web"), "{text}");
 }
 
+/// As names and values that a cluster chose would come.
+const HOSTILE: &str = "\u{1b}[2J\u{202e}\u{2066}west";
+
 #[test]
 fn words_of_other_clusters_do_not_move_the_cursor() {
-    let new = snapshot(&[policy("\u{1b}[2J\u{202e}web", "80")], &[]);
-    let (text, _) = compared(&snapshot(&[], &[]), &new, None).unwrap();
-    assert!(
-        !text.contains('\u{1b}') && !text.contains('\u{202e}'),
-        "{text:?}"
-    );
-    assert!(text.contains("[2J"), "{text}");
+    let kind = format!("v1,kind={HOSTILE}");
+    let object = |name: &str, value: &str| json!({"metadata": {"name": name}, HOSTILE: value});
+    let of = |objects: Value| json!({HOSTILE: {&kind: objects}});
+    let old = of(json!([object("same", "80")]));
+    let new = of(json!([object("same", HOSTILE), object(HOSTILE, "80")]));
+    let (text, _) = compared(&old, &new, None).unwrap();
+    let error = compared(&old, &new, Some("nord")).unwrap_err().to_string();
+    for (said, times) in [(text, 6), (error, 1)] {
+        let hidden = ['\u{1b}', '\u{202e}', '\u{2066}'];
+        assert!(!said.contains(hidden), "{said:?}");
+        assert_eq!(said.matches("[2J").count(), times, "{said}");
+    }
+}
+
+#[test]
+fn a_long_value_is_cut() {
+    let object = |value: &str| json!({"metadata": {"name": "a"}, "data": value});
+    let of = |value: &str| json!({"west": {"v1,kind=ConfigMap": [object(value)]}});
+    let (text, _) = compared(&of(""), &of(&"é".repeat(5000)), None).unwrap();
+    let shown = format!("data: \"\" → \"{}…\n", "é".repeat(119));
+    assert!(text.contains(&shown), "{text}");
 }
