@@ -72,3 +72,65 @@ pub fn in_turn(label_sets: Vec<&LabelSet>) -> Vec<&LabelSet> {
 pub fn namespace(labels: &LabelSet) -> &str {
     labels.namespace().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(namespace: &str, app: usize) -> LabelSet {
+        let app = app.to_string();
+        LabelSet::from_iter([
+            ("k8s:app", app.as_str()),
+            ("k8s:io.kubernetes.pod.namespace", namespace),
+        ])
+    }
+
+    /// So many numbers are free, and each of these namespaces holds so many.
+    fn shares(free: usize, held: &[(&str, usize)]) -> Shares {
+        let each = held
+            .iter()
+            .flat_map(|(namespace, number)| (0..*number).map(|app| of(namespace, app)));
+        let holding: Vec<LabelSet> = each.collect();
+        let numbers = NumericIdentity::FIRST_ALLOCATED.0..;
+        let taken = numbers.take(NUMBERS - free).map(NumericIdentity);
+        // What Cilium reserves is nobody's, and takes nothing away.
+        let reserved = (1..200).map(NumericIdentity);
+        Shares::new(&holding, &taken.chain(reserved).collect())
+    }
+
+    #[test]
+    fn the_first_number_of_the_last_quarter_is_for_a_namespace_with_few_and_so_is_the_last() {
+        let held = [("greedy", FEW), ("shop", FEW - 1)];
+        let before = shares(KEPT + 1, &held);
+        assert!(before.allows(&of("greedy", 0)) && before.allows(&of("shop", 0)));
+        for free in [KEPT, 1] {
+            let within = shares(free, &held);
+            assert!(!within.allows(&of("greedy", 0)), "{free}");
+            assert!(within.allows(&of("shop", 0)), "{free}");
+            assert!(within.allows(&of("new", 0)), "{free}");
+        }
+    }
+
+    #[test]
+    fn what_is_given_counts_at_once() {
+        let mut shares = shares(KEPT + 1, &[("greedy", FEW), ("shop", FEW - 1)]);
+        shares.gave(&of("shop", FEW));
+        assert_eq!(shares.held("shop"), FEW);
+        assert!(!shares.allows(&of("shop", 0)) && !shares.allows(&of("greedy", 0)));
+    }
+
+    #[test]
+    fn namespaces_take_turns_and_keep_their_own_order() {
+        let all = [
+            of("a", 1),
+            of("a", 2),
+            of("a", 3),
+            of("b", 1),
+            of("b", 2),
+            of("c", 1),
+        ];
+        let turns = in_turn(all.iter().collect());
+        let expected = [0, 3, 5, 1, 4, 2].map(|at: usize| &all[at]);
+        assert_eq!(turns, expected);
+    }
+}
