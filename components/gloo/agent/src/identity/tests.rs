@@ -74,3 +74,23 @@ async fn a_server_that_was_wrong_about_a_revocation_is_served_with_the_old_certi
     Kit::reaches(&mut status, State::Connected).await;
     keeper.turn(&mut refused, 0.0).await.unwrap();
 }
+
+/// The next certificate is not the revoked one, although the relay's client has not been let in with it yet.
+#[tokio::test]
+async fn only_the_certificate_that_was_revoked_is_given_up() {
+    let kit = Kit::start().await;
+    let (mut keeper, _) = kit.agent();
+    let revoked = watch::Sender::new(None);
+    keeper.revoked = revoked.subscribe();
+    kit.register();
+    keeper.turn(&mut None, 0.0).await.unwrap();
+    let first = keeper.credentials.borrow().clone();
+    revoked.send_replace(first.clone());
+    assert!(keeper.turn(&mut None, 0.0).await.is_err());
+    kit.register();
+    keeper.turn(&mut None, 0.0).await.unwrap();
+    let second = keeper.credentials.borrow().clone();
+    assert_ne!(second, first);
+    keeper.turn(&mut None, 0.0).await.unwrap();
+    assert_eq!(*keeper.credentials.borrow(), second);
+}
