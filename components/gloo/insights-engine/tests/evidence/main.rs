@@ -158,6 +158,31 @@ async fn records_with_values_of_wrong_types_are_an_error_and_make_unknown() {
 }
 
 #[tokio::test]
+async fn what_somebody_else_wrote_under_our_keys_is_left_out_said_and_counted() {
+    let redis = Redis::start().await;
+    let snapshot = gloo_store::redis_key(&"west".parse().unwrap());
+    for (key, field) in [("gloonet:v1:insights:west", "id"), (&snapshot, "head")] {
+        let mut set = cmd("HSET");
+        set.arg(key).arg(field).arg("{}");
+        set.exec_async(&mut redis.connection().await).await.unwrap();
+    }
+    let url = start(Behaviour::Truth(0.0)).await;
+    let scene = Scene::new(&redis, &url, &["west"]);
+    let page = scene.run().await;
+    assert_eq!((scene.errors("entry"), scene.errors("snapshot")), (1, 1));
+    let said = |error: &String| error.starts_with("snapshot of cluster west: ");
+    assert!(page.errors.iter().any(said), "{:?}", page.errors);
+    assert!(page.insights.is_empty(), "{:?}", page.insights);
+    let on_snapshots = |evidence: &Evidence| matches!(evidence, Evidence::Snapshot);
+    for rule in catalog()
+        .iter()
+        .filter(|rule| rule.evidence.iter().any(on_snapshots))
+    {
+        assert!(unknown(&page).contains(&rule.code), "{}", rule.code);
+    }
+}
+
+#[tokio::test]
 async fn with_a_redis_without_memory_the_engine_goes_on_and_says_that_nothing_is_kept() {
     let redis = Redis::start().await;
     redis.set("maxmemory-policy", "noeviction").await;

@@ -8,9 +8,10 @@ use gloo_mesh_insights::{
     metrics::{self, Metrics},
     prometheus::Prometheus,
     shared::Shared,
+    snapshots::Snapshots,
 };
 use gloo_record::Analyzer;
-use gloo_store::RedisArgs;
+use gloo_store::{RedisArgs, Seal, Store};
 use redis::{aio::MultiplexedConnection, cmd};
 use redis_access::testing::RedisServer;
 use tokio::{sync::watch, time::sleep};
@@ -95,7 +96,10 @@ impl Scene {
             home: "west".parse().unwrap(),
             interval: Duration::from_hours(1),
             redis: gloo_store::Redis::new(&args),
-            snapshots: None,
+            snapshots: Some(Snapshots::new(Store::new(
+                gloo_store::Redis::new(&args),
+                Seal::new(&[9; 32]).unwrap(),
+            ))),
             prometheus: Some(Prometheus::new(&self.prometheus).unwrap()),
             clusters: watch::channel(Some(Arc::new(names.collect()))).1,
             settings: watch::channel(Settings::default()).1,
