@@ -15,7 +15,7 @@ use tonic::{
 
 use super::kit::*;
 use crate::{
-    client::{Credentials, KeyRequest, dial_for_tests, enrol},
+    client::{Credentials, KeyRequest, dial_for_tests, enrol, renew},
     enrolment::EnrolError,
     proto::{
         Frame, FromAgent, FromServer, Hello, from_agent, from_server, refused::Code,
@@ -235,6 +235,27 @@ async fn an_agent_that_lies_about_its_cluster_is_refused_by_its_certificate() {
     assert!(given.is_err());
     assert_eq!(*kit.memory.alerts.lock().unwrap(), [EnrolError::Wrong]);
     assert!(kit.seen("east", |seen| seen.fulls == 0 && seen.closed.is_empty()));
+}
+
+/// The name was given to another cluster since: its record is that one's.
+#[tokio::test]
+async fn the_certificate_of_a_cluster_that_had_the_name_before_is_refused() {
+    let kit = Kit::start().await;
+    let before = "9999-east";
+    let true_for_it = from_agent::Message::Hello(Hello {
+        protocol_version: 1,
+        cluster_uid: before.to_owned(),
+        ..Hello::default()
+    });
+    let held = kit.credentials_of("west", before);
+    let (last, _) = ended_by(&kit, &held, vec![encoded(true_for_it)]).await;
+    let (code, reason) = refused(last);
+    assert_eq!(code, Code::ClusterUid);
+    let words = format!("cluster west was enrolled with UID {UID}, not {before}");
+    assert_eq!(reason, words);
+    let request = KeyRequest::new().unwrap();
+    assert!(renew(&kit.server(), &held, &request).await.is_err());
+    assert!(kit.seen("west", |seen| seen.fulls == 0 && seen.closed.is_empty()));
 }
 
 #[tokio::test]

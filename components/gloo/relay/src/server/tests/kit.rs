@@ -229,13 +229,18 @@ impl Kit {
     }
 
     pub(super) fn credentials(&self, cluster: &str) -> Credentials {
+        self.credentials_of(cluster, UID)
+    }
+
+    /// For a cluster of this name and UID.
+    pub(super) fn credentials_of(&self, cluster: &str, uid: &str) -> Credentials {
         let request = KeyRequest::new().unwrap();
         let cluster = cluster.parse().unwrap();
         let csr = Signed::read(&request.csr).unwrap();
         let now = std::time::SystemTime::now();
         let signed = self
             .signer
-            .client(&cluster, UID, 0, &csr, now, rand::random());
+            .client(&cluster, uid, 0, &csr, now, rand::random());
         Credentials {
             roots: self.roots.clone(),
             identity: Identity {
