@@ -12,8 +12,11 @@ use std::{
     time::Duration,
 };
 
-use redis::{Client, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
 use tempfile::TempDir;
+
+/// For what a test asks of it itself. The library's half a second is short where everything is being built at once.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// It listens on the loopback, keeps no snapshots, and goes with this value.
 #[derive(Debug)]
@@ -80,8 +83,12 @@ impl RedisServer {
         let login = self.password.map(|password| format!(":{password}@"));
         let url = format!("redis://{}{}", login.unwrap_or_default(), self.address());
         let client = Client::open(url).unwrap();
+        let patient = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
         for _ in 0..100 {
-            if let Ok(connection) = client.get_multiplexed_async_connection().await {
+            let connection = client.get_multiplexed_async_connection_with_config(&patient);
+            if let Ok(connection) = connection.await {
                 return connection;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
