@@ -82,7 +82,10 @@ fn state() -> State {
 }
 
 fn observe(state: &mut State, upserts: Vec<(ObjectKey, Bytes)>) {
-    let deletes = Vec::new();
+    changed(state, upserts, Vec::new());
+}
+
+fn changed(state: &mut State, upserts: Vec<(ObjectKey, Bytes)>, deletes: Vec<ObjectKey>) {
     state.observe(&west(), &Changes { upserts, deletes });
     state.settle();
 }
@@ -117,6 +120,11 @@ fn one_bad_object_among_a_thousand_of_its_kind_is_one_message_and_the_others_are
         assert_eq!(read, MANY - 1, "{kind}");
         // Mended, it is read.
         observe(&mut state, vec![good(500)]);
+        assert!(state.unreadable.is_empty(), "{kind}");
+        // Deleted, nothing is said of it.
+        observe(&mut state, vec![(bad.clone(), object(&bad, &part))]);
+        assert_eq!(state.unreadable.len(), 1, "{kind}");
+        changed(&mut state, Vec::new(), vec![bad]);
         assert!(state.unreadable.is_empty(), "{kind}");
     }
 }

@@ -41,6 +41,34 @@ fn object(number: usize) -> (ObjectKey, Bytes) {
     (key, Bytes::from(text))
 }
 
+fn changes(numbers: std::ops::Range<usize>) -> Changes {
+    Changes {
+        upserts: numbers.map(object).collect(),
+        deletes: Vec::new(),
+    }
+}
+
+/// The stream of an agent; `warmed`: it has said all it has.
+fn connection(warmed: bool) -> Connection {
+    Connection {
+        stream: 1,
+        epoch: 0,
+        warmed,
+        since: jiff::Timestamp::UNIX_EPOCH,
+    }
+}
+
+/// A server that has just started, with Redis behind it.
+fn server(redis: &RedisServer, connection: Option<Connection>) -> (Arc<Shared>, DropGuard) {
+    let mut state = State::new(west(), true);
+    state.register(&west(), Some(Registration::default()));
+    state.clusters.get_mut(&west()).unwrap().connection = connection;
+    let shared = Arc::new(Shared::new(state, "server".to_owned()));
+    let closing = CancellationToken::new();
+    tokio::spawn(behind::run(shared.clone(), store(redis), closing.clone()));
+    (shared, closing.drop_guard())
+}
+
 /// A server that cluster west is connected to, and the Redis behind it.
 struct Memory {
     redis: RedisServer,
@@ -52,21 +80,11 @@ impl Memory {
     /// With so many objects, which are in Redis.
     async fn start(objects: usize) -> Self {
         let redis = RedisServer::start(&[]);
-        let mut state = State::new(west(), true);
-        state.register(&west(), Some(Registration::default()));
-        state.clusters.get_mut(&west()).unwrap().connection = Some(Connection {
-            stream: 1,
-            epoch: 0,
-            warmed: true,
-            since: jiff::Timestamp::UNIX_EPOCH,
-        });
-        let shared = Arc::new(Shared::new(state, "server".to_owned()));
-        let closing = CancellationToken::new();
-        tokio::spawn(behind::run(shared.clone(), store(&redis), closing.clone()));
+        let (shared, guard) = server(&redis, Some(connection(true)));
         let memory = Self {
             redis,
             shared,
-            _guard: closing.drop_guard(),
+            _guard: guard,
         };
         memory.observe(0..objects);
         memory.saved("the first time").await;
@@ -88,11 +106,7 @@ impl Memory {
 
     /// The agent says that it has these.
     fn observe(&self, numbers: std::ops::Range<usize>) {
-        let changes = Changes {
-            upserts: numbers.map(object).collect(),
-            deletes: Vec::new(),
-        };
-        self.shared.state().observe(&west(), &changes);
+        self.shared.state().observe(&west(), &changes(numbers));
         self.shared.unsaved.notify_one();
     }
 
@@ -147,6 +161,7 @@ async fn a_full_redis_costs_nothing_but_the_store_and_gets_everything_once_there
     let () = memory.tell(&[b"CONFIG", b"SET", b"maxmemory", b"1"]).await;
     memory.observe(100..300);
     memory.stores("full", away).await;
+    assert!(memory.shared.metrics.redis_errors.get() > 0);
     assert_eq!(memory.objects().len(), 300);
     let () = memory.tell(&[b"CONFIG", b"SET", b"maxmemory", b"0"]).await;
     memory
@@ -168,4 +183,62 @@ async fn a_redis_that_only_reads_or_answers_late_is_caught_up_with() {
     memory.observe(200..300);
     assert_eq!(memory.objects().len(), 300, "nobody waits for Redis");
     memory.saved("once it answers again").await;
+}
+
+#[tokio::test]
+async fn a_replica_that_a_cluster_is_not_connected_to_knows_it_from_redis_and_follows() {
+    let memory = Memory::start(100).await;
+    let (other, _guard) = server(&memory.redis, None);
+    for objects in [100, 200] {
+        if objects > 100 {
+            // Both before anything is written.
+            memory.observe(100..150);
+            memory.observe(150..objects);
+        }
+        let known = async {
+            while other.state().clusters[&west()].objects != memory.objects() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let known = tokio::time::timeout(Duration::from_secs(20), known).await;
+        assert!(known.is_ok(), "{objects}");
+    }
+    assert!(other.state().clusters[&west()].known);
+}
+
+/// It knows nothing of the cluster yet, and Redis does.
+#[tokio::test]
+async fn a_server_writes_nothing_before_the_agent_has_said_all_it_has() {
+    let memory = Memory::start(100).await;
+    let redis = &memory.redis;
+    let before = memory.objects();
+    // Only the new one is left.
+    memory
+        .shared
+        .state()
+        .clusters
+        .get_mut(&west())
+        .unwrap()
+        .connection = None;
+    let (fresh, _guard) = server(redis, Some(connection(false)));
+    fresh.unsaved.notify_one();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let found = store(redis).load(&west(), None).await;
+    assert!(matches!(found, Ok(Found::Snapshot(_, found)) if found == before));
+    assert!(fresh.state().clusters[&west()].objects.is_empty());
+    // Once it has, what it said counts.
+    fresh.state().observe(&west(), &changes(0..7));
+    fresh.state().clusters.get_mut(&west()).unwrap().connection = Some(connection(true));
+    fresh.unsaved.notify_one();
+    let written = async {
+        loop {
+            let found = store(redis).load(&west(), None).await;
+            if matches!(found, Ok(Found::Snapshot(_, found)) if found.len() == 7) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let written = tokio::time::timeout(Duration::from_secs(20), written).await;
+    assert!(written.is_ok(), "what the agent said is not written");
 }
