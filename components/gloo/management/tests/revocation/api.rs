@@ -1,33 +1,44 @@
-//! An API server that knows one KubernetesCluster and the Secret with the records of tokens.
+//! An API server that knows KubernetesClusters and the Secret with the records of tokens.
 
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex},
 };
 
+use futures::{StreamExt, stream};
 use gloo_api::{ClusterName, enrolment::TokenRecord, names};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Collected, Full, combinators::UnsyncBoxBody};
-use hyper::body::Bytes;
+use http_body_util::{BodyExt, Collected, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::{Bytes, Frame};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::client::Body;
 use serde_json::{Value, json};
+use tokio::sync::broadcast;
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
-/// The Secret; clones share it.
+/// What it knows; clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     secret: Arc<Mutex<(u64, Secret)>>,
-    cluster: ClusterName,
+    /// The first is the one whose record is changed.
+    clusters: Vec<ClusterName>,
+    /// KubernetesClusters that somebody deletes, for whoever watches.
+    deleted: broadcast::Sender<ClusterName>,
 }
 
 impl Api {
-    pub(crate) fn new(cluster: &ClusterName) -> Self {
+    pub(crate) fn new(clusters: &[ClusterName]) -> Self {
         Self {
             secret: Arc::default(),
-            cluster: cluster.clone(),
+            clusters: clusters.to_vec(),
+            deleted: broadcast::Sender::new(8),
         }
+    }
+
+    /// As `kubectl delete kubernetescluster` does it.
+    pub(crate) fn delete(&self, cluster: &ClusterName) {
+        self.deleted.send(cluster.clone()).unwrap();
     }
 
     pub(crate) fn client(&self) -> kube::Client {
@@ -39,8 +50,7 @@ impl Api {
                 let body = body.collect().await.map(Collected::to_bytes);
                 let watch = parts.uri.query().unwrap_or_default().contains("watch=true");
                 if watch {
-                    // Nothing ever changes.
-                    std::future::pending::<()>().await;
+                    return Ok(api.watch());
                 }
                 let path = parts.uri.path();
                 Ok::<Answer, Infallible>(api.answer(&parts.method, path, &body.unwrap_or_default()))
@@ -54,10 +64,21 @@ impl Api {
         let mut secret = self.secret.lock().unwrap();
         secret.0 += 1;
         let data = secret.1.data.get_or_insert_default();
-        let before = data.get(self.cluster.as_str());
+        let cluster = self.clusters[0].as_str();
+        let before = data.get(cluster);
         let before = before.map(|entry| serde_json::from_slice(&entry.0).unwrap());
         let after = serde_json::to_vec(&change(before)).unwrap();
-        data.insert(self.cluster.to_string(), ByteString(after));
+        data.insert(cluster.to_owned(), ByteString(after));
+    }
+
+    fn watch(&self) -> Answer {
+        let events = stream::unfold(self.deleted.subscribe(), async |mut deleted| {
+            let cluster = deleted.recv().await.ok()?;
+            let event = json!({"type": "DELETED", "object": object(&cluster)});
+            let line = Bytes::from(format!("{event}\n"));
+            Some((Ok(Frame::data(line)), deleted))
+        });
+        Response::new(StreamBody::new(events.boxed()).boxed_unsync())
     }
 
     fn answer(&self, method: &Method, path: &str, body: &[u8]) -> Answer {
@@ -65,12 +86,8 @@ impl Api {
             return self.records(method, body);
         }
         if path.ends_with("/kubernetesclusters") {
-            let cluster = json!({
-                "apiVersion": "admin.gloo.solo.io/v2", "kind": "KubernetesCluster",
-                "metadata": {"name": self.cluster.as_str(), "namespace": names::NAMESPACE, "generation": 1},
-                "spec": {},
-            });
-            return whole(200, &list(&[cluster]));
+            let clusters: Vec<Value> = self.clusters.iter().map(object).collect();
+            return whole(200, &list(&clusters));
         }
         let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403, "reason": "Forbidden", "message": path});
         whole(403, &status)
@@ -91,6 +108,14 @@ impl Api {
         shown.metadata.resource_version = Some(secret.0.to_string());
         whole(200, &json!(shown))
     }
+}
+
+fn object(cluster: &ClusterName) -> Value {
+    json!({
+        "apiVersion": "admin.gloo.solo.io/v2", "kind": "KubernetesCluster",
+        "metadata": {"name": cluster.as_str(), "namespace": names::NAMESPACE, "generation": 1, "resourceVersion": "2"},
+        "spec": {},
+    })
 }
 
 fn list(items: &[Value]) -> Value {

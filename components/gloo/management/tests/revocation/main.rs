@@ -1,5 +1,5 @@
-//! A cluster is revoked while its agent is connected: the server's own hub, records and watch of clusters, its relay over real
-//! TLS, an agent's real client; only the API server is a stand-in.
+//! A cluster is revoked or deleted while its agent is connected: the server's own hub, records and watch of clusters, its relay
+//! over real TLS, an agent's real client; only the API server is a stand-in.
 
 #![expect(
     clippy::unwrap_used,
@@ -60,9 +60,12 @@ impl Local for Quiet {
 }
 
 impl Fleet {
-    async fn start() -> Self {
+    /// With these clusters beside west.
+    async fn start(others: &[&str]) -> Self {
         let west: ClusterName = "west".parse().unwrap();
-        let api = Api::new(&west);
+        let others = others.iter().map(|name| name.parse().unwrap());
+        let clusters: Vec<_> = std::iter::once(west.clone()).chain(others).collect();
+        let api = Api::new(&clusters);
         let closing = CancellationToken::new();
         let state = State::new("mgmt".parse().unwrap(), true);
         let shared = Arc::new(Shared::new(state, "server".to_owned()));
@@ -174,7 +177,7 @@ async fn reaches(status: &mut watch::Receiver<Status>, state: Link, within: Dura
 #[tokio::test]
 async fn a_revoked_clusters_stream_ends_within_seconds_and_only_a_new_registration_brings_it_back()
 {
-    let fleet = Fleet::start().await;
+    let fleet = Fleet::start(&[]).await;
     let (token, request) = (fleet.register(), KeyRequest::new().unwrap());
     let held = fleet.enrol(&token, &request).await.unwrap();
     let credentials = watch::Sender::new(Some(held.clone()));
@@ -201,4 +204,48 @@ async fn a_revoked_clusters_stream_ends_within_seconds_and_only_a_new_registrati
     credentials.send_replace(Some(new));
     reaches(&mut status, Link::Connected, Duration::from_secs(20)).await;
     assert!(renew(&fleet.server(), &held, &request).await.is_err());
+    // Longer than it takes the server to look at the records again.
+    let ended = status.wait_for(|status| status.state != Link::Connected);
+    let ended = tokio::time::timeout(Duration::from_secs(7), ended).await;
+    assert!(ended.is_err(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_clusters_stream_ends_within_seconds_once_its_kubernetes_cluster_is_deleted_be_it_the_last()
+ {
+    for others in [["mgmt"].as_slice(), &[]] {
+        let fleet = Fleet::start(others).await;
+        let (token, request) = (fleet.register(), KeyRequest::new().unwrap());
+        let held = fleet.enrol(&token, &request).await.unwrap();
+        let credentials = watch::Sender::new(Some(held.clone()));
+        let mut status = fleet.agent(credentials.subscribe());
+        reaches(&mut status, Link::Connected, Duration::from_secs(20)).await;
+        fleet.api.delete(&fleet.west);
+        let refused = reaches(&mut status, Link::Refused, Duration::from_secs(10)).await;
+        let said = refused.last_error.unwrap();
+        assert!(said.contains("(UnknownCluster)"), "{others:?}: {said}");
+        assert!(said.contains("register"), "{others:?}: {said}");
+        assert!(renew(&fleet.server(), &held, &request).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_opens_nothing_once_its_name_is_another_clusters() {
+    let fleet = Fleet::start(&[]).await;
+    let (token, request) = (fleet.register(), KeyRequest::new().unwrap());
+    let held = fleet.enrol(&token, &request).await.unwrap();
+    let credentials = watch::Sender::new(Some(held.clone()));
+    let mut status = fleet.agent(credentials.subscribe());
+    reaches(&mut status, Link::Connected, Duration::from_secs(20)).await;
+    fleet.api.change(|before| TokenRecord {
+        cluster_uid: Some("2222-3333".to_owned()),
+        ..before.unwrap()
+    });
+    let renewed = renew(&fleet.server(), &held, &request).await.unwrap_err();
+    let words = format!("cluster west was enrolled with UID 2222-3333, not {UID}");
+    assert!(renewed.to_string().contains(&words), "{renewed}");
+    let mut late = fleet.agent(watch::Sender::new(Some(held)).subscribe());
+    let refused = reaches(&mut late, Link::Refused, Duration::from_secs(10)).await;
+    let said = refused.last_error.unwrap();
+    assert!(said.contains("(ClusterUid)"), "{said}");
 }

@@ -1,0 +1,69 @@
+use super::*;
+use crate::state::{Connection, State};
+
+fn cluster(name: &str) -> KubernetesCluster {
+    KubernetesCluster::new(name, gloo_api::KubernetesClusterSpec::default())
+}
+
+fn seen(names: &[&str]) -> Seen {
+    let each = names.iter();
+    each.map(|name| (name.parse().unwrap(), cluster(name)))
+        .collect()
+}
+
+#[test]
+fn a_message_that_is_no_longer_true_is_taken_back() {
+    let written = whole(&KubernetesClusterStatus::default());
+    assert_eq!(written["common"]["State"]["message"], "");
+}
+
+#[test]
+fn the_last_cluster_can_be_deleted_and_a_list_of_none_is_not_believed() {
+    let (mut known, mut listed) = (seen(&["west"]), Seen::new());
+    assert!(!follow(Ok(Event::Init), &mut known, &mut listed));
+    assert!(!follow(Ok(Event::InitDone), &mut known, &mut listed));
+    assert_eq!(known, seen(&["west"]));
+    let gone = Event::Delete(cluster("west"));
+    assert!(follow(Ok(gone), &mut known, &mut listed));
+    assert_eq!(known, Seen::new());
+}
+
+#[test]
+fn a_list_that_lacks_a_cluster_is_believed() {
+    let (mut known, mut listed) = (seen(&["mgmt", "west"]), Seen::new());
+    follow(Ok(Event::Init), &mut known, &mut listed);
+    follow(
+        Ok(Event::InitApply(cluster("mgmt"))),
+        &mut known,
+        &mut listed,
+    );
+    assert!(follow(Ok(Event::InitDone), &mut known, &mut listed));
+    assert_eq!(known, seen(&["mgmt"]));
+}
+
+/// Whether the stream of west is told to end, and why.
+fn end_of_west(shared: &Shared) -> Option<Code> {
+    let west = "west".parse().unwrap();
+    shared.channels(&west, |channels| {
+        channels.end.borrow().as_ref().map(Refused::code)
+    })
+}
+
+#[test]
+fn a_stream_that_was_let_in_while_its_cluster_was_deleted_ends_at_the_next_look() {
+    let west: ClusterName = "west".parse().unwrap();
+    let mut state = State::new("mgmt".parse().unwrap(), true);
+    state.register(&west, None);
+    state.clusters.get_mut(&west).unwrap().connection = Some(Connection {
+        stream: 1,
+        epoch: 0,
+        warmed: true,
+        since: Timestamp::UNIX_EPOCH,
+    });
+    let shared = Shared::new(state, "server".to_owned());
+    register(&shared, &BTreeMap::new(), &seen(&["mgmt", "west"]));
+    assert_eq!(end_of_west(&shared), None);
+    shared.state().register(&west, None);
+    register(&shared, &BTreeMap::new(), &seen(&["mgmt"]));
+    assert_eq!(end_of_west(&shared), Some(Code::UnknownCluster));
+}
