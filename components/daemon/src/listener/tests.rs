@@ -1,4 +1,8 @@
-use axum::routing::get;
+use axum::{
+    body::{Body, Bytes},
+    routing::get,
+};
+use futures::stream;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
@@ -14,9 +18,14 @@ async fn page(stop: CancellationToken) -> SocketAddr {
         sleep(Duration::from_millis(300)).await;
         "late"
     });
+    let endless = get(async || {
+        let piece = Bytes::from(vec![b'x'; 1 << 16]);
+        Body::from_stream(stream::repeat(Ok::<_, Infallible>(piece)))
+    });
     let routes = Router::new()
         .route("/page", get(async || "ok"))
-        .route("/slow", slow);
+        .route("/slow", slow)
+        .route("/endless", endless);
     serve(listener, routes, stop);
     address
 }
@@ -120,7 +129,46 @@ async fn an_answer_under_way_is_given_after_stop_and_nothing_new_is_taken() {
     let asked = tokio::spawn(async move { ask(address, question).await });
     sleep(Duration::from_millis(100)).await;
     stop.cancel();
+    let stopped = tokio::time::Instant::now();
     let heard = asked.await.unwrap();
     assert!(heard.ends_with("late"), "{heard}");
+    // With the answer, and not when the grace is over.
+    assert!(stopped.elapsed() < GRACE / 2, "the connection stays open");
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+/// The clock goes on as soon as nobody has anything to do.
+#[tokio::test(start_paused = true)]
+async fn a_connection_has_an_end_however_often_it_asks() {
+    let address = page(CancellationToken::new()).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let began = tokio::time::Instant::now();
+    let mut answer = [0; 1024];
+    loop {
+        let asked = stream.write_all(b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n");
+        if asked.await.is_err() || stream.read(&mut answer).await.unwrap_or(0) == 0 {
+            break;
+        }
+        assert!(began.elapsed() < LIFE * 2, "it is served for ever");
+        // Well before the time for a head is up.
+        sleep(HEAD / 2).await;
+    }
+    assert!(began.elapsed() >= LIFE, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_read_an_answer_loses_the_connection_in_the_end() {
+    let address = page(CancellationToken::new()).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let question = b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n";
+    stream.write_all(question).await.unwrap();
+    sleep(LIFE + GRACE + HEAD).await;
+    // What the sockets still hold, and then the end.
+    let mut heard = 0;
+    let mut piece = vec![0; 1 << 16];
+    while let Ok(length @ 1..) = stream.read(&mut piece).await {
+        heard += length;
+        assert!(heard < 64 << 20, "the answer goes on");
+    }
+    assert!(heard > 0);
 }
