@@ -15,9 +15,6 @@ use crate::{args::Args, batch::Entry, key};
 
 /// How long Redis may take for one command.
 const ANSWER: Duration = Duration::from_secs(3);
-/// How long a batch may take with everything that is tried for it. The collector in front gives up after five seconds; what it
-/// does not wait for could not be counted.
-const LONGEST: Duration = Duration::from_secs(4);
 /// How long it is remembered that a record is stored: longer than the collector goes on sending it again.
 const REMEMBER: Duration = Duration::from_mins(15);
 /// Field of an entry that holds the record.
@@ -35,8 +32,8 @@ pub enum StoreError {
     },
     #[error("Redis at {address} did not take the batch")]
     Write { address: String, source: RedisError },
-    #[error("Redis at {address} did not take the batch within {} s", LONGEST.as_secs())]
-    Late { address: String },
+    #[error("Redis at {address} did not take the batch within {} ms", within.as_millis())]
+    Late { address: String, within: Duration },
 }
 
 impl StoreError {
@@ -85,14 +82,15 @@ impl Store {
 
     /// Stores what is not stored yet. All of it, or nothing and an error; after an error nobody knows which, and writing the
     /// same again is right.
-    pub async fn write(&self, entries: &[Entry]) -> Result<Written, StoreError> {
+    pub async fn write(&self, entries: &[Entry], within: Duration) -> Result<Written, StoreError> {
         if entries.is_empty() {
             return Ok(Written::default());
         }
-        let written = timeout(LONGEST, self.twice(entries)).await;
+        let written = timeout(within, self.twice(entries)).await;
         written.unwrap_or_else(|_| {
             Err(StoreError::Late {
                 address: self.address.clone(),
+                within,
             })
         })
     }

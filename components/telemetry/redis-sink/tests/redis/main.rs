@@ -12,7 +12,7 @@ mod server;
 use redis::cmd;
 use tonic::Code;
 
-use server::{length, redis, request, sink};
+use server::{length, redis, redis_and_sink, request, sink};
 
 #[tokio::test]
 async fn of_an_analyzer_only_the_last_two_records_stay_and_they_expire() {
@@ -42,13 +42,54 @@ async fn of_an_analyzer_only_the_last_two_records_stay_and_they_expire() {
 
 #[tokio::test]
 async fn a_batch_that_is_sent_twice_is_stored_once() {
-    let redis = redis().await;
-    let mut client = sink(&redis).await;
-    let bodies: Vec<String> = (0..100).map(|n| format!("line {n}")).collect();
+    let (redis, served) = redis_and_sink().await;
+    let mut client = served.client().await;
+    // And one that is in it twice.
+    let bodies: Vec<String> = (0..101).map(|n| format!("line {}", n % 100)).collect();
     for _ in 0..3 {
         client.export(request("ui", &bodies)).await.unwrap();
     }
     assert_eq!(length(&redis, "gloonet:v1:logs:west:ui:::").await, 100);
+    let counted = |result| served.counted("redis_sink_records_total", result);
+    assert_eq!((counted("stored"), counted("known")), (100, 203));
+}
+
+/// The entry alone would be stored once more when it is sent again.
+#[tokio::test]
+async fn an_entry_and_the_memory_of_it_are_stored_together_or_not_at_all() {
+    let (redis, served) = redis_and_sink().await;
+    let mut client = served.client().await;
+    let mut connection = redis.connection().await;
+    let mut may_set = async |word: &str| {
+        let mut change = cmd("ACL");
+        change.arg("SETUSER").arg("default").arg(word);
+        change.exec_async(&mut connection).await.unwrap();
+    };
+    let key = "gloonet:v1:logs:west:ui:::";
+    let batch = request("ui", &["line".to_owned()]);
+    may_set("-set").await;
+    let refused = client.export(batch.clone()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+    assert_eq!(length(&redis, key).await, 0);
+    may_set("+set").await;
+    client.export(batch).await.unwrap();
+    assert_eq!(length(&redis, key).await, 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_redis_closed_meanwhile_costs_no_batch() {
+    let (redis, served) = redis_and_sink().await;
+    let mut client = served.client().await;
+    for n in 0..5 {
+        let sent = client.export(request("ui", &[format!("line {n}")])).await;
+        assert!(sent.is_ok(), "{n}: {sent:?}");
+        let mut kill = cmd("CLIENT");
+        kill.arg("KILL").arg("TYPE").arg("normal");
+        let mut connection = redis.connection().await;
+        kill.exec_async(&mut connection).await.unwrap();
+    }
+    assert_eq!(length(&redis, "gloonet:v1:logs:west:ui:::").await, 5);
+    assert_eq!(served.counted("redis_sink_redis_errors_total", "kind"), 0);
 }
 
 #[tokio::test]
@@ -91,15 +132,21 @@ async fn while_redis_is_away_batches_are_sent_back_and_afterwards_nothing_is_mis
 
 #[tokio::test]
 async fn a_wrong_password_sends_batches_back_and_is_not_told_to_anybody() {
-    let redis = redis().await;
-    std::fs::write(redis.credentials().join("password"), "wrong-secret").unwrap();
-    let refused = sink(&redis)
-        .await
-        .export(request("analyzer", &["x".to_owned()]))
-        .await
-        .unwrap_err();
-    assert_eq!(refused.code(), Code::Unavailable);
-    assert!(!refused.message().contains("wrong-secret"), "{refused}");
+    let (redis, served) = redis_and_sink().await;
+    let password = redis.credentials().join("password");
+    let errors = |kind| served.counted("redis_sink_redis_errors_total", kind);
+    let refused = async || {
+        let batch = request("analyzer", &["x".to_owned()]);
+        let refused = served.client().await.export(batch).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unavailable);
+        assert!(!refused.message().contains("wrong-secret"), "{refused}");
+    };
+    std::fs::write(&password, "wrong-secret").unwrap();
+    refused().await;
+    assert_eq!((errors("connect"), errors("kind")), (1, 1));
+    std::fs::remove_file(&password).unwrap();
+    refused().await;
+    assert_eq!((errors("file"), errors("kind")), (1, 2));
 }
 
 #[tokio::test]

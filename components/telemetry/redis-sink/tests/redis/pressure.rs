@@ -58,6 +58,7 @@ async fn while_redis_is_silent_every_batch_is_sent_back_before_the_collector_giv
         assert!(took < PATIENCE, "{took:?}");
     }
     assert_eq!(served.counted(ERRORS, "kind"), 12);
+    assert!(served.counted(ERRORS, "late") > 0);
     redis.signal("CONT");
     for n in 0..12 {
         until_taken(&client, &format!("line {n}")).await;
@@ -75,7 +76,9 @@ async fn more_batches_than_may_be_under_way_are_sent_back_and_counted_and_none_i
         answers.spawn(async move { answer });
     }
     while let Some(answer) = answers.join_next().await {
-        assert_eq!(answer.unwrap().0.unwrap_err().code(), Code::Unavailable);
+        let (sent, took) = answer.unwrap();
+        assert_eq!(sent.unwrap_err().code(), Code::Unavailable);
+        assert!(took < PATIENCE, "{took:?}");
     }
     assert!(served.counted(ERRORS, "turn") > 0);
     assert_eq!(served.counted(ERRORS, "kind"), 100);
