@@ -261,3 +261,74 @@ fn flow(key: &Key, state: &State, now: u64) -> Flow {
         closing: state.bits & CLOSING != 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WEB: u32 = 10_000;
+
+    fn key() -> Key {
+        Key {
+            address: [1, 2],
+            port: [0; 2],
+            protocol: TCP,
+            kind: 0,
+            icmp_type: 0,
+            pad: 0,
+        }
+    }
+
+    /// A connection that this end began, who has this identity.
+    fn begun(origin: u8, by: u32, bits: u8) -> State {
+        State {
+            expires: 0,
+            created: 0,
+            packets: [0; 2],
+            bytes: [0; 2],
+            reported: [0; 2],
+            identity: [by, WEB],
+            epoch: 0,
+            flags: [0; 2],
+            origin,
+            bits,
+        }
+    }
+
+    #[test]
+    fn a_connection_is_whose_who_began_it_and_from_outside_whose_who_was_asked() {
+        let holder = |origin, by| group(&key(), &begun(origin, by, 0)).holder;
+        assert_eq!((holder(0, WEB), holder(1, WEB)), (1, 2));
+        let outside = |origin| holder(origin, IDENTITY_WORLD);
+        assert_eq!((outside(0), outside(1)), (2, 1));
+    }
+
+    #[test]
+    fn a_connection_that_was_answered_is_told_from_one_that_never_was() {
+        let answered = |bits| group(&key(), &begun(0, WEB, bits)).answered;
+        assert!(answered(SEEN_REPLY) && answered(SEEN_REPLY | CLOSING));
+        assert!(!answered(0) && !answered(CLOSING));
+    }
+
+    #[test]
+    fn who_lost_most_is_named_first_in_whichever_table_it_was() {
+        let mut losses = Losses::default();
+        for (holder, connections, translations) in [(1, 5, 0), (2, 3, 4), (3, 0, 6)] {
+            let lost = losses.of(holder);
+            (lost.connections, lost.translations) = (connections, translations);
+        }
+        let named = losses.most_first().into_iter().map(|lost| lost.holder);
+        let holder = |number: u32| Ipv4Addr::from(number.to_ne_bytes());
+        assert!(named.eq([2, 3, 1].map(holder)));
+    }
+
+    #[test]
+    fn ends_are_told_apart_to_the_millisecond() {
+        let ends = |expires| {
+            let mut state = begun(0, WEB, 0);
+            state.expires = expires;
+            ends_in(&state, 1_000_000)
+        };
+        assert_eq!((ends(1_000_000), ends(3_500_000), ends(0)), (0, 2, 0));
+    }
+}
