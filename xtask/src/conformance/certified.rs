@@ -25,6 +25,10 @@ pub const SUITE: Suite = Suite {
         LeftOut::of("should run the lifecycle of a Deployment", OLDER),
         LeftOut::of("RecreateDeployment should delete old pods", OLDER),
         LeftOut::of(
+            "should update pod when spec was updated and update strategy is RollingUpdate",
+            OLDER,
+        ),
+        LeftOut::of(
             "should run through the lifecycle of Pods and PodStatus",
             OLDER,
         ),
