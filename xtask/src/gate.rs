@@ -25,7 +25,7 @@ const LATER: [&str; 2] = ["hubble", "conformance"];
 /// Arguments of `./dev test`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Leave the lab out: no cluster is started. Minutes instead of a quarter of an hour.
+    /// Leave the lab out: no cluster is started. Minutes instead of three quarters of an hour.
     #[arg(long)]
     fast: bool,
 }
