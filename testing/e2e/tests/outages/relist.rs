@@ -75,6 +75,10 @@ async fn change(stage: &Stage<'_>) -> Result<()> {
 async fn miss(scene: &Scene, stage: &Stage<'_>) -> Result<()> {
     let faults = scene.lab.faults();
     faults.enable(true)?;
+    // An API server that ends takes itself out of Service `kubernetes`, by which pods reach it. Agents must have heard that it is back
+    // before they hear nothing more: until then nothing of those pods meets a fault.
+    faults.set(on_watches(&Effect::Delay { milliseconds: 1 }, None))?;
+    met(scene, "our watches are back").await?;
     faults.set(on_watches(&Effect::Hangup, None))?;
     faults.cut_watches()?;
     met(scene, "our watches are cut").await?;
