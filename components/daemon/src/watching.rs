@@ -1,9 +1,11 @@
-//! When a watch of the API server is tried again.
+//! When a watch of the API server is tried again, and what is said of it.
 
 use std::time::Duration;
 
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, DefaultBackoff};
+
+use crate::error::chain;
 
 /// The client's own pauses grow to a minute. Whatever changed in an outage would be heard of as much later, and pods that begin then
 /// would wait for their addresses, identities and policies.
@@ -33,9 +35,22 @@ impl Backoff for Pauses {
     }
 }
 
-/// Whether the API server has forgotten what a watch would go on from (410, KEP-365). Part of a long watch's life: everything is
-/// listed anew, and nobody has to look into it.
-pub fn has_expired(error: &watcher::Error) -> bool {
+/// Says in the log that a watch is interrupted. One that is too old is listed anew, and nobody has to look into it.
+pub fn interrupted(kind: &str, error: &watcher::Error) {
+    if has_expired(error) {
+        tracing::info!(kind, "Watch is too old, listing anew");
+    } else {
+        let error = chain(error);
+        tracing::warn!(
+            kind,
+            error,
+            "Watch interrupted, trying again; what is known stays in force"
+        );
+    }
+}
+
+/// Whether the API server has forgotten what a watch would go on from (410 Gone): part of a long watch's life.
+fn has_expired(error: &watcher::Error) -> bool {
     const GONE: u16 = 410;
     match error {
         watcher::Error::WatchError(status)

@@ -19,7 +19,7 @@ use futures::StreamExt;
 use gloonet_api::{
     COMPONENT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, MESH_NAMESPACE, OPERATOR_NAMESPACE,
 };
-use gloonet_daemon::watching::Pauses;
+use gloonet_daemon::watching::{Pauses, interrupted};
 use gloonet_plan::ObjectKey;
 use kube::{
     Api, Client,
@@ -229,7 +229,7 @@ async fn watch(
             Err(error) => {
                 // The watch goes on by itself, with growing pauses; one line per outage is enough.
                 if !std::mem::replace(&mut failing, true) {
-                    tracing::warn!(%source, %error, "watch interrupted");
+                    interrupted(&source.to_string(), &error);
                 }
                 continue;
             }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use futures::StreamExt as _;
-use gloonet_daemon::watching::{Pauses, has_expired};
+use gloonet_daemon::watching::{Pauses, interrupted};
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt as _;
@@ -151,10 +151,8 @@ where
         let mut known = self.lock();
         match event {
             Err(error) => {
-                if has_expired(&error) {
-                    tracing::info!(kind = %K::kind(&()), "Listed anew");
-                } else if known.trouble.is_none() {
-                    tracing::warn!(kind = %K::kind(&()), error = cilium_cni::error::chain(&error), "Watch interrupted, trying again; what is known stays in force");
+                if known.trouble.is_none() {
+                    interrupted(&K::kind(&()), &error);
                 }
                 known.trouble = Some(error.to_string());
                 return;

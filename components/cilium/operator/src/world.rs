@@ -10,8 +10,7 @@ use cilium_api::{
     policy::{CiliumCIDRGroup, CiliumClusterwideNetworkPolicy, CiliumNetworkPolicy},
 };
 use futures::StreamExt;
-use gloonet_daemon::error::chain;
-use gloonet_daemon::watching::{Pauses, has_expired};
+use gloonet_daemon::watching::{Pauses, interrupted};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, PodSpec, PodStatus, Service};
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -20,7 +19,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::{cache::Cache, metrics::Metrics, seen::Seen};
 
@@ -170,12 +169,7 @@ async fn follow<K>(
                 }
                 metrics.unreadable(resource, cache.snapshot().unreadable.len());
             }
-            Err(error) if has_expired(&error) => info!(resource, "listed anew"),
-            Err(error) => warn!(
-                resource,
-                error = chain(&error),
-                "watch failed, trying again"
-            ),
+            Err(error) => interrupted(resource, &error),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
-use gloonet_daemon::watching::Pauses;
+use gloonet_daemon::watching::{Pauses, interrupted};
 use kube::{
     Api, Client,
     api::DynamicObject,
@@ -90,6 +90,6 @@ fn say(watched: &Watched, error: &watcher::Error) {
             "the cluster does not know this kind yet; nothing is sent before it does: is its CRD installed?"
         );
     } else {
-        tracing::warn!(kind = watched.kind, %error, "a watch failed and is tried again");
+        interrupted(watched.kind, error);
     }
 }

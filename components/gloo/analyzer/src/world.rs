@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures::StreamExt;
-use gloonet_daemon::watching::Pauses;
+use gloonet_daemon::watching::{Pauses, interrupted};
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment},
     core::v1::{Namespace, Node, Pod, Service},
@@ -151,7 +151,7 @@ fn note<K>(
             };
             let why = gloonet_daemon::error::chain(error);
             if !matches!(&*state, State::Failing { .. }) {
-                tracing::warn!(kind, reason = why, "a watch fails and is tried again");
+                interrupted(kind, error);
             }
             State::Failing {
                 since,

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use futures::StreamExt;
 use gloo_api::{ClusterName, KubernetesCluster, names};
-use gloonet_daemon::watching::Pauses;
+use gloonet_daemon::watching::{Pauses, interrupted};
 use kube::{
     Api, Client, ResourceExt,
     runtime::{WatchStreamExt, watcher, watcher::Event},
@@ -41,7 +41,7 @@ pub async fn follow(client: Client, names: watch::Sender<Names>, closing: Cancel
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "the watch of KubernetesClusters failed and is tried again");
+                interrupted("KubernetesCluster", &error);
                 continue;
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::StreamExt;
 use gloo_api::{Approval, InsightsConfig, names};
 use gloo_insights::Settings;
-use gloonet_daemon::watching::Pauses;
+use gloonet_daemon::watching::{Pauses, interrupted};
 use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams},
@@ -39,7 +39,7 @@ pub async fn follow(client: Client, settings: watch::Sender<Settings>, closing: 
             Ok(Event::Apply(one)) => drop(known.insert(one.name_any(), one)),
             Ok(Event::Delete(one)) => drop(known.remove(&one.name_any())),
             Err(error) => {
-                tracing::warn!(%error, "the watch of InsightsConfigs failed and is tried again");
+                interrupted("InsightsConfig", &error);
                 continue;
             }
         }

@@ -15,7 +15,7 @@ use gloo_api::{
     state::Common,
 };
 use gloo_relay::proto::{Refused, refused::Code};
-use gloonet_daemon::watching::Pauses;
+use gloonet_daemon::watching::{Pauses, interrupted};
 use jiff::Timestamp;
 use kube::{
     Api, Client, ResourceExt,
@@ -149,9 +149,7 @@ fn follow(
                 return seen.remove(&name).is_some();
             }
         }
-        Err(error) => {
-            tracing::warn!(%error, "the watch of KubernetesClusters failed and is tried again");
-        }
+        Err(error) => interrupted("KubernetesCluster", &error),
     }
     false
 }
