@@ -142,6 +142,22 @@ impl Fleet {
         })
     }
 
+    /// West, registered and enrolled, with an agent that is let in.
+    async fn connected(&self) -> Connected {
+        let (token, request) = (self.register(), KeyRequest::new().unwrap());
+        let held = self.enrol(&token, &request).await.unwrap();
+        let credentials = watch::Sender::new(Some(held.clone()));
+        let mut status = self.agent(credentials.subscribe());
+        reaches(&mut status, Link::Connected, Duration::from_secs(20)).await;
+        Connected {
+            token,
+            request,
+            held,
+            credentials,
+            status,
+        }
+    }
+
     fn agent(&self, credentials: watch::Receiver<Option<Credentials>>) -> watch::Receiver<Status> {
         let status = watch::Sender::new(Status::new());
         let reported = status.subscribe();
@@ -167,6 +183,16 @@ impl Fleet {
     }
 }
 
+/// A cluster and its agent.
+struct Connected {
+    token: String,
+    request: KeyRequest,
+    held: Credentials,
+    /// What the agent shows.
+    credentials: watch::Sender<Option<Credentials>>,
+    status: watch::Receiver<Status>,
+}
+
 async fn reaches(status: &mut watch::Receiver<Status>, state: Link, within: Duration) -> Status {
     let reached = status.wait_for(|status| status.state == state);
     let reached = tokio::time::timeout(within, reached).await;
@@ -178,34 +204,34 @@ async fn reaches(status: &mut watch::Receiver<Status>, state: Link, within: Dura
 async fn a_revoked_clusters_stream_ends_within_seconds_and_only_a_new_registration_brings_it_back()
 {
     let fleet = Fleet::start(&[]).await;
-    let (token, request) = (fleet.register(), KeyRequest::new().unwrap());
-    let held = fleet.enrol(&token, &request).await.unwrap();
-    let credentials = watch::Sender::new(Some(held.clone()));
-    let mut status = fleet.agent(credentials.subscribe());
-    reaches(&mut status, Link::Connected, Duration::from_secs(20)).await;
+    let mut west = fleet.connected().await;
 
     fleet.revoke();
-    let refused = reaches(&mut status, Link::Refused, Duration::from_secs(10)).await;
+    let refused = reaches(&mut west.status, Link::Refused, Duration::from_secs(10)).await;
     let said = refused.last_error.unwrap();
     assert!(said.contains("(Revoked)"), "{said}");
     assert!(said.contains("gloonet cluster register west"), "{said}");
-    let renewed = renew(&fleet.server(), &held, &request).await.unwrap_err();
+    let renewed = renew(&fleet.server(), &west.held, &west.request)
+        .await
+        .unwrap_err();
     assert!(renewed.to_string().contains("revoked"), "{renewed}");
     assert_eq!(
-        fleet.enrol(&token, &request).await,
+        fleet.enrol(&west.token, &west.request).await,
         None,
         "the token went too"
     );
-    let mut thief = fleet.agent(watch::Sender::new(Some(held.clone())).subscribe());
+    let mut thief = fleet.agent(watch::Sender::new(Some(west.held.clone())).subscribe());
     reaches(&mut thief, Link::Refused, Duration::from_secs(10)).await;
 
     let (token, request) = (fleet.register(), KeyRequest::new().unwrap());
     let new = fleet.enrol(&token, &request).await.unwrap();
-    credentials.send_replace(Some(new));
-    reaches(&mut status, Link::Connected, Duration::from_secs(20)).await;
-    assert!(renew(&fleet.server(), &held, &request).await.is_err());
+    west.credentials.send_replace(Some(new));
+    reaches(&mut west.status, Link::Connected, Duration::from_secs(20)).await;
+    assert!(renew(&fleet.server(), &west.held, &request).await.is_err());
     // Longer than it takes the server to look at the records again.
-    let ended = status.wait_for(|status| status.state != Link::Connected);
+    let ended = west
+        .status
+        .wait_for(|status| status.state != Link::Connected);
     let ended = tokio::time::timeout(Duration::from_secs(7), ended).await;
     assert!(ended.is_err(), "{ended:?}");
 }
@@ -215,36 +241,34 @@ async fn a_clusters_stream_ends_within_seconds_once_its_kubernetes_cluster_is_de
  {
     for others in [["mgmt"].as_slice(), &[]] {
         let fleet = Fleet::start(others).await;
-        let (token, request) = (fleet.register(), KeyRequest::new().unwrap());
-        let held = fleet.enrol(&token, &request).await.unwrap();
-        let credentials = watch::Sender::new(Some(held.clone()));
-        let mut status = fleet.agent(credentials.subscribe());
-        reaches(&mut status, Link::Connected, Duration::from_secs(20)).await;
+        let mut west = fleet.connected().await;
         fleet.api.delete(&fleet.west);
-        let refused = reaches(&mut status, Link::Refused, Duration::from_secs(10)).await;
+        let refused = reaches(&mut west.status, Link::Refused, Duration::from_secs(10)).await;
         let said = refused.last_error.unwrap();
         assert!(said.contains("(UnknownCluster)"), "{others:?}: {said}");
         assert!(said.contains("register"), "{others:?}: {said}");
-        assert!(renew(&fleet.server(), &held, &request).await.is_err());
+        assert!(
+            renew(&fleet.server(), &west.held, &west.request)
+                .await
+                .is_err()
+        );
     }
 }
 
 #[tokio::test]
 async fn a_certificate_opens_nothing_once_its_name_is_another_clusters() {
     let fleet = Fleet::start(&[]).await;
-    let (token, request) = (fleet.register(), KeyRequest::new().unwrap());
-    let held = fleet.enrol(&token, &request).await.unwrap();
-    let credentials = watch::Sender::new(Some(held.clone()));
-    let mut status = fleet.agent(credentials.subscribe());
-    reaches(&mut status, Link::Connected, Duration::from_secs(20)).await;
+    let west = fleet.connected().await;
     fleet.api.change(|before| TokenRecord {
         cluster_uid: Some("2222-3333".to_owned()),
         ..before.unwrap()
     });
-    let renewed = renew(&fleet.server(), &held, &request).await.unwrap_err();
+    let renewed = renew(&fleet.server(), &west.held, &west.request)
+        .await
+        .unwrap_err();
     let words = format!("cluster west was enrolled with UID 2222-3333, not {UID}");
     assert!(renewed.to_string().contains(&words), "{renewed}");
-    let mut late = fleet.agent(watch::Sender::new(Some(held)).subscribe());
+    let mut late = fleet.agent(watch::Sender::new(Some(west.held)).subscribe());
     let refused = reaches(&mut late, Link::Refused, Duration::from_secs(10)).await;
     let said = refused.last_error.unwrap();
     assert!(said.contains("(ClusterUid)"), "{said}");
