@@ -1,6 +1,5 @@
 //! The gate that runs everything on a real cluster.
 
-use std::process::Command;
 use std::thread;
 
 use anyhow::{Result, anyhow, bail};
@@ -20,6 +19,8 @@ const FLEET: &str = "fleet";
 const CLUSTERS: u32 = 3;
 /// The one from which things are taken away.
 const OUTAGES: &str = "outages";
+/// One test after the other.
+const ALONE: &str = "--test-threads=1";
 /// How many tests of users' behaviour run at once: they wait more than they work.
 const AT_ONCE: u32 = 3;
 /// Between one new agent and the next.
@@ -56,7 +57,7 @@ pub fn run(suites: &Suites, tally: &mut Tally) -> Result<()> {
 
 /// Brings the platform up as a user would, and runs the suites that need one cluster.
 fn one_cluster(lab: &Lab, suites: &Suites, tally: &mut Tally) -> Result<()> {
-    let result = alone(lab).and_then(|()| {
+    let result = one(lab).and_then(|()| {
         // They are built beside the clusters; on a new machine that takes longer than to get here.
         programs::build(&super::LATER)?;
         // Before the project's own tests: the last of those uninstalls the platform.
@@ -74,32 +75,28 @@ fn several_clusters(lab: &Lab, suites: &Suites, tally: &mut Tally) -> Result<()>
         ..up::Arguments::default()
     };
     let result = up::bring_everything_up(lab, &all).and_then(|()| {
-        let mut command = against(lab, suites, "fleet")?;
-        command.arg("--test-threads=1");
         let what = "several clusters under one management server";
-        tally::counted("lab-fleet", what, 300, &mut command, tally)
+        suite(lab, suites, ("fleet", &[ALONE], what, 300), tally)
     });
     ended(lab, result)
 }
 
 /// What goes on while something is away.
 fn outages(lab: &Lab, suites: &Suites, tally: &mut Tally) -> Result<()> {
-    let result = alone(lab).and_then(|()| {
-        let mut command = against(lab, suites, "outages")?;
-        command.arg("--test-threads=1");
+    let result = one(lab).and_then(|()| {
         let what = "what goes on while something is away";
-        tally::counted("lab-outages", what, 960, &mut command, tally)
+        suite(lab, suites, ("outages", &[ALONE], what, 1180), tally)
     });
     ended(lab, result)
 }
 
 /// One cluster with everything on it.
-fn alone(lab: &Lab) -> Result<()> {
-    let one = up::Arguments {
+fn one(lab: &Lab) -> Result<()> {
+    let arguments = up::Arguments {
         built: true,
         ..up::Arguments::default()
     };
-    up::bring_everything_up(lab, &one)?;
+    up::bring_everything_up(lab, &arguments)?;
     soak_briefly(lab)
 }
 
@@ -175,47 +172,64 @@ fn show(lab: &Lab) {
 /// The lab's own live tests make and remove clusters of their own.
 fn lab_itself(suites: &Suites, tally: &mut Tally) -> Result<()> {
     let mut command = suites.command("live")?;
-    command.env("GLOONET_LAB", "1").arg("--test-threads=1");
+    command.env("GLOONET_LAB", "1").arg(ALONE);
     tally::counted("lab-live", "the lab's own tests", 120, &mut command, tally)
 }
 
 /// Every suite runs, also when one before it failed. Dashboards are full of what users did before.
 fn tests(lab: &Lab, suites: &Suites, tally: &mut Tally) -> Result<()> {
     let beside = format!("--test-threads={AT_ONCE}");
-    let alone = "--test-threads=1";
-    let rows: [(&str, &[&str], &str, u64); 4] = [
+    let rows: [Row<'_>; 4] = [
         (
             "dry_run",
-            &["--ignored", alone],
+            &["--ignored", ALONE],
             "rendered objects against the API server",
             10,
         ),
         ("shared", &[&beside], "what users do", 180),
         (
             "live_dashboards",
-            &["--ignored", alone],
+            &["--ignored", ALONE],
             "every panel against Prometheus",
             60,
         ),
-        ("alone", &[alone], "what befalls a platform", 1100),
+        ("alone", &[ALONE], "what befalls a platform", 1420),
     ];
-    every(rows.map(|(name, arguments, what, usual)| {
-        let mut command = against(lab, suites, name)?;
-        command.args(arguments);
-        tally::counted(&format!("lab-{name}"), what, usual, &mut command, tally)
-    }))
+    every(rows.map(|row| suite(lab, suites, row, tally)))
 }
 
-/// A suite that finds the cluster.
-fn against(lab: &Lab, suites: &Suites, name: &str) -> Result<Command> {
+/// Name, arguments, what is tested, and the seconds it usually takes.
+type Row<'a> = (&'a str, &'a [&'a str], &'a str, u64);
+
+/// One suite against a cluster.
+fn suite(
+    lab: &Lab,
+    suites: &Suites,
+    (name, arguments, what, usual): Row<'_>,
+    tally: &mut Tally,
+) -> Result<()> {
     let mut command = suites.command(name)?;
     command
+        .args(arguments)
         .env(CLUSTER_VARIABLE, lab.name())
         .env("KUBECONFIG", lab.kubeconfig());
-    Ok(command)
+    tally::counted(&format!("lab-{name}"), what, usual, &mut command, tally)
 }
 
 fn take_down(lab: &Lab) -> Result<()> {
     up::clusters::down(lab, CLUSTERS)?;
     process::run(lab.command().arg("down").stdout(std::io::stderr()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_each_of_them_complains_of_is_said() {
+        every([Ok(()), Ok(())]).unwrap();
+        let failed = |what: &'static str| Err(anyhow!("refused").context(what));
+        let said = every([failed("first"), Ok(()), failed("third")]).unwrap_err();
+        assert_eq!(said.to_string(), "first: refused\nthird: refused");
+    }
 }
