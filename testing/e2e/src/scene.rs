@@ -1,6 +1,10 @@
 //! The cluster a test runs against.
 
-use std::{fmt, process::Output};
+use std::{
+    fmt,
+    io::Write,
+    process::{Command, Output, Stdio},
+};
 
 use anyhow::{Context, Result, bail};
 use gloonet_lab::Cluster;
@@ -128,20 +132,16 @@ impl Scene {
     }
 
     fn piped(&self, arguments: &[&str], input: &str) -> Result<Output> {
-        use std::{io::Write, process::Stdio};
         let mut command = self.lab.kubectl();
-        command
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().context("run kubectl")?;
-        child
-            .stdin
-            .take()
-            .context("kubectl's input")?
-            .write_all(input.as_bytes())?;
-        child.wait_with_output().context("wait for kubectl")
+        command.args(arguments);
+        given(command, input).context("kubectl")
+    }
+
+    /// What a program prints in a node that is given `input`. What must not be seen goes there, and not among the arguments.
+    pub fn in_node_given(&self, node: &str, argv: &[&str], input: &str) -> Result<String> {
+        let words = argv.iter().map(ToString::to_string).collect();
+        let output = given(self.lab.node(node)?.command(words)?, input)?;
+        stdout(&output).with_context(|| format!("{} in node {node}", argv.join(" ")))
     }
 
     /// What a program prints in a node.
@@ -149,6 +149,19 @@ impl Scene {
         let output = self.lab.node(node)?.exec(argv.iter().copied())?;
         stdout(&output).with_context(|| format!("{} in node {node}", argv.join(" ")))
     }
+}
+
+/// Runs a program that reads `input`.
+fn given(mut command: Command, input: &str) -> Result<Output> {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().context("run it")?;
+    let mut stdin = child.stdin.take().context("its input")?;
+    stdin.write_all(input.as_bytes()).context("write to it")?;
+    drop(stdin);
+    child.wait_with_output().context("wait for it")
 }
 
 async fn config(lab: &Cluster) -> Result<Config> {

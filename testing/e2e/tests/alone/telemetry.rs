@@ -246,27 +246,13 @@ async fn newest(scene: &Scene, stream: &str) -> Result<String> {
         let bytes = &login.get(key).context("a part of the login")?.0;
         Ok(String::from_utf8_lossy(bytes).into_owned())
     };
-    let (user, password) = (text("username")?, text("password")?);
+    let commands = format!(
+        "AUTH {} {}\nXREVRANGE {stream} + - COUNT 1\n",
+        text("username")?,
+        text("password")?
+    );
     let workers = scene.workers().await?;
-    let ask = [
-        "redis-cli",
-        "-h",
-        &address,
-        "--no-auth-warning",
-        "--user",
-        &user,
-    ];
-    let what = [
-        "--pass",
-        &password,
-        "XREVRANGE",
-        stream,
-        "+",
-        "-",
-        "COUNT",
-        "1",
-    ];
-    scene.in_node(&workers[0], &[ask.as_slice(), what.as_slice()].concat())
+    scene.in_node_given(&workers[0], &["redis-cli", "-h", &address], &commands)
 }
 
 async fn flows_are_there(scene: &Scene) -> Result<()> {
