@@ -91,11 +91,8 @@ impl Exporter {
     /// Writes what there is, or waits for it. After an error the next flows are tried all the same.
     pub async fn step(&mut self) -> Result<(), ExportError> {
         let items = self.batch().await;
-        let flows = items.iter().filter_map(|item| match item {
-            Item::Entry(_) => Some(1),
-            Item::Lost { .. } => None,
-        });
-        let flows: u64 = flows.sum();
+        let flows = items.iter().filter(|item| matches!(item, Item::Entry(_)));
+        let flows = flows.count() as u64;
         let (observer, files) = (Arc::clone(&self.observer), Arc::clone(&self.files));
         // A disk may take its time.
         let work = tokio::task::spawn_blocking(move || write(&observer, &files, items));

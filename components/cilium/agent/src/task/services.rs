@@ -150,13 +150,12 @@ fn pass(agent: &Agent, balancing: &mut Balancing) -> Result<Passed, datapath::Er
     let now = Instant::now();
     let outcome = balancing.pass(&agent.watched, own, &*agent.datapath, now)?;
     let kept = &balancing.kept;
-    let taken = (balancing.read == Some(now)).then(|| match sockets() {
-        Ok(sockets) => taken(kept, &sockets, own.ip),
-        Err(error) => {
-            tracing::warn!(%error, "Cannot read the node's sockets");
-            BTreeSet::new()
-        }
+    let sockets = (balancing.read == Some(now)).then(sockets).transpose();
+    let sockets = sockets.unwrap_or_else(|error| {
+        tracing::warn!(%error, "Cannot read the node's sockets");
+        None
     });
+    let taken = sockets.map(|sockets| taken(kept, &sockets, own.ip));
     Ok(Passed {
         outcome,
         checks: kept.health_checks(),
