@@ -4,7 +4,10 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use aya::maps::{HashMap, Map, MapData};
 use datapath::{Datapath, Direction, Protocol, Scope, Service, Verdict, WhenEmpty};
+use datapath_abi::FLOWS;
+use datapath_abi::nat::{Target, Tuple};
 
 use crate::balanced::{self, set};
 use crate::cluster::{ALLOW_ALL, Cluster, Node, OUTSIDE, Pod, rules};
@@ -36,6 +39,23 @@ pub(crate) fn node_ports(node: &Node, server: &Pod) {
     let backends = [(server.ip, 1053)];
     let ip = node.config.node_ip;
     set(node, service(ip, UDP_NODE_PORT, Protocol::Udp, &backends));
+}
+
+/// Empties the table of which backend a flow has.
+fn forget_choices(node: &Node) {
+    let path = node
+        .config
+        .bpffs
+        .join(format!("gloonet/flows-v{FLOWS}/cilium_ct_service"));
+    node.namespace.run(move || {
+        let data = MapData::from_pin(path).unwrap();
+        let mut map: HashMap<_, Tuple, Target> = Map::LruHashMap(data).try_into().unwrap();
+        let known: Vec<Tuple> = map.keys().map(Result::unwrap).collect();
+        assert!(!known.is_empty());
+        for flow in known {
+            map.remove(&flow).unwrap();
+        }
+    });
 }
 
 /// A datagram from a socket that hears of errors.
@@ -78,6 +98,11 @@ fn a_port_that_a_process_of_the_node_listens_at_becomes_the_services_and_the_pro
     echo(&old, 1 << 20);
     node_ports(node, &server);
     echo(&old, 1 << 20);
+    // One of the Service stays its own, although the process listens at the port, also when its table forgot it.
+    let (new, _) = open_tcp(&cluster.outside, node.config.node_ip, NODE_PORT).unwrap();
+    echo(&new, 1 << 20);
+    forget_choices(node);
+    echo(&new, 1 << 20);
     let nobody = service(node.config.node_ip, NODE_PORT, Protocol::Tcp, &[]);
     let frontend = nobody.frontend;
     set(node, nobody);
