@@ -156,7 +156,7 @@ fn backend_of<const SCOPE: u8>(
             return Ok(Some(backend));
         }
     }
-    if SCOPE == OUTSIDE && known.is_none() && listener::is_connected(ctx, packet) {
+    if SCOPE == OUTSIDE && listener::is_connected(ctx, packet) {
         return Ok(None);
     }
     // The first piece went nowhere, or to a backend that is gone since.
