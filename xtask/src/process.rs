@@ -37,13 +37,25 @@ pub fn run_logged(command: &mut Command, log: &str, step: &mut Step) -> Result<P
         return Ok(path);
     }
     let text = fs::read_to_string(&path).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    let tail = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n");
     bail!(
-        "{} ended with {status}; the end of {}:\n{tail}",
+        "{} ended with {status}; the end of {}:\n{}",
         describe(command),
-        path.display()
+        path.display(),
+        end_of(&text)
     )
+}
+
+/// The last lines that say something: a backtrace is longer than the error it belongs to, and the log has it.
+fn end_of(log: &str) -> String {
+    let said = |line: &&str| {
+        let frame = line
+            .trim_start()
+            .split_once(": ")
+            .is_some_and(|(number, _)| number.parse::<u16>().is_ok());
+        !frame && !line.trim_start().starts_with("at ")
+    };
+    let lines: Vec<&str> = log.lines().filter(said).collect();
+    lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
 }
 
 /// Runs a command with this process's own input and output.
@@ -85,4 +97,23 @@ fn describe(command: &Command) -> String {
             .map(|argument| argument.to_string_lossy().into_owned()),
     );
     words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_log_has_the_error_and_not_the_backtrace_after_it() {
+        let frames: String = (0..60)
+            .map(|n| format!("  {n}: core::ops::function::FnOnce::call_once\n             at /rustc/x/function.rs:250:5\n"))
+            .collect();
+        let log = format!(
+            "Error: only clerk is served\n\nStack backtrace:\n{frames}\nfailures:\n    faults\n"
+        );
+        assert_eq!(
+            end_of(&log),
+            "Error: only clerk is served\n\nStack backtrace:\n\nfailures:\n    faults"
+        );
+    }
 }

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use crate::{
     Scene,
     objects::cilium_policy,
+    policy::EFFECTIVE,
     wait::{Progress, until},
 };
 
@@ -30,6 +31,8 @@ pub const WORKLOADS: [&str; 2] = ["east", "west"];
 pub const CONNECTED: Duration = Duration::from_mins(3);
 /// Time in which what is written in one cluster has come to the others.
 pub const SPREAD: Duration = Duration::from_secs(20);
+/// Time in which traffic of the others obeys it.
+pub const OBEYED: Duration = SPREAD.saturating_add(EFFECTIVE);
 
 /// The management cluster and the workload clusters.
 #[derive(Debug)]
@@ -82,12 +85,15 @@ impl Fleet {
         .await
     }
 
-    /// Pods of the management server.
+    /// Pods of the management server that are to stay.
     async fn servers(&self) -> Result<Vec<String>> {
         let pods: Api<Pod> = Api::namespaced(self.management.client.clone(), names::NAMESPACE);
         let selector = format!("app={}", names::MANAGEMENT_SERVER);
         let all = pods.list(&ListParams::default().labels(&selector)).await?;
-        Ok(all.iter().map(ResourceExt::name_any).collect())
+        let stay = all
+            .iter()
+            .filter(|pod| pod.metadata.deletion_timestamp.is_none());
+        Ok(stay.map(ResourceExt::name_any).collect())
     }
 
     /// Waits until the server says of a cluster that its agent has no stream.

@@ -152,7 +152,12 @@ impl Playground<'_> {
 
     /// Waits until every cell is as wanted, and looks once more: what holds for a moment only does not hold.
     pub async fn holds(&self, what: &str, cells: &[Cell]) -> Result<()> {
-        until(what, EFFECTIVE, async || {
+        self.holds_within(EFFECTIVE, what, cells).await
+    }
+
+    /// As [`Self::holds`], where what decides comes from further away.
+    pub async fn holds_within(&self, limit: Duration, what: &str, cells: &[Cell]) -> Result<()> {
+        until(what, limit, async || {
             let wrong = self.wrong(cells)?;
             Ok(Progress::when(wrong.is_empty(), wrong.join("; ")))
         })

@@ -169,6 +169,7 @@ pub async fn run(mut parts: Parts, closing: CancellationToken) {
             return;
         };
         parts.report(State::Connecting, false, None);
+        let opened = Instant::now();
         let attempt = stream::run(&mut parts, &mut session, &credentials, started);
         let end = closing.run_until_cancelled(attempt).await;
         session.close();
@@ -176,7 +177,7 @@ pub async fn run(mut parts: Parts, closing: CancellationToken) {
         if end.revoked() {
             parts.revoked.send_replace(Some(credentials));
         }
-        let (state, pause) = judge(&end, &mut backoff);
+        let (state, pause) = judge(&end, opened.elapsed(), &mut backoff);
         let cause = std::error::Error::source(&end).map(|cause| format!(": {cause}"));
         let text = format!("{end}{}", cause.unwrap_or_default());
         tracing::info!(reason = text, pause = ?pause, "the relay stream ended");
@@ -200,7 +201,8 @@ async fn credentials(parts: &mut Parts, closing: &CancellationToken) -> Option<C
 }
 
 /// What an end means, and how long to wait after it.
-fn judge(end: &StreamError, backoff: &mut Backoff) -> (State, Duration) {
+fn judge(end: &StreamError, lasted: Duration, backoff: &mut Backoff) -> (State, Duration) {
+    backoff.held(lasted);
     let random = rand::random::<f64>();
     match end {
         StreamError::Renewed => {
@@ -214,10 +216,6 @@ fn judge(end: &StreamError, backoff: &mut Backoff) -> (State, Duration) {
             Code::Closing | Code::Busy => (State::Waiting, backoff.pause(random)),
             _ => (State::Refused, backoff.pause(random)),
         },
-        StreamError::Lost { lasted, .. } if *lasted > Duration::from_mins(1) => {
-            backoff.reset();
-            (State::Waiting, backoff.pause(random))
-        }
         _ => (State::Waiting, backoff.pause(random)),
     }
 }
@@ -229,4 +227,38 @@ pub(crate) async fn dial_for_tests(
     tls: Arc<rustls::ClientConfig>,
 ) -> tonic::transport::Channel {
     dial::dial(server, tls).await.unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: Code) -> StreamError {
+        let reason = "another replica has fewer clusters".to_owned();
+        StreamError::Session {
+            source: AgentEnd::Refused { code, reason },
+        }
+    }
+
+    #[test]
+    fn an_agent_that_is_sent_elsewhere_once_an_hour_comes_back_at_once_every_time() {
+        let mut backoff = Backoff::default();
+        for _ in 0..10 {
+            let (state, pause) = judge(
+                &refused(Code::Closing),
+                Duration::from_hours(1),
+                &mut backoff,
+            );
+            assert_eq!(state, State::Waiting);
+            assert!(pause <= Duration::from_secs(1), "{pause:?}");
+        }
+    }
+
+    #[test]
+    fn an_agent_that_is_sent_elsewhere_again_and_again_comes_back_ever_later() {
+        let mut backoff = Backoff::default();
+        let pauses = [(); 4].map(|()| judge(&refused(Code::Busy), Duration::ZERO, &mut backoff).1);
+        assert!(pauses.is_sorted(), "{pauses:?}");
+        assert!(pauses[3] >= Duration::from_secs(4), "{pauses:?}");
+    }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use gloo_api::names;
 use gloonet_e2e::{
     Scene,
-    fleet::{CONNECTED, Fleet, Vigil},
+    fleet::{CONNECTED, Fleet, OBEYED, Vigil},
     platform,
     policy::{dropped, open},
     wait::{Progress, until},
@@ -91,7 +91,7 @@ async fn turn(shop: &Shop<'_>, to: &str) -> Result<()> {
         };
         branch
             .shop
-            .holds(&format!("only {to} is served"), &cells)
+            .holds_within(OBEYED, &format!("only {to} is served"), &cells)
             .await?;
     }
     Ok(())
@@ -146,7 +146,7 @@ async fn a_cluster_cut_off_keeps_its_policies_and_catches_up() -> Result<()> {
     ];
     let obeyed = west
         .shop
-        .holds("the other cluster follows meanwhile", &cells)
+        .holds_within(OBEYED, "the other cluster follows meanwhile", &cells)
         .await;
     let cells = [
         open(&east.clerk, &east.web),

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use gloonet_e2e::{
     Scene,
-    fleet::{Fleet, WORKLOADS},
+    fleet::{Fleet, OBEYED, WORKLOADS},
     pods::{Playground, Talker},
     policy::Cell,
 };
@@ -27,7 +27,7 @@ pub(crate) struct Branch<'a> {
 impl Branch<'_> {
     /// Waits until the table holds: `inside` is about pods of the shop, `outside` about those of the street.
     pub(crate) async fn holds(&self, what: &str, inside: &[Cell], outside: &[Cell]) -> Result<()> {
-        self.shop.holds(what, inside).await?;
+        self.shop.holds_within(OBEYED, what, inside).await?;
         self.street.holds(what, outside).await
     }
 }
