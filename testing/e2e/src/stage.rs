@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// After an outage of the API server a kubelet hears of a new pod up to a minute and a half late: its own pauses.
-const HEARD: Duration = Duration::from_mins(3);
+pub const HEARD: Duration = Duration::from_mins(3);
 
 /// Only clients are let in to the servers.
 const POLICY: &str = "{podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress], \
@@ -75,12 +75,23 @@ impl<'a> Stage<'a> {
             bail!("two workers are needed, there are {workers:?}");
         };
         let nodes = [first.clone(), second.clone()];
+        let [near, far] = &nodes;
+        for (name, node) in [
+            ("web-near", near),
+            ("web-far", far),
+            ("client", near),
+            ("client-customer", near),
+            ("stranger", near),
+        ] {
+            ground.begin(name, node).await?;
+        }
+        let ready = async |name| ground.ready_within(name, HEARD).await;
         let stage = Self {
-            near: ground.talker("web-near", &nodes[0]).await?,
-            far: ground.talker("web-far", &nodes[1]).await?,
-            client: ground.talker("client", &nodes[0]).await?,
-            customer: ground.talker("client-customer", &nodes[0]).await?,
-            stranger: ground.talker("stranger", &nodes[0]).await?,
+            near: ready("web-near").await?,
+            far: ready("web-far").await?,
+            client: ready("client").await?,
+            customer: ready("client-customer").await?,
+            stranger: ready("stranger").await?,
             service: ground.service("web").await?,
             open_service: ground.service("client").await?,
             scene,
