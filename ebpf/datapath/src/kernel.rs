@@ -85,7 +85,7 @@ impl Kernel {
         let devices = devices::prepare(&mut netlink, &config)?;
         let (mut maps, programs) = object::load(&config, &pins, &devices)?;
         let generations = services::Generations::take_over(&mut maps)?;
-        let tables = Tables::open(&pins)?;
+        let tables = Tables::open(&pins, config.node_ip)?;
         let gauges = Gauges::open(&pins)?;
         let others_run = pins.others_run;
         let attachments = Attachments::new(pins, programs);

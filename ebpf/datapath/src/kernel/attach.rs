@@ -5,8 +5,9 @@ use std::path::Path;
 
 use aya::programs::ProgramFd;
 use aya_obj::generated::bpf_attach_type::{
-    self, BPF_CGROUP_INET4_CONNECT, BPF_CGROUP_INET4_GETPEERNAME, BPF_CGROUP_UDP4_RECVMSG,
-    BPF_CGROUP_UDP4_SENDMSG, BPF_TCX_EGRESS, BPF_TCX_INGRESS,
+    self, BPF_CGROUP_INET4_CONNECT, BPF_CGROUP_INET4_GETPEERNAME, BPF_CGROUP_INET6_CONNECT,
+    BPF_CGROUP_INET6_GETPEERNAME, BPF_CGROUP_UDP4_RECVMSG, BPF_CGROUP_UDP4_SENDMSG,
+    BPF_CGROUP_UDP6_RECVMSG, BPF_TCX_EGRESS, BPF_TCX_INGRESS,
 };
 
 use super::bpf;
@@ -100,6 +101,11 @@ impl Attachments {
                 BPF_CGROUP_INET4_CONNECT,
             ),
             (
+                "cgroup-connect6",
+                &programs.connect6,
+                BPF_CGROUP_INET6_CONNECT,
+            ),
+            (
                 "cgroup-sendmsg4",
                 &programs.sendmsg4,
                 BPF_CGROUP_UDP4_SENDMSG,
@@ -110,9 +116,19 @@ impl Attachments {
                 BPF_CGROUP_UDP4_RECVMSG,
             ),
             (
+                "cgroup-recvmsg6",
+                &programs.recvmsg6,
+                BPF_CGROUP_UDP6_RECVMSG,
+            ),
+            (
                 "cgroup-getpeername4",
                 &programs.getpeername4,
                 BPF_CGROUP_INET4_GETPEERNAME,
+            ),
+            (
+                "cgroup-getpeername6",
+                &programs.getpeername6,
+                BPF_CGROUP_INET6_GETPEERNAME,
             ),
         ] {
             self.ensure(name, program, root.as_raw_fd().cast_unsigned(), attach_type)?;

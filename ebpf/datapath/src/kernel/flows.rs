@@ -1,5 +1,6 @@
 use std::collections;
 use std::net::Ipv4Addr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aya::Pod;
@@ -7,9 +8,10 @@ use aya::maps::{HashMap, IterableMap as _, Map, MapData};
 use datapath_abi::flow::{CLOSING, Key, MAX_FLOWS, ONE_WAY, ORIGINAL, REPLY, SEEN_REPLY, State};
 use datapath_abi::ip::IDENTITY_WORLD;
 use datapath_abi::nat::{self, REVERSE, Target, Tuple};
+use datapath_abi::service::LOOPBACK;
 
 use super::batch;
-use super::maps::{CONNECTIONS, Named, TRANSLATIONS};
+use super::maps::{CHOICES, CONNECTIONS, Named, TRANSLATIONS};
 use super::now;
 use super::pins::Pins;
 use crate::model::crowd::{Census, GiveWay, Group};
@@ -26,13 +28,20 @@ type Table<K, V> = Named<HashMap<MapData, K, V>>;
 pub(super) struct Tables {
     connections: Table<Key, State>,
     translations: Table<Tuple, Target>,
+    choices: Table<Tuple, Target>,
+    /// Choices without a connection when they were last looked at: a packet has its backend a moment before its connection.
+    strays: Mutex<collections::HashSet<Tuple>>,
+    node_ip: Ipv4Addr,
 }
 
 impl Tables {
-    pub(super) fn open(pins: &Pins) -> Result<Self, Error> {
+    pub(super) fn open(pins: &Pins, node_ip: Ipv4Addr) -> Result<Self, Error> {
         Ok(Self {
             connections: open(pins, CONNECTIONS)?,
             translations: open(pins, TRANSLATIONS)?,
+            choices: open(pins, CHOICES)?,
+            strays: Mutex::default(),
+            node_ip,
         })
     }
 
@@ -61,7 +70,8 @@ impl Tables {
 
     pub(super) fn is_crowded(&self) -> Result<bool, Error> {
         Ok(self.connections.count()? > MAX_FLOWS / 2
-            || self.translations.count()? > nat::MAX_FLOWS / 2)
+            || self.translations.count()? > nat::MAX_FLOWS / 2
+            || self.choices.count()? > nat::MAX_FLOWS / 2)
     }
 
     /// A connection that gets a packet between being read and being removed is judged once more: what is allowed stays allowed.
@@ -86,6 +96,7 @@ impl Tables {
             self.shed(give_way, now, &mut collected, &mut losses)?;
         }
         collected.translations = self.collect_translations(now, &mut losses)?;
+        collected.choices = self.collect_choices()?;
         collected.gave_way = losses.most_first();
         Ok(collected)
     }
@@ -140,6 +151,24 @@ impl Tables {
         }
         self.translations.remove(&shed)?;
         Ok(orphans.len() as u64)
+    }
+
+    fn collect_choices(&self) -> Result<u64, Error> {
+        let mut choices = Vec::new();
+        self.choices.each(|tuple, target| {
+            choices.extend(served(tuple, target, self.node_ip).map(|key| (*tuple, key)));
+        })?;
+        let mut strays = collections::HashSet::new();
+        for (tuple, key) in choices {
+            if self.connections.get(&key)?.is_none() {
+                strays.insert(tuple);
+            }
+        }
+        let mut before = self.strays.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended: Vec<Tuple> = strays.extract_if(|stray| before.contains(stray)).collect();
+        self.choices.remove(&ended)?;
+        *before = strays;
+        Ok(ended.len() as u64)
     }
 }
 
@@ -234,6 +263,22 @@ fn connection(tuple: &Tuple, target: &Target) -> Key {
     };
     let source = (tuple.source.to_v4(), tuple.source_port);
     Key::of(source, destination, tuple.protocol, icmp_type).0
+}
+
+/// The connection a choice belongs to: between the client and the backend. `None` for those that are in no table of ours: of a pod
+/// that is its own backend, and of backends on this host, which makes its own decisions.
+fn served(tuple: &Tuple, target: &Target, node_ip: Ipv4Addr) -> Option<Key> {
+    let source = (tuple.source.to_v4(), tuple.source_port);
+    let (client, backend) = if tuple.direction == REVERSE {
+        let client = (tuple.destination.to_v4(), tuple.destination_port);
+        (client, source)
+    } else {
+        (source, (target.address.to_v4(), target.port))
+    };
+    let elsewhere = client.0 == backend.0
+        || client.0 == u32::from_ne_bytes(LOOPBACK)
+        || backend.0 == u32::from_ne_bytes(node_ip.octets());
+    (!elsewhere).then(|| Key::of(client, backend, tuple.protocol, 0).0)
 }
 
 fn flow(key: &Key, state: &State, now: u64) -> Flow {

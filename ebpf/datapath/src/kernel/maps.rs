@@ -34,7 +34,7 @@ macro_rules! maps {
             $(stringify!($name),)*
             "cilium_lb4_affinity",
             "cilium_lb4_reverse_sk",
-            "cilium_ct_service",
+            CHOICES,
             "cilium_frags",
             CONNECTIONS,
             TRANSLATIONS,
@@ -84,7 +84,7 @@ maps! {
 pub(super) const OF_TRAFFIC: &[&str] = &[
     "cilium_lb4_affinity",
     "cilium_lb4_reverse_sk",
-    "cilium_ct_service",
+    CHOICES,
     "cilium_frags",
     "cilium_lxc_tenure",
     "cilium_metrics",
@@ -97,6 +97,8 @@ const EVENTS: &str = "cilium_events";
 pub(super) const CONNECTIONS: &str = "cilium_ct4_global";
 /// As above.
 pub(super) const TRANSLATIONS: &str = "cilium_snat";
+/// Which backend a flow to a service has, and of which service its answers are.
+pub(super) const CHOICES: &str = "cilium_ct_service";
 
 /// A map that knows its name, for errors.
 pub(super) struct Named<M> {

@@ -24,9 +24,12 @@ pub(super) struct Programs {
     pub(super) from_netdev: ProgramFd,
     pub(super) to_netdev: ProgramFd,
     pub(super) connect4: ProgramFd,
+    pub(super) connect6: ProgramFd,
     pub(super) sendmsg4: ProgramFd,
     pub(super) recvmsg4: ProgramFd,
+    pub(super) recvmsg6: ProgramFd,
     pub(super) getpeername4: ProgramFd,
+    pub(super) getpeername6: ProgramFd,
 }
 
 /// Opens or makes the maps, and has the kernel verify the programs with the node's constants in them.
@@ -76,9 +79,12 @@ pub(super) fn load(
         from_netdev: classifier(&mut object, "from_netdev")?,
         to_netdev: classifier(&mut object, "to_netdev")?,
         connect4: socket(&mut object, "connect4")?,
+        connect6: socket(&mut object, "connect6")?,
         sendmsg4: socket(&mut object, "sendmsg4")?,
         recvmsg4: socket(&mut object, "recvmsg4")?,
+        recvmsg6: socket(&mut object, "recvmsg6")?,
         getpeername4: socket(&mut object, "getpeername4")?,
+        getpeername6: socket(&mut object, "getpeername6")?,
     };
     Ok((Maps::take(&mut object, pins)?, programs))
 }

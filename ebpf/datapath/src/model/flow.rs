@@ -62,6 +62,8 @@ pub struct Collected {
     pub deleted: PerProtocol,
     /// Masquerading entries whose connection is gone, removed.
     pub translations: u64,
+    /// Backends chosen for a service's flow whose connection is gone, removed. They are found one time and removed the next.
+    pub choices: u64,
     /// Whose entries were removed before their time so that others keep theirs; who lost most comes first.
     pub gave_way: Vec<GaveWay>,
 }

@@ -57,7 +57,7 @@ fn connections_go_on_while_the_agent_is_away_and_while_it_takes_over() {
     let links = fs_names(node, "links");
     assert_eq!(
         links.len(),
-        4 + 4,
+        4 + 7,
         "tunnel, host and both of the device, the cgroup: {links:?}"
     );
 }
@@ -94,7 +94,7 @@ fn a_device_that_was_made_again_gets_its_program_again() {
     cluster.nodes[0].stop();
     cluster.nodes[0].namespace.ip("link del cilium_vxlan");
     cluster.nodes[0].start();
-    assert_eq!(fs_names(&cluster.nodes[0], "links").len(), 4 + 4);
+    assert_eq!(fs_names(&cluster.nodes[0], "links").len(), 4 + 7);
     let (client, server) = (cluster.nodes[0].pod(10), cluster.nodes[1].pod(20));
     assert!(ping(&client.namespace, server.ip, 0));
 }

@@ -1,5 +1,5 @@
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use datapath::{Datapath, Frontend, Protocol, Scope};
@@ -43,6 +43,39 @@ fn pods_and_the_host_reach_a_service_and_see_it_as_their_peer() {
             (SocketAddr::from((VIP, 53)), IpAddr::from(own))
         );
     }
+}
+
+/// Runtimes with one kind of socket for both families.
+#[test]
+fn a_socket_of_ipv6_reaches_a_service_at_its_ipv4_address_and_sees_it_as_its_peer() {
+    let cluster = Cluster::new();
+    let client = cluster.nodes[0].pod(10);
+    let server = cluster.nodes[1].pod(20);
+    serve_tcp(&server.namespace, server.ip, 8080);
+    serve_udp(&server.namespace, server.ip, 1053);
+    set(&cluster.nodes, Protocol::Tcp, 80, &[(server.ip, 8080)]);
+    set(&cluster.nodes, Protocol::Udp, 53, &[(server.ip, 1053)]);
+    let at = |port| SocketAddr::from((VIP.to_ipv6_mapped(), port));
+    for namespace in [&client.namespace, &cluster.nodes[0].namespace] {
+        let peers = namespace.run(move || {
+            let patience = Duration::from_secs(3);
+            let stream = TcpStream::connect_timeout(&at(80), patience).unwrap();
+            let socket = UdpSocket::bind("[::]:0").unwrap();
+            socket.set_read_timeout(Some(patience)).unwrap();
+            socket.send_to(b"?", at(53)).unwrap();
+            let (_, unconnected) = socket.recv_from(&mut [0; 64]).unwrap();
+            socket.connect(at(53)).unwrap();
+            (
+                stream.peer_addr().unwrap(),
+                unconnected,
+                socket.peer_addr().unwrap(),
+            )
+        });
+        assert_eq!(peers, (at(80), at(53), at(53)));
+    }
+    set(&cluster.nodes, Protocol::Tcp, 80, &[]);
+    let refused = client.namespace.run(move || TcpStream::connect(at(80)));
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::ConnectionRefused);
 }
 
 #[test]

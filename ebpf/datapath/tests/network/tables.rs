@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aya::maps::{HashMap, Map, MapData};
-use datapath::{Datapath, Verdict};
+use datapath::{Datapath, MapPressure, Verdict};
 use datapath_abi::FLOWS;
 use datapath_abi::flow::{Key, State};
 
 use crate::cluster::{Cluster, Node, OUTSIDE, rules};
+use crate::outside::{UDP_NODE_PORT, node_ports};
 use crate::traffic::{ping, serve_udp, udp};
 
 /// Puts connections into a node's table that end at `expires`.
@@ -66,6 +67,33 @@ fn translations_live_as_long_as_their_connections() {
     let collected = node.datapath(|datapath| datapath.collect_flows().unwrap());
     assert_eq!((collected.translations, used(node)), (4, (0, 0)));
     udp(&client.namespace, OUTSIDE, 53, 100).unwrap();
+}
+
+#[test]
+fn choices_of_services_live_as_long_as_their_connections() {
+    let cluster = Cluster::new();
+    let (near, far) = (cluster.nodes[0].pod(20), cluster.nodes[1].pod(20));
+    let node = &cluster.nodes[0];
+    let ask = || udp(&cluster.outside, node.config.node_ip, UDP_NODE_PORT, 100).unwrap();
+    let used = || {
+        let all = node.datapath(|datapath| datapath.map_pressure().unwrap());
+        let of = |map: &&MapPressure| map.name == "cilium_ct_service";
+        all.iter().find(of).unwrap().used
+    };
+    let collect = || node.datapath(|datapath| datapath.collect_flows().unwrap().choices);
+    for server in [&near, &far] {
+        node_ports(node, server);
+        ask();
+        assert_eq!(used(), 2);
+        assert_eq!([collect(), collect()], [0, 0]);
+        node.datapath(|datapath| datapath.flush_flows().unwrap());
+        // A packet may be between its choice and its connection.
+        assert_eq!((collect(), used()), (0, 2));
+        assert_eq!((collect(), used()), (2, 0));
+        ask();
+        node.datapath(|datapath| datapath.flush_flows().unwrap());
+        assert_eq!([collect(), collect()], [0, 2]);
+    }
 }
 
 #[test]

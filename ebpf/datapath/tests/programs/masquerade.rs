@@ -249,3 +249,37 @@ fn an_error_of_a_pod_about_an_answer_leaves_as_the_node_and_quotes_what_the_node
     let got = udp(server, (NODE, port)).packet();
     assert_eq!(quoted[..26], got[..26]);
 }
+
+#[test]
+fn who_reached_a_pod_by_its_own_address_is_answered_from_it() {
+    let mut node = Node::new();
+    for (asked, answer) in [
+        (udp((WORLD, 5000), (POD, 53)), udp((POD, 53), (WORLD, 5000))),
+        (
+            tcp((WORLD, 5001), (POD, 80)),
+            tcp_flags((POD, 80), (WORLD, 5001), 0x12),
+        ),
+        (
+            icmp(WORLD, POD, 8, 7, b"hello"),
+            icmp(POD, WORLD, 0, 7, b"hello"),
+        ),
+    ] {
+        assert_eq!(node.run_forwarded(&asked).verdict, REDIRECTED);
+        assert_eq!(node.run("from_container", &answer).verdict, PASSED);
+        let left = node.run("to_netdev", &answer);
+        assert_eq!((left.verdict, left.frame), (PASSED, answer.bytes()));
+    }
+}
+
+#[test]
+fn a_flow_that_left_as_the_node_does_so_also_when_the_other_end_spoke_first_again() {
+    let mut node = Node::new();
+    let there = udp((POD, 40_000), (WORLD, 53));
+    node.run("from_container", &there);
+    let source = leave(&mut node, &there);
+    let (key, _) = node.flow();
+    node.flows().remove(&key).unwrap();
+    let back = node.run("from_netdev", &udp((WORLD, 53), (NODE, source.1)));
+    assert_eq!(back.verdict, REDIRECTED);
+    assert_eq!(leave(&mut node, &there), source);
+}

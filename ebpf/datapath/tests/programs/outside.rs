@@ -1,7 +1,7 @@
 //! ICMP errors from outside about answers of services: routers send them, and they are for the endpoints that answered.
 
 use datapath_abi::metric::INGRESS;
-use datapath_abi::nat::{Target, Tuple};
+use datapath_abi::nat::{REVERSE, Target, Tuple};
 use datapath_abi::policy::{ALLOW, DEFAULT_DENY};
 use datapath_abi::reason;
 use datapath_abi::service::{INSIDE, OUTSIDE};
@@ -18,6 +18,7 @@ const UNREACHABLE: u8 = 3;
 const TIME_EXCEEDED: u8 = 11;
 const PARAMETER: u8 = 12;
 const SYN_ACK: u8 = 0x12;
+const ACK: u8 = 0x10;
 /// What every router quotes: the header and eight bytes.
 const QUOTE: usize = 28;
 const ICMP_HEADER: usize = 8;
@@ -208,4 +209,48 @@ fn an_error_at_its_last_hop_ends_here() {
         node.run("from_netdev", &last)
             .dropped(reason::TTL_EXCEEDED, INGRESS);
     }
+}
+
+/// The answer to the first may have been lost, or late; with two answers a client ends the connection.
+#[test]
+fn a_syn_that_is_sent_again_reaches_whoever_answered_the_first() {
+    let mut node = Node::new();
+    let backends: Vec<_> = (1..=9).map(|port| (NEIGHBOUR, port)).collect();
+    node.service_for(OUTSIDE, NODE_PORT, TCP, &backends, 0);
+    let syn = tcp(CLIENT, NODE_PORT);
+    let mut asked = || see(&node.run("from_netdev", &syn).frame).destination;
+    let unanswered: Vec<_> = (0..30).map(|_| asked()).collect();
+    assert!(
+        unanswered.iter().any(|one| *one != unanswered[0]),
+        "who does not answer is given up"
+    );
+    let last = asked();
+    node.speak_as(NEIGHBOUR);
+    node.run(
+        "from_container",
+        &tcp_flags((NEIGHBOUR, last.1), CLIENT, SYN_ACK),
+    );
+    for _ in 0..30 {
+        assert_eq!(see(&node.run("from_netdev", &syn).frame).destination, last);
+    }
+    // Gone from the service, it is asked no more.
+    node.service_for(OUTSIDE, NODE_PORT, TCP, &[(NEIGHBOUR, 10)], 0);
+    let other = see(&node.run("from_netdev", &syn).frame).destination;
+    assert_eq!(other, (NEIGHBOUR.to_owned(), 10));
+}
+
+#[test]
+fn an_answer_leaves_with_the_services_address_again_once_the_client_goes_on() {
+    let backend = (NEIGHBOUR, 8080);
+    let (mut node, _) = asked(NODE_PORT, TCP, backend);
+    let answer = tcp_flags(backend, CLIENT, ACK);
+    let mut known = node.hash::<Tuple, Target>("cilium_ct_service");
+    let lost: Vec<_> = (known.keys().map(Result::unwrap))
+        .filter(|tuple| tuple.direction == REVERSE)
+        .collect();
+    assert_eq!(lost.len(), 1);
+    known.remove(&lost[0]).unwrap();
+    node.run("from_netdev", &tcp_flags(CLIENT, NODE_PORT, ACK));
+    let left = node.run("to_netdev", &answer);
+    assert_eq!(see(&left.frame).source, (NODE.to_owned(), NODE_PORT.1));
 }

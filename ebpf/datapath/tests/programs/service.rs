@@ -1,5 +1,6 @@
 use datapath_abi::metric::EGRESS;
 use datapath_abi::reason;
+use datapath_abi::service::{Affinity, Client};
 
 use crate::frame::{icmp, see, seen, tcp, tcp_flags, udp};
 use crate::node::{NEIGHBOUR, NODE, Node, PASSED, POD, REDIRECTED, REMOTE};
@@ -211,4 +212,22 @@ fn a_new_connection_straight_to_a_backend_is_not_taken_for_an_old_one_through_th
     };
     assert_eq!(answer_to(ACK), seen((VIP, 80), (POD, 40_000), 63));
     assert_eq!(answer_to(SYN), seen((NEIGHBOUR, 80), (POD, 40_000), 63));
+}
+
+#[test]
+fn a_client_whose_other_processor_was_quicker_keeps_its_backend() {
+    let mut node = Node::new();
+    let backends = [(NEIGHBOUR, 1), (NEIGHBOUR, 2), (NEIGHBOUR, 3)];
+    node.service((VIP, 80), TCP, &backends, 3600);
+    let mut ports = Vec::new();
+    for n in 0..30 {
+        let asked = node.run("from_container", &tcp((POD, 30_000 + n), (VIP, 80)));
+        ports.push(see(&asked.frame).destination.1);
+        let mut affinity = node.hash::<Client, Affinity>("cilium_lb4_affinity");
+        let (client, mut last) = affinity.iter().next().unwrap().unwrap();
+        last.last_used += 1_000_000_000;
+        affinity.insert(client, last, 0).unwrap();
+    }
+    ports.dedup();
+    assert_eq!(ports.len(), 1);
 }

@@ -10,7 +10,7 @@ use crate::stage::packet::{
     ETHERNET, ETHERTYPE_IPV4, Ipv4, Packet, Part, at, ethernet, has_ports, parse,
 };
 use crate::stage::verdict::{PASS, Verdict, conclude};
-use crate::stage::{direct, encapsulate, fragment, masquerade, service};
+use crate::stage::{direct, encapsulate, flow, fragment, masquerade, service};
 
 /// What leaves the node: tcx egress of a device to the outside.
 #[classifier]
@@ -62,10 +62,17 @@ fn from_pod(ctx: &TcContext) -> Verdict {
     if answers_client(ctx, packet)? {
         return Ok(PASS);
     }
-    if !sees_pods(packet.destination) {
+    if !sees_pods(packet.destination) && !was_asked_directly(packet) {
         masquerade::leave(ctx, packet)?;
     }
     Ok(PASS)
+}
+
+/// An answer to who reached the pod under its own address. A flow that was masqueraded stays so, also when its connection was
+/// forgotten and the other end spoke first after that.
+#[inline(always)]
+fn was_asked_directly(packet: &Packet) -> bool {
+    !masquerade::is_known(packet) && flow::answers(packet)
 }
 
 /// Whether a destination knows the way back to pods. Other nodes do when packets between nodes go without a tunnel.

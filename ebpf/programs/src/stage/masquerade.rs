@@ -67,6 +67,12 @@ fn in_place(ctx: &TcContext, packet: &mut Packet, node: u32) -> Result<(), u8> {
     rewrite(ctx, packet, End::Source, node, port)
 }
 
+/// Whether a pod's flow leaves under the node's address already.
+#[inline(always)]
+pub(crate) fn is_known(packet: &Packet) -> bool {
+    cilium_snat.get_ptr(&packet.tuple(FORWARD)).is_some()
+}
+
 /// The port of a flow: the one it has, or a free one.
 #[inline(always)]
 fn port_for(packet: &Packet, node: u32) -> Result<u16, u8> {

@@ -122,8 +122,9 @@ fn remembered(frontend: &Frontend, client: [u64; 2], service: &Service) -> Optio
     unsafe {
         let now = bpf_ktime_get_ns();
         let kept = u64::from(service.affinity_seconds) * 1_000_000_000;
-        if now - (*affinity).last_used > kept || !is_member(service.generation, (*affinity).backend)
-        {
+        // Another processor may have written it after this one looked at the clock.
+        let unused = now.saturating_sub((*affinity).last_used);
+        if unused > kept || !is_member(service.generation, (*affinity).backend) {
             return None;
         }
         (*affinity).last_used = now;

@@ -1,12 +1,14 @@
 //! Services packet by packet: for what the socket hooks did not see (raw packets, sockets older than the agent).
 
-use aya_ebpf::bindings::{__sk_buff, BPF_ANY};
+use aya_ebpf::bindings::{__sk_buff, BPF_ANY, BPF_NOEXIST};
 use aya_ebpf::programs::TcContext;
 use datapath_abi::address::Address;
+use datapath_abi::flow::{CLOSING, Key, OPEN, SEEN_REPLY};
 use datapath_abi::nat::{FORWARD, REVERSE, Target, Tuple};
 use datapath_abi::reason;
 use datapath_abi::service::{Backend, EXCLUSIVE, Frontend, INSIDE, LOOPBACK, OUTSIDE, SILENT};
 
+use super::flow;
 use super::listener;
 use super::packet::{Packet, Part, TCP, UDP, has_ports};
 use super::rewrite::{End, rewrite};
@@ -147,12 +149,20 @@ fn backend_of<const SCOPE: u8>(
         }
     });
     // An open connection stays where it is; a UDP flow only while the service still has that backend. So does an INIT: one that is
-    // sent again may be answered twice, and only who sent the first answer takes the cookie in it.
+    // sent again may be answered twice, and only who sent the first answer takes the cookie in it. And a SYN whose answer is under
+    // way or was lost: with two answers a client ends the connection.
     if let Some(backend) = known {
-        if packet.protocol != UDP && !packet.opens() {
-            return Ok(Some(backend));
-        }
-        if packet.protocol != TCP && still_serves(frontend, backend) {
+        let stays = match packet.protocol {
+            UDP => false,
+            TCP => {
+                !packet.opens() || is_half_open(packet, backend) && still_serves(frontend, backend)
+            }
+            _ => !packet.opens(),
+        };
+        if stays || packet.protocol != TCP && still_serves(frontend, backend) {
+            if SCOPE == OUTSIDE {
+                keep_answer(packet, &flow, backend);
+            }
             return Ok(Some(backend));
         }
     }
@@ -181,8 +191,33 @@ fn still_serves(frontend: &Frontend, backend: Backend) -> bool {
         })
 }
 
+/// The backend has answered, and the client did not go on since.
 #[inline(always)]
-fn remember(packet: &Packet, flow: &Tuple, backend: Backend) -> Result<(), u8> {
+fn is_half_open(packet: &Packet, backend: Backend) -> bool {
+    let client = (packet.source, packet.source_port);
+    let server = (backend.address.to_v4(), backend.port);
+    let (key, _) = Key::of(client, server, packet.protocol, 0);
+    flow::find(&key, flow::now()).is_some_and(|state| {
+        // SAFETY: as in `find`.
+        let bits = unsafe { (*state).bits };
+        bits & (SEEN_REPLY | OPEN | CLOSING) == SEEN_REPLY
+    })
+}
+
+/// Makes the entry for answers again that went when tables were full: the two entries of a flow age apart, and looking at one keeps
+/// it. From inside, one may be gone for good reason: see [`forget`].
+#[inline(always)]
+fn keep_answer(packet: &Packet, flow: &Tuple, backend: Backend) {
+    let (answer, service) = way_back(packet, flow, backend);
+    if cilium_ct_service.get_ptr(&answer).is_none() {
+        // The next packet tries again.
+        let _full = cilium_ct_service.insert(&answer, &service, u64::from(BPF_NOEXIST));
+    }
+}
+
+/// How an answer of the backend looks, and whom it is to come from.
+#[inline(always)]
+fn way_back(packet: &Packet, flow: &Tuple, backend: Backend) -> (Tuple, Target) {
     let client = if backend.address.to_v4() == packet.source {
         LOOPBACK_IP
     } else {
@@ -199,6 +234,12 @@ fn remember(packet: &Packet, flow: &Tuple, backend: Backend) -> Result<(), u8> {
         port: flow.destination_port,
         pad: [0; 2],
     };
+    (answer, service)
+}
+
+#[inline(always)]
+fn remember(packet: &Packet, flow: &Tuple, backend: Backend) -> Result<(), u8> {
+    let (answer, service) = way_back(packet, flow, backend);
     let to = Target {
         address: backend.address,
         port: backend.port,

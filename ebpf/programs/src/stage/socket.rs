@@ -18,20 +18,76 @@ const ALLOW: i32 = 1;
 const REFUSE: i32 = 0;
 const ECONNREFUSED: i32 = 111;
 
+/// How an address of IPv4 begins in a socket of IPv6 (RFC 4291, section 2.5.5.2). Runtimes that know one kind of socket only speak
+/// IPv4 through such.
+const MAPPED: [u32; 3] = [0, 0, u32::from_ne_bytes([0, 0, 0xff, 0xff])];
+
 /// Sends a socket to a backend, if it asks for a service.
 #[inline(always)]
 pub(crate) fn forward(ctx: &SockAddrContext) -> i32 {
     let call = ctx.sock_addr;
-    // SAFETY: the context's fields are readable in this hook.
-    let (address, port, protocol) = unsafe {
-        (
-            (*call).user_ip4,
-            (*call).user_port as u16,
-            (*call).protocol as u8,
-        )
-    };
-    if protocol != TCP && protocol != UDP {
+    // SAFETY: the context's fields are readable, address and port writable, in this hook.
+    unsafe {
+        match choose(ctx, (*call).user_ip4) {
+            Choice::NoService => ALLOW,
+            Choice::NoBackend => refuse(),
+            Choice::Backend(backend) => {
+                (*call).user_ip4 = backend.address.to_v4();
+                (*call).user_port = u32::from(backend.port);
+                ALLOW
+            }
+        }
+    }
+}
+
+/// [`forward`] for a socket of IPv6. What it sends without a connection, the kernel itself hands to IPv4.
+#[inline(always)]
+pub(crate) fn forward_mapped(ctx: &SockAddrContext) -> i32 {
+    let call = ctx.sock_addr;
+    if !is_mapped(ctx) {
         return ALLOW;
+    }
+    // SAFETY: the context's fields are readable, address and port writable, in this hook.
+    unsafe {
+        match choose(ctx, (*call).user_ip6[3]) {
+            Choice::NoService => ALLOW,
+            Choice::NoBackend => refuse(),
+            Choice::Backend(backend) => {
+                (*call).user_ip6[3] = backend.address.to_v4();
+                (*call).user_port = u32::from(backend.port);
+                ALLOW
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn is_mapped(ctx: &SockAddrContext) -> bool {
+    let call = ctx.sock_addr;
+    // SAFETY: the context's fields are readable in the hooks of IPv6.
+    unsafe {
+        (*call).user_ip6[0] == MAPPED[0]
+            && (*call).user_ip6[1] == MAPPED[1]
+            && (*call).user_ip6[2] == MAPPED[2]
+    }
+}
+
+/// The system call ends as one whose peer has no such port.
+#[inline(always)]
+fn refuse() -> i32 {
+    // SAFETY: a plain helper call.
+    unsafe { bpf_set_retval(-ECONNREFUSED) };
+    REFUSE
+}
+
+/// The backend for a socket that asks for `address`, remembered for [`reverse`].
+#[inline(always)]
+fn choose(ctx: &SockAddrContext, address: u32) -> Choice {
+    let call = ctx.sock_addr;
+    // SAFETY: the context's fields are readable in this hook.
+    let (port, protocol) = unsafe { ((*call).user_port as u16, (*call).protocol as u8) };
+    if protocol != TCP && protocol != UDP {
+        return Choice::NoService;
     }
     let frontend = Frontend {
         address: Address::v4(address),
@@ -39,32 +95,19 @@ pub(crate) fn forward(ctx: &SockAddrContext) -> i32 {
         protocol,
         scope: INSIDE,
     };
-    // SAFETY: plain helper calls; address and port are writable in this hook.
-    unsafe {
-        let namespace = bpf_get_netns_cookie(ctx.as_ptr());
-        // Every pod has a loopback of its own, of which the node's ports are no part.
-        if is_loopback(address) && namespace != NAMESPACE.load() {
-            return ALLOW;
-        }
-        match select(&frontend, [namespace, 0], None) {
-            Choice::NoService => ALLOW,
-            Choice::NoBackend => {
-                bpf_set_retval(-ECONNREFUSED);
-                REFUSE
-            }
-            Choice::Backend(backend) => {
-                // Without the entry the process sees the backend as its peer: less pretty, still connected.
-                let _ = cilium_lb4_reverse_sk.insert(
-                    &peer(ctx, backend),
-                    &frontend,
-                    u64::from(BPF_ANY),
-                );
-                (*call).user_ip4 = backend.address.to_v4();
-                (*call).user_port = u32::from(backend.port);
-                ALLOW
-            }
-        }
+    // SAFETY: a plain helper call.
+    let namespace = unsafe { bpf_get_netns_cookie(ctx.as_ptr()) };
+    // Every pod has a loopback of its own, of which the node's ports are no part.
+    if is_loopback(address) && namespace != NAMESPACE.load() {
+        return Choice::NoService;
     }
+    let choice = select(&frontend, [namespace, 0], None);
+    if let Choice::Backend(backend) = choice {
+        // Without the entry the process sees the backend as its peer: less pretty, still connected.
+        let entry = peer(ctx, backend);
+        let _ = cilium_lb4_reverse_sk.insert(&entry, &frontend, u64::from(BPF_ANY));
+    }
+    choice
 }
 
 #[inline(always)]
@@ -78,18 +121,44 @@ pub(crate) fn reverse(ctx: &SockAddrContext) -> i32 {
     let call = ctx.sock_addr;
     // SAFETY: the context's fields are readable, address and port writable, in this hook.
     unsafe {
-        let seen = Backend {
-            address: Address::v4((*call).user_ip4),
-            port: (*call).user_port as u16,
-            pad: [0; 2],
-        };
-        if let Some(frontend) = cilium_lb4_reverse_sk.get_ptr(&peer(ctx, seen)) {
-            let Frontend { address, port, .. } = *frontend;
-            (*call).user_ip4 = address.to_v4();
-            (*call).user_port = u32::from(port);
+        if let Some(frontend) = asked(ctx, (*call).user_ip4) {
+            (*call).user_ip4 = frontend.address.to_v4();
+            (*call).user_port = u32::from(frontend.port);
         }
     }
     ALLOW
+}
+
+/// [`reverse`] for a socket of IPv6.
+#[inline(always)]
+pub(crate) fn reverse_mapped(ctx: &SockAddrContext) -> i32 {
+    let call = ctx.sock_addr;
+    if !is_mapped(ctx) {
+        return ALLOW;
+    }
+    // SAFETY: the context's fields are readable, address and port writable, in this hook.
+    unsafe {
+        if let Some(frontend) = asked(ctx, (*call).user_ip6[3]) {
+            (*call).user_ip6[3] = frontend.address.to_v4();
+            (*call).user_port = u32::from(frontend.port);
+        }
+    }
+    ALLOW
+}
+
+/// The service that the socket asked for when it got the peer with `address`.
+#[inline(always)]
+fn asked(ctx: &SockAddrContext, address: u32) -> Option<Frontend> {
+    // SAFETY: the context's fields are readable in this hook; values of the map are plain.
+    unsafe {
+        let seen = Backend {
+            address: Address::v4(address),
+            port: (*ctx.sock_addr).user_port as u16,
+            pad: [0; 2],
+        };
+        let frontend = cilium_lb4_reverse_sk.get_ptr(&peer(ctx, seen))?;
+        Some(*frontend)
+    }
 }
 
 #[inline(always)]
