@@ -42,6 +42,8 @@ pub fn api_server(server: &ApiServer) -> Vec<String> {
         format!("--service-cluster-ip-range={SERVICE_CIDR}"),
         format!("--audit-policy-file={KUBERNETES}/audit-policy.yaml"),
         format!("--audit-log-path=/var/log/kubernetes/{}", server.audit_log),
+        // Megabytes. What a test looks for may be as old as the cluster, and a second file nobody reads.
+        "--audit-log-maxsize=2000".to_owned(),
     ];
     let files = [
         ("client-ca-file", "ca.crt"),

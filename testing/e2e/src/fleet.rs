@@ -29,8 +29,8 @@ use crate::{
 pub const WORKLOADS: [&str; 2] = ["east", "west"];
 /// Time in which all agents are connected and warmed again.
 pub const CONNECTED: Duration = Duration::from_mins(3);
-/// Time in which what is written in one cluster has come to the others.
-pub const SPREAD: Duration = Duration::from_secs(20);
+/// Time in which what is written in one cluster has come to the others: an agent tries what failed again after half a minute.
+pub const SPREAD: Duration = Duration::from_secs(45);
 /// Time in which traffic of the others obeys it.
 pub const OBEYED: Duration = SPREAD.saturating_add(EFFECTIVE);
 

@@ -196,6 +196,8 @@ pub struct PodMark {
     pub uid: String,
     /// Restarts of all containers together.
     pub restarts: i32,
+    /// It is about to end.
+    pub ending: bool,
 }
 
 /// Every pod of the operator's namespaces, by `namespace/name`.
@@ -214,6 +216,7 @@ pub async fn pods(scene: &Scene) -> Result<BTreeMap<String, PodMark>> {
                 component,
                 uid: pod.uid().unwrap_or_default(),
                 restarts,
+                ending: pod.metadata.deletion_timestamp.is_some(),
             };
             marks.insert(format!("{namespace}/{}", pod.name_any()), mark);
         }
@@ -229,7 +232,7 @@ pub fn disturbed(
 ) -> Vec<String> {
     let unrelated = before
         .iter()
-        .filter(|(_, mark)| !touched.contains(&mark.component.as_str()));
+        .filter(|(_, mark)| !mark.ending && !touched.contains(&mark.component.as_str()));
     unrelated
         .filter(|(name, mark)| after.get(*name) != Some(mark))
         .map(|(name, _)| name.clone())
@@ -245,6 +248,7 @@ mod tests {
             component: component.into(),
             uid: uid.into(),
             restarts,
+            ending: false,
         }
     }
 

@@ -40,12 +40,14 @@ where
 {
     let start = Instant::now();
     loop {
+        // A look takes its time: the last one begins when the limit is over.
+        let over = start.elapsed() >= limit;
         let last = match look().await {
             Ok(Progress::Done(value)) => return Ok(value),
             Ok(Progress::NotYet(how)) => how,
             Err(error) => format!("{error:#}"),
         };
-        if start.elapsed() >= limit {
+        if over {
             bail!("{what}: not after {} s; last seen: {last}", limit.as_secs());
         }
         tokio::time::sleep(POLL).await;

@@ -26,6 +26,7 @@ const AT_ONCE: usize = 16;
 const LONGEST: Duration = Duration::from_secs(4);
 /// How much of that it may wait for its turn. A Redis that answers at all needs less than the rest.
 const TURN: Duration = Duration::from_secs(2);
+const _: () = assert!(LONGEST.as_secs() < 5 && TURN.as_secs() < LONGEST.as_secs());
 /// Reasons given back of one batch; the rest is a number.
 const REASONS: usize = 3;
 

@@ -18,7 +18,7 @@ const TOLD: Duration = Duration::from_mins(1);
 /// A fault whose evidence is a metric waits for two scrapes and Prometheus' look at the gateway more.
 const TOLD_BY_METRICS: Duration = Duration::from_secs(90);
 /// The engine has looked at everything once.
-const FIRST: Duration = Duration::from_mins(2);
+const FIRST: Duration = Duration::from_mins(4);
 
 /// One thing that is broken.
 struct Fault {

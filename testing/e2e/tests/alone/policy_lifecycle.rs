@@ -143,7 +143,7 @@ fn slow_talker(node: &str) -> Result<Pod> {
     let pod = json!({
         "metadata": {"name": "slow", "labels": {"app": "slow"}},
         "spec": {
-            "nodeName": node, "terminationGracePeriodSeconds": 25,
+            "nodeName": node, "terminationGracePeriodSeconds": 55,
             "containers": [{
                 "name": "talker", "image": AGNHOST, "command": ["sh", "-c", script],
                 "readinessProbe": {"httpGet": {"path": "/healthz", "port": HTTP}, "periodSeconds": 1},
@@ -180,8 +180,9 @@ async fn isolation_outlives_a_deleted_namespace_until_its_last_pod_is_gone() -> 
         .await?;
     ending.delete_policy("networkpolicy/deny")?;
     let end = Instant::now() + Duration::from_secs(15);
+    let last = end + Duration::from_secs(30);
     let mut looks = 0;
-    while Instant::now() < end {
+    while Instant::now() < end || looks <= 5 && Instant::now() < last {
         let pod = ending.pods().get_opt("slow").await?;
         let pod = pod.context("the pod ended before its time")?;
         let url = format!("{}:{HTTP}", slow.ip);

@@ -23,6 +23,8 @@ const GATEWAY: &str = "telemetry-gateway";
 const COLLECTORS: &str = "telemetry-collectors";
 /// A pod that fails twice, and a look of the operator.
 const TOLD: Duration = Duration::from_mins(1);
+/// Collectors follow one after the other, and the gateway shows a series for two minutes after its last sample.
+const RELAYED: Duration = Duration::from_mins(6);
 /// As long as the issue asks for.
 const AWAY: Duration = Duration::from_mins(1);
 
@@ -130,7 +132,8 @@ async fn the_metrics_of_the_cluster_go_to_a_remote_write_of_the_users_too() -> R
     });
     platform::change(&scene, json!({"telemetry": {"gateway": {"extra": extra}}})).await?;
     let query = "9090/proxy/api/v1/query?query=count(cilium_version)%20by%20(cluster_name)";
-    let written = until("every node's agent in the users' store", TOLD, async || {
+    let what = "every node's agent in the users' store";
+    let written = until(what, platform::HEALED, async || {
         let answer = get(&scene, &ground.namespace, "store", query)?;
         let answer: Value = serde_json::from_str(&answer)?;
         let sample = &answer["data"]["result"][0];
@@ -225,7 +228,7 @@ fn nodes_with_the_rest(scene: &Scene) -> Result<Value> {
 
 async fn rest_is_there(scene: &Scene, wanted: Value) -> Result<()> {
     let what = format!("the rest of the metrics is of {wanted} nodes");
-    until(&what, platform::HEALED, async || {
+    until(&what, RELAYED, async || {
         let nodes = nodes_with_the_rest(scene)?;
         Ok(Progress::when(nodes == wanted, nodes.to_string()))
     })

@@ -1,14 +1,15 @@
 //! The pods of each component are killed in turn: they come back, and the status tells the truth meanwhile.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
-use gloonet_api::status::ComponentHealth;
+use gloonet_api::{OPERATOR_NAMESPACE, status::ComponentHealth};
 use gloonet_e2e::{
-    Scene, objects, platform,
+    Scene, objects,
+    platform::{self, PodMark},
     wait::{Progress, until},
 };
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::{coordination::v1::Lease, core::v1::Pod};
 use kube::{
     Api,
     api::{DeleteParams, ListParams},
@@ -50,6 +51,19 @@ async fn noticed(scene: &Scene, component: &str) -> Result<()> {
     .await
 }
 
+/// Until another operator works, what the status says is of the time before.
+async fn another_works(scene: &Scene, before: &BTreeMap<String, PodMark>) -> Result<()> {
+    let leases: Api<Lease> = Api::namespaced(scene.client.clone(), OPERATOR_NAMESPACE);
+    until("another operator works", platform::HEALED, async || {
+        let spec = leases.get("gloonet-operator").await?.spec;
+        let holder = spec.and_then(|spec| spec.holder_identity);
+        let holder = holder.unwrap_or_default();
+        let old = before.contains_key(&format!("{OPERATOR_NAMESPACE}/{holder}"));
+        Ok(Progress::when(!holder.is_empty() && !old, holder))
+    })
+    .await
+}
+
 #[tokio::test]
 async fn the_pods_of_each_component_come_back_and_the_status_tells_the_truth_meanwhile()
 -> Result<()> {
@@ -68,6 +82,9 @@ async fn the_pods_of_each_component_come_back_and_the_status_tells_the_truth_mea
     for component in &components {
         let before = platform::pods(&scene).await?;
         kill(&scene, component).await?;
+        if component == "operator" {
+            another_works(&scene, &before).await?;
+        }
         // The operator has no row: it cannot say that it is not there.
         if component != "operator"
             && let Err(error) = noticed(&scene, component).await

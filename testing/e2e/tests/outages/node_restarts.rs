@@ -188,6 +188,8 @@ async fn a_node_that_loses_its_processes_and_then_its_power_starts_clean_and_oth
 
         let mut before = Vec::new();
         for talker in [&stage.near, &stage.client, &stage.stranger] {
+            // After a restart the kubelet says of nothing that it is ready before its first probe.
+            stage.ground.ready(&talker.name).await?;
             let container = container(stage.ground, &talker.name).await?;
             before.push((talker.name.as_str(), container));
         }

@@ -8,7 +8,7 @@ use gloonet_e2e::{
     Scene, agent, objects,
     platform::{self, Made},
     policy::{dropped, open},
-    stage::{Stage, both},
+    stage::{HEARD, Stage, both},
     wait::{Progress, until},
 };
 use gloonet_lab::faults::{Effect, Match, Rule};
@@ -90,7 +90,7 @@ async fn miss(scene: &Scene, stage: &Stage<'_>) -> Result<()> {
 /// What went is gone, what came is there.
 async fn nothing_is_left(scene: &Scene, stage: &Stage<'_>) -> Result<()> {
     let ground = stage.ground;
-    let unseen = ground.ready(UNSEEN).await?;
+    let unseen = ground.ready_within(UNSEEN, HEARD).await?;
     let table = [
         open(&stage.stranger, &stage.far),
         open(&stage.stranger, &unseen),

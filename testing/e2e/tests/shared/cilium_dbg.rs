@@ -44,7 +44,10 @@ async fn a_service_is_listed_with_its_owner_its_endpoint_and_what_the_kernel_has
                 let frontend = &service["spec"]["frontend-address"];
                 frontend["ip"] == address.as_str() && frontend["port"] == 80
             });
-            let realized = found.filter(|service| !service["status"]["realized"].is_null());
+            let realized = found.filter(|service| {
+                let backends = service["status"]["realized"]["backend-addresses"].as_array();
+                backends.is_some_and(|backends| !backends.is_empty())
+            });
             Ok(Progress::of(realized.cloned(), format!("{found:?}")))
         },
     )

@@ -108,9 +108,13 @@ async fn with_external_traffic_policy_local_the_backend_sees_the_client_and_othe
     let client = ask_patiently(&scene, &here, port, "clientip").await?;
     assert!(client.starts_with(&format!("{outside}:")), "{client}");
     let there = scene.node_ip(&workers[1]).await?;
-    let silent = ask(&scene, &there, port, "hostname");
-    let said = silent.expect_err("a node without a backend").to_string();
-    assert!(!said.contains("refused"), "{said}");
+    // Until its agent has the Service with its backends it refuses.
+    until("a node without a backend is silent", FOLLOWED, async || {
+        let said = ask(&scene, &there, port, "hostname").map_err(|error| error.to_string());
+        let silent = (said.as_ref()).is_err_and(|said| !said.contains("refused"));
+        Ok(Progress::when(silent, format!("{said:?}")))
+    })
+    .await?;
     ground.end().await
 }
 

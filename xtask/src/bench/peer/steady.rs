@@ -213,7 +213,7 @@ mod tests {
         let stop = AtomicBool::new(false);
         let counted = thread::scope(|scope| {
             let client = scope.spawn(|| new_connections(to, 100, &stop));
-            sleep(Duration::from_millis(50));
+            sleep(Duration::from_secs(1));
             stop.store(true, Ordering::Relaxed);
             client.join().unwrap()
         });

@@ -133,13 +133,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_lost_packet_is_no_outage_and_only_the_answered_request_is_measured() {
-        let limit = Duration::from_millis(600);
+        let limit = Duration::from_secs(3);
         let took = echo(&answers_after(3).await, NONCE, limit).await.unwrap();
         assert!(took > Duration::ZERO && took < limit / TRIES, "{took:?}");
         let why = echo(&answers_after(4).await, NONCE, limit)
             .await
             .unwrap_err();
-        assert_eq!(why, "no answer to 3 echo requests within 600ms");
+        assert_eq!(why, "no answer to 3 echo requests within 3s");
     }
 
     #[tokio::test]

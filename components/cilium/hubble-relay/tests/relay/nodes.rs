@@ -45,7 +45,7 @@ async fn a_node_that_was_down_gives_what_happened_meanwhile_and_nothing_twice() 
     let served = relay(&nodes, &[]).await;
     let mut stream = served.stream(follow()).await.unwrap();
     assert_eq!(stream.status().await.0, NodeState::NodeConnected);
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     nodes.flow_now(2);
     assert_eq!(stream.flow().await.0, "default/worker-2");
     nodes.stop(2).await;

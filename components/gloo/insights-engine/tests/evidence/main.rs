@@ -88,7 +88,7 @@ async fn holds_no_run_up(behaviour: Behaviour) {
     let scene = Scene::new(&redis, &start(behaviour).await, &["west"]);
     let began = Instant::now();
     let page = scene.run().await;
-    assert!(began.elapsed() < Duration::from_secs(20), "{behaviour:?}");
+    assert!(began.elapsed() < Duration::from_mins(1), "{behaviour:?}");
     knows_nothing_of_metrics(&scene, &page, "slow");
 }
 
