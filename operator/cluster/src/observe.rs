@@ -94,8 +94,18 @@ pub fn live(seen: &Seen) -> Live {
                     live.objects.insert(key, tracked.live.clone());
                 }
             }
-            Source::Secrets(namespace) | Source::Secret(namespace, _) => {
-                secrets(&mut live, namespace, table);
+            Source::Secrets(namespace) => {
+                if table.ready {
+                    let kind = (String::new(), "Secret".to_owned(), Some(namespace.clone()));
+                    live.read.insert(kind);
+                }
+                secrets(&mut live, table);
+            }
+            Source::Secret(namespace, name) => {
+                if table.ready {
+                    live.named.insert(ObjectKey::secret(namespace, name));
+                }
+                secrets(&mut live, table);
             }
             Source::Platform | Source::Pods(_) | Source::Nodes | Source::CiliumNodes => {}
         }
@@ -104,14 +114,7 @@ pub fn live(seen: &Seen) -> Live {
 }
 
 /// Only Secrets with our label count as ours; what they hold is judged elsewhere.
-fn secrets(live: &mut Live, namespace: &str, table: &Table) {
-    if table.ready {
-        live.read.insert((
-            String::new(),
-            "Secret".to_owned(),
-            Some(namespace.to_owned()),
-        ));
-    }
+fn secrets(live: &mut Live, table: &Table) {
     for ((namespace, name), row) in &table.rows {
         if let Row::Secret(view) = row
             && view.ours
@@ -283,9 +286,23 @@ fn rows<'a>(
 
 #[cfg(test)]
 mod tests {
+    use kube::runtime::watcher::Event;
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn one_secret_that_was_read_by_name_says_nothing_about_its_neighbours() {
+        let source = Source::secret("kube-system", "read");
+        let mut seen = Seen::default();
+        seen.expect(&Source::secret("kube-system", "unread"));
+        for event in [Event::Init, Event::InitDone] {
+            seen.take(&source, event);
+        }
+        let live = live(&seen);
+        assert!(live.knows(&ObjectKey::secret("kube-system", "read")));
+        assert!(!live.knows(&ObjectKey::secret("kube-system", "unread")));
+    }
 
     #[test]
     fn a_network_has_a_routing_mode_while_cilium_is_managed_by_one() {

@@ -20,13 +20,14 @@ use crate::{
 };
 use material::Material;
 
-/// How each of these Secrets is, as the watches show it. `None` while their namespaces have not been read.
-pub fn judge(seen: &Seen, specs: Vec<SecretSpec>, now: Timestamp) -> Option<Vec<NeededSecret>> {
+/// How each of these Secrets is, as the watches show it. One that was not read is among them: what is not named here counts as
+/// unwanted, and is deleted.
+pub fn judge(seen: &Seen, specs: Vec<SecretSpec>, now: Timestamp) -> Vec<NeededSecret> {
     specs
         .into_iter()
         .map(|spec| {
-            let condition = condition(seen, &spec, now)?;
-            Some(NeededSecret { spec, condition })
+            let condition = condition(seen, &spec, now).unwrap_or(SecretCondition::Unread);
+            NeededSecret { spec, condition }
         })
         .collect()
 }
@@ -245,3 +246,6 @@ fn existing_password(secret: &Secret) -> Option<String> {
         .ok()
         .filter(|text| !text.is_empty())
 }
+
+#[cfg(test)]
+mod tests;

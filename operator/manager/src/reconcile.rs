@@ -6,8 +6,8 @@ use gloonet_api::{GlooNetwork, GlooNetworkSpec, GlooNetworkStatus, unknown::unkn
 use gloonet_catalog::{ComponentId, Input, Refusal, ReleaseLock, catalog, validate};
 use gloonet_cluster::{EventKind, Fault, Source, hands::Done, inventory, observe, secrets};
 use gloonet_plan::{
-    Desired, Live, NeededSecret, ObjectKey, Paused, Plan, Rendered, Report, Situation, in_use,
-    lint, news::news, plan, progress::Outcome, render, status,
+    Desired, Live, ObjectKey, Paused, Plan, Rendered, Report, Situation, in_use, lint, news::news,
+    plan, progress::Outcome, render, status,
 };
 use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::Value;
@@ -184,10 +184,9 @@ impl Controller {
         let Some(input) = &self.accepted else {
             return Desired::default();
         };
-        let needed: Vec<NeededSecret> = self
+        let needed = self
             .eyes
-            .read(|seen| secrets::judge(seen, rendered.secrets(), now))
-            .unwrap_or_default();
+            .read(|seen| secrets::judge(seen, rendered.secrets(), now));
         let complete = self.blind_since.is_none();
         let base = self
             .eyes

@@ -106,7 +106,7 @@ fn install(
 
 fn secret_reason(condition: SecretCondition) -> Option<Reason> {
     match condition {
-        SecretCondition::Complete => None,
+        SecretCondition::Unread | SecretCondition::Complete => None,
         SecretCondition::Missing => Some(Reason::New),
         SecretCondition::Incomplete => Some(Reason::Incomplete),
         SecretCondition::Expiring => Some(Reason::Expiring),

@@ -63,6 +63,8 @@ pub struct NeededSecret {
 /// How a needed Secret is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretCondition {
+    /// It could not be read: it is wanted, and nothing is done about it.
+    Unread,
     /// Nothing to do.
     Complete,
     /// It does not exist.

@@ -11,6 +11,8 @@ pub struct Live {
     pub objects: BTreeMap<ObjectKey, LiveObject>,
     /// Group, kind and namespace of what has been read in full. Absence of an object means something only for these.
     pub read: BTreeSet<(String, String, Option<String>)>,
+    /// Objects that are watched by their name and have been read. They say nothing about others of their namespace.
+    pub named: BTreeSet<ObjectKey>,
 }
 
 /// One object.
@@ -37,9 +39,9 @@ impl Live {
         })
     }
 
-    /// True when all objects of this kind in this namespace have been read.
+    /// True when this object has been read, or all of its kind in its namespace.
     pub fn knows(&self, key: &ObjectKey) -> bool {
-        self.read
-            .contains(&(key.group.clone(), key.kind.clone(), key.namespace.clone()))
+        let all = (key.group.clone(), key.kind.clone(), key.namespace.clone());
+        self.named.contains(key) || self.read.contains(&all)
     }
 }

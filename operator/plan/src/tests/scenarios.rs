@@ -234,6 +234,13 @@ fn a_certificate_that_runs_out_is_renewed_and_nothing_else() {
 }
 
 #[test]
+fn a_secret_that_cannot_be_read_is_neither_made_nor_deleted() {
+    let (mut world, mut desired) = installed();
+    desired.components[1].secrets[0].condition = SecretCondition::Unread;
+    assert!(world.reconcile(&desired).steps.is_empty());
+}
+
+#[test]
 fn the_linter_refuses_a_plan_that_deletes_what_is_wanted() {
     let (world, desired) = installed();
     let key = object("ConfigMap/redis=1").key;
