@@ -44,6 +44,7 @@ fn redis(value: &str) -> Desired {
         objects: Ok(vec![object]),
         secrets: Vec::new(),
         health: Health::healthy(""),
+        stuck: false,
     };
     Desired {
         components: vec![component],

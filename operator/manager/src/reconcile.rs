@@ -52,7 +52,8 @@ impl Controller {
         self.hands.adopt(rendered.owners(), &live);
         self.measure_first(&rendered).await;
         let paused = Paused::of(platform.spec.pause.as_ref(), now);
-        let desired = self.desire(&rendered, &paused, now);
+        let rows = self.previous(&platform).components;
+        let desired = self.desire(&rendered, &paused, now).after(&rows, now);
         let (plan, done) = self.act(&desired, &live, now).await;
         let stored = self.hands.store().await;
         let told = Told {

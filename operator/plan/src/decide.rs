@@ -61,8 +61,8 @@ fn install(
     plan: &mut Plan,
 ) {
     let waiting_for = graph::waiting_for(desired, component.id);
-    let held =
-        component.id == ComponentId::CiliumAgent && component.health.state == State::Progressing;
+    let moves = component.health.state == State::Progressing && !component.stuck;
+    let held = component.id == ComponentId::CiliumAgent && moves;
     let may_change = waiting_for.is_empty();
     let mut waits = false;
     let mut holds = false;

@@ -1,9 +1,11 @@
 //! What shall be, per component.
 
+use gloonet_api::status::ComponentStatus;
 use gloonet_catalog::{ComponentId, Health, SecretSpec};
+use jiff::Timestamp;
 use kube_core::DynamicObject;
 
-use crate::{Fingerprint, ObjectKey};
+use crate::{Fingerprint, ObjectKey, progress};
 
 /// What shall be: every component of the catalog, wanted or not, in any order.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +29,8 @@ pub struct DesiredComponent {
     pub secrets: Vec<NeededSecret>,
     /// How it is now.
     pub health: Health,
+    /// Its stored row is past its deadline: what is on its way gets no further without a change.
+    pub stuck: bool,
 }
 
 /// What to do with a component.
@@ -110,6 +114,17 @@ impl DesiredComponent {
 }
 
 impl Desired {
+    /// With those marked as stuck that the stored rows show past their deadline.
+    #[must_use]
+    pub fn after(mut self, rows: &[ComponentStatus], now: Timestamp) -> Self {
+        for component in &mut self.components {
+            let id = component.id;
+            let row = rows.iter().find(|row| row.name == id.as_str());
+            component.stuck = row.is_some_and(|row| progress::is_late(id, row, now));
+        }
+        self
+    }
+
     /// One component.
     pub fn get(&self, id: ComponentId) -> Option<&DesiredComponent> {
         self.components.iter().find(|component| component.id == id)

@@ -110,6 +110,13 @@ pub fn runs_out(id: ComponentId, status: &ComponentStatus) -> Option<Timestamp> 
         .map(|updated| updated.0 + deadline(id))
 }
 
+/// True when the row says that the deadline has run out. One that is Degraded for another reason may still move.
+pub fn is_late(id: ComponentId, status: &ComponentStatus, now: Timestamp) -> bool {
+    let broken = status.health == ComponentHealth::Degraded;
+    let updated = status.updated.as_ref().filter(|_| broken);
+    updated.is_some_and(|updated| now.duration_since(updated.0) >= deadline(id))
+}
+
 fn judge(look: &Look<'_>) -> (ComponentHealth, String) {
     if let Some(why) = look.broken {
         return (ComponentHealth::Degraded, why.to_owned());

@@ -158,6 +158,7 @@ pub fn desired(
             }),
             secrets: secrets.iter().filter(mine).cloned().collect(),
             health,
+            stuck: false,
         })
     });
     Desired {
@@ -174,6 +175,7 @@ pub fn nothing_wanted() -> Desired {
         objects: Ok(Vec::new()),
         secrets: Vec::new(),
         health: Health::progressing("its objects are being deleted"),
+        stuck: false,
     });
     Desired {
         components: components.collect(),

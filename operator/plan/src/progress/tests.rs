@@ -2,7 +2,7 @@ use gloonet_api::status::{ComponentHealth, ComponentState, ComponentStatus};
 use gloonet_catalog::{ComponentId, Health};
 use jiff::Timestamp;
 
-use super::{Look, Outcome, Trouble, advance};
+use super::{Look, Outcome, Trouble, advance, is_late};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + seconds).unwrap()
@@ -37,6 +37,24 @@ fn a_component_that_does_not_move_turns_degraded_at_its_deadline_and_keeps_its_s
         "no progress since 22:13:20 UTC: 0 of 1 pods available"
     );
     assert_eq!(step(Some(&late), &starting, 301), late);
+}
+
+#[test]
+fn a_component_is_late_from_its_deadline_until_something_is_written() {
+    let starting = Health::progressing("0 of 1 pods available").counted(0, 1);
+    let late = |row: &ComponentStatus, now| is_late(ComponentId::Redis, row, at(now));
+    let first = step(None, &starting, 0);
+    assert!(!late(&first, 300), "the row does not say so yet");
+    let stuck = step(Some(&first), &starting, 300);
+    assert!(late(&stuck, 300));
+    let written = Outcome {
+        changed: 1,
+        ..Outcome::default()
+    };
+    let corrected = advance(Some(&stuck), redis(&starting, &written), at(310));
+    assert!(!late(&corrected, 310));
+    let broken = step(Some(&corrected), &Health::degraded("1 pod Error"), 320);
+    assert!(!late(&broken, 330), "what is broken may still move");
 }
 
 #[test]

@@ -1,5 +1,7 @@
+use gloonet_api::status::{ComponentHealth, ComponentState, ComponentStatus};
 use gloonet_catalog::{ComponentId, Health};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::world::{World, component, object, platform};
 use crate::{Desired, Intent, Reason, SecretCondition, Step, lint, plan, removal};
@@ -89,6 +91,20 @@ fn a_change_waits_for_what_it_needs() {
     );
 }
 
+fn stuck_agent(since: Timestamp) -> ComponentStatus {
+    ComponentStatus {
+        name: ComponentId::CiliumAgent.to_string(),
+        version: String::new(),
+        state: ComponentState::Managed,
+        health: ComponentHealth::Degraded,
+        message: "no progress".to_owned(),
+        since: Some(Time(since)),
+        updated: Some(Time(since)),
+        ready: 0,
+        desired: 3,
+    }
+}
+
 #[test]
 fn an_agent_rollout_that_moves_gets_no_second_template_and_one_that_is_stuck_does() {
     let mut desired = Desired {
@@ -104,6 +120,15 @@ fn an_agent_rollout_that_moves_gets_no_second_template_and_one_that_is_stuck_doe
     desired.components[0].health = Health::progressing("1 of 3 pods updated");
     assert_eq!(world.reconcile(&desired).held, [ComponentId::CiliumAgent]);
     desired.components[0].health = Health::degraded("1 pod ErrImagePull");
+    assert_eq!(
+        lines(&world.reconcile(&desired).steps),
+        ["apply Deployment gloo-mesh/cilium (changed)"]
+    );
+    desired.components[0].objects = Ok(vec![object("Deployment/cilium=3")]);
+    desired.components[0].health = Health::progressing("0 of 3 pods available");
+    assert_eq!(world.reconcile(&desired).held, [ComponentId::CiliumAgent]);
+    let since = Timestamp::UNIX_EPOCH;
+    let desired = desired.after(&[stuck_agent(since)], since + SignedDuration::from_mins(10));
     assert_eq!(
         lines(&world.reconcile(&desired).steps),
         ["apply Deployment gloo-mesh/cilium (changed)"]

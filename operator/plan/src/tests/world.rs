@@ -48,6 +48,7 @@ pub(super) fn component(
         objects: Ok(objects.iter().map(|text| object(text)).collect()),
         secrets: Vec::new(),
         health: Health::progressing("not there yet"),
+        stuck: false,
     }
 }
 
