@@ -289,6 +289,7 @@ impl Controller {
             desired: told.desired,
             plan: told.plan,
             outcomes: &told.done.outcomes,
+            retry: told.done.retry,
             fights: self.hands.fights().sentences(),
             inventory: self.hands.inventory(),
             inventory_name: (gloonet_api::OPERATOR_NAMESPACE, inventory::NAME),

@@ -21,7 +21,7 @@ pub use leaving::{began, leaving, stays};
 use crate::{
     Desired, Inventory, Plan,
     conditions::{self, Complaint, Facts},
-    progress::{self, Outcome},
+    progress::{self, Outcome, Trouble},
     step,
 };
 
@@ -49,6 +49,8 @@ pub struct Situation<'a> {
     pub plan: &'a Plan,
     /// What came of it, per component.
     pub outcomes: &'a BTreeMap<ComponentId, Outcome>,
+    /// Something failed that is tried again, or the plan was not run at all.
+    pub retry: bool,
     /// Sentences about objects others keep changing back.
     pub fights: Vec<String>,
     /// What the operator made.
@@ -82,15 +84,17 @@ pub struct Report {
 pub fn status(situation: &Situation<'_>) -> Report {
     let previous = situation.previous;
     let components = rows::components(situation);
+    let unfinished = unfinished(situation);
     let facts = Facts {
         components: &components,
         complaints: complaints(situation),
-        unfinished: None,
+        unfinished: unfinished.clone(),
         paused: situation.paused.clone(),
         generation: situation.generation,
     };
     let conditions = conditions::conditions(&previous.conditions, &facts, situation.now);
-    let settled = !components.is_empty()
+    let settled = unfinished.is_none()
+        && !components.is_empty()
         && components
             .iter()
             .all(|row| row.health == ComponentHealth::Healthy);
@@ -155,6 +159,24 @@ fn last_reconcile(situation: &Situation<'_>) -> Option<LastReconcile> {
             duration_millis: situation.millis,
         }),
     }
+}
+
+/// What is left to do and no row says: a step that is tried again is Unknown there, and a plan that was not run is nowhere. What
+/// failed for good is Degraded.
+fn unfinished(situation: &Situation<'_>) -> Option<String> {
+    let mut failed = situation
+        .outcomes
+        .iter()
+        .filter_map(|(id, outcome)| Some((id, outcome.trouble.as_ref()?)))
+        .peekable();
+    if failed.peek().is_none() {
+        let unsaid = "the plan could not be run in full; see the operator's log";
+        return situation.retry.then(|| unsaid.to_owned());
+    }
+    failed.find_map(|(id, trouble)| match trouble {
+        Trouble::Passing(why) => Some(format!("{id}: {why}")),
+        Trouble::Lasting(_) => None,
+    })
 }
 
 fn complaints(situation: &Situation<'_>) -> Vec<Complaint> {

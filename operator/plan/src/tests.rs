@@ -1,3 +1,4 @@
 mod properties;
+mod reports;
 mod scenarios;
 mod world;

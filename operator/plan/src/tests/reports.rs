@@ -1,0 +1,92 @@
+use std::collections::BTreeMap;
+
+use gloonet_api::{GlooNetworkSpec, GlooNetworkStatus, status::HistoryState};
+use gloonet_catalog::{ClusterFacts, ComponentId, validate};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::world::{World, platform};
+use crate::{
+    Plan, Situation,
+    progress::{Outcome, Trouble},
+    status,
+};
+
+/// What is said when the steps for Redis ended so, in a platform where all is healthy.
+fn told(trouble: Option<Trouble>, retry: bool) -> GlooNetworkStatus {
+    let (mut world, mut desired) = (World::new(), platform());
+    world.converge(&mut desired);
+    let facts = ClusterFacts {
+        api_server: Some(("192.0.2.1".to_owned(), 6443)),
+        ..ClusterFacts::default()
+    };
+    let outcome = Outcome {
+        trouble,
+        ..Outcome::default()
+    };
+    let situation = Situation {
+        previous: &GlooNetworkStatus::default(),
+        generation: Some(2),
+        input: Some(&validate(&GlooNetworkSpec::named("west"), &facts).unwrap()),
+        refusals: &[],
+        unknown_fields: &[],
+        desired: &desired,
+        plan: &Plan::default(),
+        outcomes: &BTreeMap::from([(ComponentId::Redis, outcome)]),
+        retry,
+        fights: Vec::new(),
+        inventory: &world.inventory,
+        inventory_name: ("gloonet-system", "gloonet-inventory"),
+        versions: &BTreeMap::new(),
+        paused: None,
+        expired_pause: None,
+        trigger: "a test",
+        millis: 0,
+        now: Timestamp::UNIX_EPOCH,
+    };
+    status(&situation).status
+}
+
+fn condition<'a>(status: &'a GlooNetworkStatus, kind: &str) -> &'a Condition {
+    let mut all = status.conditions.iter();
+    all.find(|one| one.type_ == kind).unwrap()
+}
+
+fn words(status: &GlooNetworkStatus) -> [&str; 3] {
+    ["Progressing", "Degraded", "Upgradeable"].map(|kind| condition(status, kind).status.as_str())
+}
+
+#[test]
+fn a_generation_is_through_when_nothing_of_it_failed() {
+    let through = told(None, false);
+    assert_eq!(words(&through), ["False", "False", "True"]);
+    assert_eq!(through.history[0].state, HistoryState::Completed);
+}
+
+#[test]
+fn a_step_that_is_tried_again_is_in_progress_and_says_why() {
+    let passing = Trouble::Passing("the API server is busy".to_owned());
+    let status = told(Some(passing), true);
+    assert_eq!(words(&status), ["True", "False", "False"]);
+    let why = &condition(&status, "Progressing").message;
+    assert_eq!(why, "redis: the API server is busy");
+}
+
+#[test]
+fn a_plan_that_was_not_run_is_in_progress_although_every_row_is_healthy() {
+    let status = told(None, true);
+    assert_eq!(words(&status), ["True", "False", "False"]);
+    let why = &condition(&status, "Progressing").message;
+    assert!(why.contains("see the operator's log"), "{why}");
+    assert_eq!(status.history[0].state, HistoryState::Partial);
+    assert_eq!(status.version, None);
+}
+
+#[test]
+fn what_failed_for_good_is_degraded_and_nothing_is_in_progress() {
+    let lasting = Trouble::Lasting("field is immutable".to_owned());
+    assert_eq!(
+        words(&told(Some(lasting), true)),
+        ["False", "True", "False"]
+    );
+}
