@@ -30,6 +30,8 @@ pub struct Health {
     pub desired: i32,
     /// What needs this component may go on, also while it is not healthy itself.
     pub serves: bool,
+    /// Every pod it shall have is available, if only of the template before, and none was found not to work.
+    pub stands: bool,
 }
 
 impl Health {
@@ -40,6 +42,7 @@ impl Health {
             ready: 0,
             desired: 0,
             serves: true,
+            stands: true,
         }
     }
 
@@ -50,6 +53,7 @@ impl Health {
             ready: 0,
             desired: 0,
             serves: false,
+            stands: false,
         }
     }
 
@@ -60,6 +64,7 @@ impl Health {
             ready: 0,
             desired: 0,
             serves: false,
+            stands: false,
         }
     }
 
@@ -70,6 +75,7 @@ impl Health {
             ready: 0,
             desired: 0,
             serves: false,
+            stands: false,
         }
     }
 
@@ -84,6 +90,13 @@ impl Health {
     #[must_use]
     pub(crate) fn serving(mut self) -> Self {
         self.serves = true;
+        self
+    }
+
+    /// For a rollout that takes no pod away before a new one is available.
+    #[must_use]
+    pub(crate) fn standing(mut self) -> Self {
+        self.stands = true;
         self
     }
 

@@ -18,6 +18,8 @@ pub struct Facts<'a> {
     pub unfinished: Option<String>,
     /// The pause in force.
     pub paused: Option<String>,
+    /// Names of components that were measured and stand, whatever their rows complain of.
+    pub standing: Vec<&'a str>,
     /// Generation the conditions speak about.
     pub generation: Option<i64>,
 }
@@ -91,7 +93,8 @@ fn condition(
 }
 
 /// Stays True in a normal rollout: once reached, only a component that has been broken for [`GRACE`], with no pod left or
-/// with pods that run and do not work, takes it away. What cannot be seen changes nothing.
+/// with pods that run and do not work, takes it away. What cannot be seen changes nothing, and neither does a change that fails
+/// beside pods that go on.
 fn available(previous: &[Condition], facts: &Facts<'_>, now: Timestamp) -> Said {
     let mut rows = facts
         .components
@@ -120,19 +123,20 @@ fn available(previous: &[Condition], facts: &Facts<'_>, now: Timestamp) -> Said 
             None => said(false, "Installing", sentence(first)),
         };
     }
-    match rows.find(|row| is_down(row, now)) {
+    match rows.find(|row| is_down(row, facts, now)) {
         Some(row) => said(false, "ComponentDown", sentence(row)),
         None => said(true, "Serving", sentence(first)),
     }
 }
 
-fn is_down(row: &ComponentStatus, now: Timestamp) -> bool {
+fn is_down(row: &ComponentStatus, facts: &Facts<'_>, now: Timestamp) -> bool {
     let long = row
         .since
         .as_ref()
         .is_some_and(|since| now.duration_since(since.0) >= GRACE);
     let works_partly = row.ready > 0 && row.ready < row.desired;
-    row.health == ComponentHealth::Degraded && long && !works_partly
+    let stands = facts.standing.contains(&row.name.as_str());
+    row.health == ComponentHealth::Degraded && long && !works_partly && !stands
 }
 
 /// When a row that is broken now will count as down, if it stays so.

@@ -90,6 +90,7 @@ pub fn status(situation: &Situation<'_>) -> Report {
         complaints: complaints(situation),
         unfinished: unfinished.clone(),
         paused: situation.paused.clone(),
+        standing: standing(situation.desired),
         generation: situation.generation,
     };
     let conditions = conditions::conditions(&previous.conditions, &facts, situation.now);
@@ -177,6 +178,11 @@ fn unfinished(situation: &Situation<'_>) -> Option<String> {
         Trouble::Passing(why) => Some(format!("{id}: {why}")),
         Trouble::Lasting(_) => None,
     })
+}
+
+fn standing(desired: &Desired) -> Vec<&str> {
+    let stand = desired.components.iter().filter(|one| one.health.stands);
+    stand.map(|one| one.id.as_str()).collect()
 }
 
 fn complaints(situation: &Situation<'_>) -> Vec<Complaint> {

@@ -23,7 +23,13 @@ pub fn workload_health(observed: &Observed, workload: &WorkloadRef) -> Health {
     match found {
         None => Health::progressing(format!("{workload} does not exist yet")),
         Some(seen) => {
-            judge(observed, workload, seen).counted(seen.available.min(seen.desired), seen.desired)
+            let health = judge(observed, workload, seen)
+                .counted(seen.available.min(seen.desired), seen.desired);
+            if seen.desired > 0 && seen.available >= seen.desired {
+                health.standing()
+            } else {
+                health
+            }
         }
     }
 }

@@ -46,7 +46,7 @@ fn a_pod_that_runs_but_refuses_twice_is_degraded_with_its_words() {
     assert_eq!(Redis.health(&input(), &observed).state, State::Progressing);
     observed.earlier.clone_from(&observed.probes);
     let health = Redis.health(&input(), &observed);
-    assert_eq!(health.state, State::Degraded);
+    assert_eq!((health.state, health.stands), (State::Degraded, false));
     assert!(health.message.contains("WRONGPASS"), "{}", health.message);
 }
 

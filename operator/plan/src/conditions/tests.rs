@@ -120,6 +120,23 @@ fn one_broken_pod_of_several_is_degraded_and_still_available() {
 }
 
 #[test]
+fn what_stands_is_not_down_however_long_its_change_fails() {
+    let rows = [row("redis", ComponentHealth::Degraded, 0, 1, 1)];
+    let standing = Facts {
+        components: &rows,
+        standing: vec!["redis"],
+        ..Facts::default()
+    };
+    let now = conditions(&settled(), &standing, at(1000));
+    assert_eq!(
+        (status(&now, "Available"), status(&now, "Degraded")),
+        ("True", "True")
+    );
+    let fallen = judge(&settled(), &rows, 1000);
+    assert_eq!(status(&fallen, "Available"), "False");
+}
+
+#[test]
 fn what_cannot_be_seen_is_neither_degraded_nor_unavailable() {
     let now = judge(
         &settled(),

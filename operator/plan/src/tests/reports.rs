@@ -14,6 +14,15 @@ use crate::{
 
 /// What is said when the steps for Redis ended so, in a platform where all is healthy.
 fn told(trouble: Option<Trouble>, retry: bool) -> GlooNetworkStatus {
+    next(&GlooNetworkStatus::default(), trouble, retry, 0)
+}
+
+fn next(
+    previous: &GlooNetworkStatus,
+    trouble: Option<Trouble>,
+    retry: bool,
+    second: i64,
+) -> GlooNetworkStatus {
     let (mut world, mut desired) = (World::new(), platform());
     world.converge(&mut desired);
     let facts = ClusterFacts {
@@ -25,7 +34,7 @@ fn told(trouble: Option<Trouble>, retry: bool) -> GlooNetworkStatus {
         ..Outcome::default()
     };
     let situation = Situation {
-        previous: &GlooNetworkStatus::default(),
+        previous,
         generation: Some(2),
         input: Some(&validate(&GlooNetworkSpec::named("west"), &facts).unwrap()),
         refusals: &[],
@@ -42,7 +51,7 @@ fn told(trouble: Option<Trouble>, retry: bool) -> GlooNetworkStatus {
         expired_pause: None,
         trigger: "a test",
         millis: 0,
-        now: Timestamp::UNIX_EPOCH,
+        now: Timestamp::from_second(second).unwrap(),
     };
     status(&situation).status
 }
@@ -89,4 +98,13 @@ fn what_failed_for_good_is_degraded_and_nothing_is_in_progress() {
         words(&told(Some(lasting), true)),
         ["False", "True", "False"]
     );
+}
+
+#[test]
+fn a_change_that_is_refused_for_good_leaves_what_runs_available() {
+    let refused = || Some(Trouble::Lasting("field is immutable".to_owned()));
+    let first = next(&told(None, false), refused(), true, 10);
+    let long = next(&first, refused(), true, 1000);
+    assert_eq!(words(&long), ["False", "True", "False"]);
+    assert_eq!(condition(&long, "Available").status, "True");
 }

@@ -83,6 +83,7 @@ fn a_new_pod_that_fails_beside_an_old_one_that_serves_is_degraded() {
     let failing = pod("redis-new", Some("CrashLoopBackOff"));
     let health = workload_health(&observed(vec![surging], vec![failing]), &REDIS);
     assert_eq!(health.state, State::Degraded);
+    assert!(health.stands, "the old pod serves");
     assert!(health.message.contains("redis-new"), "{}", health.message);
 }
 
@@ -101,7 +102,7 @@ fn a_crash_loop_is_degraded_and_the_sentence_names_pod_container_and_reason() {
         vec![pod("redis-a", Some("CrashLoopBackOff"))],
     );
     let health = workload_health(&seen, &REDIS);
-    assert_eq!(health.state, State::Degraded);
+    assert_eq!((health.state, health.stands), (State::Degraded, false));
     for part in ["redis-a", "CrashLoopBackOff", "worker-1", "container redis"] {
         assert!(
             health.message.contains(part),
