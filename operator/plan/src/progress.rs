@@ -64,7 +64,7 @@ pub fn deadline(id: ComponentId) -> SignedDuration {
 ///
 /// Progress is a change: something was written, a pod became ready, the number of wanted pods changed, or it could not be
 /// judged before. The deadline counts from the last progress, which is kept in the status and so survives a restart. Time in
-/// which the cluster could not be read does not count.
+/// which the cluster could not be read, or in which it waited for others, does not count.
 pub fn advance(
     previous: Option<&ComponentStatus>,
     look: Look<'_>,
@@ -130,14 +130,13 @@ fn judge(look: &Look<'_>) -> (ComponentHealth, String) {
     }
     if !look.waiting_for.is_empty() {
         let needs: Vec<_> = look.waiting_for.iter().map(|id| id.as_str()).collect();
-        let needs = needs.join(", ");
-        return match look.health.state {
-            State::Healthy => (
-                ComponentHealth::Progressing,
-                format!("a change waits for {needs}"),
-            ),
-            _ => (ComponentHealth::Waiting, format!("waits for {needs}")),
+        let what = match look.health.state {
+            State::Healthy => "a change waits",
+            State::Progressing | State::Unknown | State::Degraded => "waits",
         };
+        // Whatever it is, it is not Progressing: it has no deadline before it may move.
+        let message = format!("{what} for {}", needs.join(", "));
+        return (ComponentHealth::Waiting, message);
     }
     let health = match look.health.state {
         State::Healthy if look.outcome.is_fresh() => {

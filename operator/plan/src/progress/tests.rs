@@ -141,6 +141,31 @@ fn waiting_names_what_is_waited_for() {
 }
 
 #[test]
+fn a_change_that_waits_for_others_has_its_deadline_from_when_it_may_be_made() {
+    let (healthy, nothing) = (Health::healthy("").counted(1, 1), Outcome::default());
+    let waiting = Look {
+        waiting_for: &[ComponentId::CiliumAgent],
+        ..redis(&healthy, &nothing)
+    };
+    let mut last = step(None, &healthy, 0);
+    for now in [10, 400, 4000] {
+        last = advance(Some(&last), waiting, at(now));
+        assert_eq!(
+            (last.health, last.message.as_str()),
+            (ComponentHealth::Waiting, "a change waits for cilium-agent")
+        );
+    }
+    let starting = Health::progressing("").counted(0, 1);
+    let mut health = |now| {
+        last = step(Some(&last), &starting, now);
+        last.health
+    };
+    assert_eq!(health(4010), ComponentHealth::Progressing);
+    assert_eq!(health(4309), ComponentHealth::Progressing);
+    assert_eq!(health(4310), ComponentHealth::Degraded);
+}
+
+#[test]
 fn what_was_healthy_before_a_write_is_healthy_again_only_when_it_was_seen_after_it() {
     let healthy = Health::healthy("1 of 1 pods available").counted(1, 1);
     let settled = step(None, &healthy, 0);
