@@ -9,6 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::{ObjectKey, removal::Uninstall};
 
+/// Reason of every condition from the first look of an uninstall on.
+const UNINSTALLING: &str = "Uninstalling";
+
 /// Status during an uninstall. When the removal of a component began is kept in its row, so the clock survives a restart.
 pub fn leaving(
     previous: &GlooNetworkStatus,
@@ -63,11 +66,17 @@ pub fn stays(kept: &[ObjectKey]) -> String {
     format!("; these stay: {}", named.join(", "))
 }
 
-/// When the removal of a component began.
+/// When the uninstall began to remove a component.
 pub fn began(previous: &GlooNetworkStatus, name: &str) -> Option<Timestamp> {
     let row = previous.components.iter().find(|row| row.name == name)?;
-    let going = row.state == ComponentState::Removing && row.health == ComponentHealth::Progressing;
+    let going = is_under_way(previous, row) && row.health == ComponentHealth::Progressing;
     row.since.as_ref().filter(|_| going).map(|since| since.0)
+}
+
+/// A row may say Removing since long before, of a component that was switched off: that is no time of the uninstall's.
+fn is_under_way(previous: &GlooNetworkStatus, row: &ComponentStatus) -> bool {
+    let mut conditions = previous.conditions.iter();
+    row.state == ComponentState::Removing && conditions.any(|one| one.reason == UNINSTALLING)
 }
 
 fn row(
@@ -92,7 +101,7 @@ fn row(
             ),
         )
     };
-    let same = last.filter(|row| row.health == health && row.state == ComponentState::Removing);
+    let same = last.filter(|row| row.health == health && is_under_way(previous, row));
     let since = same.and_then(|row| row.since.clone()).unwrap_or(Time(now));
     ComponentStatus {
         name: name.to_owned(),
@@ -121,9 +130,54 @@ fn condition(
     Condition {
         type_: kind.to_owned(),
         status: value.to_owned(),
-        reason: "Uninstalling".to_owned(),
+        reason: UNINSTALLING.to_owned(),
         message: message.to_owned(),
         observed_generation: generation,
         last_transition_time: last.map_or(Time(now), |last| last.last_transition_time.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::removal;
+
+    fn removing(name: &str, since: Timestamp) -> ComponentStatus {
+        ComponentStatus {
+            name: name.to_owned(),
+            version: "7.0.15".to_owned(),
+            state: ComponentState::Removing,
+            health: ComponentHealth::Progressing,
+            message: "its objects are being deleted".to_owned(),
+            since: Some(Time(since)),
+            updated: Some(Time(since)),
+            ready: 0,
+            desired: 0,
+        }
+    }
+
+    #[test]
+    fn the_time_of_a_removal_counts_from_the_uninstall_and_not_from_when_it_was_switched_off() {
+        let now = Timestamp::UNIX_EPOCH;
+        let long_ago = now - removal::PATIENCE;
+        let switched_off = GlooNetworkStatus {
+            conditions: vec![Condition {
+                reason: "Working".to_owned(),
+                ..condition(&[], "Progressing", "True", "", None, long_ago)
+            }],
+            components: vec![removing("redis", long_ago)],
+            ..GlooNetworkStatus::default()
+        };
+        assert_eq!(began(&switched_off, "redis"), None);
+        let look = Uninstall {
+            left: vec!["redis".to_owned()],
+            current: Some("redis".to_owned()),
+            ..Uninstall::default()
+        };
+        let first = leaving(&switched_off, None, &look, now);
+        assert_eq!(began(&first, "redis"), Some(now));
+        assert_eq!(first.components[0].version, "7.0.15");
+        let later = leaving(&first, None, &look, now + removal::PATIENCE);
+        assert_eq!(began(&later, "redis"), Some(now));
     }
 }
