@@ -95,7 +95,9 @@ pub struct Uninstall {
     pub left: Vec<String>,
     /// The component being removed now.
     pub current: Option<String>,
-    /// Objects that were given up after [`PATIENCE`].
+    /// Components that were given up after [`PATIENCE`]. They keep their row, which is what they are known by.
+    pub given_up: Vec<String>,
+    /// Their objects.
     pub abandoned: Vec<ObjectKey>,
     /// Objects that stay because they may hold what is not ours.
     pub kept: Vec<ObjectKey>,
@@ -141,6 +143,7 @@ pub fn uninstall(
         }
         let overdue = started(name).is_some_and(|begin| now.duration_since(begin) >= PATIENCE);
         if overdue {
+            result.given_up.push(name.to_owned());
             result
                 .abandoned
                 .extend(there.into_iter().map(|(key, _)| key.clone()));

@@ -7,7 +7,10 @@ use gloonet_api::{
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use crate::{ObjectKey, removal::Uninstall};
+use crate::{
+    ObjectKey,
+    removal::{PATIENCE, Uninstall},
+};
 
 /// Reason of every condition from the first look of an uninstall on.
 const UNINSTALLING: &str = "Uninstalling";
@@ -20,8 +23,9 @@ pub fn leaving(
     now: Timestamp,
 ) -> GlooNetworkStatus {
     let components: Vec<_> = look
-        .left
+        .given_up
         .iter()
+        .chain(&look.left)
         .map(|name| row(previous, look, name, now))
         .collect();
     let kept = stays(&look.kept);
@@ -87,10 +91,19 @@ fn row(
 ) -> ComponentStatus {
     let last = previous.components.iter().find(|row| row.name == name);
     let going = look.current.as_deref() == Some(name);
+    let given_up = look.given_up.iter().any(|other| other == name);
     let (health, message) = if going {
         (
             ComponentHealth::Progressing,
             "its objects are being deleted".to_owned(),
+        )
+    } else if given_up {
+        (
+            ComponentHealth::Progressing,
+            format!(
+                "not gone after {} s, left to Kubernetes",
+                PATIENCE.as_secs()
+            ),
         )
     } else {
         (
@@ -140,7 +153,6 @@ fn condition(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::removal;
 
     fn removing(name: &str, since: Timestamp) -> ComponentStatus {
         ComponentStatus {
@@ -159,7 +171,7 @@ mod tests {
     #[test]
     fn the_time_of_a_removal_counts_from_the_uninstall_and_not_from_when_it_was_switched_off() {
         let now = Timestamp::UNIX_EPOCH;
-        let long_ago = now - removal::PATIENCE;
+        let long_ago = now - PATIENCE;
         let switched_off = GlooNetworkStatus {
             conditions: vec![Condition {
                 reason: "Working".to_owned(),
@@ -177,7 +189,7 @@ mod tests {
         let first = leaving(&switched_off, None, &look, now);
         assert_eq!(began(&first, "redis"), Some(now));
         assert_eq!(first.components[0].version, "7.0.15");
-        let later = leaving(&first, None, &look, now + removal::PATIENCE);
+        let later = leaving(&first, None, &look, now + PATIENCE);
         assert_eq!(began(&later, "redis"), Some(now));
     }
 }

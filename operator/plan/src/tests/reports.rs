@@ -2,14 +2,14 @@ use std::collections::BTreeMap;
 
 use gloonet_api::{GlooNetworkSpec, GlooNetworkStatus, status::HistoryState};
 use gloonet_catalog::{ClusterFacts, ComponentId, validate};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::world::{World, platform};
+use super::world::{World, object, platform};
 use crate::{
-    Plan, Situation,
+    Plan, Situation, Step, graph,
     progress::{Outcome, Trouble},
-    status,
+    removal, report, status,
 };
 
 /// What is said when the steps for Redis ended so, in a platform where all is healthy.
@@ -107,4 +107,29 @@ fn a_change_that_is_refused_for_good_leaves_what_runs_available() {
     let long = next(&first, refused(), true, 1000);
     assert_eq!(words(&long), ["False", "True", "False"]);
     assert_eq!(condition(&long, "Available").status, "True");
+}
+
+#[test]
+fn an_uninstall_does_not_come_back_to_what_it_left_to_kubernetes() {
+    let (mut world, mut desired) = (World::new(), platform());
+    world.converge(&mut desired);
+    let order = graph::order(&desired).unwrap();
+    let hanging = object("Deployment/prometheus=1").key;
+    let mut status = told(None, false);
+    let mut now = Timestamp::UNIX_EPOCH;
+    let end = now + removal::PATIENCE + SignedDuration::from_secs(20);
+    while !world.released {
+        assert!(now < end, "{}", status.message);
+        let look = removal::uninstall(&order, &world.live, &world.inventory, now, |name| {
+            report::began(&status, name)
+        });
+        for step in &look.steps {
+            if !matches!(step, Step::Delete { key, .. } if *key == hanging) {
+                world.run(step);
+            }
+        }
+        status = report::leaving(&status, None, &look, now);
+        now += SignedDuration::from_secs(2);
+    }
+    assert!(world.live.get(&hanging).is_some());
 }
