@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
+use gloonet_api::GlooNetworkSpec;
 use ipnet::Ipv4Net;
 
 /// The cluster as far as validation and rendering depend on it.
@@ -32,6 +33,19 @@ pub struct ClusterFacts {
     pub confirmed_routing_mode: Option<String>,
 }
 
+impl ClusterFacts {
+    /// A cluster in which nothing stands against the specification: Secrets and StorageClasses it names are there, with the keys
+    /// that are needed, and there is nothing its ranges could overlap.
+    pub fn supposed(spec: &GlooNetworkSpec) -> Self {
+        Self {
+            secrets: named_secrets(spec),
+            storage_classes: named_storage_classes(spec),
+            has_default_storage_class: true,
+            ..Self::default()
+        }
+    }
+}
+
 /// One node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeFacts {
@@ -43,4 +57,37 @@ pub struct NodeFacts {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SecretFacts {
     pub keys: BTreeSet<String>,
+}
+
+fn named_secrets(spec: &GlooNetworkSpec) -> BTreeMap<String, SecretFacts> {
+    let external = spec.redis.external.iter();
+    let names = external.flat_map(|redis| {
+        [
+            redis.credentials_secret.clone(),
+            redis.tls.ca_secret.clone(),
+        ]
+    });
+    let keys = ["username", "password", "ca.crt"].map(str::to_owned);
+    names
+        .flatten()
+        .map(|name| {
+            (
+                name,
+                SecretFacts {
+                    keys: keys.clone().into(),
+                },
+            )
+        })
+        .collect()
+}
+
+fn named_storage_classes(spec: &GlooNetworkSpec) -> BTreeSet<String> {
+    let blocks = [
+        &spec.redis.managed.persistence,
+        &spec.prometheus.managed.storage,
+    ];
+    blocks
+        .into_iter()
+        .filter_map(|block| block.storage_class.clone())
+        .collect()
 }

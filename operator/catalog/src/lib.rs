@@ -59,4 +59,4 @@ pub use probe::{
     RedisLogin, SecretKeyRef,
 };
 pub use secret::{KeyUsage, SecretKind, SecretName, SecretSpec};
-pub use validate::{Refusal, validate};
+pub use validate::{Refusal, standing, validate};

@@ -11,7 +11,7 @@ mod resources;
 mod stores;
 mod telemetry;
 
-use std::fmt;
+use std::{fmt, net::Ipv4Addr};
 
 use gloonet_api::GlooNetworkSpec;
 
@@ -49,6 +49,32 @@ pub fn validate(spec: &GlooNetworkSpec, facts: &ClusterFacts) -> Result<Input, V
         Ok(lock) => validate_with(spec, facts, &lock),
         Err(error) => Err(vec![Refusal::new("version", error)]),
     }
+}
+
+/// What was accepted before (`status.computed`) as input for the cluster of now, where `refused` is not.
+///
+/// No fact of the cluster is a reason to refuse it, for a cluster that has changed takes away nothing that runs; and it gets this
+/// build's release, unless `refused` names another one. None when a rule of this build forbids the specification itself.
+pub fn standing(
+    computed: &GlooNetworkSpec,
+    refused: &GlooNetworkSpec,
+    facts: &ClusterFacts,
+) -> Option<Input> {
+    let lock = ReleaseLock::embedded().ok()?;
+    let ruled_out = refused
+        .version
+        .as_ref()
+        .is_some_and(|wanted| lock.require_version(wanted).is_err());
+    let spec = GlooNetworkSpec {
+        version: computed.version.clone().filter(|_| ruled_out),
+        ..computed.clone()
+    };
+    let input = validate_with(&spec, &ClusterFacts::supposed(&spec), &lock).ok()?;
+    Some(Input {
+        uid: facts.uid.clone(),
+        node_addresses: node_addresses(facts),
+        ..input
+    })
 }
 
 pub(crate) fn validate_with(
@@ -93,21 +119,24 @@ fn input(
         host: api_server.host.clone(),
         port: api_server.port,
     });
-    let mut node_addresses: Vec<_> = facts
-        .nodes
-        .iter()
-        .flat_map(|node| node.internal_ips.clone())
-        .collect();
-    node_addresses.sort_unstable();
-    node_addresses.dedup();
     Input {
         spec,
         uid: facts.uid.clone(),
         images,
         api_server,
         pool,
-        node_addresses,
+        node_addresses: node_addresses(facts),
     }
+}
+
+fn node_addresses(facts: &ClusterFacts) -> Vec<Ipv4Addr> {
+    let nodes = facts.nodes.iter();
+    let mut addresses: Vec<Ipv4Addr> = nodes
+        .flat_map(|node| node.internal_ips.iter().copied())
+        .collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
 }
 
 fn images(spec: &GlooNetworkSpec, lock: &ReleaseLock) -> Result<ImageResolver, Refusal> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gloonet_api::{GlooNetwork, GlooNetworkSpec, GlooNetworkStatus, unknown::unknown_fields};
-use gloonet_catalog::{ComponentId, Input, Refusal, ReleaseLock, catalog, validate};
+use gloonet_catalog::{ComponentId, Input, Refusal, ReleaseLock, catalog, standing, validate};
 use gloonet_cluster::{EventKind, Fault, Source, hands::Done, inventory, observe, secrets};
 use gloonet_plan::{
     Desired, Live, ObjectKey, Paused, Plan, Rendered, Report, Situation, in_use, lint, news::news,
@@ -97,15 +97,10 @@ impl Controller {
                 Ok(Vec::new())
             }
             Err(refusals) => {
-                if self.accepted.is_none() {
-                    let last = platform
-                        .status
-                        .as_ref()
-                        .and_then(|status| status.computed.clone());
-                    let last: Option<GlooNetworkSpec> =
-                        last.and_then(|spec| serde_json::from_value(spec).ok());
-                    self.accepted = last.and_then(|spec| validate(&spec, &facts).ok());
-                }
+                let last = self.accepted.take().map(|input| input.spec);
+                self.accepted = last
+                    .or_else(|| computed(platform))
+                    .and_then(|spec| standing(&spec, &platform.spec, &facts));
                 Ok(refusals)
             }
         }
@@ -356,6 +351,12 @@ fn now() -> Timestamp {
 fn sent(platform: &GlooNetwork) -> Option<Value> {
     let text = platform.metadata.annotations.as_ref()?.get(LAST_APPLIED)?;
     serde_json::from_str(text).ok()
+}
+
+/// What was accepted before this process began.
+fn computed(platform: &GlooNetwork) -> Option<GlooNetworkSpec> {
+    let computed = platform.status.as_ref()?.computed.clone()?;
+    serde_json::from_value(computed).ok()
 }
 
 fn probes(input: &Input, rendered: &Rendered) -> Vec<(ComponentId, gloonet_catalog::Probe)> {
