@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use gloonet_api::{CILIUM_NAMESPACE, GlooNetworkStatus, MESH_NAMESPACE, OPERATOR_NAMESPACE};
 use gloonet_catalog::{ComponentId, Input, Probe, ProbeResult};
-use gloonet_cluster::{Cluster, Events, Eyes, Hands, Prober, Source, observe::Listed};
+use gloonet_cluster::{Cluster, Events, Eyes, Hands, Prober, Source};
 use gloonet_plan::Rendered;
 use jiff::Timestamp;
 use tokio::{
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     arguments::Arguments,
+    listed::ListedAt,
     metrics::Metrics,
     schedule::{Next, Schedule},
     serve::Pulse,
@@ -36,8 +37,8 @@ pub(crate) struct Controller {
     pub(crate) events: Events,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) api_server: Option<(String, u16)>,
-    /// Read by list, for this generation.
-    pub(crate) listed: Option<(i64, Listed)>,
+    /// What is read by list.
+    pub(crate) listed: Option<ListedAt>,
     /// The last input that was accepted.
     pub(crate) accepted: Option<Input>,
     /// What the last input renders to.

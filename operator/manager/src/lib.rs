@@ -4,6 +4,7 @@
 
 mod arguments;
 mod controller;
+mod listed;
 mod metrics;
 mod reconcile;
 mod schedule;

@@ -4,7 +4,13 @@ use std::collections::BTreeMap;
 
 use gloonet_api::{GlooNetwork, GlooNetworkSpec, GlooNetworkStatus, unknown::unknown_fields};
 use gloonet_catalog::{ComponentId, Input, Refusal, ReleaseLock, catalog, standing, validate};
-use gloonet_cluster::{EventKind, Fault, Source, hands::Done, inventory, observe, secrets};
+use gloonet_cluster::{
+    EventKind, Fault, Source,
+    hands::Done,
+    inventory,
+    observe::{self, Listed},
+    secrets,
+};
 use gloonet_plan::{
     Desired, Live, ObjectKey, Paused, Plan, Rendered, Report, Situation, in_use, lint, news::news,
     plan, progress::Outcome, render, status,
@@ -13,7 +19,7 @@ use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::{controller::Controller, schedule::Next};
+use crate::{controller::Controller, listed::ListedAt, schedule::Next};
 
 /// Watches get this long to show their first list before work goes on without them.
 const BLIND: SignedDuration = SignedDuration::from_secs(15);
@@ -43,7 +49,7 @@ impl Controller {
             return Ok(look_again);
         }
         self.cluster.hold(&platform, true).await?;
-        let refusals = self.accept(&platform).await?;
+        let refusals = self.accept(&platform, now).await?;
         let rendered = self.render();
         if self.is_blind(&rendered, now) {
             return Ok(look_again);
@@ -72,26 +78,22 @@ impl Controller {
     }
 
     /// Validates the specification; a refused one leaves the last accepted one in force.
-    async fn accept(&mut self, platform: &GlooNetwork) -> Result<Vec<Refusal>, Fault> {
-        let generation = platform.metadata.generation.unwrap_or_default();
-        if self
-            .listed
-            .as_ref()
-            .is_none_or(|(listed, _)| *listed != generation)
-        {
-            self.listed = Some((generation, self.cluster.list().await?));
-        }
-        let listed = self
-            .listed
-            .as_ref()
-            .map(|(_, listed)| listed.clone())
-            .unwrap_or_default();
+    async fn accept(
+        &mut self,
+        platform: &GlooNetwork,
+        now: Timestamp,
+    ) -> Result<Vec<Refusal>, Fault> {
+        let listed = self.list(platform, now).await?;
         let api_server = self.api_server.clone();
         let facts = self
             .eyes
             .read(|seen| observe::facts(seen, &listed, platform, api_server));
         let held = self.eyes.read(observe::cilium_nodes);
-        match validate(&platform.spec, &facts).and_then(|input| in_use::check(input, &held)) {
+        let judged = validate(&platform.spec, &facts).and_then(|input| in_use::check(input, &held));
+        if let Some(listed) = &mut self.listed {
+            listed.refused = judged.is_err();
+        }
+        match judged {
             Ok(input) => {
                 self.accepted = Some(input);
                 Ok(Vec::new())
@@ -104,6 +106,24 @@ impl Controller {
                 Ok(refusals)
             }
         }
+    }
+
+    /// What is read by list, anew when it is not to be believed any more.
+    async fn list(&mut self, platform: &GlooNetwork, now: Timestamp) -> Result<Listed, Fault> {
+        let generation = platform.metadata.generation.unwrap_or_default();
+        if let Some(known) = &self.listed
+            && !known.is_stale(generation, now)
+        {
+            return Ok(known.listed.clone());
+        }
+        let listed = self.cluster.list().await?;
+        self.listed = Some(ListedAt {
+            generation,
+            at: now,
+            refused: false,
+            listed: listed.clone(),
+        });
+        Ok(listed)
     }
 
     /// What the accepted input renders to; nothing without one.
@@ -242,6 +262,7 @@ impl Controller {
         let fresh = told.done.outcomes.values().any(Outcome::is_fresh);
         let wakes = [
             report.wake,
+            self.listed.as_ref().and_then(ListedAt::wake),
             fresh.then(|| told.now + UNSEEN),
             self.hands.fights().next_try(told.now),
             told.platform.spec.pause.as_ref().map(|pause| pause.until.0),

@@ -78,6 +78,7 @@ impl Controller {
         tracing::info!(note, "uninstalled");
         self.hands.forget_all().await?;
         self.cluster.hold(platform, false).await?;
+        self.listed = None;
         self.accepted = None;
         self.rendered = None;
         self.stored = None;
