@@ -82,13 +82,15 @@ pub(crate) fn complete(pod: &mut Value, extra: &ExtraConfig) {
     );
     if let Some(secret) = &extra.env_secret {
         container["envFrom"] = json!([{"secretRef": {"name": secret}}]);
+        // The end of a log gets into the status, and a collector may quote values.
+        container["terminationMessagePolicy"] = json!("File");
     }
     let config = |file: &str| format!("--config={FOLDER}/{file}");
     if extra.is_empty() {
         container["args"] = json!([config(OURS)]);
     } else {
         container["args"] = json!([config(OURS), config(EXTRA)]);
-        pod["initContainers"] = json!([judge(container, extra)]);
+        pod["initContainers"] = json!([judge(container)]);
     }
     push(
         &mut pod["volumes"],
@@ -96,16 +98,12 @@ pub(crate) fn complete(pod: &mut Value, extra: &ExtraConfig) {
     );
 }
 
-/// The container that validates what `container` would run with.
-fn judge(container: &Value, extra: &ExtraConfig) -> Value {
+/// The container that validates what `container` would run with. What it says gets into the status, or not, as with `container`.
+fn judge(container: &Value) -> Value {
     let mut judge = container.clone();
     judge["name"] = json!("validate");
     if let Value::Array(arguments) = &mut judge["args"] {
         arguments.insert(0, json!("validate"));
-    }
-    // What it says gets into the status. It may quote values, so not when some of them come from a Secret.
-    if extra.env_secret.is_none() {
-        judge["terminationMessagePolicy"] = json!("FallbackToLogsOnError");
     }
     if let Some(judge) = judge.as_object_mut() {
         for serving in ["ports", "startupProbe", "livenessProbe", "readinessProbe"] {

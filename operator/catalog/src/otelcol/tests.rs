@@ -3,7 +3,7 @@ use std::process::Command;
 
 use super::*;
 use crate::collectors::Collectors;
-use crate::component::tests::{input, named, program, run};
+use crate::component::tests::{input, input_of, named, program, run};
 use crate::gateway::Gateway;
 use crate::{Component, Input};
 
@@ -106,14 +106,52 @@ fn the_collector_judges_both_files_with_the_users_environment_before_it_serves()
     );
     assert_eq!(judge.get("readinessProbe"), None);
     assert_eq!(
-        judge.get("terminationMessagePolicy"),
-        None,
-        "what the collector says of values from a Secret is for the status"
-    );
-    assert_eq!(
         pod["containers"][0]["args"],
         json!(["--config=/conf/relay.yaml", "--config=/conf/extra.yaml"])
     );
+}
+
+/// Every container of both programs, as they are in the cluster.
+fn containers(change: impl Fn(&mut ExtraConfig)) -> Vec<Value> {
+    let input = input_of(|spec| {
+        for extra in [
+            &mut spec.telemetry.gateway.extra,
+            &mut spec.telemetry.collectors.extra,
+        ] {
+            *extra = remote_write();
+            change(extra);
+        }
+    });
+    let mut objects = Gateway.objects(&input).unwrap();
+    objects.extend(Collectors.objects(&input).unwrap());
+    let pods = objects
+        .iter()
+        .map(|object| &object.data["spec"]["template"]["spec"]);
+    pods.flat_map(|pod| [&pod["initContainers"], &pod["containers"]])
+        .filter_map(Value::as_array)
+        .flatten()
+        .cloned()
+        .collect()
+}
+
+#[test]
+fn what_a_collector_says_of_values_from_a_secret_is_not_for_the_status() {
+    let all = containers(|_| {});
+    let with_values = all.iter().filter(|one| one.get("envFrom").is_some());
+    let policies: Vec<&Value> = with_values
+        .map(|one| &one["terminationMessagePolicy"])
+        .collect();
+    assert_eq!(policies, ["File"; 4], "a judge and a collector of each");
+}
+
+#[test]
+fn what_a_collector_says_of_the_users_parts_alone_is_for_the_status() {
+    for container in containers(|extra| extra.env_secret = None) {
+        assert_eq!(
+            container["terminationMessagePolicy"], "FallbackToLogsOnError",
+            "{container}"
+        );
+    }
 }
 
 #[test]
