@@ -1,3 +1,4 @@
+use gloonet_api::gloo::ServiceType;
 use kube_core::DynamicObject;
 use serde_json::{Value, json};
 
@@ -49,15 +50,17 @@ pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
 }
 
 fn service(builder: &Builder, input: &Input) -> Result<DynamicObject, RenderError> {
-    let mut ports = vec![("otlp", OTLP, "otlp"), ("metrics", EXPORTER, "metrics")];
+    let kind = input.spec.telemetry.gateway.service.type_;
+    let mut ports = vec![("otlp", OTLP, "otlp")];
+    // All clusters' metrics are no business of the outside.
+    ports.extend((kind == ServiceType::ClusterIP).then_some(("metrics", EXPORTER, "metrics")));
     ports.extend(
         input
             .telemetry_tokens()
             .then_some(("otlp-clusters", CLUSTERS, "otlp-clusters")),
     );
     let mut service = builder.service(NAME, &ports)?;
-    let outside = input.spec.telemetry.gateway.service.type_;
-    service.data["spec"]["type"] = json!(outside.as_str());
+    service.data["spec"]["type"] = json!(kind.as_str());
     Ok(service)
 }
 

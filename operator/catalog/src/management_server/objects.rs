@@ -1,4 +1,4 @@
-use gloonet_api::redis::RedisMode;
+use gloonet_api::{gloo::ServiceType, redis::RedisMode};
 use kube_core::DynamicObject;
 use serde_json::{Value, json};
 
@@ -184,15 +184,12 @@ pub(crate) fn store(input: &Input) -> Store {
 }
 
 fn service(builder: &Builder, input: &Input) -> Result<DynamicObject, RenderError> {
-    let mut service = builder.service(
-        NAME,
-        &[
-            ("relay", RELAY_PORT, "relay"),
-            ("stats", SERVER_STATS_PORT, "stats"),
-        ],
-    )?;
-    let outside = input.spec.gloo.management_server.service.type_;
-    service.data["spec"]["type"] = json!(outside.as_str());
+    let kind = input.spec.gloo.management_server.service.type_;
+    let mut ports = vec![("relay", RELAY_PORT, "relay")];
+    // Metrics and snapshots are no business of the outside.
+    ports.extend((kind == ServiceType::ClusterIP).then_some(("stats", SERVER_STATS_PORT, "stats")));
+    let mut service = builder.service(NAME, &ports)?;
+    service.data["spec"]["type"] = json!(kind.as_str());
     Ok(service)
 }
 
