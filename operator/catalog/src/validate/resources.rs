@@ -6,7 +6,7 @@ use super::Refusal;
 use crate::quantity;
 
 pub(super) fn all(spec: &GlooNetworkSpec, refusals: &mut Vec<Refusal>) {
-    let blocks: [(&str, &Resources); 10] = [
+    let blocks: [(&str, &Resources); 12] = [
         ("cilium.resources", &spec.cilium.resources),
         ("cilium.operator.resources", &spec.cilium.operator.resources),
         (
@@ -14,6 +14,8 @@ pub(super) fn all(spec: &GlooNetworkSpec, refusals: &mut Vec<Refusal>) {
             &spec.gloo.management_server.resources,
         ),
         ("gloo.agent.resources", &spec.gloo.agent.resources),
+        ("gloo.analyzer.resources", &spec.gloo.analyzer.resources),
+        ("gloo.insights.resources", &spec.gloo.insights.resources),
         (
             "telemetry.gateway.resources",
             &spec.telemetry.gateway.resources,
