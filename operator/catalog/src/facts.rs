@@ -46,11 +46,16 @@ impl ClusterFacts {
     }
 }
 
+/// Label of the nodes that agents run on.
+pub const AGENT_NODES: (&str, &str) = ("kubernetes.io/os", "linux");
+
 /// One node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeFacts {
     pub name: String,
     pub internal_ips: Vec<Ipv4Addr>,
+    /// Agents run there: [`AGENT_NODES`] selects it.
+    pub agent: bool,
 }
 
 /// The keys of one Secret, never its values.

@@ -43,7 +43,7 @@ mod trust;
 
 pub use collectors::METRICS_UI;
 pub use component::{Component, RenderError, catalog, component};
-pub use facts::{ClusterFacts, NodeFacts, SecretFacts};
+pub use facts::{AGENT_NODES, ClusterFacts, NodeFacts, SecretFacts};
 pub use gloonet_api::{CILIUM_NAMESPACE, MESH_NAMESPACE, OPERATOR_NAMESPACE};
 pub use health::{Health, State, workload_health};
 pub use id::ComponentId;

@@ -18,7 +18,7 @@ pub struct Observed {
     pub complete_secrets: Vec<String>,
     /// CiliumNode name to its podCIDRs.
     pub cilium_nodes: BTreeMap<String, Vec<String>>,
-    /// Names of all nodes.
+    /// Names of the nodes that agents run on.
     pub nodes: Vec<String>,
     /// `namespace/name` of ConfigMaps that exist.
     pub config_maps: Vec<String>,

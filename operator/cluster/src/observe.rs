@@ -194,7 +194,11 @@ pub fn observed(seen: &Seen, secrets: &[NeededSecret], complete: bool) -> Observ
     });
     let mut observed = Observed {
         pods: pods(seen),
-        nodes: nodes(seen).into_iter().map(|node| node.name).collect(),
+        nodes: nodes(seen)
+            .into_iter()
+            .filter(|node| node.agent)
+            .map(|node| node.name)
+            .collect(),
         cilium_nodes: cilium_nodes(seen),
         complete,
         ..Observed::default()

@@ -64,7 +64,7 @@ fn stream(receiver: Option<mpsc::UnboundedReceiver<Value>>) -> Answer {
 }
 
 fn node(name: &str, version: &str, addresses: &Value) -> Value {
-    json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "resourceVersion": version}, "status": {"addresses": addresses}})
+    json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "resourceVersion": version, "labels": {"kubernetes.io/os": "linux"}}, "status": {"addresses": addresses}})
 }
 
 fn internal(ip: &str) -> Value {
@@ -99,6 +99,17 @@ async fn an_undecodable_object_is_skipped_and_the_watch_goes_on() {
         .send(json!({"type": "ADDED", "object": node("c", "3", &internal("192.0.2.3"))}))
         .unwrap();
     eventually(&eyes, &["a", "c"]).await;
+}
+
+#[tokio::test]
+async fn a_node_that_no_agent_runs_on_is_not_waited_for() {
+    let mut elsewhere = node("b", "2", &internal("192.0.2.2"));
+    elsewhere["metadata"]["labels"]["kubernetes.io/os"] = json!("windows");
+    let nodes = vec![node("a", "1", &internal("192.0.2.1")), elsewhere];
+    let (client, _events) = server(nodes);
+    let (eyes, _changes) = Cluster::with(client).eyes();
+    eyes.follow(Source::Nodes);
+    eventually(&eyes, &["a"]).await;
 }
 
 #[tokio::test]

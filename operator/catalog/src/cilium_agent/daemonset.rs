@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::collectors::flows::READERS;
 use crate::labels::{CONFIG_DIGEST, PART_OF};
 use crate::object::{Builder, from_field, http_probe, image, pull_secrets, requirements};
-use crate::{ImageName, Input, RenderError};
+use crate::{AGENT_NODES, ImageName, Input, RenderError};
 
 const CONFIG_DIR: &str = "/tmp/cilium/config-map";
 
@@ -41,7 +41,7 @@ fn pod(input: &Input) -> Value {
         "priorityClassName": "system-node-critical",
         "terminationGracePeriodSeconds": 5,
         "tolerations": [{"operator": "Exists"}],
-        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "nodeSelector": {(AGENT_NODES.0): AGENT_NODES.1},
         "securityContext": {
             "seccompProfile": {"type": "RuntimeDefault"},
             "appArmorProfile": {"type": "Unconfined"},

@@ -26,6 +26,7 @@ pub(crate) fn facts() -> ClusterFacts {
             .map(|(name, ip)| NodeFacts {
                 name: name.to_owned(),
                 internal_ips: vec![ip.into()],
+                agent: true,
             })
             .to_vec(),
         service_cidrs: vec!["10.96.0.0/16".parse().unwrap()],

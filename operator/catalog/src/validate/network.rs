@@ -122,7 +122,7 @@ pub(super) fn pool(
         .iter()
         .map(|net| 1_u64 << ipam.mask_size.saturating_sub(net.prefix_len()).min(32))
         .sum();
-    let nodes = facts.nodes.len() as u64;
+    let nodes = facts.nodes.iter().filter(|node| node.agent).count() as u64;
     if !pool.is_empty() && blocks < nodes {
         let why = format!(
             "the pool holds {blocks} blocks of /{} and the cluster has {nodes} nodes",

@@ -131,6 +131,13 @@ fn a_pool_with_fewer_blocks_than_nodes_is_refused_with_both_counts() {
 }
 
 #[test]
+fn a_node_without_an_agent_needs_no_block_of_the_pool() {
+    let one_elsewhere = |facts: &mut ClusterFacts| facts.nodes[1].agent = false;
+    let refusals = refused_with(pool(&["10.244.0.0/24"]), one_elsewhere);
+    assert_eq!(refusals, Vec::<String>::new());
+}
+
+#[test]
 fn an_unknown_api_server_is_refused_with_the_field_to_set() {
     let refusals = refused_with(|_| {}, |facts| facts.api_server = None);
     names(&refusals, &["cilium.kubernetesService.host"]);
@@ -296,6 +303,7 @@ fn changed() -> ClusterFacts {
     let node = |last| crate::NodeFacts {
         name: format!("late-{last}"),
         internal_ips: vec![Ipv4Addr::new(10, 244, 0, last)],
+        agent: true,
     };
     facts.nodes.extend((1..=20).map(node));
     facts.uid = "a-uid".to_owned();

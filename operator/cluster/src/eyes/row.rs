@@ -3,10 +3,10 @@
 use std::net::Ipv4Addr;
 
 use gloonet_api::GlooNetwork;
-use gloonet_catalog::{NodeFacts, PodObservation, Workload};
+use gloonet_catalog::{AGENT_NODES, NodeFacts, PodObservation, Workload};
 use gloonet_plan::LiveObject;
 use k8s_openapi::api::core::v1::{Node, Pod, Secret};
-use kube::api::DynamicObject;
+use kube::{ResourceExt, api::DynamicObject};
 
 use super::{Source, pod, secret, secret::SecretView, table::Name, workload};
 use crate::apply::{content, version};
@@ -99,9 +99,11 @@ fn node_facts(name: &str, node: &Node) -> NodeFacts {
         .filter(|address| address.type_ == "InternalIP")
         .filter_map(|address| address.address.parse().ok())
         .collect();
+    let (label, value) = AGENT_NODES;
     NodeFacts {
         name: name.to_owned(),
         internal_ips,
+        agent: node.labels().get(label).is_some_and(|os| os == value),
     }
 }
 
