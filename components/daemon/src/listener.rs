@@ -2,21 +2,22 @@
 //!
 //! Whoever reaches the port may ask, so what one asker and all together can take up is bounded.
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+mod places;
+
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
 
 use axum::{Router, extract::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-/// Connections at once, of one listener. More wait until one ends.
-const PLACES: usize = 256;
+use places::Places;
+
 /// Bytes of a request's head. Ours have some hundred; a head is all that is kept of a request.
 const HEAD_MAX: usize = 16 << 10;
 /// For the head of the next request, however slowly it comes. Less than the pause of a scraper: a connection that nobody uses
@@ -60,17 +61,20 @@ pub async fn run(listener: TcpListener, routes: Router, stop: CancellationToken)
 }
 
 async fn accept(listener: &TcpListener, routes: &Router, stop: &CancellationToken) -> Infallible {
-    let places = Arc::new(Semaphore::new(PLACES));
+    let places = Places::default();
     loop {
-        // Nobody closes it.
-        let place = places.clone().acquire_owned().await;
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection cannot be accepted");
                 sleep(PAUSE).await;
                 continue;
             }
+        };
+        // Who finds no place is closed at once. Left to wait, strangers would stand before the kubelet.
+        let own = stream.local_addr();
+        let Some(place) = own.ok().and_then(|own| places.take(peer.ip(), own.ip())) else {
+            continue;
         };
         let answering = answer(stream, routes.clone(), stop.clone());
         tokio::spawn(async move {

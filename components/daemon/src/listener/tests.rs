@@ -3,7 +3,10 @@ use axum::{
     routing::get,
 };
 use futures::stream;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpSocket,
+};
 
 use super::*;
 
@@ -104,21 +107,36 @@ async fn who_asks_too_slowly_is_closed() {
     assert!(began.elapsed() < HEAD + Duration::from_secs(3));
 }
 
+/// A connection from another loopback address, as from another machine.
+async fn from(peer: &str, address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{peer}:0").parse().unwrap()).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
 #[tokio::test]
-async fn when_all_places_are_taken_one_more_waits_until_one_is_free() {
+async fn idle_connections_of_one_address_keep_nobody_else_waiting_and_those_beyond_its_share_are_closed()
+ {
     let address = page(CancellationToken::new()).await;
-    let mut waiting = Vec::new();
-    for _ in 0..PLACES {
-        waiting.push(TcpStream::connect(address).await.unwrap());
+    let mut idle = Vec::new();
+    for _ in 0..300 {
+        idle.push(from("127.0.0.9", address).await);
     }
-    let one_more = tokio::spawn(is_served(address));
-    sleep(Duration::from_millis(500)).await;
-    assert!(!one_more.is_finished());
-    waiting.pop();
-    timeout(Duration::from_secs(3), one_more)
-        .await
-        .unwrap()
-        .unwrap();
+    // Less than a kubelet waits, and than the time for a head.
+    let answered = timeout(Duration::from_secs(1), is_served(address)).await;
+    answered.expect("it is answered in time");
+    let last = hear(idle.last_mut().unwrap());
+    let closed = timeout(Duration::from_secs(1), last).await;
+    assert_eq!(closed.expect("closed unread"), "");
+    // What has a place keeps it, and what comes free is there for the next.
+    let first = &mut idle[0];
+    first.write_all(GOOD).await.unwrap();
+    let heard = hear(first).await;
+    assert!(heard.ends_with("\r\n\r\nok"), "{heard}");
+    let mut next = from("127.0.0.9", address).await;
+    next.write_all(GOOD).await.unwrap();
+    let heard = hear(&mut next).await;
+    assert!(heard.ends_with("\r\n\r\nok"), "{heard}");
 }
 
 #[tokio::test]
