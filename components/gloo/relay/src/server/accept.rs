@@ -18,17 +18,20 @@ use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use super::{Limits, connection::Connection};
+use super::{
+    Limits,
+    connection::{Connection, Remote, Stranger},
+};
 use crate::tls::ServerTls;
 
 /// Accepting fails when descriptors run out; without a pause that would be a busy loop.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Handshakes under way, by address.
+/// Handshakes under way and connections without a certificate, by address.
 type Addresses = Arc<Mutex<HashMap<IpAddr, usize>>>;
 
-/// A handshake's place among those of its address; given back when dropped.
-struct Place {
+/// A place among those of its address; given back when dropped.
+pub(super) struct Place {
     addresses: Addresses,
     address: IpAddr,
 }
@@ -72,6 +75,7 @@ pub(super) fn connections(
 ) -> impl Stream<Item = io::Result<Connection>> {
     let (ready, connections) = mpsc::channel(64);
     let places = Arc::new(Semaphore::new(limits.connections));
+    let strangers = Arc::new(Semaphore::new(limits.strangers));
     let addresses = Addresses::default();
     tokio::spawn(async move {
         let mut accepted = 0_u64;
@@ -89,24 +93,35 @@ pub(super) fn connections(
             let Ok(room) = places.clone().try_acquire_owned() else {
                 continue;
             };
-            let most = limits.handshakes_per_address;
+            let most = limits.strangers_per_address;
             let Some(place) = Place::take(&addresses, address.ip(), most) else {
                 continue;
             };
+            let held = Held {
+                room,
+                place,
+                strangers: strangers.clone(),
+            };
             let (ready, tls) = (ready.clone(), tls.clone());
             tokio::spawn(async move {
-                match handshake(stream, address, &tls, limits, room).await {
+                match handshake(stream, address, &tls, limits, held).await {
                     // The receiver is gone when the server is, and so is the connection.
                     Ok(connection) => drop(ready.send(Ok(connection)).await),
                     Err(error) => {
                         tracing::debug!(%error, %address, "a client of the relay was refused");
                     }
                 }
-                drop(place);
             });
         }
     });
     ReceiverStream::new(connections)
+}
+
+/// What a connection comes to its handshake with.
+struct Held {
+    room: OwnedSemaphorePermit,
+    place: Place,
+    strangers: Arc<Semaphore>,
 }
 
 async fn handshake(
@@ -114,10 +129,20 @@ async fn handshake(
     address: SocketAddr,
     tls: &ServerTls,
     limits: Limits,
-    room: OwnedSemaphorePermit,
+    held: Held,
 ) -> io::Result<Connection> {
     let _ = stream.set_nodelay(true);
     let acceptor = TlsAcceptor::from(tls.config());
     let stream = timeout(limits.handshake, acceptor.accept(stream)).await??;
-    Ok(Connection::new(stream, address, limits.anonymous, room))
+    let remote = Remote::of(&stream, address);
+    // A certificate frees the place of the address. A stranger keeps that to its end, and needs one among strangers: who finishes
+    // handshakes fast would have every room soon, and agents none.
+    let stranger = if remote.peer.is_some() {
+        None
+    } else {
+        let among = held.strangers.try_acquire_owned();
+        let among = among.map_err(|_| io::Error::other("too many without a certificate"))?;
+        Some(Stranger::new(limits.anonymous, (among, held.place)))
+    };
+    Ok(Connection::new(stream, remote, stranger, held.room))
 }

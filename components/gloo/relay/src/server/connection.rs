@@ -17,6 +17,7 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
+use super::accept::Place;
 use crate::tls::{Peer, PeerError};
 
 /// Who is at the other end.
@@ -27,35 +28,55 @@ pub(super) struct Remote {
     pub(super) peer: Option<Result<Peer, PeerError>>,
 }
 
+impl Remote {
+    pub(super) fn of(stream: &TlsStream<TcpStream>, address: SocketAddr) -> Self {
+        let chain = stream.get_ref().1.peer_certificates();
+        let peer = chain
+            .and_then(|chain| chain.first())
+            .map(|leaf| Peer::of(leaf));
+        Self { address, peer }
+    }
+}
+
+/// What bounds a connection without a certificate.
+pub(super) struct Stranger {
+    /// When it ends.
+    end: Pin<Box<Sleep>>,
+    /// Among all strangers, and among those of its address; given back with the connection.
+    _places: (OwnedSemaphorePermit, Place),
+}
+
+impl Stranger {
+    pub(super) fn new(life: Duration, places: (OwnedSemaphorePermit, Place)) -> Self {
+        Self {
+            end: Box::pin(tokio::time::sleep(life)),
+            _places: places,
+        }
+    }
+}
+
 /// A connection after its handshake.
 pub(super) struct Connection {
     stream: TlsStream<TcpStream>,
     remote: Remote,
-    /// When a connection without a certificate ends.
-    end: Option<Pin<Box<Sleep>>>,
+    /// `None` with a certificate.
+    stranger: Option<Stranger>,
     /// Given back with the connection.
-    _place: OwnedSemaphorePermit,
+    _room: OwnedSemaphorePermit,
 }
 
 impl Connection {
     pub(super) fn new(
         stream: TlsStream<TcpStream>,
-        address: SocketAddr,
-        anonymous: Duration,
-        place: OwnedSemaphorePermit,
+        remote: Remote,
+        stranger: Option<Stranger>,
+        room: OwnedSemaphorePermit,
     ) -> Self {
-        let chain = stream.get_ref().1.peer_certificates();
-        let peer = chain
-            .and_then(|chain| chain.first())
-            .map(|leaf| Peer::of(leaf));
-        let end = peer
-            .is_none()
-            .then(|| Box::pin(tokio::time::sleep(anonymous)));
         Self {
             stream,
-            remote: Remote { address, peer },
-            end,
-            _place: place,
+            remote,
+            stranger,
+            _room: room,
         }
     }
 }
@@ -74,8 +95,8 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Some(end) = &mut self.end
-            && end.as_mut().poll(context).is_ready()
+        if let Some(stranger) = &mut self.stranger
+            && stranger.end.as_mut().poll(context).is_ready()
         {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }

@@ -7,8 +7,10 @@ use std::time::Duration;
 pub struct Limits {
     /// Connections at once, handshakes among them.
     pub connections: usize,
-    /// Handshakes of one address at once. More are closed unread, so that one address cannot take all places.
-    pub handshakes_per_address: usize,
+    /// Of these, without a client certificate once the handshake is done. Few: whoever reaches the port may have one.
+    pub strangers: usize,
+    /// Handshakes, and strangers, of one address at once. More are closed unread, so that one address cannot take all places.
+    pub strangers_per_address: usize,
     /// How long a handshake may take.
     pub handshake: Duration,
     /// How long a connection without a client certificate may live. Enrolment takes a moment.
@@ -26,7 +28,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 2048,
-            handshakes_per_address: 32,
+            strangers: 256,
+            strangers_per_address: 32,
             handshake: Duration::from_secs(5),
             anonymous: Duration::from_secs(30),
             streams_per_connection: 8,

@@ -6,6 +6,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
 };
+use tokio_rustls::client::TlsStream;
 
 use super::{super::Limits, kit::*};
 
@@ -16,6 +17,15 @@ async fn from(kit: &Kit, address: &str) -> TcpStream {
         .bind(format!("{address}:0").parse().unwrap())
         .unwrap();
     socket.connect(kit.address).await.unwrap()
+}
+
+/// A connection whose handshake is done, without a certificate.
+async fn stranger(kit: &Kit, address: &str) -> std::io::Result<TlsStream<TcpStream>> {
+    let config = crate::tls::client_config(&kit.roots, None).unwrap();
+    let stream = from(kit, address).await;
+    let name = AUTHORITY.try_into().unwrap();
+    let connector = tokio_rustls::TlsConnector::from(config);
+    connector.connect(name, stream).await
 }
 
 #[tokio::test]
@@ -60,14 +70,69 @@ async fn a_connection_without_a_certificate_does_not_live_long() {
         ..Limits::default()
     };
     let kit = Kit::with(limits, Duration::from_mins(10)).await;
-    let config = crate::tls::client_config(&kit.roots, None).unwrap();
-    let stream = from(&kit, "127.0.0.9").await;
-    let name = AUTHORITY.try_into().unwrap();
-    let connector = tokio_rustls::TlsConnector::from(config);
-    let mut stream = connector.connect(name, stream).await.unwrap();
+    let mut stream = stranger(&kit, "127.0.0.9").await.unwrap();
     let mut rest = Vec::new();
     let ended = tokio::time::timeout(Duration::from_secs(3), stream.read_to_end(&mut rest)).await;
     assert!(ended.is_ok());
+}
+
+/// Whether the server keeps it; one above the limits is closed once its handshake is done.
+async fn is_kept(stream: &mut TlsStream<TcpStream>) -> bool {
+    let mut bytes = [0; 64];
+    let read = stream.read(&mut bytes);
+    let heard = tokio::time::timeout(Duration::from_secs(1), read).await;
+    // The server may speak first.
+    heard.map_or(true, |heard| heard.is_ok_and(|length| length > 0))
+}
+
+#[tokio::test]
+async fn finished_handshakes_without_a_certificate_keep_no_agent_out() {
+    let limits = Limits {
+        connections: 8,
+        strangers: 4,
+        ..Limits::default()
+    };
+    let kit = Kit::with(limits, Duration::from_mins(10)).await;
+    let mut held = Vec::new();
+    for _ in 0..limits.connections {
+        held.push(stranger(&kit, "127.0.0.9").await.unwrap());
+    }
+    let mut agent = kit.agent("west", "one", 1);
+    agent.warmed().await;
+    let mut kept = 0;
+    for stream in &mut held {
+        kept += usize::from(is_kept(stream).await);
+    }
+    assert_eq!(kept, limits.strangers);
+}
+
+#[tokio::test]
+async fn strangers_of_one_address_leave_room_for_those_of_another() {
+    let limits = Limits {
+        strangers: 4,
+        strangers_per_address: 2,
+        ..Limits::default()
+    };
+    let kit = Kit::with(limits, Duration::from_mins(10)).await;
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        held.extend(stranger(&kit, "127.0.0.9").await.ok());
+    }
+    let mut other = stranger(&kit, "127.0.0.8").await.unwrap();
+    assert!(is_kept(&mut other).await);
+    // What ends gives its place back.
+    drop(held);
+    let again = async {
+        loop {
+            if let Ok(mut stream) = stranger(&kit, "127.0.0.9").await
+                && is_kept(&mut stream).await
+            {
+                return;
+            }
+        }
+    };
+    let again = tokio::time::timeout(Duration::from_secs(20), again).await;
+    assert!(again.is_ok());
 }
 
 #[tokio::test]
