@@ -9,7 +9,7 @@ use std::{
 use gloo_api::ClusterName;
 use gloo_insights::{
     Answers, Book, Cluster, Code, Evaluation, Overview, Sample, Settings, Unjudged, Verdict, View,
-    evaluate, queries,
+    clean, evaluate, queries,
 };
 use gloo_store::Redis;
 use jiff::Timestamp;
@@ -234,7 +234,8 @@ impl Engine {
                 unknown.push(Unjudged { code, cluster, why });
             }
         }
-        // Once per change, not once per run.
+        // They quote other clusters and Prometheus, and are read on a terminal. Logged once per change, not once per run.
+        let errors: Vec<String> = errors.iter().map(|error| clean(error)).collect();
         for error in errors.iter().filter(|error| !kept.said.contains(*error)) {
             tracing::warn!(reason = error, "insights are made without some evidence");
         }

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::{Answer, Finding, Rule, Scope, Settings, Unknown, View, catalog};
+use crate::{Answer, Finding, Rule, Scope, Settings, Unknown, View, catalog, text::clean};
 
 /// Findings of one rule about one cluster that are followed. More say no more to a person.
 pub const MOST_FINDINGS: usize = 200;
@@ -56,7 +56,9 @@ fn ask(find: fn(&View<'_>) -> Answer, view: &View<'_>) -> Verdict {
                 .downcast_ref::<&str>()
                 .map(|text| (*text).to_owned())
                 .or_else(|| panic.downcast_ref::<String>().cloned());
-            Verdict::Broken(words.unwrap_or_else(|| "it panicked".to_owned()))
+            let words = words.unwrap_or_else(|| "it panicked".to_owned());
+            // They may quote what the rule looked at.
+            Verdict::Broken(clean(&words))
         }
     }
 }
@@ -90,6 +92,12 @@ mod tests {
         let scene = Scene::healthy();
         let verdict = ask(|_| panic!("index out of bounds"), &scene.view());
         assert_eq!(verdict, Verdict::Broken("index out of bounds".to_owned()));
+        let verdict = ask(
+            |_| panic!("index out of bounds of \u{1b}[2J"),
+            &scene.view(),
+        );
+        let words = "index out of bounds of [2J";
+        assert_eq!(verdict, Verdict::Broken(words.to_owned()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use handlebars::{Handlebars, no_escape};
+use handlebars::Handlebars;
 use serde_json::json;
 
 use crate::{Evidence, Insight, Rule, Scope};
@@ -26,13 +26,27 @@ pub fn steps(rule: &Rule, insight: &Insight) -> Steps {
     )
 }
 
-/// The text is data for a terminal or a page that escapes for itself. What is put in is never read as a template.
+/// The text is data for a terminal or a page that escapes for itself. What is put in is never read as a template, and what stands
+/// in a command (`{{name}}`, while `{{{name}}}` is for sentences) is one word to a shell: names come from other clusters, and
+/// people copy the line.
 fn render(template: &str, values: &serde_json::Value) -> Steps {
     let mut engine = Handlebars::new();
-    engine.register_escape_fn(no_escape);
+    engine.register_escape_fn(quoted);
     engine
         .render_template(template, values)
         .map_err(|error| error.to_string())
+}
+
+/// As one word of a shell's.
+fn quoted(value: &str) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "._:/-".contains(char);
+    // No name begins so, and quotes do not keep a command from reading an option there. A space does.
+    let option = if value.starts_with('-') { " " } else { "" };
+    if option.is_empty() && value.chars().all(plain) {
+        return value.to_owned();
+    }
+    let inner = value.replace('\'', r"'\''");
+    format!("'{option}{inner}'")
 }
 
 /// The rule's page in `docs/insights/`, in Markdown.
@@ -100,12 +114,45 @@ mod tests {
         }
     }
 
+    fn rendered(template: &str, name: &str) -> String {
+        render(template, &json!({"target": {"name": name}})).unwrap()
+    }
+
     #[test]
     fn what_is_put_in_is_not_read_as_a_template() {
-        let text = render(
-            "{{target.name}}",
-            &json!({"target": {"name": "{{cluster}}"}}),
+        assert_eq!(rendered("{{{target.name}}}", "{{cluster}}"), "{{cluster}}");
+    }
+
+    #[test]
+    fn a_name_is_one_word_of_a_command_and_no_option_of_it_whatever_it_is() {
+        let command = |name| rendered("kubectl get node {{target.name}}", name);
+        for name in ["", "node-1.example.org", "shop/web:8080"] {
+            assert_eq!(command(name), format!("kubectl get node {name}"));
+        }
+        assert_eq!(command("a; rm -rf ~"), "kubectl get node 'a; rm -rf ~'");
+        assert_eq!(command("$(id)'`id`"), r"kubectl get node '$(id)'\''`id`'");
+        assert_eq!(command("--all"), "kubectl get node ' --all'");
+        // A sentence is for reading.
+        assert_eq!(
+            rendered("Why: {{{target.name}}}", "it isn't"),
+            "Why: it isn't"
         );
-        assert_eq!(text.unwrap(), "{{cluster}}");
+    }
+
+    #[test]
+    fn no_command_of_a_rule_puts_anything_in_as_it_is() {
+        for rule in catalog() {
+            let commands = rule.steps.lines().filter_map(|line| {
+                let tools = ["kubectl ", "hubble ", "sysctl ", "gloonet "];
+                tools
+                    .iter()
+                    .filter_map(|tool| line.find(tool))
+                    .min()
+                    .map(|at| &line[at..])
+            });
+            for command in commands {
+                assert!(!command.contains("{{{"), "{}: {command}", rule.code);
+            }
+        }
     }
 }

@@ -35,4 +35,5 @@ pub use query::{Answers, Query, Sample, Scope, queries};
 pub use rule::{Answer, Evidence, Rule, Unknown};
 pub use settings::{Settings, Suppression};
 pub use snapshot::{Binding, Isolation, Snapshot, Subject};
+pub use text::clean;
 pub use view::{Cluster, View};

@@ -5,7 +5,7 @@ const LONGEST: usize = 1000;
 
 /// The text without anything that changes how it is shown (control characters, changes of direction), on one line, cut where it
 /// is too long.
-pub(crate) fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let mut kept = String::new();
     for char in text.chars() {
         if kept.len() >= LONGEST {

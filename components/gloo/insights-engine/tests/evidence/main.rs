@@ -158,6 +158,23 @@ async fn records_with_values_of_wrong_types_are_an_error_and_make_unknown() {
 }
 
 #[tokio::test]
+async fn no_word_of_another_cluster_changes_what_a_terminal_shows() {
+    let redis = Redis::start().await;
+    let run = "r\u{1b}]0;owned\u{7}\u{202e}\nall is well";
+    let attributes = serde_json::json!({"run": run, "part": "0", "parts": "2"});
+    let entry = serde_json::json!({"body": "{}", "attributes": attributes});
+    redis.add("west", Analyzer::Nodes, &entry.to_string()).await;
+    let url = start(Behaviour::Truth(0.0)).await;
+    let page = Scene::new(&redis, &url, &["west"]).run().await;
+    let words = "record of nodes of cluster west: run r]0;owned all is well has 1 of 2 parts";
+    assert!(
+        page.errors.iter().any(|error| error == words),
+        "{:?}",
+        page.errors
+    );
+}
+
+#[tokio::test]
 async fn what_somebody_else_wrote_under_our_keys_is_left_out_said_and_counted() {
     let redis = Redis::start().await;
     let snapshot = gloo_store::redis_key(&"west".parse().unwrap());

@@ -12,7 +12,7 @@ pub(crate) const RULE: Rule = Rule {
     evidence: &[Evidence::Record(Analyzer::NetworkPolicies)],
     scope: Scope::Cluster,
     steps: "\
-1. The other one: {{evidence.by}}
+1. The other one: {{{evidence.by}}}
 2. Delete one of the two, or narrow the other one.
 ",
     find,

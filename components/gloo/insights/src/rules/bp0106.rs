@@ -12,7 +12,7 @@ pub(crate) const RULE: Rule = Rule {
     evidence: &[Evidence::Record(Analyzer::GlooComponents)],
     scope: Scope::Cluster,
     steps: "\
-1. Which containers: {{evidence.containers}}
+1. Which containers: {{{evidence.containers}}}
 2. Set a limit in the resources of that part in the GlooNetwork.
 ",
     find,

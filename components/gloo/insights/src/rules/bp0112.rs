@@ -12,7 +12,7 @@ pub(crate) const RULE: Rule = Rule {
     evidence: &[Evidence::Record(Analyzer::GlooComponents)],
     scope: Scope::Cluster,
     steps: "\
-1. Why: {{evidence.why}}
+1. Why: {{{evidence.why}}}
 2. Take spec.pause out of the GlooNetwork when the reason is gone; docs/runbooks/pause.md
 ",
     find,

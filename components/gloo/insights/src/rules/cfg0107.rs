@@ -19,7 +19,7 @@ pub(crate) const RULE: Rule = Rule {
     scope: Scope::Cluster,
     steps: "\
 1. Let the agent measure it: spec.cilium.routing.mtu: Auto
-2. Or set it to at most {{evidence.most}} bytes.
+2. Or set it to at most {{{evidence.most}}} bytes.
 ",
     find,
 };

@@ -12,7 +12,7 @@ pub(crate) const RULE: Rule = Rule {
     evidence: &[Evidence::Record(Analyzer::NetworkPolicies)],
     scope: Scope::Cluster,
     steps: "\
-1. The reason: {{evidence.reason}}
+1. The reason: {{{evidence.reason}}}
 2. Its status: kubectl --namespace {{target.namespace}} get {{target.kind}} {{target.name}} --output yaml
 ",
     find,

@@ -12,7 +12,7 @@ pub(crate) const RULE: Rule = Rule {
     evidence: &[Evidence::Record(Analyzer::Images)],
     scope: Scope::Cluster,
     steps: "\
-1. What the release names: {{evidence.expected}}
+1. What the release names: {{{evidence.expected}}}
 2. Is it an override? kubectl get glonet default --output jsonpath={.spec.images.overrides}
 3. If not, the operator takes it back; if it does not, see gloonet status.
 ",

@@ -12,7 +12,7 @@ pub(crate) const RULE: Rule = Rule {
     evidence: &[Evidence::Record(Analyzer::GlooComponents)],
     scope: Scope::Cluster,
     steps: "\
-1. The reason: {{evidence.message}}
+1. The reason: {{{evidence.message}}}
 2. Its status: kubectl --namespace {{target.namespace}} get {{target.kind}} {{target.name}} --output yaml
 ",
     find,

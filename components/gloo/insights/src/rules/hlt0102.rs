@@ -12,7 +12,7 @@ pub(crate) const RULE: Rule = Rule {
     evidence: &[Evidence::Record(Analyzer::CiliumAgents)],
     scope: Scope::Cluster,
     steps: "\
-1. What it says: {{evidence.words}}
+1. What it says: {{{evidence.words}}}
 2. Ask it for more: kubectl --namespace kube-system exec {{evidence.pod}} --container cilium-agent -- cilium status
 ",
     find,

@@ -24,7 +24,7 @@ pub(crate) const RULE: Rule = Rule {
     ],
     scope: Scope::Cluster,
     steps: "\
-1. What it says: {{evidence.words}}
+1. What it says: {{{evidence.words}}}
 2. Its log: kubectl --namespace gloo-mesh logs deployment/gloo-analyzer
 ",
     find,

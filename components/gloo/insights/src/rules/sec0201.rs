@@ -13,7 +13,7 @@ pub(crate) const RULE: Rule = Rule {
     scope: Scope::Cluster,
     steps: "\
 1. The operator renews its own certificates by itself: gloonet explain trust
-2. If this one is brought along, bring a new one. It was valid from {{evidence.not_before}} to {{evidence.not_after}}.
+2. If this one is brought along, bring a new one. It was valid from {{{evidence.not_before}}} to {{{evidence.not_after}}}.
 ",
     find,
 };

@@ -13,7 +13,7 @@ pub(crate) const RULE: Rule = Rule {
     scope: Scope::Cluster,
     steps: "\
 1. Why was it not renewed? gloonet explain trust, and docs/runbooks/certificate-expiry.md
-2. If this one is brought along, bring a new one before {{evidence.not_after}}.
+2. If this one is brought along, bring a new one before {{{evidence.not_after}}}.
 ",
     find,
 };

@@ -16,7 +16,7 @@ pub(crate) const RULE: Rule = Rule {
     scope: Scope::Cluster,
     steps: "\
 1. Was the authority made anew? Then what was signed by the old one has to be signed again: gloonet explain trust
-2. If nobody changed it, find out who answers: {{evidence.issuer}}
+2. If nobody changed it, find out who answers: {{{evidence.issuer}}}
 ",
     find,
 };

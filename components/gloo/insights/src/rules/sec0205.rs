@@ -12,7 +12,7 @@ pub(crate) const RULE: Rule = Rule {
     evidence: &[Evidence::Record(Analyzer::Certificates)],
     scope: Scope::Cluster,
     steps: "\
-1. Make one that is good for {{evidence.expected}}; it has: {{evidence.names}}
+1. Make one that is good for {{{evidence.expected}}}; it has: {{{evidence.names}}}
 ",
     find,
 };

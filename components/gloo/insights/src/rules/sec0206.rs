@@ -12,7 +12,7 @@ pub(crate) const RULE: Rule = Rule {
     evidence: &[Evidence::Record(Analyzer::Certificates)],
     scope: Scope::Cluster,
     steps: "\
-1. Why: {{evidence.why}}
+1. Why: {{{evidence.why}}}
 2. What is there: kubectl --namespace gloo-mesh get secrets
 ",
     find,

@@ -14,7 +14,7 @@ pub(crate) const RULE: Rule = Rule {
     evidence: &[Evidence::Record(Analyzer::Images)],
     scope: Scope::Cluster,
     steps: "\
-1. Which: {{evidence.images}}
+1. Which: {{{evidence.images}}}
 2. xtask lock resolves the digests of a release from the registry; spec.images.overrides takes name@sha256:…
 ",
     find,

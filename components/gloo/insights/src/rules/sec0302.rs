@@ -12,7 +12,7 @@ pub(crate) const RULE: Rule = Rule {
     evidence: &[Evidence::Record(Analyzer::Images)],
     scope: Scope::Cluster,
     steps: "\
-1. Where it should come from: {{evidence.registries}}
+1. Where it should come from: {{{evidence.registries}}}
 2. Who set it: kubectl --namespace {{target.namespace}} get deployments,daemonsets --output wide
 ",
     find,
