@@ -1,4 +1,4 @@
-//! What every long-running program of ours does around its work: logs, signals, plain listeners, an orderly end.
+//! What every long-running program of ours does around its work: logs, signals, plain listeners, questions to others, an orderly end.
 //!
 //! Nothing here knows what the program is for.
 #![forbid(unsafe_code)]
@@ -12,3 +12,5 @@ pub mod signals;
 pub mod tasks;
 #[cfg(feature = "kubernetes")]
 pub mod watching;
+#[cfg(feature = "web")]
+pub mod web;

@@ -9,6 +9,7 @@ use std::{
 use cilium_api::names::{AGENT_HEALTH_PORT, AGENT_METRICS_PORT};
 use futures::{StreamExt, stream};
 use gloo_record::cilium_agents::{Health, Metrics};
+use gloonet_daemon::{error::chain, web};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use prometheus_parse::{Sample, Scrape, Value};
@@ -68,14 +69,8 @@ pub struct Agents {
 
 impl Agents {
     pub fn new() -> Result<Self, reqwest::Error> {
-        // Plain HTTP; the image has no authorities, and the library would not start without any.
-        let client = reqwest::Client::builder()
-            .timeout(ANSWER)
-            .tls_certs_only([])
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
         Ok(Self {
-            client,
+            client: web::client(ANSWER)?,
             last: Mutex::new(None),
         })
     }
@@ -143,19 +138,10 @@ impl Agents {
 
     async fn get(&self, url: String) -> Result<(u16, String), String> {
         let answer = self.client.get(url).send().await;
-        let mut answer = answer.map_err(|error| gloonet_daemon::error::chain(&error))?;
+        let answer = answer.map_err(|error| chain(&error))?;
         let code = answer.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(piece) = answer
-            .chunk()
-            .await
-            .map_err(|error| gloonet_daemon::error::chain(&error))?
-        {
-            if body.len() + piece.len() > LARGEST {
-                return Err(format!("the answer is larger than {LARGEST} bytes"));
-            }
-            body.extend_from_slice(&piece);
-        }
+        let body = web::body(answer, LARGEST).await;
+        let body = body.map_err(|error| chain(&error))?;
         Ok((code, String::from_utf8_lossy(&body).into_owned()))
     }
 }

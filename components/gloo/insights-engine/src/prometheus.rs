@@ -7,6 +7,7 @@ use std::{
 
 use futures::{StreamExt, stream};
 use gloo_insights::{Answers, Query, Sample, queries};
+use gloonet_daemon::web;
 use reqwest::StatusCode;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
@@ -28,8 +29,11 @@ pub enum QueryError {
         #[from]
         source: reqwest::Error,
     },
-    #[error("Prometheus answers with more than {LARGEST} bytes")]
-    Large,
+    #[error("Prometheus is not heard to the end")]
+    Body {
+        #[from]
+        source: web::BodyError,
+    },
     #[error("what answers is no Prometheus (HTTP {status})")]
     Parse {
         status: StatusCode,
@@ -79,12 +83,7 @@ struct Row {
 
 impl Prometheus {
     pub fn new(url: &str) -> Result<Self, reqwest::Error> {
-        // The image carries no authorities, and the library would not start without any: Prometheus is asked over plain HTTP.
-        let client = reqwest::Client::builder()
-            .timeout(ANSWER)
-            .tls_certs_only([])
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
+        let client = web::client(ANSWER)?;
         let url = format!("{}/api/v1/query", url.trim_end_matches('/'));
         Ok(Self { client, url })
     }
@@ -118,15 +117,9 @@ impl Prometheus {
             .client
             .post(&self.url)
             .header("content-type", "application/x-www-form-urlencoded");
-        let mut answer = request.body(form(query.text)).send().await?;
+        let answer = request.body(form(query.text)).send().await?;
         let status = answer.status();
-        let mut body = Vec::new();
-        while let Some(piece) = answer.chunk().await? {
-            if body.len() + piece.len() > LARGEST {
-                return Err(QueryError::Large);
-            }
-            body.extend_from_slice(&piece);
-        }
+        let body = web::body(answer, LARGEST).await?;
         read(status, &body)
     }
 }

@@ -7,6 +7,8 @@ use gloo_translate::{
     Slot,
     dry_run::{Pair, QUERY, Side},
 };
+use gloonet_daemon::{error::chain, web};
+use reqwest::StatusCode;
 use serde::Deserialize;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +17,8 @@ use crate::{decode::sentence, shared::Shared};
 
 const ASK: Duration = Duration::from_mins(1);
 const ANSWER: Duration = Duration::from_secs(10);
+/// Bytes of an answer. A pair has about 200.
+const LARGEST: usize = 32 << 20;
 /// Pairs that are kept; a query that finds more is about too large a fleet for a list.
 const PAIRS: usize = 100_000;
 
@@ -40,8 +44,18 @@ enum QueryError {
         #[from]
         source: reqwest::Error,
     },
-    #[error("Prometheus refused the query: {reason}")]
-    Refused { reason: String },
+    #[error("Prometheus is not heard to the end")]
+    Body {
+        #[from]
+        source: web::BodyError,
+    },
+    #[error("what answers is no Prometheus (HTTP {status})")]
+    Parse {
+        status: StatusCode,
+        source: serde_json::Error,
+    },
+    #[error("Prometheus refused the query (HTTP {status}): {reason}")]
+    Refused { status: StatusCode, reason: String },
 }
 
 #[derive(Deserialize)]
@@ -82,7 +96,7 @@ pub async fn run(shared: Arc<Shared>, url: Option<String>, closing: Cancellation
         shared.state().flows = Flows::Unknown(why);
         return;
     };
-    let client = match client() {
+    let client = match web::client(ANSWER) {
         Ok(client) => client,
         Err(error) => {
             tracing::error!(%error, "there is no HTTP client; dry runs list nothing");
@@ -104,11 +118,7 @@ pub async fn run(shared: Arc<Shared>, url: Option<String>, closing: Cancellation
         let flows = match query(&client, &url).await {
             Ok(pairs) => Flows::Pairs(pairs),
             Err(error) => {
-                let cause = std::error::Error::source(&error);
-                let why = match cause {
-                    Some(cause) => sentence(&format!("{error}: {cause}")),
-                    None => sentence(&error.to_string()),
-                };
+                let why = sentence(&chain(&error));
                 tracing::warn!(reason = why, "dry runs list nothing");
                 Flows::Unknown(why)
             }
@@ -124,23 +134,19 @@ pub async fn run(shared: Arc<Shared>, url: Option<String>, closing: Cancellation
     }
 }
 
-/// The image carries no authorities, and the library would not start without any: Prometheus is asked over plain HTTP.
-fn client() -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
-        .timeout(ANSWER)
-        .tls_certs_only([])
-        .build()
-}
-
 async fn query(client: &reqwest::Client, url: &str) -> Result<Vec<Pair>, QueryError> {
     let url = format!("{}/api/v1/query", url.trim_end_matches('/'));
     let request = client
         .post(url)
         .header("content-type", "application/x-www-form-urlencoded");
-    let answer: Answer = request.body(form(QUERY)).send().await?.json().await?;
-    if answer.status != "success" {
-        let reason = sentence(&answer.error);
-        return Err(QueryError::Refused { reason });
+    let answer = request.body(form(QUERY)).send().await?;
+    let status = answer.status();
+    let body = web::body(answer, LARGEST).await?;
+    let wrong = |source| QueryError::Parse { status, source };
+    let answer: Answer = serde_json::from_slice(&body).map_err(wrong)?;
+    if answer.status != "success" || !status.is_success() {
+        let reason = answer.error;
+        return Err(QueryError::Refused { status, reason });
     }
     let rows = answer.data.result.into_iter().take(PAIRS);
     Ok(rows.filter_map(pair).collect())
@@ -182,12 +188,67 @@ fn pair(row: Row) -> Option<Pair> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use axum::{
+        Router,
+        body::{Body, Bytes},
+        response::{IntoResponse, Redirect, Response},
+        routing::any,
+    };
+    use futures::stream;
+    use tokio::net::TcpListener;
+
     use super::*;
 
-    #[test]
-    fn a_client_needs_no_authorities_of_the_system() {
+    /// What is made of a Prometheus that answers so.
+    async fn asked(answer: fn() -> Response) -> Result<Vec<Pair>, String> {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        assert!(client().is_ok());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let routes = Router::new()
+            .route("/api/v1/query", any(async move || answer()))
+            .route("/elsewhere", any(async || truth()));
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        let client = web::client(ANSWER).unwrap();
+        let pairs = query(&client, &url).await;
+        pairs.map_err(|error| chain(&error))
+    }
+
+    fn truth() -> Response {
+        let row = r#"{"metric": {"cluster_name": "west", "source_namespace": "shop", "source_workload": "web",
+            "destination_namespace": "bank", "destination_workload": "db"}, "value": [1.5, "12"]}"#;
+        let body = format!(r#"{{"status": "success", "data": {{"result": [{row}]}}}}"#);
+        body.into_response()
+    }
+
+    #[tokio::test]
+    async fn a_prometheus_that_is_truthful_is_believed() {
+        assert_eq!(asked(truth).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_an_end_is_given_up_where_the_limit_is() {
+        let flood = || {
+            let piece = Bytes::from(vec![b' '; 64 << 10]);
+            Body::from_stream(stream::repeat(Ok::<_, Infallible>(piece))).into_response()
+        };
+        let said = asked(flood).await.unwrap_err();
+        assert!(
+            said.ends_with("the answer is larger than 33554432 bytes"),
+            "{said}"
+        );
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_but_who_was_named_and_an_errors_status_is_none() {
+        let said = asked(|| Redirect::temporary("/elsewhere").into_response()).await;
+        let words = "what answers is no Prometheus (HTTP 307 Temporary Redirect)";
+        let said = said.unwrap_err();
+        assert!(said.starts_with(words), "{said}");
+        let said = asked(|| (StatusCode::BAD_GATEWAY, truth()).into_response()).await;
+        let said = said.unwrap_err();
+        assert!(said.starts_with("Prometheus refused the query"), "{said}");
     }
 
     #[test]
