@@ -62,3 +62,6 @@ pub async fn check(client: &Client, token: Option<&str>, path: &str) -> Result<(
         Err(Denied::Forbidden { user: name, path })
     }
 }
+
+#[cfg(test)]
+mod tests;
