@@ -9,7 +9,7 @@ use clap::Parser;
 #[command(version, about)]
 pub struct Args {
     /// Where OTLP over gRPC is taken. It has no authentication of its own, so it must be a loopback address: the gateway beside
-    /// it in the pod has seen the client's certificate.
+    /// it in the pod has seen the client's certificate or token.
     #[arg(long, env = "OTLP_ADDRESS", default_value = "127.0.0.1:4319", value_parser = loopback)]
     pub otlp_address: SocketAddr,
     /// Where /metrics and /healthz are served.

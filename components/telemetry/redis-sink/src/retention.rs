@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Resource attribute with the cluster's name. The gateway sets it from the client's certificate.
+/// Resource attribute with the cluster's name. The gateway sets it: from its configuration for its own cluster, from the token for another one.
 pub const CLUSTER: &str = "cluster_name";
 /// Resource attribute that says what kind of record it is.
 pub const SOURCE: &str = "source";

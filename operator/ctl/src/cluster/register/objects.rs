@@ -52,8 +52,9 @@ next: install the operator there and apply a GlooNetwork with
   spec:
     clusterName: {name}
     role: Workload
-    telemetry: {{collectors: {{state: Removed}}}}
+    telemetry: {{collectors: {{gatewayAddress: \"<gateway>:4320\"}}}}
     gloo: {{agent: {{managementAddress: \"{server}\"}}}}
+where <gateway> is the address of the telemetry gateway here; without one, set telemetry.collectors.state: Removed instead
 then see gloonet clusters here
 "
     )

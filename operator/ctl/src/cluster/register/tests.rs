@@ -1,4 +1,8 @@
+use gloonet_api::GlooNetworkSpec;
+use gloonet_catalog::validate;
+
 use super::*;
+use crate::offline;
 
 fn made() -> Enrolment {
     Enrolment {
@@ -37,6 +41,26 @@ fn what_is_said_afterwards_names_cluster_and_server_and_never_the_token() {
         "{next}"
     );
     assert!(!next.contains("canary"), "{next}");
+}
+
+#[test]
+fn what_is_to_be_applied_is_accepted_with_the_gateway_filled_in_or_without_collectors() {
+    let next = objects::next(&"east".parse().unwrap(), "172.30.0.10:9900", &made());
+    let lines = next.lines().skip_while(|line| line.trim() != "spec:");
+    let lines: Vec<&str> = lines.take_while(|line| line.starts_with("  ")).collect();
+    let refused = |from: &str, to: &str| -> Vec<String> {
+        let text = lines.join("\n").replace(from, to);
+        let object: serde_json::Value = serde_norway::from_str(&text).unwrap();
+        let spec: GlooNetworkSpec = serde_json::from_value(object["spec"].clone()).unwrap();
+        let facts = offline::facts(&spec, ("192.0.2.1".to_owned(), 6443)).unwrap();
+        let refusals = validate(&spec, &facts).err().unwrap_or_default();
+        refusals.into_iter().map(|one| one.field).collect()
+    };
+    assert_eq!(refused("<gateway>", "192.0.2.10"), Vec::<String>::new());
+    let removed = ("gatewayAddress: \"<gateway>:4320\"", "state: Removed");
+    assert_eq!(refused(removed.0, removed.1), Vec::<String>::new());
+    // Left as it is, it says what is missing and takes no effect.
+    assert_eq!(refused("", ""), ["telemetry.collectors.gatewayAddress"]);
 }
 
 #[test]
