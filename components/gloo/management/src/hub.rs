@@ -61,31 +61,33 @@ impl Hub for Server {
 
     async fn admit(&self, stream: &Stream, peer: &Peer, _: &Hello) -> Result<Admission, Refused> {
         let name = &stream.cluster;
-        let held = {
-            let mut state = self.shared.state();
-            let cluster = state.clusters.entry(name.clone()).or_default();
-            if cluster.registration.is_none() {
-                return Err(Refused {
-                    code: Code::UnknownCluster.into(),
-                    reason: format!("there is no KubernetesCluster {name}; register the cluster"),
-                });
-            }
-            cluster.connection = Some(Connection {
-                stream: stream.id,
-                epoch: peer.epoch,
-                warmed: false,
-                since: Timestamp::now(),
+        let mut state = self.shared.state();
+        let cluster = state.clusters.entry(name.clone()).or_default();
+        if cluster.registration.is_none() {
+            return Err(Refused {
+                code: Code::UnknownCluster.into(),
+                reason: format!("there is no KubernetesCluster {name}; register the cluster"),
             });
-            cluster.unsaved = Unsaved::All;
-            if cluster.known {
-                Incoming::holding(cluster.objects.clone(), Limits::default())
-            } else {
-                Incoming::default()
-            }
+        }
+        cluster.connection = Some(Connection {
+            stream: stream.id,
+            epoch: peer.epoch,
+            warmed: false,
+            since: Timestamp::now(),
+        });
+        cluster.unsaved = Unsaved::All;
+        // Another replica may have served it since, and decided otherwise.
+        cluster.desired = None;
+        cluster.held = None;
+        let held = if cluster.known {
+            Incoming::holding(cluster.objects.clone(), Limits::default())
+        } else {
+            Incoming::default()
         };
-        self.shared.look(name);
+        // Still under the lock: a computation sends what it decides under it, too.
         Ok(self.shared.channels(name, |channels| {
             channels.end.send_replace(None);
+            channels.desired.send_replace(None);
             Admission {
                 held,
                 desired: channels.desired.subscribe(),
@@ -136,13 +138,8 @@ impl Hub for Server {
         if changed && let Some((key, first)) = failed.clone().next() {
             tracing::warn!(cluster = %stream.cluster, errors = failed.count(), object = %key, first = first.message, "an agent could not apply all");
         }
-        let names: Vec<_> = state.clusters.keys().cloned().collect();
-        drop(state);
         if changed {
-            // The resources the objects come from may be anywhere, and their statuses say it.
-            for name in &names {
-                self.shared.look(name);
-            }
+            self.shared.look_everywhere(&state);
         }
     }
 
@@ -157,5 +154,103 @@ impl Hub for Server {
             cluster.connection = None;
             tracing::info!(cluster = %stream.cluster, reason = why, "the cluster is no longer connected here");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use gloo_relay::{session::Claim, table::Objects};
+    use kube::client::Body;
+
+    use super::*;
+    use crate::{
+        push::tests::{name, registered, shop},
+        state::State,
+        sync::compute,
+    };
+
+    /// A server that cluster west may connect to; no API server is behind it.
+    fn server() -> Server {
+        let mut state = State::new(name("west"), true);
+        state.register(&name("west"), Some(registered()));
+        let nobody = tower::service_fn(async |_: http::Request<Body>| {
+            Ok::<_, Infallible>(http::Response::new(Body::empty()))
+        });
+        Server {
+            shared: Arc::new(Shared::new(state, "server".to_owned())),
+            records: Arc::new(Records::new(kube::Client::new(nobody, "default"))),
+        }
+    }
+
+    fn stream(id: u64) -> Stream {
+        Stream {
+            id,
+            cluster: name("west"),
+            claim: Claim {
+                instance: "one".to_owned(),
+                started_ms: 1,
+            },
+        }
+    }
+
+    async fn admit(server: &Server, id: u64) -> Admission {
+        let peer = Peer {
+            cluster: name("west"),
+            cluster_uid: "0000-1111".to_owned(),
+            epoch: 0,
+            not_before: 0,
+            not_after: 0,
+        };
+        let admission = server.admit(&stream(id), &peer, &Hello::default()).await;
+        admission.unwrap()
+    }
+
+    /// Policies the stream is given.
+    fn given(admission: &Admission) -> Option<usize> {
+        let source = admission.desired.borrow();
+        let policies = |(key, _): &(&ObjectKey, _)| key.kind() == "CiliumNetworkPolicy";
+        source
+            .as_ref()
+            .map(|source| source.iter().filter(policies).count())
+    }
+
+    #[tokio::test]
+    async fn a_cluster_that_was_elsewhere_gets_nothing_decided_before_it_left_nor_before_it_said_all()
+     {
+        let server = server();
+        let first = admit(&server, 1).await;
+        server.observed(&stream(1), shop(3), true).await;
+        compute(&server.shared);
+        assert_eq!(given(&first), Some(3));
+        server.closed(&stream(1), "it moved".to_owned()).await;
+        // What another replica wrote meanwhile.
+        let there: Objects = shop(4).upserts.into_iter().collect();
+        server.shared.state().restore(&name("west"), there);
+        let again = admit(&server, 2).await;
+        assert_eq!(given(&again), None);
+        compute(&server.shared);
+        assert_eq!(given(&again), None);
+        server.observed(&stream(2), Changes::default(), false).await;
+        compute(&server.shared);
+        assert_eq!(given(&again), Some(4));
+    }
+
+    #[tokio::test]
+    async fn what_an_agent_said_here_is_forgotten_once_another_replica_serves_its_cluster() {
+        let server = server();
+        admit(&server, 1).await;
+        server.observed(&stream(1), shop(3), true).await;
+        let results = Results {
+            kill_switch: true,
+            ..Results::default()
+        };
+        server.results(&stream(1), results).await;
+        server.closed(&stream(1), "it moved".to_owned()).await;
+        assert!(server.shared.state().clusters[&name("west")].kill_switch);
+        let there: Objects = shop(4).upserts.into_iter().collect();
+        server.shared.state().restore(&name("west"), there);
+        assert!(!server.shared.state().clusters[&name("west")].kill_switch);
     }
 }

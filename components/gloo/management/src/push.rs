@@ -132,17 +132,17 @@ fn hold(cluster: &mut Cluster, current: &Objects, desired: &mut Objects, now: Ti
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use gloo_relay::table::Changes;
 
     use super::*;
     use crate::state::{Registration, Said};
 
-    fn name(text: &str) -> ClusterName {
+    pub(crate) fn name(text: &str) -> ClusterName {
         text.parse().unwrap()
     }
 
-    fn registered() -> Registration {
+    pub(crate) fn registered() -> Registration {
         Registration {
             enrolled: true,
             ..Registration::default()
@@ -173,7 +173,7 @@ mod tests {
     }
 
     /// A workspace over `shop` with isolation, and so many services.
-    fn shop(services: usize) -> Changes {
+    pub(crate) fn shop(services: usize) -> Changes {
         let settings = json!({"spec": {"options": {"serviceIsolation": {"enabled": true}}}});
         let workspace = json!({"spec": {"workloadClusters": [{"name": "*", "namespaces": [{"name": "shop"}]}]}});
         let mut all = vec![

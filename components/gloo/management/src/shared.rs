@@ -84,6 +84,12 @@ impl Shared {
         self.wake.notify_one();
     }
 
+    /// An agent says other things of its objects. The resources those come from may be anywhere, and their statuses say it.
+    pub fn look_everywhere(&self, state: &State) {
+        self.pending().extend(state.clusters.keys().cloned());
+        self.wake.notify_one();
+    }
+
     pub fn pending(&self) -> MutexGuard<'_, BTreeSet<ClusterName>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -160,6 +160,10 @@ impl State {
         self.observe(name, &changes);
         if let Some(cluster) = self.clusters.get_mut(name) {
             cluster.unsaved = Unsaved::Nothing;
+            // Its agent is another replica's now, which it told what became of desired objects.
+            cluster.said.clear();
+            cluster.agent_held = None;
+            cluster.kill_switch = false;
         }
     }
 

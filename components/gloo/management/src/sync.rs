@@ -62,8 +62,9 @@ pub fn compute(shared: &Shared) {
         return;
     }
     for name in &touched {
-        // What a cluster is to have is decided by the replica that serves it, and by no other at the same time.
-        let served = |cluster: &Cluster| cluster.connection.is_some();
+        // What a cluster is to have is decided by the replica that serves it, and by no other at the same time; and only once its
+        // agent has said all it has, for what is known here may be of long ago.
+        let served = |cluster: &Cluster| cluster.connection.as_ref().is_some_and(|c| c.warmed);
         if !state.clusters.get(name).is_some_and(served) {
             continue;
         }
