@@ -257,6 +257,23 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_cluster_that_enrols_after_the_start_holds_nobody_up() {
+        let mut state = state(true);
+        state.observe(&name("west"), &shop(3));
+        state.settle();
+        decide(&mut state, &name("west"), now());
+        state.register(&name("north"), Some(registered()));
+        state.observe(&name("west"), &shop(4));
+        state.settle();
+        assert_eq!(state.cold(), None);
+        assert!(decide(&mut state, &name("west"), now()));
+        assert!(
+            !decide(&mut state, &name("north"), now()),
+            "nobody knows north"
+        );
+    }
+
+    #[test]
     fn without_the_management_clusters_word_nothing_is_pushed_even_out_of_safe_mode() {
         let mut state = state(false);
         state.register(&name("east"), Some(registered()));

@@ -94,6 +94,8 @@ pub struct State {
     /// Objects that cannot be read, and why. The last readable version stays in force.
     pub unreadable: BTreeMap<(ClusterName, ObjectKey), String>,
     pub safe_mode: bool,
+    /// All that the output depends on was known once. Who enrols later took no part in the output before, and holds nobody up.
+    warm: bool,
     /// What dry runs are held against.
     pub flows: Flows,
 }
@@ -110,6 +112,7 @@ impl State {
             clusters: BTreeMap::new(),
             unreadable: BTreeMap::new(),
             safe_mode,
+            warm: false,
             flows: Flows::default(),
         }
     }
@@ -199,6 +202,7 @@ impl State {
 
     /// Computes what changed; the clusters it concerns.
     pub fn settle(&mut self) -> BTreeSet<ClusterName> {
+        self.warm = self.cold().is_none();
         let delta = self.translator.settle();
         let mut touched = BTreeSet::new();
         let Delta { rules, statuses } = delta;
@@ -260,6 +264,9 @@ impl State {
 
     /// Why nothing may be pushed to anybody yet; `None`: all that the output depends on is known.
     pub fn cold(&self) -> Option<String> {
+        if self.warm {
+            return None;
+        }
         let unknown = |name: &ClusterName| !self.clusters.get(name).is_some_and(|c| c.known);
         if unknown(&self.home) {
             return Some(format!(
