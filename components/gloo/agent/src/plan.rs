@@ -64,6 +64,8 @@ pub struct Plan {
     /// Per object that is applied, what to know about it.
     pub remarks: BTreeMap<ObjectKey, String>,
     pub held: Option<(usize, Digest)>,
+    /// Without the local administrator's confirmation the removals would be held.
+    pub confirmed: bool,
 }
 
 /// Decides.
@@ -144,6 +146,8 @@ fn remove(world: &World<'_>, wanted: &BTreeSet<ObjectKey>, budget: MassRemoval, 
     match budget.judge(world.before, wanted, confirmed) {
         Judgement::Hold { removed, digest } => plan.held = Some((removed, digest)),
         Judgement::Proceed => {
+            let alone = budget.judge(world.before, wanted, None);
+            plan.confirmed = alone != Judgement::Proceed;
             let extra = world.found.iter().filter(|(key, _)| !wanted.contains(*key));
             plan.writes.extend(extra.map(|(key, found)| Write::Delete {
                 key: key.clone(),
@@ -224,6 +228,10 @@ mod tests {
             self.desired = Some(names.map(|name| (key(name), policy(name))).collect());
         }
 
+        fn confirm(&mut self, digest: Digest) {
+            self.control.confirm_removal = Some(digest.to_string());
+        }
+
         fn plan(&self) -> Plan {
             let world = World {
                 cluster: "west",
@@ -259,8 +267,20 @@ mod tests {
         assert!(held.writes.is_empty());
         let (removed, digest) = held.held.unwrap();
         assert_eq!(removed, 10);
-        cluster.control.confirm_removal = Some(digest.to_string());
-        assert_eq!(cluster.plan().writes.len(), 10);
+        cluster.confirm(digest);
+        let confirmed = cluster.plan();
+        assert_eq!((confirmed.writes.len(), confirmed.confirmed), (10, true));
+    }
+
+    #[test]
+    fn a_removal_within_the_budget_is_not_a_confirmed_one_whatever_was_confirmed_before() {
+        let mut cluster = Cluster::new();
+        cluster.desire(0..0);
+        let (_, digest) = cluster.plan().held.unwrap();
+        cluster.confirm(digest);
+        cluster.desire(0..5);
+        let plan = cluster.plan();
+        assert_eq!((plan.writes.len(), plan.confirmed), (5, false));
     }
 
     #[test]

@@ -61,6 +61,8 @@ struct Memory {
     since: Option<Instant>,
     /// Removals decided, as the cluster had the objects then. They wait for the server's answer to `turn`.
     pending: Vec<Write>,
+    /// They were confirmed.
+    confirmed: bool,
     turn: u64,
 }
 
@@ -198,6 +200,7 @@ impl Reconciler {
         );
         let deletes = |write: &mut Write| matches!(write, Write::Delete { .. });
         memory.pending = plan.writes.extract_if(.., deletes).collect();
+        memory.confirmed = plan.confirmed;
         if !memory.pending.is_empty() {
             memory.turn += 1;
         }
@@ -220,8 +223,9 @@ impl Reconciler {
             return;
         }
         let (writes, errors) = self.write(memory, &pending).await;
-        if !pending.is_empty() && self.control.borrow().confirm_removal.is_some() {
-            // A confirmed removal is none of the next budget's business.
+        if !pending.is_empty() && memory.confirmed {
+            // A confirmed removal is none of the next budget's business. The digest of an earlier one, which still stands in the
+            // ConfigMap, makes none of this.
             memory.since = None;
         }
         self.report.send_modify(|report| {
@@ -350,3 +354,6 @@ async fn left(status: &mut watch::Receiver<Status>, state: State) {
         std::future::pending::<()>().await;
     }
 }
+
+#[cfg(test)]
+mod tests;
