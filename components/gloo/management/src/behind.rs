@@ -158,8 +158,12 @@ async fn save(
     };
     let last = heads.get(name);
     let write = prepare(store.seal(), name, &objects, &unsaved, last, rand::random)?;
-    store.save(name, &write).await?;
-    heads.insert(name.clone(), write.head);
+    if store.save(name, &write).await? {
+        heads.insert(name.clone(), write.head);
+    } else {
+        give_back(shared, name);
+        shared.unsaved.notify_one();
+    }
     Ok(())
 }
 

@@ -156,6 +156,14 @@ async fn a_redis_that_comes_back_with_an_older_snapshot_is_written_over() {
 }
 
 #[tokio::test]
+async fn a_wiped_redis_has_everything_again_also_when_the_next_change_comes_at_once() {
+    let memory = Memory::start(500).await;
+    let () = memory.tell(&[b"FLUSHALL"]).await;
+    memory.observe(500..501);
+    memory.saved("after it was wiped").await;
+}
+
+#[tokio::test]
 async fn a_full_redis_costs_nothing_but_the_store_and_gets_everything_once_there_is_room() {
     let memory = Memory::start(100).await;
     let () = memory.tell(&[b"CONFIG", b"SET", b"maxmemory", b"1"]).await;

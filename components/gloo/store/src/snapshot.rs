@@ -76,7 +76,8 @@ pub struct Head {
 #[derive(Debug)]
 pub struct Write {
     pub head: Head,
-    whole: bool,
+    /// The head that what is left alone belongs to; `None`: everything is written.
+    base: Option<Head>,
     set: Vec<(String, Vec<u8>)>,
     delete: Vec<String>,
 }
@@ -114,10 +115,10 @@ pub fn prepare(
     last: Option<&Head>,
     mut random: impl FnMut() -> [u8; 12],
 ) -> Result<Write, StoreError> {
-    let (whole, mut head, dirty) = begin(objects, unsaved, last, &mut random);
+    let (base, mut head, dirty) = begin(objects, unsaved, last, &mut random);
     head.revision += 1;
     let mut write = Write {
-        whole,
+        base,
         head: Head::default(),
         set: Vec::new(),
         delete: Vec::new(),
@@ -153,13 +154,13 @@ pub fn prepare(
     Ok(write)
 }
 
-/// Whether everything is written, under which head, and the chunks that are.
+/// What is written to, unless everything is written; under which head, and the chunks.
 fn begin(
     objects: &Objects,
     unsaved: &Unsaved,
     last: Option<&Head>,
     mut random: impl FnMut() -> [u8; 12],
-) -> (bool, Head, BTreeSet<usize>) {
+) -> (Option<Head>, Head, BTreeSet<usize>) {
     let bytes: usize = objects.values().map(bytes::Bytes::len).sum();
     let wanted = (bytes / CHUNK_BYTES)
         .next_power_of_two()
@@ -170,7 +171,7 @@ fn begin(
         && wanted * 4 >= head.chunks
     {
         let dirty = keys.iter().map(|key| chunk_of(key, head.chunks)).collect();
-        return (false, head.clone(), dirty);
+        return (Some(head.clone()), head.clone(), dirty);
     }
     let seed = random();
     let epoch = seed
@@ -182,7 +183,7 @@ fn begin(
         chunks: wanted,
         ..Head::default()
     };
-    (true, head, (0..wanted).collect())
+    (None, head, (0..wanted).collect())
 }
 
 fn grouped(objects: &Objects, dirty: &BTreeSet<usize>, chunks: usize) -> BTreeMap<usize, Changes> {
@@ -250,22 +251,29 @@ impl Store {
         self.redis.reset().await;
     }
 
-    pub async fn save(&self, cluster: &ClusterName, write: &Write) -> Result<(), StoreError> {
+    /// `false`: Redis did not have what the write builds on, and what it has now is not whole. Everything is to be written.
+    pub async fn save(&self, cluster: &ClusterName, write: &Write) -> Result<bool, StoreError> {
         let key = redis_key(cluster);
         let mut connection = self.redis.get().await?;
         let mut transaction = pipe();
         transaction.atomic();
-        if write.whole {
+        if write.base.is_none() {
             transaction.del(&key).ignore();
-        } else if !write.delete.is_empty() {
-            transaction.hdel(&key, &write.delete).ignore();
+        } else {
+            transaction.hget(&key, HEAD);
+            if !write.delete.is_empty() {
+                transaction.hdel(&key, &write.delete).ignore();
+            }
         }
         transaction.hset_multiple(&key, &write.set).ignore();
-        let done = transaction.exec_async(&mut connection).await;
-        done.map_err(|source| StoreError::Redis {
+        let done = transaction.query_async(&mut connection).await;
+        let before: Vec<Option<Vec<u8>>> = done.map_err(|source| StoreError::Redis {
             cluster: cluster.clone(),
             source,
-        })
+        })?;
+        let before = before.into_iter().flatten().next();
+        let before = before.and_then(|entry| open_head(&self.seal, cluster, &entry));
+        Ok(before == write.base)
     }
 
     /// Reads a cluster's snapshot, unless it is `last`.
@@ -337,7 +345,7 @@ mod tests {
     }
 
     fn apply(hash: &mut HashMap<String, Vec<u8>>, write: &Write) {
-        if write.whole {
+        if write.base.is_none() {
             hash.clear();
         }
         write
