@@ -1,5 +1,7 @@
 //! Statuses of what is in dry run, with what of the observed traffic it would deny.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use gloo_api::ClusterName;
 use gloo_relay::key::ObjectKey;
@@ -15,20 +17,26 @@ const LISTED: usize = 50;
 
 /// Statuses of the dry runs of a cluster's resources.
 pub fn statuses(state: &State, cluster: &ClusterName) -> Vec<(ObjectKey, Bytes)> {
-    let trials = state.translator.trials();
-    trials
-        .filter(|(subject, _)| place_of(subject).slot.cluster == *cluster)
-        .filter_map(|(subject, trial)| {
+    let mut subjects: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (subject, trial) in state.translator.trials() {
+        if place_of(subject).slot.cluster == *cluster {
+            subjects.entry(subject).or_default().push(trial);
+        }
+    }
+    subjects
+        .into_iter()
+        .filter_map(|(subject, trials)| {
             state.restated(subject, |status| {
                 if let Some(list) = status.would_deny() {
-                    *list = would_deny(state, trial);
+                    *list = would_deny(state, &trials);
                 }
             })
         })
         .collect()
 }
 
-fn would_deny(state: &State, trial: &Trial) -> Vec<String> {
+/// Of one resource; settings named `global` are a trial in each workspace.
+fn would_deny(state: &State, trials: &[&Trial]) -> Vec<String> {
     let pairs = match &state.flows {
         Flows::Pairs(pairs) if pairs.is_empty() => {
             return vec![format!(
@@ -38,7 +46,9 @@ fn would_deny(state: &State, trial: &Trial) -> Vec<String> {
         Flows::Pairs(pairs) => pairs,
         Flows::Unknown(why) => return vec![format!("nothing is known: {why}")],
     };
-    let mut denied = dry_run(trial, state.translator.world(), pairs);
+    let world = state.translator.world();
+    let each = trials.iter().flat_map(|trial| dry_run(trial, world, pairs));
+    let mut denied: Vec<_> = each.collect();
     if denied.is_empty() {
         return vec![format!(
             "nothing of {} observed pairs of the last {WINDOW}",

@@ -134,9 +134,16 @@ fn hold(cluster: &mut Cluster, current: &Objects, desired: &mut Objects, now: Ti
 #[cfg(test)]
 pub(crate) mod tests {
     use gloo_relay::table::Changes;
+    use gloo_translate::{
+        Slot,
+        dry_run::{Pair, Side},
+    };
 
     use super::*;
-    use crate::state::{Registration, Said};
+    use crate::{
+        flows::Flows,
+        state::{Registration, Said},
+    };
 
     pub(crate) fn name(text: &str) -> ClusterName {
         text.parse().unwrap()
@@ -360,6 +367,50 @@ pub(crate) mod tests {
                 message.contains("west shop/") && message.contains("says no"),
                 "{message}"
             );
+        }
+    }
+
+    #[test]
+    fn a_dry_run_of_the_global_settings_lists_what_it_would_deny_in_every_workspace() {
+        let mut state = state(true);
+        let west = name("west");
+        let isolation = json!({"enabled": true, "dryRun": true});
+        let settings = json!({"spec": {"options": {"serviceIsolation": isolation}}});
+        let gloo = "admin.gloo.solo.io/v2";
+        let global = object("WorkspaceSettings", gloo, "gloo-mesh", "global", settings);
+        let mut all = vec![global.clone()];
+        let mut pairs = Vec::new();
+        for place in ["bank", "shop"] {
+            let workspace = json!({"spec": {"workloadClusters": [{"name": "*", "namespaces": [{"name": place}]}]}});
+            let service = json!({"spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}});
+            let labels = json!({"metadata": {"labels": {"app": "web"}}});
+            let web = json!({"spec": {"template": labels}});
+            all.push(object("Namespace", "v1", place, place, json!({})));
+            all.push(object("Workspace", gloo, "gloo-mesh", place, workspace));
+            all.push(object("Service", "v1", place, "web", service));
+            all.push(object("Deployment", "apps/v1", place, "web", web));
+            let side = |namespace: &str| Side {
+                slot: Slot {
+                    cluster: west.clone(),
+                    namespace: namespace.to_owned(),
+                },
+                workload: "web".to_owned(),
+            };
+            pairs.push(Pair {
+                source: side("elsewhere"),
+                destination: side(place),
+                flows: 7.0,
+            });
+        }
+        state.flows = Flows::Pairs(pairs);
+        state.observe(&west, &upserts(all));
+        state.settle();
+        decide(&mut state, &west, now());
+        let desired = state.clusters[&west].desired.as_ref().unwrap();
+        let status: Value = serde_json::from_slice(&desired[&global.0]).unwrap();
+        let list = status["status"]["wouldDeny"].to_string();
+        for place in ["west/bank/web", "west/shop/web"] {
+            assert!(list.contains(place), "{list}");
         }
     }
 
