@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use gloo_api::ClusterName;
+use gloo_relay::table::Objects;
 use gloo_store::{Found, Head, Store, StoreError, Unsaved, prepare};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -31,7 +32,6 @@ pub async fn run(shared: Arc<Shared>, store: Store, closing: CancellationToken) 
             Ok(()) => tell(&shared, StoreState::Ok),
             Err(error) => {
                 store.reset().await;
-                heads.clear();
                 shared.metrics.redis_errors.inc();
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 let why = format!("{error}: {}", cause.unwrap_or_default());
@@ -66,10 +66,11 @@ fn tell(shared: &Shared, now: StoreState) {
 
 /// What to do about a cluster.
 enum Step {
-    Save(Unsaved),
+    Save,
     /// Nothing is unsaved; whether it is still there, only Redis knows.
     Check,
-    Load,
+    /// It is not connected here: of it Redis may know more, or less.
+    Agree,
     Nothing,
 }
 
@@ -88,35 +89,29 @@ async fn round(
     };
     for name in names {
         match step(shared, &name) {
-            Step::Save(unsaved) => {
-                let saved = save(shared, store, &name, unsaved, heads).await;
-                if let Err(error) = saved {
-                    give_back(shared, &name);
-                    return Err(error);
-                }
-            }
+            Step::Save => save(shared, store, &name, heads).await?,
             Step::Check => check(shared, store, &name, heads).await?,
-            Step::Load => load(shared, store, &name, heads).await?,
+            Step::Agree => agree(shared, store, &name, heads).await?,
             Step::Nothing => {}
         }
     }
     Ok(())
 }
 
-/// A cluster that is connected here is ours to write; of any other Redis may know more.
+/// A cluster that is connected here is ours to write.
 fn step(shared: &Shared, name: &ClusterName) -> Step {
-    let mut state = shared.state();
-    let Some(cluster) = state.clusters.get_mut(name) else {
+    let state = shared.state();
+    let Some(cluster) = state.clusters.get(name) else {
         return Step::Nothing;
     };
     match &cluster.connection {
-        Some(connection) if connection.warmed => match std::mem::take(&mut cluster.unsaved) {
+        Some(connection) if connection.warmed => match cluster.unsaved {
             Unsaved::Nothing => Step::Check,
-            unsaved => Step::Save(unsaved),
+            Unsaved::Keys(_) | Unsaved::All => Step::Save,
         },
         // Its agent is about to say all it has.
         Some(_) => Step::Nothing,
-        None => Step::Load,
+        None => Step::Agree,
     }
 }
 
@@ -146,56 +141,89 @@ async fn save(
     shared: &Shared,
     store: &Store,
     name: &ClusterName,
-    unsaved: Unsaved,
     heads: &mut BTreeMap<ClusterName, Head>,
 ) -> Result<(), StoreError> {
-    let objects = {
-        let state = shared.state();
-        let cluster = state.clusters.get(name);
-        cluster
-            .map(|cluster| cluster.objects.clone())
-            .unwrap_or_default()
+    let (objects, unsaved) = {
+        let mut state = shared.state();
+        let Some(cluster) = state.clusters.get_mut(name) else {
+            return Ok(());
+        };
+        let unsaved = std::mem::take(&mut cluster.unsaved);
+        (cluster.objects.clone(), unsaved)
     };
-    let last = heads.get(name);
-    let write = prepare(store.seal(), name, &objects, &unsaved, last, rand::random)?;
-    if store.save(name, &write).await? {
-        heads.insert(name.clone(), write.head);
-    } else {
-        give_back(shared, name);
-        shared.unsaved.notify_one();
+    let written = async {
+        let last = heads.get(name);
+        let write = prepare(store.seal(), name, &objects, &unsaved, last, rand::random)?;
+        let whole = store.save(name, &write).await?;
+        Ok::<_, StoreError>(whole.then_some(write.head))
+    };
+    match written.await {
+        Ok(Some(head)) => drop(heads.insert(name.clone(), head)),
+        Ok(None) => {
+            give_back(shared, name);
+            shared.unsaved.notify_one();
+        }
+        Err(error) => {
+            give_back(shared, name);
+            return Err(error);
+        }
     }
     Ok(())
 }
 
-async fn load(
+/// Hands over what the last agent here said and Redis does not have, and takes what another replica wrote since.
+async fn agree(
     shared: &Shared,
     store: &Store,
     name: &ClusterName,
     heads: &mut BTreeMap<ClusterName, Head>,
 ) -> Result<(), StoreError> {
-    match store.load(name, heads.get(name)).await? {
-        Found::Nothing | Found::Same => {}
-        Found::Refused => {
+    let (is_known, unsaved) = {
+        let state = shared.state();
+        let cluster = state.clusters.get(name);
+        let unsaved = cluster.is_some_and(|c| c.unsaved != Unsaved::Nothing);
+        (cluster.is_some_and(|c| c.known), unsaved)
+    };
+    let last = heads.get(name);
+    match store.load(name, last).await? {
+        Found::Same if !unsaved => return Ok(()),
+        Found::Same => {}
+        Found::Nothing if !is_known => return Ok(()),
+        Found::Refused if !unsaved => {
             shared.metrics.refused_entries.inc();
             tracing::warn!(cluster = %name, "what Redis has of the cluster is not ours or not whole, and is ignored; its agent sends it anew");
+            return Ok(());
         }
-        Found::Snapshot(head, objects) => {
-            let connected = {
-                let mut state = shared.state();
-                let connected = state
-                    .clusters
-                    .get(name)
-                    .is_some_and(|c| c.connection.is_some());
-                if !connected {
-                    state.restore(name, objects);
-                }
-                connected
-            };
-            if !connected {
+        Found::Snapshot(head, objects) if last.is_none_or(|last| !older(&head, last)) => {
+            if restore(shared, name, objects) {
                 heads.insert(name.clone(), head);
                 shared.look(name);
             }
+            return Ok(());
         }
+        // Wiped, in pieces, or back with an older state of what we know.
+        Found::Nothing | Found::Refused | Found::Snapshot(..) => give_back(shared, name),
     }
-    Ok(())
+    save(shared, store, name, heads).await
+}
+
+fn older(head: &Head, last: &Head) -> bool {
+    head.epoch == last.epoch && head.revision < last.revision
+}
+
+/// `false`: it has connected meanwhile, and its agent counts more.
+fn restore(shared: &Shared, name: &ClusterName, objects: Objects) -> bool {
+    let mut state = shared.state();
+    let Some(cluster) = state.clusters.get(name) else {
+        return false;
+    };
+    if cluster.connection.is_some() {
+        return false;
+    }
+    let said = !cluster.said.is_empty();
+    state.restore(name, objects);
+    if said {
+        shared.look_everywhere(&state);
+    }
+    true
 }

@@ -75,7 +75,6 @@ impl Hub for Server {
             warmed: false,
             since: Timestamp::now(),
         });
-        cluster.unsaved = Unsaved::All;
         // Another replica may have served it since, and decided otherwise.
         cluster.desired = None;
         cluster.held = None;
@@ -104,7 +103,10 @@ impl Hub for Server {
             let Some(connection) = cluster.connection.as_mut().filter(of_it) else {
                 return;
             };
-            connection.warmed = true;
+            if !connection.warmed {
+                connection.warmed = true;
+                cluster.unsaved = Unsaved::All;
+            }
             cluster.heard = Some(Timestamp::now());
             state.observe(&stream.cluster, &changes);
         }

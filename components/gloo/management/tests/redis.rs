@@ -91,6 +91,12 @@ impl Memory {
         memory
     }
 
+    /// The stream of the agent ends.
+    fn disconnect(&self) {
+        let mut state = self.shared.state();
+        state.clusters.get_mut(&west()).unwrap().connection = None;
+    }
+
     async fn tell<T: redis::FromRedisValue>(&self, words: &[&[u8]]) -> T {
         let mut command = redis::Cmd::new();
         command.arg(words);
@@ -164,6 +170,47 @@ async fn a_wiped_redis_has_everything_again_also_when_the_next_change_comes_at_o
 }
 
 #[tokio::test]
+async fn a_redis_that_goes_back_in_time_while_a_cluster_is_away_is_written_over_and_not_believed() {
+    let memory = Memory::start(100).await;
+    let key = redis_key(&west());
+    let old: Vec<u8> = memory.tell(&[b"DUMP", key.as_bytes()]).await;
+    memory.observe(50..200);
+    memory.saved("the newer one").await;
+    memory.disconnect();
+    let restore: [&[u8]; 5] = [b"RESTORE", key.as_bytes(), b"0", &old, b"REPLACE"];
+    let () = memory.tell(&restore).await;
+    memory.saved("after it went back in time").await;
+    assert_eq!(memory.objects().len(), 200, "what is in memory counts");
+    let () = memory.tell(&[b"FLUSHALL"]).await;
+    memory.saved("after it was wiped").await;
+}
+
+#[tokio::test]
+async fn what_an_agent_said_last_is_written_although_it_left_at_once_and_the_server_ends() {
+    let memory = Memory::start(100).await;
+    memory.observe(100..101);
+    memory.disconnect();
+    let Memory {
+        redis,
+        shared,
+        _guard: guard,
+    } = memory;
+    drop(guard);
+    let expected = shared.state().clusters[&west()].objects.clone();
+    let written = async {
+        loop {
+            let found = store(&redis).load(&west(), None).await;
+            if matches!(found, Ok(Found::Snapshot(_, found)) if found == expected) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let written = tokio::time::timeout(Duration::from_secs(20), written).await;
+    assert!(written.is_ok(), "what the agent said is not written");
+}
+
+#[tokio::test]
 async fn a_full_redis_costs_nothing_but_the_store_and_gets_everything_once_there_is_room() {
     let memory = Memory::start(100).await;
     let () = memory.tell(&[b"CONFIG", b"SET", b"maxmemory", b"1"]).await;
@@ -221,13 +268,7 @@ async fn a_server_writes_nothing_before_the_agent_has_said_all_it_has() {
     let redis = &memory.redis;
     let before = memory.objects();
     // Only the new one is left.
-    memory
-        .shared
-        .state()
-        .clusters
-        .get_mut(&west())
-        .unwrap()
-        .connection = None;
+    memory.disconnect();
     let (fresh, _guard) = server(redis, Some(connection(false)));
     fresh.unsaved.notify_one();
     tokio::time::sleep(Duration::from_secs(5)).await;
