@@ -1,6 +1,10 @@
 //! Keeps Redis behind the state, and the state up with other replicas.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use gloo_api::ClusterName;
 use gloo_relay::table::Objects;
@@ -17,7 +21,7 @@ const GATHER: Duration = Duration::from_millis(500);
 
 /// Runs until `closing`, and once more after it, so that what the last agents said is kept.
 pub async fn run(shared: Arc<Shared>, store: Store, closing: CancellationToken) {
-    let mut heads = BTreeMap::new();
+    let mut known = Known::default();
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -28,20 +32,23 @@ pub async fn run(shared: Arc<Shared>, store: Store, closing: CancellationToken) 
             () = shared.unsaved.notified() => tokio::time::sleep(GATHER).await,
             _ = look.tick() => {}
         }
-        match round(&shared, &store, &mut heads).await {
+        match round(&shared, &store, &mut known).await {
             Ok(()) => tell(&shared, StoreState::Ok),
             Err(error) => {
                 store.reset().await;
                 shared.metrics.redis_errors.inc();
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                let why = format!("{error}: {}", cause.unwrap_or_default());
-                tell(&shared, StoreState::Away(why));
+                tell(&shared, StoreState::Away(sentence(&error)));
             }
         }
         if last {
             return;
         }
     }
+}
+
+fn sentence(error: &StoreError) -> String {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    format!("{error}: {}", cause.unwrap_or_default())
 }
 
 fn tell(shared: &Shared, now: StoreState) {
@@ -64,6 +71,15 @@ fn tell(shared: &Shared, now: StoreState) {
     });
 }
 
+/// What is known of Redis.
+#[derive(Default)]
+struct Known {
+    /// What it has of each cluster, as last read or written here.
+    heads: BTreeMap<ClusterName, Head>,
+    /// Clusters whose objects cannot be made entries, which was said.
+    unpacked: BTreeSet<ClusterName>,
+}
+
 /// What to do about a cluster.
 enum Step {
     Save,
@@ -74,11 +90,7 @@ enum Step {
     Nothing,
 }
 
-async fn round(
-    shared: &Shared,
-    store: &Store,
-    heads: &mut BTreeMap<ClusterName, Head>,
-) -> Result<(), StoreError> {
+async fn round(shared: &Shared, store: &Store, known: &mut Known) -> Result<(), StoreError> {
     let names: Vec<_> = {
         let state = shared.state();
         let registered = state
@@ -88,11 +100,24 @@ async fn round(
         registered.map(|(name, _)| name.clone()).collect()
     };
     for name in names {
-        match step(shared, &name) {
-            Step::Save => save(shared, store, &name, heads).await?,
-            Step::Check => check(shared, store, &name, heads).await?,
-            Step::Agree => agree(shared, store, &name, heads).await?,
-            Step::Nothing => {}
+        let done = match step(shared, &name) {
+            Step::Save => save(shared, store, &name, &mut known.heads).await,
+            Step::Check => check(shared, store, &name, &known.heads).await,
+            Step::Agree => agree(shared, store, &name, &mut known.heads).await,
+            Step::Nothing => Ok(()),
+        };
+        match done {
+            Err(error) if error.is_of_the_cluster() => {
+                shared.metrics.redis_errors.inc();
+                if known.unpacked.insert(name) {
+                    let reason = sentence(&error);
+                    tracing::warn!(reason, "Redis keeps what it has of the cluster");
+                }
+            }
+            done => {
+                done?;
+                known.unpacked.remove(&name);
+            }
         }
     }
     Ok(())

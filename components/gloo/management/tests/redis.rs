@@ -211,6 +211,29 @@ async fn what_an_agent_said_last_is_written_although_it_left_at_once_and_the_ser
 }
 
 #[tokio::test]
+async fn a_cluster_whose_objects_cannot_be_written_keeps_no_other_from_redis() {
+    let memory = Memory::start(100).await;
+    let east: ClusterName = "east".parse().unwrap();
+    {
+        let mut state = memory.shared.state();
+        state.register(&east, Some(Registration::default()));
+        let (key, _) = object(1);
+        let large = Changes {
+            upserts: vec![(key, Bytes::from(vec![b'x'; 5 << 20]))],
+            deletes: Vec::new(),
+        };
+        state.observe(&east, &large);
+        state.clusters.get_mut(&east).unwrap().connection = Some(connection(true));
+    }
+    memory.observe(100..200);
+    memory.saved("beside one that cannot be written").await;
+    memory
+        .stores("Redis serves", |state| *state == StoreState::Ok)
+        .await;
+    assert!(memory.shared.metrics.redis_errors.get() > 0);
+}
+
+#[tokio::test]
 async fn a_full_redis_costs_nothing_but_the_store_and_gets_everything_once_there_is_room() {
     let memory = Memory::start(100).await;
     let () = memory.tell(&[b"CONFIG", b"SET", b"maxmemory", b"1"]).await;

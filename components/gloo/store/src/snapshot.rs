@@ -62,6 +62,13 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Redis has no part in it: this cluster's objects cannot be made entries.
+    pub fn is_of_the_cluster(&self) -> bool {
+        matches!(self, Self::Pack { .. } | Self::Seal { .. })
+    }
+}
+
 /// Which chunks are a snapshot. `epoch` is random and new with each writer's first word on a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
