@@ -26,6 +26,8 @@ use crate::{
 pub struct Policies {
     pub found: BTreeMap<ObjectKey, Found>,
     pub local: BTreeMap<(String, String), Value>,
+    /// UIDs of Gloo resources: one that was deleted and made again has no status.
+    pub uids: BTreeMap<ObjectKey, String>,
 }
 
 #[derive(Debug, Default)]
@@ -70,7 +72,7 @@ impl Observed {
         self.source.subscribe()
     }
 
-    /// Changes with every policy of the cluster.
+    /// Changes with every policy and every Gloo resource of the cluster.
     pub fn policies_changed(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
@@ -109,7 +111,7 @@ impl Observed {
             }
         };
         drop(state);
-        if *watched == kinds::POLICY {
+        if *watched == kinds::POLICY || is_gloo(watched) {
             self.changed.send_modify(|changes| *changes += 1);
         }
         taken
@@ -124,6 +126,10 @@ impl Observed {
         let (key, bytes) = stripped(watched, object)?;
         if *watched == kinds::POLICY {
             policy(&self.cluster, &mut state.policies, &key, object, &bytes);
+        }
+        if is_gloo(watched) {
+            let uid = object.metadata.uid.clone().unwrap_or_default();
+            state.policies.uids.insert(key.clone(), uid);
         }
         let keys = state.keys.entry(watched.plural).or_default();
         keys.insert(key.clone());
@@ -143,6 +149,7 @@ impl Observed {
             state.policies.found.remove(key);
             state.policies.local.remove(&place(key));
         }
+        state.policies.uids.remove(key);
         if let Some(keys) = state.keys.get_mut(watched.plural) {
             keys.remove(key);
         }
@@ -182,6 +189,10 @@ impl Observed {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_gloo(watched: &Watched) -> bool {
+    kinds::GLOO_KINDS.contains(watched)
 }
 
 fn stripped(

@@ -16,7 +16,7 @@ use crate::{
     floor,
 };
 
-/// A policy of ours as the cluster has it.
+/// An object as the cluster has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     pub uid: String,
@@ -27,7 +27,7 @@ pub struct Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     pub desired: bytes::Bytes,
-    pub resource_version: String,
+    pub found: Found,
 }
 
 /// Everything a plan depends on.
@@ -37,6 +37,8 @@ pub struct World<'a> {
     /// `None`: what is desired is not known. Then nothing is done at all.
     pub desired: Option<&'a Objects>,
     pub found: &'a BTreeMap<ObjectKey, Found>,
+    /// UIDs of the resources whose statuses may be desired.
+    pub uids: &'a BTreeMap<ObjectKey, String>,
     /// Policies of the cluster that are not ours, by namespace and name.
     pub local: &'a BTreeMap<(String, String), Value>,
     pub written: &'a BTreeMap<ObjectKey, Written>,
@@ -113,11 +115,15 @@ fn current(world: &World<'_>, key: &ObjectKey, bytes: &bytes::Bytes, status: boo
     let Some(written) = world.written.get(key) else {
         return false;
     };
-    let untouched = world
-        .found
-        .get(key)
-        .is_some_and(|found| found.resource_version == written.resource_version);
-    written.desired == bytes && (status || untouched)
+    let untouched = if status {
+        // Another resource of the name, made since, has no status yet.
+        let uid = world.uids.get(key);
+        uid.is_none_or(|uid| *uid == written.found.uid)
+    } else {
+        let found = world.found.get(key);
+        found.is_some_and(|found| found.resource_version == written.found.resource_version)
+    };
+    written.desired == bytes && untouched
 }
 
 fn note_floor(
@@ -196,6 +202,7 @@ mod tests {
     struct Cluster {
         desired: Option<Objects>,
         found: BTreeMap<ObjectKey, Found>,
+        uids: BTreeMap<ObjectKey, String>,
         written: BTreeMap<ObjectKey, Written>,
         local: BTreeMap<(String, String), Value>,
         before: BTreeSet<ObjectKey>,
@@ -211,11 +218,12 @@ mod tests {
             };
             let written = |name| Written {
                 desired: policy(name),
-                resource_version: "1".to_owned(),
+                found: found(name),
             };
             Self {
                 desired: Some((0..10).map(|name| (key(name), policy(name))).collect()),
                 found: (0..10).map(|name| (key(name), found(name))).collect(),
+                uids: BTreeMap::new(),
                 written: (0..10).map(|name| (key(name), written(name))).collect(),
                 local: BTreeMap::new(),
                 before: (0..10).map(key).collect(),
@@ -237,6 +245,7 @@ mod tests {
                 cluster: "west",
                 desired: self.desired.as_ref(),
                 found: &self.found,
+                uids: &self.uids,
                 local: &self.local,
                 written: &self.written,
                 before: &self.before,

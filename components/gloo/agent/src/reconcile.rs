@@ -66,6 +66,14 @@ struct Memory {
     turn: u64,
 }
 
+impl Memory {
+    /// What is not desired any more counts as not written: who desires it again may mean a new object of the same name.
+    fn desire(&mut self, objects: Objects) {
+        self.written.retain(|key, _| objects.contains_key(key));
+        self.desired = Some(objects);
+    }
+}
+
 /// The only writer of desired objects.
 pub struct Reconciler {
     client: Client,
@@ -93,7 +101,7 @@ impl std::fmt::Debug for Reconciler {
 impl Local for Reconciler {
     async fn desired(&self, objects: Objects) {
         let mut memory = self.memory.lock().await;
-        memory.desired = Some(objects);
+        memory.desire(objects);
         self.fresh.store(true, Ordering::Relaxed);
         self.turn(&mut memory).await;
     }
@@ -182,7 +190,7 @@ impl Reconciler {
         if self.observed.source().borrow().is_none() {
             return;
         }
-        let Policies { found, local } = self.observed.policies();
+        let Policies { found, local, uids } = self.observed.policies();
         let control = self.control.borrow().clone();
         refill(memory, found.keys());
         let mut plan = plan(
@@ -190,6 +198,7 @@ impl Reconciler {
                 cluster: &self.cluster,
                 desired: memory.desired.as_ref(),
                 found: &found,
+                uids: &uids,
                 local: &local,
                 written: &memory.written,
                 before: &memory.before,
@@ -254,13 +263,13 @@ impl Reconciler {
             match (&write, result) {
                 (
                     Write::Apply { key, .. } | Write::Status { key, .. },
-                    Ok(Done::Written(version)),
+                    Ok(Done::Written(found)),
                 ) => {
                     writes += 1;
                     let desired = memory.desired.as_ref().and_then(|all| all.get(key));
                     let written = desired.map(|desired| Written {
                         desired: desired.clone(),
-                        resource_version: version,
+                        found,
                     });
                     memory
                         .written

@@ -7,7 +7,12 @@ use kube::{api::DynamicObject, client::Body, runtime::watcher::Event};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{admit::tests::labels, kinds};
+use crate::{
+    admit::tests::labels,
+    kinds::{self, Watched},
+};
+
+const WORKSPACES: Watched = kinds::GLOO_KINDS[1];
 
 /// A cluster's reconciler; its API server takes everything and remembers what was asked.
 struct Kit {
@@ -32,6 +37,14 @@ fn shown(mut object: Value, uid: &str) -> DynamicObject {
     serde_json::from_value(object).unwrap()
 }
 
+fn workspace() -> Value {
+    json!({
+        "apiVersion": "admin.gloo.solo.io/v2", "kind": "Workspace",
+        "metadata": {"name": "shop", "namespace": "gloo-mesh"},
+        "status": {"common": {}},
+    })
+}
+
 fn objects(all: impl IntoIterator<Item = Value>) -> Objects {
     let keyed = all.into_iter().map(|object| {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -51,7 +64,7 @@ impl Kit {
         let server = asked.clone();
         let service = tower::service_fn(move |request: Request<Body>| {
             server.lock().unwrap().push(request.method().clone());
-            let answer = json!(shown(policy(0), "u")).to_string();
+            let answer = json!(shown(workspace(), "u1")).to_string();
             async move { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(answer)))) }
         });
         let observed = Arc::new(Observed::new("west"));
@@ -106,4 +119,23 @@ async fn a_confirmation_of_long_ago_opens_no_new_budget() {
     let report = kit.reconciler.report();
     let held = report.borrow().held.as_ref().map(|(removed, _)| *removed);
     assert_eq!(held, Some(10));
+}
+
+#[tokio::test]
+async fn the_status_of_a_resource_that_was_made_again_is_written_again() {
+    let kit = Kit::start();
+    let policies: Vec<_> = (0..10).map(policy).collect();
+    let with = || objects(policies.iter().cloned().chain([workspace()]));
+    let made = |uid| Event::Apply(shown(workspace(), uid));
+    kit.observed.take(&WORKSPACES, made("u1")).unwrap();
+    kit.desire(with()).await;
+    let before = kit.asked(&Method::PATCH);
+    kit.desire(with()).await;
+    assert_eq!(kit.asked(&Method::PATCH), before, "nothing is new");
+    kit.desire(objects(policies.clone())).await;
+    kit.desire(with()).await;
+    assert_eq!(kit.asked(&Method::PATCH), before + 1, "desired again");
+    kit.observed.take(&WORKSPACES, made("u2")).unwrap();
+    kit.desire(with()).await;
+    assert_eq!(kit.asked(&Method::PATCH), before + 2, "another one");
 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::{
     kinds::{self, Watched},
-    plan::Write,
+    plan::{Found, Write},
 };
 
 const ANSWER: Duration = Duration::from_secs(15);
@@ -20,8 +20,8 @@ const ANSWER: Duration = Duration::from_secs(15);
 /// What a write led to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Done {
-    /// The object's resource version after it.
-    Written(String),
+    /// The object after it.
+    Written(Found),
     /// There was nothing to write to, or somebody else was there first. The watch will tell.
     Overtaken,
 }
@@ -32,7 +32,7 @@ pub(super) async fn perform(client: &Client, write: &Write) -> Result<Done, Stri
         return Err("the API server did not answer in time".to_owned());
     };
     match result {
-        Ok(version) => Ok(Done::Written(version)),
+        Ok(found) => Ok(Done::Written(found)),
         Err(kube::Error::Api(status)) => match (write, status.code) {
             (Write::Delete { .. }, 404 | 409) | (Write::Status { .. }, 404) => Ok(Done::Overtaken),
             _ => Err(status.message.clone()),
@@ -41,7 +41,7 @@ pub(super) async fn perform(client: &Client, write: &Write) -> Result<Done, Stri
     }
 }
 
-async fn send(client: &Client, write: &Write) -> Result<String, kube::Error> {
+async fn send(client: &Client, write: &Write) -> Result<Found, kube::Error> {
     let parameters = PatchParams::apply(names::AGENT).force();
     let object = match write {
         Write::Apply { key, object } => {
@@ -67,10 +67,13 @@ async fn send(client: &Client, write: &Write) -> Result<String, kube::Error> {
             api(client, key, kinds::POLICY)
                 .delete(key.name(), &parameters)
                 .await?;
-            return Ok(String::new());
+            return Ok(found.clone());
         }
     };
-    Ok(object.metadata.resource_version.unwrap_or_default())
+    Ok(Found {
+        uid: object.metadata.uid.unwrap_or_default(),
+        resource_version: object.metadata.resource_version.unwrap_or_default(),
+    })
 }
 
 fn api(client: &Client, key: &ObjectKey, kind: Watched) -> Api<DynamicObject> {
