@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     replicas::{Replicas, surplus},
     shared::Shared,
-    state::{Cluster, Registration},
+    state::{Cluster, Connection, Registration},
     tokens::Records,
 };
 
@@ -187,12 +187,10 @@ fn register(shared: &Shared, records: &BTreeMap<String, TokenRecord>, seen: &See
     }
     for (name, cluster) in seen {
         let record = records.get(name.as_str());
-        let epoch = record.map_or(0, |record| record.epoch);
         let connection = state.clusters.get(name).and_then(|c| c.connection.as_ref());
-        if connection.is_some_and(|connection| connection.epoch < epoch) {
-            let reason = format!(
-                "the certificates of cluster {name} were revoked; to enrol it again run gloonet cluster register {name}"
-            );
+        if let (Some(record), Some(connection)) = (record, connection)
+            && let Some(reason) = lost(name, record, connection)
+        {
             end(shared, name, Code::Revoked, reason);
         }
         let new = Some(Registration {
@@ -211,6 +209,20 @@ fn register(shared: &Shared, records: &BTreeMap<String, TokenRecord>, seen: &See
             shared.look(name);
         }
     }
+}
+
+/// Why a connection is no longer its cluster's. A record that is gone, or cannot be read, says nothing of a stream there is.
+fn lost(name: &ClusterName, record: &TokenRecord, connection: &Connection) -> Option<String> {
+    if connection.epoch < record.epoch {
+        return Some(format!(
+            "the certificates of cluster {name} were revoked; to enrol it again run gloonet cluster register {name}"
+        ));
+    }
+    (record.cluster_uid.as_ref() != Some(&connection.cluster_uid)).then(|| {
+        format!(
+            "cluster {name} was registered anew, and this one has not enrolled since; to enrol it run gloonet cluster register {name}"
+        )
+    })
 }
 
 fn end(shared: &Shared, name: &ClusterName, code: Code, reason: String) {

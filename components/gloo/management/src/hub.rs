@@ -72,6 +72,7 @@ impl Hub for Server {
         cluster.connection = Some(Connection {
             stream: stream.id,
             epoch: peer.epoch,
+            cluster_uid: peer.cluster_uid.clone(),
             warmed: false,
             since: Timestamp::now(),
         });

@@ -38,6 +38,8 @@ pub struct Connection {
     pub stream: u64,
     /// Of its certificate; below the cluster's own: revoked.
     pub epoch: u64,
+    /// Of its certificate, too; another than the cluster's own: the name is somebody else's now.
+    pub cluster_uid: String,
     /// It has sent all it has.
     pub warmed: bool,
     pub since: jiff::Timestamp,

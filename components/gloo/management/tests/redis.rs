@@ -53,6 +53,7 @@ fn connection(warmed: bool) -> Connection {
     Connection {
         stream: 1,
         epoch: 0,
+        cluster_uid: "0000-1111".to_owned(),
         warmed,
         since: jiff::Timestamp::UNIX_EPOCH,
     }

@@ -46,7 +46,7 @@ pub enum Standing {
     Known {
         /// Certificates of an older epoch are revoked.
         epoch: u64,
-        /// The UID the cluster was enrolled with.
+        /// The UID the cluster was enrolled with; `None`: nobody has enrolled since it was registered.
         cluster_uid: Option<String>,
     },
 }

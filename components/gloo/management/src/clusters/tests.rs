@@ -1,5 +1,5 @@
 use super::*;
-use crate::state::{Connection, State};
+use crate::state::State;
 
 fn cluster(name: &str) -> KubernetesCluster {
     KubernetesCluster::new(name, gloo_api::KubernetesClusterSpec::default())
@@ -49,18 +49,47 @@ fn end_of_west(shared: &Shared) -> Option<Code> {
     })
 }
 
-#[test]
-fn a_stream_that_was_let_in_while_its_cluster_was_deleted_ends_at_the_next_look() {
-    let west: ClusterName = "west".parse().unwrap();
+/// A server that an agent of west is connected to.
+fn connected(west: &ClusterName) -> Shared {
     let mut state = State::new("mgmt".parse().unwrap(), true);
-    state.register(&west, None);
-    state.clusters.get_mut(&west).unwrap().connection = Some(Connection {
+    state.register(west, None);
+    state.clusters.get_mut(west).unwrap().connection = Some(Connection {
         stream: 1,
         epoch: 0,
+        cluster_uid: "u-1".to_owned(),
         warmed: true,
         since: Timestamp::UNIX_EPOCH,
     });
-    let shared = Shared::new(state, "server".to_owned());
+    Shared::new(state, "server".to_owned())
+}
+
+#[test]
+fn a_stream_ends_once_its_name_is_registered_for_somebody_else() {
+    let west: ClusterName = "west".parse().unwrap();
+    let record = |uid: Option<&str>| TokenRecord {
+        cluster: west.to_string(),
+        sha256: String::new(),
+        expires: Timestamp::UNIX_EPOCH,
+        epoch: 0,
+        cluster_uid: uid.map(str::to_owned),
+        used_by: None,
+    };
+    for (uid, ends) in [
+        (Some("u-1"), None),
+        (Some("u-2"), Some(Code::Revoked)),
+        (None, Some(Code::Revoked)),
+    ] {
+        let shared = connected(&west);
+        let records = [(west.to_string(), record(uid))].into();
+        register(&shared, &records, &seen(&["mgmt", "west"]));
+        assert_eq!(end_of_west(&shared), ends, "{uid:?}");
+    }
+}
+
+#[test]
+fn a_stream_that_was_let_in_while_its_cluster_was_deleted_ends_at_the_next_look() {
+    let west: ClusterName = "west".parse().unwrap();
+    let shared = connected(&west);
     register(&shared, &BTreeMap::new(), &seen(&["mgmt", "west"]));
     assert_eq!(end_of_west(&shared), None);
     shared.state().register(&west, None);

@@ -258,7 +258,7 @@ async fn a_clusters_stream_ends_within_seconds_once_its_kubernetes_cluster_is_de
 #[tokio::test]
 async fn a_certificate_opens_nothing_once_its_name_is_another_clusters() {
     let fleet = Fleet::start(&[]).await;
-    let west = fleet.connected().await;
+    let mut west = fleet.connected().await;
     fleet.api.change(|before| TokenRecord {
         cluster_uid: Some("2222-3333".to_owned()),
         ..before.unwrap()
@@ -268,6 +268,8 @@ async fn a_certificate_opens_nothing_once_its_name_is_another_clusters() {
         .unwrap_err();
     let words = format!("cluster west was enrolled with UID 2222-3333, not {UID}");
     assert!(renewed.to_string().contains(&words), "{renewed}");
+    // The stream that is open.
+    reaches(&mut west.status, Link::Refused, Duration::from_secs(10)).await;
     let mut late = fleet.agent(watch::Sender::new(Some(west.held)).subscribe());
     let refused = reaches(&mut late, Link::Refused, Duration::from_secs(10)).await;
     let said = refused.last_error.unwrap();

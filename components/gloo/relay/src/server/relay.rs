@@ -96,6 +96,62 @@ pub(super) fn judge(peer: &Peer, standing: &Standing) -> Result<(), Refused> {
                 peer.cluster_uid
             ),
         ),
+        // The name was given away, and epochs count from the start again: the certificate is of whoever had it before.
+        Standing::Known {
+            cluster_uid: None, ..
+        } => refused(
+            Code::Revoked,
+            format!(
+                "nobody has enrolled as cluster {cluster} since it was registered; to enrol it run gloonet cluster register {cluster}"
+            ),
+        ),
+        // Nor is it refused for good: what was read of the registration may be old.
+        Standing::Known { epoch, .. } if peer.epoch > *epoch => refused(
+            Code::Busy,
+            format!(
+                "cluster {cluster} is registered at epoch {epoch}, the certificate is of epoch {}; ask again",
+                peer.epoch
+            ),
+        ),
         Standing::Known { .. } => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a certificate of west is told: of this epoch and UID, where the name is registered so.
+    fn told(of: (u64, &str), registered: (u64, Option<&str>)) -> Option<Code> {
+        let peer = Peer {
+            cluster: "west".parse().unwrap(),
+            cluster_uid: of.1.to_owned(),
+            epoch: of.0,
+            not_before: 0,
+            not_after: 0,
+        };
+        let standing = Standing::Known {
+            epoch: registered.0,
+            cluster_uid: registered.1.map(str::to_owned),
+        };
+        judge(&peer, &standing).err().map(|refused| refused.code())
+    }
+
+    #[test]
+    fn a_certificate_opens_what_its_cluster_enrolled_as_and_nothing_older() {
+        assert_eq!(told((2, "u-1"), (2, Some("u-1"))), None);
+        assert_eq!(told((1, "u-1"), (2, Some("u-1"))), Some(Code::Revoked));
+        assert_eq!(told((2, "u-1"), (2, Some("u-2"))), Some(Code::ClusterUid));
+    }
+
+    #[test]
+    fn a_name_that_was_registered_anew_is_nobodys_before_somebody_enrols() {
+        assert_eq!(told((0, "u-1"), (0, None)), Some(Code::Revoked));
+        assert_eq!(told((3, "u-1"), (0, None)), Some(Code::Revoked));
+    }
+
+    #[test]
+    fn a_certificate_of_a_later_epoch_than_is_known_waits() {
+        assert_eq!(told((3, "u-1"), (0, Some("u-1"))), Some(Code::Busy));
     }
 }
