@@ -44,7 +44,8 @@ pub struct World<'a> {
     pub written: &'a BTreeMap<ObjectKey, Written>,
     /// Our policies when the budget of removals was last full.
     pub before: &'a BTreeSet<ObjectKey>,
-    pub control: &'a Control,
+    /// `None`: the local administrator's word was not heard yet. The switch may be on, and nothing is written or removed.
+    pub control: Option<&'a Control>,
     /// The server is there and serves this agent: only then is anything removed.
     pub live: bool,
 }
@@ -96,7 +97,7 @@ pub fn plan(world: &World<'_>, budget: MassRemoval) -> Plan {
     if world.live {
         remove(world, &wanted, budget, &mut plan);
     }
-    if world.control.kill_switch {
+    if world.control.is_none_or(|control| control.kill_switch) {
         plan.writes.clear();
     }
     plan
@@ -148,7 +149,9 @@ fn note_floor(
 }
 
 fn remove(world: &World<'_>, wanted: &BTreeSet<ObjectKey>, budget: MassRemoval, plan: &mut Plan) {
-    let confirmed = world.control.confirm_removal.as_deref().and_then(digest);
+    let confirmed = world
+        .control
+        .and_then(|control| control.confirm_removal.as_deref().and_then(digest));
     match budget.judge(world.before, wanted, confirmed) {
         Judgement::Hold { removed, digest } => plan.held = Some((removed, digest)),
         Judgement::Proceed => {
@@ -206,7 +209,7 @@ mod tests {
         written: BTreeMap<ObjectKey, Written>,
         local: BTreeMap<(String, String), Value>,
         before: BTreeSet<ObjectKey>,
-        control: Control,
+        control: Option<Control>,
         live: bool,
     }
 
@@ -227,7 +230,7 @@ mod tests {
                 written: (0..10).map(|name| (key(name), written(name))).collect(),
                 local: BTreeMap::new(),
                 before: (0..10).map(key).collect(),
-                control: Control::default(),
+                control: Some(Control::default()),
                 live: true,
             }
         }
@@ -237,7 +240,10 @@ mod tests {
         }
 
         fn confirm(&mut self, digest: Digest) {
-            self.control.confirm_removal = Some(digest.to_string());
+            self.control = Some(Control {
+                confirm_removal: Some(digest.to_string()),
+                ..Control::default()
+            });
         }
 
         fn plan(&self) -> Plan {
@@ -249,7 +255,7 @@ mod tests {
                 local: &self.local,
                 written: &self.written,
                 before: &self.before,
-                control: &self.control,
+                control: self.control.as_ref(),
                 live: self.live,
             };
             plan(&world, MassRemoval::default())
@@ -335,8 +341,21 @@ mod tests {
     fn the_switch_stops_every_write() {
         let mut cluster = Cluster::new();
         cluster.desire(1..12);
-        cluster.control.kill_switch = true;
+        cluster.control = Some(Control {
+            kill_switch: true,
+            ..Control::default()
+        });
         assert!(cluster.plan().writes.is_empty());
+    }
+
+    #[test]
+    fn before_the_switch_was_heard_of_nothing_is_written_or_removed() {
+        let mut cluster = Cluster::new();
+        cluster.desire(1..12);
+        cluster.control = None;
+        assert!(cluster.plan().writes.is_empty());
+        cluster.control = Some(Control::default());
+        assert_eq!(cluster.plan().writes.len(), 3);
     }
 
     #[test]

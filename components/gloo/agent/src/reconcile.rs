@@ -79,7 +79,7 @@ pub struct Reconciler {
     client: Client,
     cluster: String,
     observed: Arc<Observed>,
-    control: watch::Receiver<Control>,
+    control: watch::Receiver<Option<Control>>,
     results: watch::Sender<Results>,
     report: watch::Sender<Report>,
     memory: Mutex<Memory>,
@@ -126,7 +126,7 @@ impl Reconciler {
         client: Client,
         cluster: &str,
         observed: Arc<Observed>,
-        control: watch::Receiver<Control>,
+        control: watch::Receiver<Option<Control>>,
     ) -> Self {
         Self {
             client,
@@ -202,7 +202,7 @@ impl Reconciler {
                 local: &local,
                 written: &memory.written,
                 before: &memory.before,
-                control: &control,
+                control: control.as_ref(),
                 live: self.fresh.load(Ordering::Relaxed),
             },
             MassRemoval::default(),
@@ -215,7 +215,8 @@ impl Reconciler {
         }
         let (writes, errors) = self.write(memory, &plan.writes).await;
         plan.errors.extend(errors);
-        self.tell(memory, &plan, &control, writes);
+        let kill_switch = control.is_some_and(|control| control.kill_switch);
+        self.tell(memory, &plan, kill_switch, writes);
     }
 
     /// Removes what was decided and is still not desired. The API server refuses what somebody wrote to since.
@@ -228,7 +229,8 @@ impl Reconciler {
             };
             desired.as_ref().is_some_and(|all| !all.contains_key(key))
         });
-        if self.control.borrow().kill_switch {
+        let off = |control: &Control| !control.kill_switch;
+        if !self.control.borrow().as_ref().is_some_and(off) {
             return;
         }
         let (writes, errors) = self.write(memory, &pending).await;
@@ -292,7 +294,7 @@ impl Reconciler {
         (writes, errors)
     }
 
-    fn tell(&self, memory: &Memory, plan: &Plan, control: &Control, writes: u64) {
+    fn tell(&self, memory: &Memory, plan: &Plan, kill_switch: bool, writes: u64) {
         let held = plan
             .held
             .map(|(removed, digest)| (removed, digest.to_string()));
@@ -310,7 +312,7 @@ impl Reconciler {
                 desired: memory.desired.as_ref().map_or(0, Objects::len),
                 errors: plan.errors.len(),
                 held: held.clone(),
-                kill_switch: control.kill_switch,
+                kill_switch,
                 writes: report.writes + writes,
             };
         });
@@ -322,7 +324,7 @@ impl Reconciler {
                 removals: u32::try_from(removed).unwrap_or(u32::MAX),
                 digest,
             }),
-            kill_switch: control.kill_switch,
+            kill_switch,
             turn: memory.turn,
         };
         self.results.send_if_modified(|results| {

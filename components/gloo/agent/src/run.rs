@@ -11,7 +11,7 @@ use gloo_relay::{
     client::{self, Server, Status},
     session::{AgentFacts, Backoff},
 };
-use gloonet_daemon::watching::Pauses;
+use gloonet_daemon::watching::{Pauses, interrupted};
 use gloonet_daemon::{listener::ListenError, signals, tasks};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{
@@ -77,7 +77,7 @@ pub async fn start(
 ) -> Result<JoinSet<()>, ListenError> {
     let mut tasks = JoinSet::new();
     let observed = Arc::new(Observed::new(args.cluster_name.as_str()));
-    let (control, said) = watch::channel(Control::default());
+    let (control, said) = watch::channel(None);
     let reconciler = Arc::new(Reconciler::new(
         client.clone(),
         args.cluster_name.as_str(),
@@ -207,7 +207,8 @@ async fn cluster_uid(client: &Client, trouble: &watch::Sender<Option<String>>) -
     }
 }
 
-async fn follow_control(client: Client, control: watch::Sender<Control>) {
+/// A ConfigMap that is not there is a word, too: the switch is off.
+async fn follow_control(client: Client, control: watch::Sender<Option<Control>>) {
     let api = Api::<ConfigMap>::namespaced(client, names::NAMESPACE);
     let only = format!("metadata.name={}", names::CONTROL);
     let config = watcher::Config::default().fields(&only);
@@ -226,13 +227,13 @@ async fn follow_control(client: Client, control: watch::Sender<Control>) {
             Ok(Event::InitDone) if listed => continue,
             Ok(Event::InitDone | Event::Delete(_)) => Control::default(),
             Err(error) => {
-                tracing::debug!(%error, "the watch of the control ConfigMap failed and is tried again");
+                interrupted("ConfigMap", &error);
                 continue;
             }
         };
-        if *control.borrow() != said {
-            tracing::info!(?said, "the local administrator spoke");
-            control.send_replace(said);
+        if control.borrow().as_ref() != Some(&said) {
+            tracing::info!(?said, "the local administrator was heard");
+            control.send_replace(Some(said));
         }
     }
 }

@@ -18,7 +18,7 @@ const WORKSPACES: Watched = kinds::GLOO_KINDS[1];
 struct Kit {
     reconciler: Reconciler,
     observed: Arc<Observed>,
-    control: watch::Sender<Control>,
+    control: watch::Sender<Option<Control>>,
     asked: Arc<Lock<Vec<Method>>>,
 }
 
@@ -78,7 +78,7 @@ impl Kit {
             }
             observed.take(&watched, Event::InitDone).unwrap();
         }
-        let (control, heard) = watch::channel(Control::default());
+        let (control, heard) = watch::channel(Some(Control::default()));
         let client = Client::new(service, "default");
         Self {
             reconciler: Reconciler::new(client, "west", observed.clone(), heard),
@@ -104,10 +104,10 @@ impl Kit {
 #[tokio::test]
 async fn a_confirmation_of_long_ago_opens_no_new_budget() {
     let kit = Kit::start();
-    kit.control.send_replace(Control {
+    kit.control.send_replace(Some(Control {
         confirm_removal: Some("ab".repeat(32)),
         ..Control::default()
-    });
+    }));
     kit.desire(objects((0..5).map(policy))).await;
     assert_eq!(kit.asked(&Method::DELETE), 5);
     for number in 5..10 {
@@ -119,6 +119,17 @@ async fn a_confirmation_of_long_ago_opens_no_new_budget() {
     let report = kit.reconciler.report();
     let held = report.borrow().held.as_ref().map(|(removed, _)| *removed);
     assert_eq!(held, Some(10));
+}
+
+#[tokio::test]
+async fn before_the_switch_was_heard_of_nothing_is_asked_of_the_cluster() {
+    let kit = Kit::start();
+    kit.control.send_replace(None);
+    kit.desire(objects((1..12).map(policy))).await;
+    assert_eq!(*kit.asked.lock().unwrap(), Vec::<Method>::new());
+    kit.control.send_replace(Some(Control::default()));
+    kit.desire(objects((1..12).map(policy))).await;
+    assert_eq!(kit.asked(&Method::DELETE), 1);
 }
 
 #[tokio::test]
