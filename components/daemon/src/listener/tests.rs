@@ -6,10 +6,13 @@ use futures::stream;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpSocket,
+    sync::Notify,
 };
 
 use super::*;
 
+/// `/slow` was asked, by the one test that does so.
+static ASKED: Notify = Notify::const_new();
 const GOOD: &[u8] = b"GET /page HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
 async fn page(stop: CancellationToken) -> SocketAddr {
@@ -18,6 +21,7 @@ async fn page(stop: CancellationToken) -> SocketAddr {
         .unwrap();
     let address = listener.local_addr().unwrap();
     let slow = get(async || {
+        ASKED.notify_one();
         sleep(Duration::from_millis(300)).await;
         "late"
     });
@@ -145,7 +149,7 @@ async fn an_answer_under_way_is_given_after_stop_and_nothing_new_is_taken() {
     let address = page(stop.clone()).await;
     let question = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
     let asked = tokio::spawn(async move { ask(address, question).await });
-    sleep(Duration::from_millis(100)).await;
+    ASKED.notified().await;
     stop.cancel();
     let stopped = tokio::time::Instant::now();
     let heard = asked.await.unwrap();
