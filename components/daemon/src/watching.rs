@@ -11,6 +11,10 @@ use crate::error::chain;
 /// would wait for their addresses, identities and policies.
 const LONGEST: Duration = Duration::from_secs(5);
 
+/// A watch that fails says so again within this, however long its connection takes to fail. It does not say that it runs again: one that
+/// has been silent for longer does, and its kind is quiet.
+pub const QUIET: Duration = Duration::from_mins(1);
+
 /// The client's own pauses, jittered as they are, and none longer than five seconds.
 #[derive(Default)]
 pub struct Pauses(DefaultBackoff);

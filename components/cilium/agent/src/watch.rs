@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use futures::StreamExt as _;
-use gloonet_daemon::watching::{Pauses, interrupted};
+use gloonet_daemon::watching::{Pauses, QUIET, interrupted};
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt as _;
@@ -34,7 +34,8 @@ struct Known<K> {
     listed: BTreeSet<Key>,
     /// The newest version of each object that could not be decoded, to report it once.
     undecodable: BTreeMap<Key, String>,
-    trouble: Option<String>,
+    /// Why the watch failed last, and when.
+    trouble: Option<(Instant, String)>,
 }
 
 /// How many events of each sort came.
@@ -144,17 +145,17 @@ where
 
     /// Why the watch is interrupted now, if it is.
     pub fn trouble(&self) -> Option<String> {
-        self.lock().trouble.clone()
+        self.lock().trouble_now().map(str::to_owned)
     }
 
     pub(crate) fn take(&self, event: Result<Event<DeserializeGuard<K>>, watcher::Error>) {
         let mut known = self.lock();
         match event {
             Err(error) => {
-                if known.trouble.is_none() {
+                if known.trouble_now().is_none() {
                     interrupted(&K::kind(&()), &error);
                 }
-                known.trouble = Some(error.to_string());
+                known.trouble = Some((Instant::now(), error.to_string()));
                 return;
             }
             Ok(Event::Init) => {
@@ -232,6 +233,11 @@ where
 }
 
 impl<K> Known<K> {
+    fn trouble_now(&self) -> Option<&str> {
+        let (last, why) = self.trouble.as_ref()?;
+        (last.elapsed() <= QUIET).then_some(why.as_str())
+    }
+
     fn recovered<R: Resource<DynamicType = ()>>(&mut self) {
         if self.trouble.take().is_some() {
             tracing::info!(kind = %R::kind(&()), "Watch is running again");
@@ -334,6 +340,20 @@ mod tests {
         assert!(cache.trouble().is_some());
         assert_eq!(names(&cache), ["a"]);
         cache.take(Ok(Event::Apply(good("b"))));
+        assert_eq!(cache.trouble(), None);
+    }
+
+    #[test]
+    fn a_watch_that_stumbled_and_says_nothing_more_is_interrupted_no_longer() {
+        let cache = Cache::<Service>::new(Bells::default());
+        cache.take(Err(watcher::Error::NoResourceVersion));
+        let failed = |ago| {
+            let last = Instant::now().checked_sub(ago).unwrap();
+            cache.lock().trouble.as_mut().unwrap().0 = last;
+        };
+        failed(QUIET / 2);
+        assert!(cache.trouble().is_some());
+        failed(QUIET * 2);
         assert_eq!(cache.trouble(), None);
     }
 }

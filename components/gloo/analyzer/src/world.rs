@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures::StreamExt;
-use gloonet_daemon::watching::{Pauses, interrupted};
+use gloonet_daemon::watching::{Pauses, QUIET, interrupted};
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment},
     core::v1::{Namespace, Node, Pod, Service},
@@ -47,6 +47,7 @@ enum State {
     Absent,
     Failing {
         since: Instant,
+        last: Instant,
         why: String,
         was_ready: bool,
     },
@@ -116,10 +117,11 @@ where
             State::Absent => Ok(Vec::new()),
             State::Failing {
                 since,
+                last,
                 why,
                 was_ready,
             } => {
-                if *was_ready && since.elapsed() < PATIENCE {
+                if *was_ready && (since.elapsed() < PATIENCE || last.elapsed() > QUIET) {
                     return Ok(self.store.state());
                 }
                 let why = why.clone();
@@ -144,17 +146,22 @@ fn note<K>(
         Err(error) => {
             let (since, was_ready) = match &*state {
                 State::Failing {
-                    since, was_ready, ..
-                } => (*since, *was_ready),
-                State::Ready => (Instant::now(), true),
-                State::Reading | State::Absent => (Instant::now(), false),
+                    since,
+                    last,
+                    was_ready,
+                    ..
+                } => ((last.elapsed() <= QUIET).then_some(*since), *was_ready),
+                State::Ready => (None, true),
+                State::Reading | State::Absent => (None, false),
             };
             let why = gloonet_daemon::error::chain(error);
-            if !matches!(&*state, State::Failing { .. }) {
+            if since.is_none() {
                 interrupted(kind, error);
             }
+            let last = Instant::now();
             State::Failing {
-                since,
+                since: since.unwrap_or(last),
+                last,
                 why,
                 was_ready,
             }
@@ -348,29 +355,53 @@ mod tests {
         assert_eq!(pod.spec.unwrap().containers[0].image.as_deref(), Some("x"));
     }
 
-    #[test]
-    fn a_watch_that_fails_is_believed_for_a_while_and_a_kind_that_is_not_there_is_empty() {
-        let writer = reflector::store::Writer::<Pod>::new(());
-        let table = Table {
+    const SECOND: Duration = Duration::from_secs(1);
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn table(state: State) -> Table<Pod> {
+        let writer = reflector::store::Writer::new(());
+        Table {
             kind: "Pods",
             store: writer.as_reader(),
-            state: Arc::new(RwLock::new(State::Reading)),
-        };
-        assert!(matches!(table.all(), Err(ReadError::NotYet { .. })));
-        let set = |state| *table.state.write().unwrap() = state;
-        let failing = |was_ready, ago| State::Failing {
-            since: Instant::now().checked_sub(ago).unwrap(),
+            state: Arc::new(RwLock::new(state)),
+        }
+    }
+
+    fn failing(was_ready: bool, since: Duration, last: Duration) -> State {
+        let ago = |ago| Instant::now().checked_sub(ago).unwrap();
+        State::Failing {
+            since: ago(since),
+            last: ago(last),
             why: "403".to_owned(),
             was_ready,
-        };
-        set(failing(true, Duration::from_secs(1)));
-        assert!(table.all().is_ok());
-        set(failing(true, PATIENCE));
-        let error = table.all().unwrap_err().to_string();
+        }
+    }
+
+    #[test]
+    fn a_watch_that_fails_is_believed_for_a_while_and_a_kind_that_is_not_there_is_empty() {
+        let all = |state| table(state).all();
+        assert!(matches!(all(State::Reading), Err(ReadError::NotYet { .. })));
+        assert!(all(failing(true, SECOND, SECOND)).is_ok());
+        let error = all(failing(true, HOUR, SECOND)).unwrap_err().to_string();
         assert_eq!(error, "Pods cannot be read: 403");
-        set(failing(false, Duration::ZERO));
-        assert!(table.all().is_err());
-        set(State::Absent);
-        assert!(table.all().unwrap().is_empty());
+        assert!(all(failing(false, Duration::ZERO, Duration::ZERO)).is_err());
+        assert!(all(State::Absent).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_watch_that_stumbled_and_says_nothing_more_runs_unless_it_never_did() {
+        let quiet = QUIET + SECOND;
+        assert!(table(failing(true, HOUR, quiet)).all().is_ok());
+        assert!(table(failing(false, HOUR, quiet)).all().is_err());
+    }
+
+    #[test]
+    fn a_watch_that_fails_anew_after_it_ran_is_believed_anew_and_one_that_goes_on_failing_is_not() {
+        for (last, believed) in [(QUIET + SECOND, true), (SECOND, false)] {
+            let table = table(failing(true, HOUR, last));
+            let error: Result<watcher::Event<Pod>, _> = Err(watcher::Error::NoResourceVersion);
+            note("Pods", &table.state, &error);
+            assert_eq!(table.all().is_ok(), believed, "{last:?}");
+        }
     }
 }
