@@ -21,11 +21,9 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn find(view: &View<'_>) -> Answer {
-    let age = |lease: &Lease| {
-        lease
-            .renewed
-            .map(|at| view.now.duration_since(at).as_secs())
-    };
+    // As it was when it was looked at: the report itself may be some intervals old.
+    let taken = view.report(Analyzer::GlooComponents)?.taken;
+    let age = |lease: &Lease| lease.renewed.map(|at| taken.duration_since(at).as_secs());
     let leases = view.gloo()?.leases.iter();
     let overdue = leases.filter(|lease| age(lease).is_none_or(|age| age > OVERDUE_SECONDS));
     let finding = |lease: &Lease| {
@@ -48,7 +46,7 @@ mod tests {
     #[test]
     fn a_lease_nobody_renews_is_told() {
         let scene = Scene::healthy();
-        let old = scene.now - jiff::SignedDuration::from_secs(120);
+        let old = scene.now - jiff::SignedDuration::from_secs(130);
         let scene = scene.gloo(|gloo| gloo.leases[0].renewed = Some(old));
         assert_eq!(
             found(&RULE, &scene),
@@ -57,5 +55,12 @@ mod tests {
             ]
         );
         assert!(found(&RULE, &Scene::healthy()).is_empty());
+    }
+
+    #[test]
+    fn a_lease_that_was_renewed_when_it_was_looked_at_is_fine_however_old_the_report_is() {
+        let mut late = Scene::healthy();
+        late.now += jiff::SignedDuration::from_secs(75);
+        assert!(found(&RULE, &late).is_empty());
     }
 }
