@@ -151,6 +151,69 @@ mod tests {
         }
     }
 
+    /// What the rule of this code says: why it cannot say, or nothing.
+    fn unknown(scene: &Scene, code: &str) -> Option<String> {
+        let rule = catalog().iter().find(|rule| rule.code.to_string() == code);
+        (rule.unwrap().find)(&scene.view())
+            .err()
+            .map(|unknown| unknown.why)
+    }
+
+    #[test]
+    fn of_an_agent_that_could_not_be_asked_no_rule_says_that_all_is_well() {
+        let mute = Scene::healthy()
+            .agents(|agents| agents.agents[1].metrics = None)
+            .config(|config| {
+                config
+                    .unknown
+                    .extend(config.nodes.pop().map(|last| last.node));
+            })
+            .cni(|cni| cni.unknown.extend(cni.nodes.pop().map(|last| last.node)));
+        for (what, codes) in [
+            (
+                "metrics",
+                &[
+                    "BP0101", "CFG0105", "HLT0104", "HLT0107", "RES0101", "RES0103", "RES0108",
+                ][..],
+            ),
+            ("configuration", &["CFG0101"][..]),
+            ("CNI files", &["CFG0102", "CFG0103"][..]),
+        ] {
+            for code in codes {
+                let why = unknown(&mute, code);
+                let wanted = format!("{what} of node-b could not be read");
+                assert_eq!(why, Some(wanted), "{code}");
+            }
+        }
+        let scene = mute.agents(|agents| {
+            let metrics = agents.agents[0].metrics.as_mut();
+            metrics.unwrap().controllers_failing = Some(1);
+        });
+        assert_eq!(unknown(&scene, "HLT0104"), None);
+    }
+
+    #[test]
+    fn of_nodes_that_no_agent_sees_no_rule_says_that_all_is_well_and_a_node_without_one_is_no_fault()
+     {
+        let without = |count| {
+            Scene::healthy().nodes(|nodes| {
+                let blind = nodes.nodes.iter_mut().take(count);
+                blind.for_each(|node| node.seen = None);
+            })
+        };
+        for (code, what) in [
+            ("CFG0106", "MTUs"),
+            ("CFG0107", "MTUs"),
+            ("CFG0109", "settings"),
+            ("CFG0110", "kernels"),
+            ("HLT0203", "clocks"),
+        ] {
+            assert_eq!(unknown(&without(1), code), None, "{code}");
+            let wanted = format!("{what} of node-a, node-b could not be read");
+            assert_eq!(unknown(&without(2), code), Some(wanted), "{code}");
+        }
+    }
+
     #[test]
     fn a_disabled_rule_is_not_asked_and_one_about_the_management_only_at_home() {
         let mut scene = Scene::healthy();

@@ -35,6 +35,16 @@ pub enum Evidence {
 /// What a rule says: what is wrong (nothing: all is well), or why it cannot say.
 pub type Answer = Result<Vec<Finding>, Unknown>;
 
+/// The answer of a rule that looks at every node: to have found nothing is no answer while `what` of some was not to be had.
+pub(crate) fn all_of<N: AsRef<str>>(what: &str, unread: &[N], found: Vec<Finding>) -> Answer {
+    if unread.is_empty() || !found.is_empty() {
+        return Ok(found);
+    }
+    let nodes: Vec<&str> = unread.iter().map(AsRef::as_ref).collect();
+    let nodes = nodes.join(", ");
+    Err(Unknown::new(format!("{what} of {nodes} could not be read")))
+}
+
 /// What a rule needs is missing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]

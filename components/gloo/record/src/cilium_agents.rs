@@ -19,6 +19,14 @@ pub struct CiliumAgents {
     pub unmanaged: usize,
 }
 
+impl CiliumAgents {
+    /// Nodes whose agent's metrics could not be read.
+    pub fn unread(&self) -> Vec<&str> {
+        let unread = self.agents.iter().filter(|agent| agent.metrics.is_none());
+        unread.map(|agent| agent.pod.node.as_str()).collect()
+    }
+}
+
 /// One agent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

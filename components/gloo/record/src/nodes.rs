@@ -11,6 +11,16 @@ pub struct Nodes {
     pub nodes: Vec<Node>,
 }
 
+impl Nodes {
+    /// All nodes when no agent told of its own; none when one did. A node without an agent is no fault by itself.
+    pub fn unseen(&self) -> Vec<&str> {
+        if self.nodes.iter().any(|node| node.seen.is_some()) {
+            return Vec::new();
+        }
+        self.nodes.iter().map(|node| node.name.as_str()).collect()
+    }
+}
+
 /// One node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -2,7 +2,9 @@
 
 use gloo_record::{Analyzer, cilium_agents::Agent};
 
-use crate::{Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View, rule::all_of,
+};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::new(Group::Bp, 101),
@@ -41,7 +43,7 @@ fn find(view: &View<'_>) -> Answer {
             let summary = format!("an agent is of {text}, the platform of {}", network.version);
             Ok(vec![Finding::new(target, summary).because("version", text)])
         }
-        _ => Ok(Vec::new()),
+        _ => all_of("metrics", &agents.unread(), Vec::new()),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use gloo_record::{Analyzer, cilium_config::Running};
 
-use crate::{Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View, rule::all_of,
+};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::new(Group::Cfg, 101),
@@ -31,7 +33,8 @@ fn find(view: &View<'_>) -> Answer {
             .because("digest", &node.digest)
             .because("wanted", &config.digest)
     };
-    Ok(nodes.map(finding).collect())
+    let found = nodes.map(finding).collect();
+    all_of("configuration", &config.unknown, found)
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use gloo_record::{Analyzer, cni_configuration::Node};
 
-use crate::{Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View, rule::all_of,
+};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::new(Group::Cfg, 102),
@@ -28,7 +30,8 @@ fn find(view: &View<'_>) -> Answer {
         let summary = format!("{file} comes before {} on {name}", cni.own);
         Some(Finding::new(Target::node(name), summary).because("file", file))
     };
-    Ok(cni.nodes.iter().filter_map(finding).collect())
+    let found = cni.nodes.iter().filter_map(finding).collect();
+    all_of("CNI files", &cni.unknown, found)
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use gloo_record::{Analyzer, cni_configuration::Node};
 
-use crate::{Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View, rule::all_of,
+};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::new(Group::Cfg, 103),
@@ -25,7 +27,8 @@ fn find(view: &View<'_>) -> Answer {
         let summary = format!("{} is missing on {name}", cni.own);
         Finding::new(Target::node(name), summary).because("files", node.files.join(", "))
     };
-    Ok(cni.nodes.iter().filter(bare).map(finding).collect())
+    let found = cni.nodes.iter().filter(bare).map(finding).collect();
+    all_of("CNI files", &cni.unknown, found)
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use gloo_record::Analyzer;
 
-use crate::{Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View, rule::all_of,
+};
 
 use std::collections::BTreeMap;
 
@@ -22,7 +24,8 @@ pub(crate) const RULE: Rule = Rule {
 
 fn find(view: &View<'_>) -> Answer {
     let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for agent in &view.agents()?.agents {
+    let agents = view.agents()?;
+    for agent in &agents.agents {
         let version = agent
             .metrics
             .as_ref()
@@ -32,7 +35,7 @@ fn find(view: &View<'_>) -> Answer {
         }
     }
     if versions.len() < 2 {
-        return Ok(Vec::new());
+        return all_of("metrics", &agents.unread(), Vec::new());
     }
     let target = Target::new("DaemonSet", "kube-system", "cilium");
     let names: Vec<&str> = versions.keys().copied().collect();

@@ -2,7 +2,9 @@
 
 use gloo_record::Analyzer;
 
-use crate::{Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View, rule::all_of,
+};
 
 use std::collections::BTreeMap;
 
@@ -21,14 +23,15 @@ pub(crate) const RULE: Rule = Rule {
 
 fn find(view: &View<'_>) -> Answer {
     let mut sizes: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
-    for node in &view.nodes()?.nodes {
+    let nodes = view.nodes()?;
+    for node in &nodes.nodes {
         let mtu = node.seen.as_ref().map_or(0, |seen| seen.pod_mtu);
         if mtu > 0 {
             sizes.entry(mtu).or_default().push(&node.name);
         }
     }
     if sizes.len() < 2 {
-        return Ok(Vec::new());
+        return all_of("MTUs", &nodes.unseen(), Vec::new());
     }
     let named: Vec<String> = sizes.keys().map(ToString::to_string).collect();
     let summary = format!("pods have MTUs of {} bytes", named.join(", "));

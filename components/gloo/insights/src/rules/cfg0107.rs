@@ -2,7 +2,9 @@
 
 use gloo_record::{Analyzer, nodes::Node};
 
-use crate::{Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View, rule::all_of,
+};
 
 /// Of VXLAN over IPv4, in bytes: Ethernet 14, IPv4 20, UDP 8, VXLAN 8.
 const HEADER: u32 = 50;
@@ -42,7 +44,8 @@ fn find(view: &View<'_>) -> Answer {
         let finding = Finding::new(Target::node(name), summary);
         Some(finding.because("most", device.saturating_sub(HEADER)))
     };
-    Ok(nodes.nodes.iter().filter_map(finding).collect())
+    let found = nodes.nodes.iter().filter_map(finding).collect();
+    all_of("MTUs", &nodes.unseen(), found)
 }
 
 #[cfg(test)]

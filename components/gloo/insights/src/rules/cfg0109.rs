@@ -2,7 +2,9 @@
 
 use gloo_record::Analyzer;
 
-use crate::{Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View, rule::all_of,
+};
 
 /// Setting below `net`, the values that are right, and the one to set.
 const SETTINGS: [(&str, &[&str], &str); 2] = [
@@ -26,7 +28,8 @@ pub(crate) const RULE: Rule = Rule {
 
 fn find(view: &View<'_>) -> Answer {
     let mut all = Vec::new();
-    for node in &view.nodes()?.nodes {
+    let nodes = view.nodes()?;
+    for node in &nodes.nodes {
         let Some(seen) = &node.seen else { continue };
         for (setting, right, wanted) in SETTINGS {
             let Some(value) = seen.sysctls.get(setting) else {
@@ -44,7 +47,7 @@ fn find(view: &View<'_>) -> Answer {
             }
         }
     }
-    Ok(all)
+    all_of("settings", &nodes.unseen(), all)
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use gloo_record::Analyzer;
 
-use crate::{Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View, rule::all_of,
+};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::new(Group::Cfg, 110),
@@ -19,7 +21,8 @@ pub(crate) const RULE: Rule = Rule {
 
 fn find(view: &View<'_>) -> Answer {
     let mut all = Vec::new();
-    for node in &view.nodes()?.nodes {
+    let nodes = view.nodes()?;
+    for node in &nodes.nodes {
         let Some(seen) = &node.seen else { continue };
         let mut missing = Vec::new();
         if !seen.btf {
@@ -35,7 +38,7 @@ fn find(view: &View<'_>) -> Answer {
             all.push(finding.because("missing", missing));
         }
     }
-    Ok(all)
+    all_of("kernels", &nodes.unseen(), all)
 }
 
 #[cfg(test)]

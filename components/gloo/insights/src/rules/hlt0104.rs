@@ -2,7 +2,9 @@
 
 use gloo_record::Analyzer;
 
-use crate::{Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View, rule::all_of,
+};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::new(Group::Hlt, 104),
@@ -20,7 +22,8 @@ pub(crate) const RULE: Rule = Rule {
 
 fn find(view: &View<'_>) -> Answer {
     let mut all = Vec::new();
-    for agent in &view.agents()?.agents {
+    let agents = view.agents()?;
+    for agent in &agents.agents {
         let metrics = agent.metrics.as_ref();
         let failing = metrics.and_then(|metrics| metrics.controllers_failing);
         if let Some(failing) = failing.filter(|failing| *failing > 0) {
@@ -33,7 +36,7 @@ fn find(view: &View<'_>) -> Answer {
             all.push(finding.because("controllers_failing", failing));
         }
     }
-    Ok(all)
+    all_of("metrics", &agents.unread(), all)
 }
 
 #[cfg(test)]

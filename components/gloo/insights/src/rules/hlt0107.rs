@@ -2,7 +2,9 @@
 
 use gloo_record::Analyzer;
 
-use crate::{Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View, rule::all_of,
+};
 
 /// Endpoints that start at one time are no fault.
 const MANY: u64 = 5;
@@ -23,7 +25,8 @@ pub(crate) const RULE: Rule = Rule {
 
 fn find(view: &View<'_>) -> Answer {
     let mut all = Vec::new();
-    for agent in &view.agents()?.agents {
+    let agents = view.agents()?;
+    for agent in &agents.agents {
         let waiting = agent
             .metrics
             .as_ref()
@@ -35,7 +38,7 @@ fn find(view: &View<'_>) -> Answer {
             all.push(finding.because("endpoints_not_ready", waiting));
         }
     }
-    Ok(all)
+    all_of("metrics", &agents.unread(), all)
 }
 
 #[cfg(test)]

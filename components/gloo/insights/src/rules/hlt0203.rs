@@ -2,7 +2,9 @@
 
 use gloo_record::{Analyzer, nodes::Node};
 
-use crate::{Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View, rule::all_of,
+};
 
 /// Of the analyzer's clock, which is a node's too. Certificates are made valid five minutes back.
 const OFF_MS: i64 = 2_000;
@@ -22,8 +24,8 @@ pub(crate) const RULE: Rule = Rule {
 
 fn find(view: &View<'_>) -> Answer {
     let ahead = |node: &Node| node.seen.as_ref().map_or(0, |seen| seen.clock_ahead_ms);
-    let nodes = view.nodes()?.nodes.iter();
-    let wrong = nodes.filter(|node| ahead(node).abs() > OFF_MS);
+    let nodes = view.nodes()?;
+    let wrong = nodes.nodes.iter().filter(|node| ahead(node).abs() > OFF_MS);
     let finding = |node: &Node| {
         let ms = ahead(node);
         let way = if ms > 0 { "ahead of" } else { "behind" };
@@ -31,7 +33,7 @@ fn find(view: &View<'_>) -> Answer {
         let summary = format!("the clock of {} is {off} s {way} the analyzer's", node.name);
         Finding::new(Target::node(&node.name), summary).because("milliseconds_ahead", ms)
     };
-    Ok(wrong.map(finding).collect())
+    all_of("clocks", &nodes.unseen(), wrong.map(finding).collect())
 }
 
 #[cfg(test)]

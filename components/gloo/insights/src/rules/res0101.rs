@@ -2,7 +2,9 @@
 
 use gloo_record::Analyzer;
 
-use crate::{Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View, rule::all_of,
+};
 
 /// Share of its places that are taken.
 const FULL: f64 = 0.8;
@@ -23,7 +25,8 @@ pub(crate) const RULE: Rule = Rule {
 
 fn find(view: &View<'_>) -> Answer {
     let mut all = Vec::new();
-    for agent in &view.agents()?.agents {
+    let agents = view.agents()?;
+    for agent in &agents.agents {
         let Some(metrics) = &agent.metrics else {
             continue;
         };
@@ -38,7 +41,7 @@ fn find(view: &View<'_>) -> Answer {
             }
         }
     }
-    Ok(all)
+    all_of("metrics", &agents.unread(), all)
 }
 
 #[cfg(test)]

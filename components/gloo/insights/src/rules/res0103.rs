@@ -2,7 +2,9 @@
 
 use gloo_record::Analyzer;
 
-use crate::{Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View, rule::all_of,
+};
 
 /// Share of the addresses in use.
 const SHORT: f64 = 0.9;
@@ -26,7 +28,8 @@ pub(crate) const RULE: Rule = Rule {
 )]
 fn find(view: &View<'_>) -> Answer {
     let mut all = Vec::new();
-    for agent in &view.agents()?.agents {
+    let agents = view.agents()?;
+    for agent in &agents.agents {
         let counts = agent.metrics.as_ref().and_then(|metrics| {
             Some((
                 metrics.addresses_used?,
@@ -42,7 +45,7 @@ fn find(view: &View<'_>) -> Answer {
             all.push(finding.because("total", total));
         }
     }
-    Ok(all)
+    all_of("metrics", &agents.unread(), all)
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use gloo_record::Analyzer;
 
-use crate::{Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Rule, Scope, Severity, Target, View, rule::all_of,
+};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::new(Group::Res, 108),
@@ -20,7 +22,8 @@ pub(crate) const RULE: Rule = Rule {
 
 fn find(view: &View<'_>) -> Answer {
     let mut all = Vec::new();
-    for agent in &view.agents()?.agents {
+    let agents = view.agents()?;
+    for agent in &agents.agents {
         let large = agent
             .metrics
             .as_ref()
@@ -34,7 +37,7 @@ fn find(view: &View<'_>) -> Answer {
             all.push(finding.because("policy_too_large", large));
         }
     }
-    Ok(all)
+    all_of("metrics", &agents.unread(), all)
 }
 
 #[cfg(test)]
