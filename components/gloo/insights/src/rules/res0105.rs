@@ -4,11 +4,12 @@ use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity
 
 const QUERY: Query = Query {
     name: "identity-churn",
-    text: "sum by (cluster_name) (rate(cilium_policy_incremental_update_duration_count{cluster_name!=\"\"}[10m])) or sum by (cluster_name) (cilium_version{cluster_name!=\"\"}) * 0",
+    // Every agent hears of each; one that starts, or lists anew, hears of all there are, and of none that goes.
+    text: "max by (cluster_name) (sum by (cluster_name, node) (rate(cilium_kubernetes_events_total{cluster_name!=\"\", scope=\"CiliumIdentity\", action=\"delete\"}[10m]))) or sum by (cluster_name) (cilium_version{cluster_name!=\"\"}) * 0",
     scope: Scope::Cluster,
 };
-/// Updates per second over all nodes.
-const MANY: f64 = 20.0;
+/// Per second, however many nodes there are: three hundred in ten minutes.
+const MANY: f64 = 0.5;
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::new(Group::Res, 105),
@@ -27,9 +28,8 @@ pub(crate) const RULE: Rule = Rule {
 fn find(view: &View<'_>) -> Answer {
     let samples = view.samples(&QUERY)?.into_iter();
     let finding = |rate: f64| {
-        let summary =
-            format!("policies are updated {rate:.0} times per second because of identities");
-        Finding::new(Target::cluster(), summary).because("updates_per_second", rate)
+        let summary = format!("{rate:.1} identities go per second");
+        Finding::new(Target::cluster(), summary).because("identities_gone_per_second", rate)
     };
     let busy = samples.filter(|sample| sample.value > MANY);
     Ok(busy.map(|sample| finding(sample.value)).collect())
@@ -43,7 +43,8 @@ mod tests {
     #[test]
     fn a_high_rate_is_told() {
         let with = |rate| Scene::healthy().answer(&QUERY, &[sample(rate)]);
-        assert!(found(&RULE, &with(55.0))[0].contains("updated 55 times per second"));
-        assert!(found(&RULE, &with(5.0)).is_empty());
+        let told = ["Cluster: 2.0 identities go per second"];
+        assert_eq!(found(&RULE, &with(2.0)), told);
+        assert!(found(&RULE, &with(0.1)).is_empty());
     }
 }
