@@ -212,6 +212,26 @@ fn every_unit_test_of_the_alert_rules_passes() {
 }
 
 #[test]
+fn every_query_of_an_insight_is_understood_and_those_over_time_see_what_they_are_for() {
+    let Some(promtool) = program("promtool") else {
+        return;
+    };
+    let queries = gloo_insights::queries().into_iter();
+    let recorded: Vec<serde_json::Value> = queries
+        .map(|query| {
+            let record = format!("insight:{}", query.name.replace('-', "_"));
+            serde_json::json!({"record": record, "expr": query.text})
+        })
+        .collect();
+    let rules = serde_json::json!({"groups": [{"name": "insights", "rules": recorded}]});
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("insights.yaml"), rules.to_string()).unwrap();
+    let file = folder.path().join("insights.test.yaml");
+    std::fs::copy(root().join("dashboards/insights.test.yaml"), &file).unwrap();
+    run(Command::new(promtool).args(["test", "rules"]).arg(file));
+}
+
+#[test]
 fn every_alert_has_a_severity_a_runbook_that_exists_and_unit_tests_that_fire_it_and_that_do_not() {
     let tests: RuleTests =
         serde_norway::from_str(include_str!("../../../../dashboards/alerts.test.yaml")).unwrap();

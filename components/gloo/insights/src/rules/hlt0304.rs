@@ -4,7 +4,8 @@ use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity
 
 const QUERY: Query = Query {
     name: "clusters-not-warmed",
-    text: "max by (cluster) (relay_push_clients_connected) - max by (cluster) (min_over_time(relay_push_clients_warmed[2m]))",
+    // Connected all that time, and warm at no moment of it: every connection begins cold.
+    text: "max by (cluster) (min_over_time(relay_push_clients_connected[2m])) - max by (cluster) (max_over_time(relay_push_clients_warmed[2m]))",
     scope: Scope::Home,
 };
 
