@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gloo_insights::{Code, State};
+use gloo_insights::Code;
 use prometheus_client::{
     encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -88,7 +88,7 @@ pub fn text(metrics: &Metrics, shared: &Shared) -> Result<String, std::fmt::Erro
     );
     if let Some((page, _)) = shared.page() {
         for insight in &page.insights {
-            if insight.state != State::Active || insight.suppressed.is_some() {
+            if !insight.state.stands() || insight.suppressed.is_some() {
                 continue;
             }
             let code = insight.code;
@@ -137,26 +137,47 @@ mod tests {
     use std::collections::BTreeMap;
 
     use gloo_insights::{Book, Overview, Settings, evaluate, testing::Scene};
+    use gloo_record::Analyzer;
 
     use super::*;
 
-    #[test]
-    fn an_insight_is_a_series_under_both_names_with_gloos_labels() {
-        let scene = Scene::healthy().nodes(|nodes| nodes.nodes[0].ready = false);
-        let settings = Settings::default();
-        let all = evaluate(&scene.view(), &settings, || (), |_, (), ()| ());
-        let mut book = Book::default();
-        book.advance(("west", true), &all, &settings, "r", scene.now);
+    /// What is published after a run over each scene.
+    fn after(scenes: &[Scene]) -> Shared {
+        let (mut book, settings) = (Book::default(), Settings::default());
+        for scene in scenes {
+            let all = evaluate(&scene.view(), &settings, || (), |_, (), ()| ());
+            book.advance(("west", true), &all, &settings, "r", scene.now);
+        }
         let shared = Shared::default();
         let page = Overview {
             run: "r".to_owned(),
-            ended: scene.now,
+            ended: scenes[0].now,
             clusters: vec!["west".to_owned()],
             insights: book.insights.into_values().collect(),
             unknown: Vec::new(),
             errors: Vec::new(),
         };
         shared.publish(page, BTreeMap::new());
+        shared
+    }
+
+    fn one_node_is_not_ready() -> Scene {
+        Scene::healthy().nodes(|nodes| nodes.nodes[0].ready = false)
+    }
+
+    #[test]
+    fn an_insight_stays_a_series_while_nobody_knows_and_is_none_once_it_is_cleared() {
+        let blind = one_node_is_not_ready().without(Analyzer::Nodes, "403");
+        for (then, is) in [(blind, true), (Scene::healthy(), false)] {
+            let shared = after(&[one_node_is_not_ready(), then]);
+            let text = text(&Metrics::default(), &shared).unwrap();
+            assert_eq!(text.contains("code=\"HLT0201\""), is, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_insight_is_a_series_under_both_names_with_gloos_labels() {
+        let shared = after(&[one_node_is_not_ready()]);
         let metrics = Metrics::default();
         metrics.rule("HLT0201".parse().unwrap(), Duration::from_micros(5));
         metrics.ran(Duration::from_millis(20));
