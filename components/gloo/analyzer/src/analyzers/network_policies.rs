@@ -8,11 +8,12 @@ use std::{
     sync::Arc,
 };
 
+use cilium_api::identity_labels::{identity_labels, is_reserved};
 use gloo_record::{
     NetworkPolicies,
     network_policies::{Namespace, Policy},
 };
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Namespace as K8sNamespace, Pod};
 use kube::ResourceExt;
 
 use crate::{
@@ -53,13 +54,17 @@ struct Rule {
 #[derive(Debug)]
 struct Member {
     namespace: String,
+    /// Its own, and those of its identity: of its namespace, cluster and ServiceAccount.
     labels: BTreeMap<String, String>,
-    account: String,
 }
 
 pub(super) fn run(reader: &Reader) -> Result<NetworkPolicies, AnalyzeError> {
     let world = &reader.world;
-    let members = members(&world.pods.all()?);
+    let members = members(
+        &world.pods.all()?,
+        &world.namespaces.all()?,
+        reader.args.cluster_name.as_str(),
+    );
     let mut rules = Vec::new();
     for policy in world.network_policies.all()? {
         rules.push(kubernetes::rule(&policy, &members));
@@ -77,20 +82,37 @@ pub(super) fn run(reader: &Reader) -> Result<NetworkPolicies, AnalyzeError> {
     Ok(record(rules, &members))
 }
 
-fn members(all: &[Arc<Pod>]) -> Vec<Member> {
+fn members(all: &[Arc<Pod>], namespaces: &[Arc<K8sNamespace>], cluster: &str) -> Vec<Member> {
     let on_network = |pod: &&Arc<Pod>| pods::running(pod) && !pods::on_host_network(pod);
+    let known: BTreeMap<String, &K8sNamespace> = namespaces
+        .iter()
+        .map(|namespace| (namespace.name_any(), namespace.as_ref()))
+        .collect();
+    let unknown = K8sNamespace::default();
     all.iter()
         .filter(on_network)
-        .map(|pod| Member {
-            namespace: pod.namespace().unwrap_or_default(),
-            labels: pod.labels().clone(),
-            account: pod
-                .spec
-                .as_ref()
-                .and_then(|spec| spec.service_account_name.clone())
-                .unwrap_or_default(),
+        .map(|pod| {
+            let name = pod.namespace().unwrap_or_default();
+            let namespace = known.get(&name).copied().unwrap_or(&unknown);
+            Member {
+                labels: labels(pod, namespace, cluster),
+                namespace: name,
+            }
         })
         .collect()
+}
+
+/// As the agent selects by them, without their source. Of a pod's own also those that make no identity: who selects by one with another
+/// CNI selects something, and Cilium refuses such a policy in its status.
+fn labels(pod: &Pod, namespace: &K8sNamespace, cluster: &str) -> BTreeMap<String, String> {
+    let said = identity_labels(pod, namespace, cluster);
+    let said = said.as_map().iter().map(|(key, value)| {
+        let name = key.split_once(':').map_or(key.as_str(), |(_, name)| name);
+        (name.to_owned(), value.clone())
+    });
+    let own = pod.labels().iter().filter(|(key, _)| !is_reserved(key));
+    let own = own.map(|(key, value)| (key.clone(), value.clone()));
+    own.chain(said).collect()
 }
 
 fn record(mut rules: Vec<Rule>, members: &[Member]) -> NetworkPolicies {
@@ -185,12 +207,17 @@ mod tests {
 
     use super::*;
 
-    fn member(namespace: &str, app: &str) -> Member {
-        Member {
-            namespace: namespace.to_owned(),
-            labels: BTreeMap::from([("app".to_owned(), app.to_owned())]),
-            account: "default".to_owned(),
-        }
+    /// A pod of a namespace that is labelled `team: blue`, in cluster `west`.
+    pub(super) fn member(namespace: &str, app: &str) -> Member {
+        let pod = json!({
+            "metadata": {"name": app, "namespace": namespace, "labels": {"app": app}},
+            "spec": {"containers": [], "serviceAccountName": app},
+            "status": {"phase": "Running"},
+        });
+        let object = json!({"metadata": {"name": namespace, "labels": {"team": "blue"}}});
+        let pod = Arc::new(serde_json::from_value(pod).unwrap());
+        let object = Arc::new(serde_json::from_value(object).unwrap());
+        members(&[pod], &[object], "west").remove(0)
     }
 
     fn policy(name: &str, spec: serde_json::Value) -> Rule {
@@ -252,6 +279,26 @@ mod tests {
         assert_eq!(shadow(web()).as_deref(), Some("NetworkPolicy shop/open"));
         // It also restricts egress, which nobody opens.
         assert_eq!(shadow(both()), None);
+    }
+
+    #[test]
+    fn a_network_policy_may_select_by_what_the_cni_says_and_by_a_label_that_makes_no_identity() {
+        let selects = |labels| {
+            let spec = json!({"podSelector": {"matchLabels": labels}});
+            policy("p", spec).policy.selects
+        };
+        let account = |name| json!({"io.cilium.k8s.policy.serviceaccount": name});
+        assert_eq!(selects(account("web")), 1);
+        assert_eq!(selects(account("nobody")), 0);
+        let mut pod = Pod::default();
+        let (hash, lie) = ("pod-template-hash", "io.cilium.k8s.policy.cluster");
+        pod.metadata.labels = Some(
+            [hash, lie]
+                .map(|key| (key.to_owned(), "x".to_owned()))
+                .into(),
+        );
+        let labels = labels(&pod, &K8sNamespace::default(), "west");
+        assert_eq!((labels[hash].as_str(), labels[lie].as_str()), ("x", "west"));
     }
 
     #[test]

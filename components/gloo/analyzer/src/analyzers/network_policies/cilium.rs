@@ -13,10 +13,6 @@ use serde_json::Value;
 
 use super::{Member, Rule};
 
-/// Labels that are no pod's own, under Cilium's names.
-const NAMESPACE: &str = "io.kubernetes.pod.namespace";
-const ACCOUNT: &str = "io.cilium.k8s.policy.serviceaccount";
-
 pub(super) fn rule(kind: &str, object: &DynamicObject, members: &[Member]) -> Rule {
     let namespace = object.namespace().unwrap_or_default();
     let mut rule = Rule {
@@ -119,7 +115,7 @@ fn selected(selector: Option<&Value>, namespace: &str, members: &[Member]) -> BT
         return BTreeSet::new();
     };
     let fits = |member: &Member| {
-        (namespace.is_empty() || member.namespace == namespace) && selector.matches(&labels(member))
+        (namespace.is_empty() || member.namespace == namespace) && selector.matches(&member.labels)
     };
     let all = members.iter().enumerate();
     all.filter(|(_, member)| fits(member))
@@ -147,18 +143,11 @@ fn plain(selector: &Value) -> Option<Selector> {
     Selector::try_from(selector).ok()
 }
 
-fn labels(member: &Member) -> BTreeMap<String, String> {
-    let mut labels = member.labels.clone();
-    labels.insert(NAMESPACE.to_owned(), member.namespace.clone());
-    labels.insert(ACCOUNT.to_owned(), member.account.clone());
-    labels
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::{super::tests::member, *};
 
     fn of(data: Value) -> Rule {
         let mut whole = json!({"apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy", "metadata": {"name": "p", "namespace": "shop"}});
@@ -166,15 +155,10 @@ mod tests {
             .as_object_mut()
             .unwrap()
             .extend(data.as_object().unwrap().clone());
-        let member = Member {
-            namespace: "shop".to_owned(),
-            labels: BTreeMap::from([("app".to_owned(), "web".to_owned())]),
-            account: "web".to_owned(),
-        };
         rule(
             "CiliumNetworkPolicy",
             &serde_json::from_value(whole).unwrap(),
-            &[member],
+            &[member("shop", "web")],
         )
     }
 
@@ -196,6 +180,21 @@ mod tests {
             0
         );
         assert_eq!(selects(json!({"reserved:host": ""})), 0);
+    }
+
+    #[test]
+    fn pods_are_selected_by_what_the_cni_says_of_them_too() {
+        let selects = |key: &str, value: &str| {
+            let spec = json!({"endpointSelector": {"matchLabels": {key: value}}});
+            of(json!({"spec": spec})).policy.selects
+        };
+        for (key, is, other) in [
+            ("k8s:io.cilium.k8s.namespace.labels.team", "blue", "red"),
+            ("io.cilium.k8s.policy.cluster", "west", "east"),
+            ("io.cilium.k8s.policy.serviceaccount", "web", "db"),
+        ] {
+            assert_eq!((selects(key, is), selects(key, other)), (1, 0), "{key}");
+        }
     }
 
     #[test]
