@@ -65,6 +65,13 @@ pub fn running(pod: &Pod) -> bool {
     status.and_then(|status| status.phase.as_deref()) == Some("Running")
 }
 
+/// Phase Succeeded or Failed: it is only kept to be read.
+pub fn ended(pod: &Pod) -> bool {
+    let status = pod.status.as_ref();
+    let phase = status.and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
 /// It shares the node's network.
 pub fn on_host_network(pod: &Pod) -> bool {
     let spec = pod.spec.as_ref();

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt, api::DynamicObject};
 
 use crate::{
-    pods::image_name,
+    pods::{self, image_name},
     reader::{AnalyzeError, Reader},
 };
 
@@ -37,7 +37,7 @@ type Key = (String, String, String, String);
 
 fn record(all: &[Arc<Pod>], named: &[String]) -> Images {
     let mut found: BTreeMap<Key, (Container, BTreeSet<String>)> = BTreeMap::new();
-    for pod in all.iter().filter(|pod| ours(pod)) {
+    for pod in all.iter().filter(|pod| ours(pod) && !pods::ended(pod)) {
         let Some(spec) = &pod.spec else { continue };
         for container in &spec.containers {
             let image = container.image.clone().unwrap_or_default();
@@ -151,6 +151,13 @@ mod tests {
         assert_eq!(one.digests, ["sha256:aa", "sha256:bb"]);
         assert_eq!(one.expected.as_deref(), Some("mirror.example/g/agent:2"));
         assert_eq!(record.registries, ["mirror.example"]);
+    }
+
+    #[test]
+    fn an_image_that_only_a_pod_that_has_ended_had_does_not_run() {
+        let mut old = Arc::unwrap_or_clone(pod("a", "mirror.example/g/agent:0", "sha256:aa"));
+        old.status.as_mut().unwrap().phase = Some("Failed".to_owned());
+        assert!(record(&[Arc::new(old)], &[]).containers.is_empty());
     }
 
     #[test]

@@ -30,14 +30,8 @@ pub(super) async fn run(reader: &Reader) -> Result<Nodes, AnalyzeError> {
 
 fn record(nodes: &[Arc<v1::Node>], all: &[Arc<v1::Pod>], answers: &[Answer]) -> Nodes {
     let mut counts: HashMap<&str, u32> = HashMap::new();
-    for pod in all {
-        let ended = pod
-            .status
-            .as_ref()
-            .and_then(|status| status.phase.as_deref());
-        if !matches!(ended, Some("Succeeded" | "Failed")) {
-            *counts.entry(pods::node(pod)).or_default() += 1;
-        }
+    for pod in all.iter().filter(|pod| !pods::ended(pod)) {
+        *counts.entry(pods::node(pod)).or_default() += 1;
     }
     let seen: HashMap<&str, Seen> = answers
         .iter()

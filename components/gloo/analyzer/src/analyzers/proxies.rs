@@ -15,7 +15,8 @@ pub(super) fn run(reader: &Reader) -> Result<Proxies, AnalyzeError> {
 }
 
 fn record(all: &[Arc<Pod>]) -> Proxies {
-    let proxies = all.iter().filter_map(|pod| {
+    let there = all.iter().filter(|pod| !pods::ended(pod));
+    let proxies = there.filter_map(|pod| {
         let containers = pod.spec.as_ref()?.containers.iter();
         let image = containers
             .filter_map(|container| container.image.as_ref())
@@ -38,7 +39,25 @@ fn is_envoy(image: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_pod_that_has_ended_runs_no_envoy() {
+        let pod = |phase: &str| -> Arc<Pod> {
+            let pod = json!({
+                "metadata": {"name": phase},
+                "spec": {"containers": [{"name": "envoy", "image": "envoyproxy/envoy:v1"}]},
+                "status": {"phase": phase},
+            });
+            Arc::new(serde_json::from_value(pod).unwrap())
+        };
+        let all = ["Running", "Pending", "Succeeded", "Failed"].map(pod);
+        let proxies = record(&all).proxies;
+        let names: Vec<&str> = proxies.iter().map(|one| one.pod.name.as_str()).collect();
+        assert_eq!(names, ["Running", "Pending"]);
+    }
 
     #[test]
     fn envoy_is_known_by_its_images_name() {
