@@ -76,7 +76,7 @@ fn one(
     }
     let key = StreamKey::new(&parts)?;
     let text = record::entry(record, resource)?;
-    if !quota.admits(cluster, &key, now) {
+    if !quota.admits(cluster, &key, &retention, now) {
         return Err(Refusal::Quota {
             cluster: cluster.to_owned(),
             limit: quota.limit(),

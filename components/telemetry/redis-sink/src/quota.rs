@@ -8,8 +8,7 @@ use crate::{key::StreamKey, retention::Retention};
 #[derive(Debug)]
 pub struct Quota {
     limit: u32,
-    /// Seconds a stream counts after its last record.
-    time: u64,
+    /// The second from which each stream counts no longer.
     clusters: HashMap<String, HashMap<StreamKey, u64>>,
 }
 
@@ -21,7 +20,6 @@ impl Quota {
     pub fn new(limit: u32) -> Self {
         Self {
             limit,
-            time: Retention::of("").time.as_secs(),
             clusters: HashMap::new(),
         }
     }
@@ -37,33 +35,38 @@ impl Quota {
     }
 
     /// Whether a record for this stream is within its cluster's quota; the stream counts from then on.
-    pub fn admits(&mut self, cluster: &str, key: &StreamKey, now: u64) -> bool {
+    pub fn admits(
+        &mut self,
+        cluster: &str,
+        key: &StreamKey,
+        retention: &Retention,
+        now: u64,
+    ) -> bool {
         if !self.clusters.contains_key(cluster) {
             self.forget(now);
             if self.clusters.len() >= MOST_CLUSTERS {
                 return false;
             }
         }
-        let (limit, time) = (self.limit as usize, self.time);
+        let (limit, until) = (self.limit as usize, now + retention.time.as_secs());
         let streams = self.clusters.entry(cluster.to_owned()).or_default();
-        if let Some(last) = streams.get_mut(key) {
-            *last = now;
+        if let Some(known) = streams.get_mut(key) {
+            *known = until;
             return true;
         }
         if streams.len() >= limit {
-            streams.retain(|_, last| now.saturating_sub(*last) < time);
+            streams.retain(|_, until| now < *until);
         }
         if streams.len() >= limit {
             return false;
         }
-        streams.insert(key.clone(), now);
+        streams.insert(key.clone(), until);
         true
     }
 
     fn forget(&mut self, now: u64) {
-        let time = self.time;
         self.clusters.retain(|_, streams| {
-            streams.retain(|_, last| now.saturating_sub(*last) < time);
+            streams.retain(|_, until| now < *until);
             !streams.is_empty()
         });
     }
@@ -73,6 +76,10 @@ impl Quota {
 mod tests {
     use super::*;
 
+    fn admits(quota: &mut Quota, name: &str, source: &str, now: u64) -> bool {
+        quota.admits("west", &key(name), &Retention::of(source), now)
+    }
+
     fn key(name: &str) -> StreamKey {
         StreamKey::new(&[("a", "west"), ("b", name)]).unwrap()
     }
@@ -80,25 +87,27 @@ mod tests {
     #[test]
     fn a_full_quota_still_admits_the_streams_it_knows() {
         let mut quota = Quota::new(1);
-        assert!(quota.admits("west", &key("a"), 0));
-        assert!(!quota.admits("west", &key("b"), 1));
-        assert!(quota.admits("west", &key("a"), 2));
+        assert!(admits(&mut quota, "a", "", 0));
+        assert!(!admits(&mut quota, "b", "", 1));
+        assert!(admits(&mut quota, "a", "", 2));
     }
 
     #[test]
-    fn a_stream_that_ended_makes_room() {
-        let mut quota = Quota::new(1);
-        assert!(quota.admits("west", &key("a"), 0));
-        assert!(!quota.admits("west", &key("b"), 1799));
-        assert!(quota.admits("west", &key("b"), 1800));
-        assert_eq!(quota.streams(), 1);
+    fn a_stream_makes_room_once_redis_keeps_it_no_longer() {
+        for (source, kept) in [("ui", 1800), ("analyzer", 21_600)] {
+            let mut quota = Quota::new(1);
+            assert!(admits(&mut quota, "a", source, 0));
+            assert!(!admits(&mut quota, "b", "ui", kept - 1), "{source}");
+            assert!(admits(&mut quota, "b", "ui", kept), "{source}");
+            assert_eq!(quota.streams(), 1);
+        }
     }
 
     #[test]
     fn a_flood_of_clusters_ends_somewhere() {
         let mut quota = Quota::new(5);
         let admitted = (0..5000)
-            .filter(|n| quota.admits(&n.to_string(), &key("a"), 0))
+            .filter(|n| quota.admits(&n.to_string(), &key("a"), &Retention::of(""), 0))
             .count();
         assert_eq!(admitted, MOST_CLUSTERS);
     }

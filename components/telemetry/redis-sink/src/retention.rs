@@ -39,12 +39,13 @@ const LAST_VALUE: Retention = Retention {
     once: true,
 };
 
-/// What an analyzer reports, in numbered parts. The run before is kept while the newest is on its way.
+/// What an analyzer reports, in numbered parts. The run before is kept while the newest is on its way, and the newest for as long as an
+/// insight may rest on it: three of the longest intervals, which are twice `gloo.analyzer.intervalSeconds`.
 const REPORTS: Retention = Retention {
     parts: &[ANALYZER, PART],
     entries: 2,
     about: false,
-    time: HALF_AN_HOUR,
+    time: Duration::from_hours(6),
     once: true,
 };
 

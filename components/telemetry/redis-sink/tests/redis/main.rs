@@ -37,7 +37,7 @@ async fn of_an_analyzer_only_the_last_two_records_stay_and_they_expire() {
         .query_async(&mut connection)
         .await
         .unwrap();
-    assert!((1790..=1800).contains(&seconds), "{seconds}");
+    assert!((21_590..=21_600).contains(&seconds), "{seconds}");
 }
 
 #[tokio::test]
