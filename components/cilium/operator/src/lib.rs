@@ -23,6 +23,8 @@ pub mod readiness;
 pub mod run;
 pub mod seen;
 pub mod serve;
+#[cfg(test)]
+mod silent;
 pub mod unmanaged;
 pub mod world;
 pub mod write;

@@ -137,11 +137,10 @@ impl Watches<'_> {
                     resource,
                     cache,
                 );
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    ended = tokio::spawn(watch) => if let Err(failure) = ended {
-                        error!(resource, error = %failure, "panic: the watch starts anew");
-                    }
+                // A task that nobody waits for goes on: it has to see the end itself.
+                let watch = stop.clone().run_until_cancelled_owned(watch);
+                if let Err(failure) = tokio::spawn(watch).await {
+                    error!(resource, error = %failure, "panic: the watch starts anew");
                 }
             }
         });
@@ -231,6 +230,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::silent;
+
+    #[tokio::test]
+    async fn nothing_of_the_world_outlives_its_term() {
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        let (client, _) = silent::client();
+        let world = World::start(&client, &Arc::default(), &stop, &mut tasks);
+        let world = Arc::downgrade(&{ world });
+        tokio::task::yield_now().await;
+        stop.cancel();
+        while tasks.join_next().await.is_some() {}
+        assert!(world.upgrade().is_none());
+    }
 
     #[test]
     fn of_a_service_only_what_says_something_about_load_balancers_is_kept() {
