@@ -3,7 +3,11 @@
 mod body;
 mod load_balancer;
 
-use std::{collections::BTreeMap, fmt, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    time::{Duration, Instant},
+};
 
 use cilium_api::{
     CiliumEndpoint, CiliumIdentity, CiliumNode, LabelSet, NumericIdentity, names,
@@ -22,11 +26,14 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
 use self::body::{network_available, node_labels, pod_cidrs, policy_valid, set_taints};
 pub use self::load_balancer::{Condition, PoolConditions, ServiceAddresses};
 use crate::{cache::Key, node_labels::MANAGER as NODE_LABELS_MANAGER};
+
+/// How long an answer is waited for. A machine that loses its power ends no connection, and whoever waits for it does nothing else.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// An object exactly as it was seen: a write to it fails when it has changed since.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -244,9 +251,12 @@ pub enum WriteError {
     /// The Lease is not held, or not surely.
     #[error("not written: this replica does not hold the Lease")]
     NotLeading,
-    /// The API server refused or did not answer.
+    /// The API server refused or could not be asked.
     #[error("the API server did not take the write")]
     Api(#[source] kube::Error),
+    /// The API server did not answer.
+    #[error("the API server did not answer within {} s; whether it took the write will show", LIMIT.as_secs())]
+    Timeout,
 }
 
 /// Until when this replica surely leads; `None` when it does not.
@@ -290,7 +300,10 @@ impl Writer {
         {
             return Outcome::Failed(WriteError::NotLeading);
         }
-        match self.send(write).await {
+        let Ok(sent) = timeout(LIMIT, self.send(write)).await else {
+            return Outcome::Failed(WriteError::Timeout);
+        };
+        match sent {
             Ok(()) => Outcome::Done,
             Err(kube::Error::Api(status)) if status.code == 409 => Outcome::Stale,
             // What is to be made cannot be missing: then it is the kind that is, and that needs a retry.
@@ -425,3 +438,6 @@ fn warning(reason: &str, note: &str) -> Event {
         secondary: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,10 @@ use gloonet_daemon::error::chain;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, api::PostParams};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -45,17 +48,25 @@ impl Keeper {
     /// Waits until the Lease is held; `false` when `stop` came first.
     pub async fn acquire(&mut self, stop: &CancellationToken) -> bool {
         loop {
-            let pause = match self.try_once().await {
-                Ok(true) => {
+            let attempt = timeout(RENEW_DEADLINE, self.try_once());
+            let Some(outcome) = stop.run_until_cancelled(attempt).await else {
+                return false;
+            };
+            let pause = match outcome {
+                Ok(Ok(true)) => {
                     info!(lease = names::OPERATOR_LEASE, identity = self.me, "leading");
                     return true;
                 }
-                Ok(false) => RENEW_EVERY,
-                Err(error) => {
+                Ok(Ok(false)) => RENEW_EVERY,
+                Ok(Err(error)) => {
                     warn!(
                         error = chain(&error),
                         "cannot read or write the Lease, trying again"
                     );
+                    RETRY_EVERY
+                }
+                Err(_) => {
+                    warn!("the API server does not answer about the Lease, trying again");
                     RETRY_EVERY
                 }
             };
@@ -77,7 +88,7 @@ impl Keeper {
             // An answer that comes after the deadline is as bad as none.
             let left = (*self.leading.borrow())
                 .map(|until| until.saturating_duration_since(Instant::now()));
-            match tokio::time::timeout(left.unwrap_or_default(), self.try_once()).await {
+            match timeout(left.unwrap_or_default(), self.try_once()).await {
                 Ok(Ok(true)) => pause = RENEW_EVERY,
                 Ok(Ok(false)) => {
                     warn!("another replica holds the Lease");
@@ -103,27 +114,30 @@ impl Keeper {
     /// Gives the Lease back, so that another replica need not wait for it to run out.
     pub async fn release(&mut self) {
         self.lost();
-        let Ok(Some(mut lease)) = self.api.get_opt(names::OPERATOR_LEASE).await else {
-            return;
+        let error = match timeout(RENEW_DEADLINE, self.give_back()).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => chain(&error),
+            Err(_) => "no answer".to_owned(),
+        };
+        debug!(error, "the Lease could not be given back and will run out");
+    }
+
+    async fn give_back(&self) -> kube::Result<()> {
+        let Some(mut lease) = self.api.get_opt(names::OPERATOR_LEASE).await? else {
+            return Ok(());
         };
         let Some(spec) = lease
             .spec
             .as_mut()
             .filter(|s| s.holder_identity.as_deref() == Some(&self.me))
         else {
-            return;
+            return Ok(());
         };
         spec.holder_identity = Some(String::new());
-        if let Err(error) = self
-            .api
+        self.api
             .replace(names::OPERATOR_LEASE, &PostParams::default(), &lease)
             .await
-        {
-            debug!(
-                error = chain(&error),
-                "the Lease could not be given back and will run out"
-            );
-        }
+            .map(drop)
     }
 
     fn lost(&mut self) {
@@ -163,5 +177,32 @@ impl Keeper {
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::atomic::Ordering, time::Duration};
+
+    use super::*;
+    use crate::silent;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_answers_nothing_is_asked_again_and_holds_up_no_end() {
+        let (client, asked) = silent::client();
+        let mut keeper = Keeper::new(client, "kube-system", "one");
+        let stop = CancellationToken::new();
+        let minute = timeout(Duration::from_mins(1), keeper.acquire(&stop)).await;
+        assert!(minute.is_err(), "nothing is held");
+        let asked = asked.load(Ordering::Relaxed);
+        assert!(asked > 3, "{asked}");
+        let ended = async {
+            let stopping = async { stop.cancel() };
+            let (acquired, ()) = tokio::join!(keeper.acquire(&stop), stopping);
+            keeper.release().await;
+            acquired
+        };
+        let acquired = timeout(RENEW_DEADLINE + RETRY_EVERY, ended).await;
+        assert_eq!(acquired, Ok(false));
     }
 }
