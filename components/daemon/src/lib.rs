@@ -3,6 +3,8 @@
 //! Nothing here knows what the program is for.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "kubernetes")]
+pub mod asking;
 pub mod error;
 pub mod exposition;
 pub mod listener;

@@ -7,7 +7,7 @@ use kube::Client;
 use tokio::sync::mpsc;
 
 use crate::{
-    connect::{ConnectError, Meter, connect},
+    connect::{ConnectError, Meter, connect_prudently},
     election::Election,
     events::Events,
     eyes::Eyes,
@@ -31,13 +31,13 @@ impl std::fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// See [`connect()`].
+    /// See [`connect()`](crate::connect()); who asks through this sees to failures itself.
     pub async fn connect(
         kubeconfig: Option<&Path>,
         meter: Arc<dyn Meter>,
     ) -> Result<Self, ConnectError> {
         Ok(Self {
-            client: connect(kubeconfig, meter).await?,
+            client: connect_prudently(kubeconfig, meter).await?,
         })
     }
 

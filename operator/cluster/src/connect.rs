@@ -8,6 +8,7 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
+use gloonet_daemon::asking;
 use http::{Method, Request, Response};
 use kube::{
     Client, Config,
@@ -48,7 +49,19 @@ pub async fn connect(
     kubeconfig: Option<&Path>,
     meter: Arc<dyn Meter>,
 ) -> Result<Client, ConnectError> {
-    let mut config = match kubeconfig {
+    build(configuration(kubeconfig).await?, meter)
+}
+
+/// As [`connect()`], for who sees to failures itself and forwards no port.
+pub(crate) async fn connect_prudently(
+    kubeconfig: Option<&Path>,
+    meter: Arc<dyn Meter>,
+) -> Result<Client, ConnectError> {
+    build(asking::prudent(configuration(kubeconfig).await?), meter)
+}
+
+async fn configuration(kubeconfig: Option<&Path>) -> Result<Config, ConnectError> {
+    Ok(match kubeconfig {
         Some(path) => from_file(path)
             .await
             .map_err(|source| ConnectError::Kubeconfig {
@@ -61,7 +74,10 @@ pub async fn connect(
                 .await
                 .map_err(ConnectError::NoConfiguration)?,
         },
-    };
+    })
+}
+
+fn build(mut config: Config, meter: Arc<dyn Meter>) -> Result<Client, ConnectError> {
     config.connect_timeout = Some(Duration::from_secs(5));
     let address = config.cluster_url.to_string();
     let builder = ClientBuilder::try_from(config)

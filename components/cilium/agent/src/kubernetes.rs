@@ -8,6 +8,7 @@ use cilium_api::{
     CiliumCIDRGroup, CiliumClusterwideNetworkPolicy, CiliumEndpoint, CiliumIdentity,
     CiliumNetworkPolicy, CiliumNode,
 };
+use gloonet_daemon::asking;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -192,7 +193,7 @@ impl Kubernetes {
                 .map_err(|error| KubernetesError::Kubeconfig(path.display().to_string(), error))?,
             None => Config::incluster_env().map_err(KubernetesError::InCluster)?,
         };
-        let client = Client::try_from(config).map_err(KubernetesError::Client)?;
+        let client = Client::try_from(asking::prudent(config)).map_err(KubernetesError::Client)?;
         Ok(Self { client })
     }
 

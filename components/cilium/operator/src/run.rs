@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gloonet_daemon::{listener::ListenError, signals};
+use gloonet_daemon::{asking, listener::ListenError, signals};
 use kube::Client;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -54,7 +54,7 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         args.cluster_pool_ipv4_mask_size,
     )
     .map_err(RunError::Pool)?;
-    let client = Client::try_default().await.map_err(RunError::Client)?;
+    let client = asking::client().await.map_err(RunError::Client)?;
     let stop = CancellationToken::new();
     signals::cancel_on_signal(&stop).map_err(RunError::Signal)?;
     let metrics = Arc::new(Metrics::default());

@@ -12,7 +12,7 @@ use gloo_relay::{
     session::{AgentFacts, Backoff},
 };
 use gloonet_daemon::watching::{Pauses, interrupted};
-use gloonet_daemon::{listener::ListenError, signals, tasks};
+use gloonet_daemon::{asking, listener::ListenError, signals, tasks};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{
     Api, Client,
@@ -57,7 +57,7 @@ pub enum RunError {
 pub async fn run(args: Args) -> Result<(), RunError> {
     // Several rustls providers may be linked in; the first to be installed wins, and either serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = Client::try_default()
+    let client = asking::client()
         .await
         .map_err(|source| RunError::Client { source })?;
     let closing = CancellationToken::new();

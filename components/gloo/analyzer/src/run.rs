@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use gloonet_daemon::{
+    asking,
     listener::{self, ListenError},
     signals, tasks,
 };
-use kube::Client;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +44,7 @@ pub enum RunError {
 pub async fn run(args: Args) -> Result<(), RunError> {
     // Several rustls providers may be linked in; the first to be installed wins, and either serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = Client::try_default()
+    let client = asking::client()
         .await
         .map_err(|source| RunError::Client { source })?;
     let closing = CancellationToken::new();

@@ -1,6 +1,6 @@
 //! InsightsConfigs: what the administrator wants to see, and what is said about it in their status.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::StreamExt;
 use gloo_api::{Approval, InsightsConfig, names};
@@ -12,10 +12,14 @@ use kube::{
     runtime::{WatchStreamExt, watcher, watcher::Event},
 };
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 const MANAGER: &str = "gloo-mesh-insights";
+/// How soon a status that could not be written is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+type Configs = BTreeMap<String, InsightsConfig>;
 
 /// Follows the InsightsConfigs until `closing`.
 pub async fn follow(client: Client, settings: watch::Sender<Settings>, closing: CancellationToken) {
@@ -24,31 +28,54 @@ pub async fn follow(client: Client, settings: watch::Sender<Settings>, closing: 
     let mut events = watcher(api.clone(), config)
         .backoff(Pauses::default())
         .boxed();
-    let (mut known, mut listed) = (BTreeMap::new(), BTreeMap::new());
-    while let Some(Some(event)) = closing.run_until_cancelled(events.next()).await {
-        match event {
-            Ok(Event::Init) => {
-                listed.clear();
-                continue;
-            }
-            Ok(Event::InitApply(one)) => {
-                listed.insert(one.name_any(), one);
-                continue;
-            }
-            Ok(Event::InitDone) => known = std::mem::take(&mut listed),
-            Ok(Event::Apply(one)) => drop(known.insert(one.name_any(), one)),
-            Ok(Event::Delete(one)) => drop(known.remove(&one.name_any())),
-            Err(error) => {
-                interrupted("InsightsConfig", &error);
-                continue;
-            }
+    let (mut known, mut listed) = (Configs::new(), Configs::new());
+    let mut unwritten = false;
+    loop {
+        let look = tokio::select! {
+            () = closing.cancelled() => return,
+            event = events.next() => match event {
+                Some(event) => take(event, &mut known, &mut listed),
+                None => return,
+            },
+            () = sleep(AGAIN), if unwritten => true,
+        };
+        if look {
+            let (all, written) = all(&api, &known).await;
+            settings.send_replace(all);
+            unwritten = !written;
         }
-        settings.send_replace(all(&api, &known).await);
     }
 }
 
-async fn all(api: &Api<InsightsConfig>, known: &BTreeMap<String, InsightsConfig>) -> Settings {
-    let mut settings = Settings::default();
+/// Takes an event; `true`: the InsightsConfigs are known and may be others.
+fn take(
+    event: Result<Event<InsightsConfig>, watcher::Error>,
+    known: &mut Configs,
+    listed: &mut Configs,
+) -> bool {
+    match event {
+        Ok(Event::Init) => listed.clear(),
+        Ok(Event::InitApply(one)) => drop(listed.insert(one.name_any(), one)),
+        Ok(Event::InitDone) => {
+            *known = std::mem::take(listed);
+            return true;
+        }
+        Ok(Event::Apply(one)) => {
+            known.insert(one.name_any(), one);
+            return true;
+        }
+        Ok(Event::Delete(one)) => {
+            known.remove(&one.name_any());
+            return true;
+        }
+        Err(error) => interrupted("InsightsConfig", &error),
+    }
+    false
+}
+
+/// What all of them say, and whether their statuses are written.
+async fn all(api: &Api<InsightsConfig>, known: &Configs) -> (Settings, bool) {
+    let (mut settings, mut all_written) = (Settings::default(), true);
     for (name, one) in known {
         let wrong = settings.add(&one.spec);
         if let Some(patch) = status(one, &wrong) {
@@ -57,11 +84,12 @@ async fn all(api: &Api<InsightsConfig>, known: &BTreeMap<String, InsightsConfig>
                 .patch_status(name, &parameters, &Patch::Merge(&patch))
                 .await;
             if let Err(error) = written {
+                all_written = false;
                 tracing::warn!(config = name, %error, "the status of an InsightsConfig cannot be written");
             }
         }
     }
-    settings
+    (settings, all_written)
 }
 
 /// The status to write; `None` when it is there already.
@@ -87,9 +115,55 @@ fn status(one: &InsightsConfig, wrong: &[String]) -> Option<serde_json::Value> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
+    use axum::{
+        Json, Router,
+        extract::Request,
+        http::{Method, StatusCode},
+        response::IntoResponse as _,
+    };
     use gloo_api::InsightsConfigSpec;
+    use gloonet_daemon::asking;
+    use kube::Config;
+    use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 
     use super::*;
+
+    /// An API server with one InsightsConfig and no time for writes, which it tells of.
+    async fn busy() -> (Client, mpsc::UnboundedReceiver<()>) {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (writes, written) = mpsc::unbounded_channel();
+        let routes = Router::new().fallback(async move |request: Request| {
+            if *request.method() == Method::PATCH {
+                writes.send(()).unwrap();
+                return StatusCode::SERVICE_UNAVAILABLE.into_response();
+            }
+            let query = request.uri().query().unwrap_or_default();
+            if query.contains("watch") {
+                pending::<()>().await;
+            }
+            let one = InsightsConfig::new("settings", InsightsConfigSpec::default());
+            Json(json!({"metadata": {"resourceVersion": "1"}, "items": [one]})).into_response()
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async { axum::serve(listener, routes).await });
+        let config = Config::new(format!("http://{address}").parse().unwrap());
+        let client = Client::try_from(asking::prudent(config)).unwrap();
+        (client, written)
+    }
+
+    #[tokio::test]
+    async fn a_status_the_server_had_no_time_for_is_written_later() {
+        let (client, mut written) = busy().await;
+        let (settings, _said) = watch::channel(Settings::default());
+        tokio::spawn(follow(client, settings, CancellationToken::new()));
+        for _ in 0..2 {
+            let asked = timeout(3 * AGAIN, written.recv()).await;
+            assert_eq!(asked, Ok(Some(())));
+        }
+    }
 
     #[test]
     fn a_status_is_written_once_and_says_what_cannot_be_followed() {

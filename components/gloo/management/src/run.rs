@@ -8,6 +8,7 @@ use gloo_relay::{
     tls::{ServerFiles, ServerTls, TlsError},
 };
 use gloonet_daemon::{
+    asking,
     listener::{self, ListenError, bind},
     signals, tasks,
 };
@@ -61,7 +62,7 @@ pub enum RunError {
 pub async fn run(args: Args) -> Result<(), RunError> {
     // Several rustls providers may be linked in; the first to be installed wins, and either serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = Client::try_default()
+    let client = asking::client()
         .await
         .map_err(|source| RunError::Client { source })?;
     let closing = CancellationToken::new();
