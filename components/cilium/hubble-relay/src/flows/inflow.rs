@@ -30,7 +30,7 @@ struct Read {
 /// What happened to a source.
 #[derive(Debug)]
 pub(super) enum Came {
-    /// It gave an answer, which is in the merge.
+    /// It gave an answer, which is in the merge; of a flow the time.
     Answer {
         source: Source,
         time: Option<i64>,
@@ -129,7 +129,10 @@ impl Inflow {
         } = taken;
         match answer {
             Some(Ok(answer)) => {
-                let time = request::time(&answer);
+                // A loss is of the place where it stands: its own time is when it was noticed, and older flows follow it.
+                let time = request::counts(&answer)
+                    .then(|| request::time(&answer))
+                    .flatten();
                 self.merge.push(&source, time, answer, now);
                 if self.merge.has_room(&source) {
                     self.reading.push(read(source.clone(), answers));
@@ -170,4 +173,80 @@ pub(super) fn ask(channel: Channel, request: GetFlowsRequest, abort: AbortRegist
     };
     let answers = stream::once(answer).try_flatten();
     stream::Abortable::new(answers, abort).boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use cilium_hubble::{
+        flow::timestamp,
+        proto::{flow::LostEvent, observer::get_flows_response::ResponseTypes},
+    };
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn answer(time: i64, what: ResponseTypes) -> GetFlowsResponse {
+        GetFlowsResponse {
+            time: Some(timestamp(time)),
+            response_types: Some(what),
+            ..GetFlowsResponse::default()
+        }
+    }
+
+    fn flow(time: i64) -> GetFlowsResponse {
+        answer(time, ResponseTypes::Flow(Box::default()))
+    }
+
+    fn lost(time: i64) -> GetFlowsResponse {
+        answer(time, ResponseTypes::LostEvents(LostEvent::default()))
+    }
+
+    /// What leaves when each of these is all of a node; of a loss nothing.
+    fn sorted(nodes: Vec<Vec<GetFlowsResponse>>) -> Vec<Option<i64>> {
+        let (now, wait) = (Instant::now(), Duration::from_secs(1));
+        let sorting = Sorting {
+            capacity: 100,
+            wait,
+        };
+        let mut inflow = Inflow::new(sorting, i64::MAX);
+        let mut events = 0;
+        for (number, answers) in (0..).zip(nodes) {
+            let node = format!("node-{number}").into();
+            events += answers.len() + 1;
+            let answers = stream::iter(answers).map(Ok).boxed();
+            inflow.open(Source { node, number }, answers, now);
+        }
+        for _ in 0..events {
+            inflow.next().now_or_never().expect("all is there");
+        }
+        let left = std::iter::from_fn(|| inflow.pop(Instant::now()));
+        left.map(|answer| request::time(&answer).filter(|_| request::counts(&answer)))
+            .collect()
+    }
+
+    #[test]
+    fn flows_behind_a_loss_leave_in_their_order() {
+        let lossy = vec![lost(9), flow(1), flow(3)];
+        let whole = vec![flow(2), flow(4)];
+        let expected = [None, Some(1), Some(2), Some(3), Some(4)];
+        assert_eq!(sorted(vec![lossy, whole]), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn losses_disturb_no_order(nodes in prop::collection::vec(prop::collection::vec((any::<bool>(), 0i64..20), 0..8), 1..5)) {
+            let nodes: Vec<Vec<_>> = nodes.into_iter().map(|events| {
+                let mut times: Vec<i64> = events.iter().map(|(_, time)| *time).collect();
+                times.sort_unstable();
+                let events = events.into_iter().zip(times);
+                events.map(|((is_loss, any), next)| if is_loss { lost(any) } else { flow(next) }).collect()
+            }).collect();
+            let all = nodes.iter().flatten().count();
+            let left = sorted(nodes);
+            prop_assert_eq!(left.len(), all);
+            prop_assert!(left.into_iter().flatten().is_sorted());
+        }
+    }
 }
