@@ -241,6 +241,8 @@ impl Members {
         statuses: &mut Statuses,
         now: Instant,
     ) {
+        // Who does not follow asks nobody again, and would wait for a time that has passed.
+        let retry = retry && self.ask.follows();
         let Some(member) = self.of(source) else {
             return;
         };

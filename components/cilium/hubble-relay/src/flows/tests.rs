@@ -75,3 +75,19 @@ async fn a_node_that_is_followed_may_be_silent() {
     let more = tokio::time::timeout(Duration::from_millis(500), flows.next());
     assert!(more.await.is_err(), "there is nothing to say");
 }
+
+#[tokio::test]
+async fn only_who_follows_waits_to_ask_a_node_again_that_failed() {
+    for follow in [false, true] {
+        let (_listener, nodes) = silent().await;
+        let ask = Ask::new(GetFlowsRequest {
+            follow,
+            ..GetFlowsRequest::default()
+        });
+        let (mut members, joins) = Members::first(&nodes.borrow(), &ask.unwrap(), 0);
+        let mut statuses = Statuses::new(Duration::from_millis(50));
+        let status = Status::unavailable("it is gone");
+        members.failed(&joins[0].source, &status, &mut statuses, Instant::now());
+        assert_eq!(members.due().is_some(), follow);
+    }
+}
