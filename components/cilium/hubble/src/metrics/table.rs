@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use cilium_api::hubble_metrics::End;
+
 use super::{Pod, Row, Seen};
 
 /// Series that are counted apart.
@@ -24,8 +26,32 @@ struct Series {
     count: u64,
     /// Whom its labels name.
     pods: Vec<Pod>,
+    /// Ends its labels name where no pod has been seen yet: an address may be known before its pod.
+    others: Vec<End>,
     /// When one of them was first found gone.
     gone: Option<Instant>,
+}
+
+impl Series {
+    fn new(named: Vec<End>) -> Self {
+        Self {
+            count: 0,
+            pods: Vec::new(),
+            others: named,
+            gone: None,
+        }
+    }
+
+    fn count(&mut self, seen: &Seen<'_>) {
+        self.count += 1;
+        let pods = &mut self.pods;
+        self.others.retain(|end| {
+            let pod = seen.pod(*end);
+            let is_other = pod.is_none();
+            pods.extend(pod);
+            is_other
+        });
+    }
 }
 
 #[derive(Debug, Default)]
@@ -35,16 +61,10 @@ impl Table {
     pub(super) fn count(&self, row: Row, seen: &Seen<'_>) {
         let mut counts = self.lock();
         if let Some(series) = counts.series.get_mut(&row.labels) {
-            series.count += 1;
+            series.count(seen);
         } else if counts.series.len() < SERIES {
-            let ends = row.named.into_iter();
-            let pods = ends.filter_map(|end| seen.pod(end)).collect();
-            let series = Series {
-                count: 1,
-                pods,
-                gone: None,
-            };
-            counts.series.insert(row.labels, series);
+            let series = counts.series.entry(row.labels);
+            series.or_insert(Series::new(row.named)).count(seen);
         } else {
             counts.uncounted += 1;
         }

@@ -58,6 +58,20 @@ fn either_end_takes_its_series_along_and_an_address_is_its_pods() {
 }
 
 #[test]
+fn an_address_that_was_known_before_its_pod_goes_with_it_too() {
+    for entry in ["tcp:sourceContext=ip", "tcp:labelsContext=source_ip"] {
+        let metrics = of(entry);
+        metrics.saw(&at(1), &Parties::default(), &Cluster);
+        see(&metrics, &at(2));
+        assert_eq!(series(&metrics), 1, "{entry}");
+        let now = Instant::now();
+        metrics.forget(now, web_only);
+        metrics.forget(now + KEPT, web_only);
+        assert_eq!(series(&metrics), 0, "{entry}");
+    }
+}
+
+#[test]
 fn what_pods_share_stays() {
     let metrics = of("tcp:sourceContext=namespace|pod;labelsContext=source_workload,source_app");
     see(&metrics, &at(1));
