@@ -17,6 +17,7 @@ use crate::{
     cache::{Key, Snapshot},
     controller::{Controller, Decision},
     metrics::Metrics,
+    seen::Unreadable,
     world::World,
     write::{Target, Write},
 };
@@ -60,11 +61,12 @@ impl Controller for Identities {
     }
 
     fn decide(&mut self, world: &World, now: Instant) -> Decision {
-        let identities = world.identities.snapshot();
-        if !identities.synced {
+        let (identities, endpoints) = (world.identities.snapshot(), world.endpoints.snapshot());
+        // A number that looks free may be in use.
+        if !identities.synced || !endpoints.synced {
             return Decision::default();
         }
-        let facts = facts(world, &identities, &self.cluster);
+        let facts = facts(world, (&identities, &endpoints), &self.cluster);
         let step = self.allocator.step(&facts, now);
         let refused: usize = step.refused.values().map(|r| r.label_sets.len()).sum();
         self.metrics
@@ -163,12 +165,12 @@ fn refusal(pod: &Pod, namespace: &str, refused: &Refused) -> Write {
     }
 }
 
-fn facts(world: &World, identities: &Snapshot<CiliumIdentity>, cluster: &str) -> Facts {
-    let (pods, namespaces, endpoints) = (
-        world.pods.snapshot(),
-        world.namespaces.snapshot(),
-        world.endpoints.snapshot(),
-    );
+fn facts(
+    world: &World,
+    (identities, endpoints): (&Snapshot<CiliumIdentity>, &Snapshot<CiliumEndpoint>),
+    cluster: &str,
+) -> Facts {
+    let (pods, namespaces) = (world.pods.snapshot(), world.namespaces.snapshot());
     let mut facts = Facts {
         complete: pods.complete() && namespaces.complete() && endpoints.complete(),
         ..Facts::default()
@@ -195,13 +197,18 @@ fn facts(world: &World, identities: &Snapshot<CiliumIdentity>, cluster: &str) ->
         .filter_map(|key| key.name.parse().ok())
         .collect();
     let identity = |e: &CiliumEndpoint| e.status.identity.as_ref()?.number();
-    facts.referenced = endpoints
-        .objects
-        .values()
-        .filter_map(|e| identity(e))
+    let read = endpoints.objects.values().filter_map(|e| identity(e));
+    let unread = endpoints.unreadable.values().filter_map(|u| raw_number(u));
+    facts.referenced = read
+        .chain(unread)
         .filter(|n: &NumericIdentity| n.is_allocated())
         .collect();
     facts
+}
+
+fn raw_number(unreadable: &Unreadable) -> Option<NumericIdentity> {
+    let number = unreadable.raw.pointer("/status/identity/id")?.as_u64()?;
+    u32::try_from(number).ok().map(NumericIdentity)
 }
 
 /// Whether a pod has, or will have, an endpoint of this CNI.
@@ -308,12 +315,45 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_made_before_the_identities_that_exist_are_known() {
-        let world = World::default();
-        world.pods.take(Event::Apply(
-            serde_json::from_value(pod("a", "web")).unwrap(),
-        ));
+    fn nothing_is_made_before_the_identities_that_exist_and_those_in_use_are_known() {
+        let begun = || {
+            let world = World::default();
+            let namespace = json!({"metadata": {"name": "shop"}});
+            world
+                .namespaces
+                .take(Event::Apply(serde_json::from_value(namespace).unwrap()));
+            world.pods.take(Event::Apply(
+                serde_json::from_value(pod("a", "web")).unwrap(),
+            ));
+            world
+        };
+        let world = begun();
+        world.endpoints.take(Event::InitDone);
         assert!(duty().decide(&world, Instant::now()).writes.is_empty());
+        let world = begun();
+        world.identities.take(Event::InitDone);
+        assert!(duty().decide(&world, Instant::now()).writes.is_empty());
+    }
+
+    #[test]
+    fn a_number_an_endpoint_has_is_given_to_nobody_also_when_it_cannot_be_read() {
+        let readable = json!({"metadata": {"name": "e", "namespace": "shop"}, "status": {"identity": {"id": 256}}});
+        let mut unreadable = readable.clone();
+        unreadable["status"]["networking"] = json!(1);
+        for endpoint in [readable, unreadable] {
+            let world = world(&[pod("a", "web")], &[]);
+            world.endpoints.take(Event::Init);
+            let endpoint = serde_json::from_value(endpoint).unwrap();
+            world.endpoints.take(Event::InitApply(endpoint));
+            world.endpoints.take(Event::InitDone);
+            let objects: Vec<_> = duty()
+                .decide(&world, Instant::now())
+                .writes
+                .iter()
+                .map(Write::object)
+                .collect();
+            assert_eq!(objects, ["257"]);
+        }
     }
 
     #[test]
