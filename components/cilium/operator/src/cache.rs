@@ -123,6 +123,11 @@ impl<K: Resource> Cache<K> {
         self.lock().now.clone()
     }
 
+    /// How many objects cannot be read now. A snapshot for each event would be a copy of everything for each.
+    pub fn unreadable(&self) -> usize {
+        self.lock().now.unreadable.len()
+    }
+
     /// Takes in one event; the reason when its object could not be read.
     pub fn take(&self, event: Event<Seen<K>>) -> Option<(Key, String)> {
         let mut state = self.lock();

@@ -166,7 +166,7 @@ async fn follow<K>(
                 if let Some((key, reason)) = cache.take(event) {
                     warn!(resource, object = %key, error = reason, "object cannot be read and is left out");
                 }
-                metrics.unreadable(resource, cache.snapshot().unreadable.len());
+                metrics.unreadable(resource, cache.unreadable());
             }
             Err(error) => interrupted(resource, &error),
         }
