@@ -83,31 +83,27 @@ async fn run<C: Controller>(
     stop: CancellationToken,
 ) {
     let mut sources = duty.sources(&world);
-    let mut recent = Recent::default();
-    let mut retry = RETRY_FIRST;
+    let mut held = Held::default();
     while !stop.is_cancelled() {
         for source in &mut sources {
             source.mark_unchanged();
         }
         let started = Instant::now();
         let decision = duty.decide(&world, started);
-        let mut failed = false;
+        let (mut failed, mut waits) = (false, Vec::new());
         for write in decision.writes {
-            if recent.contains(&write, started) || stop.is_cancelled() {
+            if held.recent.contains(&write, started) || stop.is_cancelled() {
                 continue;
             }
-            failed |= !carry_out(&mut duty, write, &writer, &metrics, &mut recent).await;
+            let mut until = held.refused.until(&write, started);
+            if until.is_none() {
+                until = carry_out(&mut duty, write, &writer, &metrics, &mut held).await;
+            }
+            failed |= until.is_some();
+            waits.extend(until);
         }
         metrics.ran(C::NAME, !failed);
-        let mut pause = decision.again.unwrap_or(RESYNC).min(RESYNC);
-        retry = if failed {
-            (retry * 2).min(RETRY_LAST)
-        } else {
-            RETRY_FIRST
-        };
-        if failed {
-            pause = pause.min(retry);
-        }
+        let pause = pause(decision.again, &waits, Instant::now());
         tokio::select! {
             () = stop.cancelled() => {}
             () = any_change(&mut sources) => tokio::time::sleep(SETTLE).await,
@@ -116,31 +112,49 @@ async fn run<C: Controller>(
     }
 }
 
+/// How long nothing is looked at if nothing changes.
+fn pause(again: Option<Duration>, waits: &[Instant], now: Instant) -> Duration {
+    let waits = waits
+        .iter()
+        .map(|until| until.saturating_duration_since(now));
+    waits.chain(again).fold(RESYNC, Duration::min)
+}
+
+/// When it failed, until when it waits.
 async fn carry_out<C: Controller>(
     duty: &mut C,
     write: Write,
     writer: &Writer,
     metrics: &Metrics,
-    recent: &mut Recent,
-) -> bool {
+    held: &mut Held,
+) -> Option<Instant> {
     let outcome = writer.carry_out(&write).await;
     metrics.wrote(write.kind(), outcome.name());
     match outcome {
         Outcome::Done => {
             info!(controller = C::NAME, object = %write.object(), "{}", write.sentence());
             duty.written(&write);
-            recent.add(write);
-            true
+            held.refused.forget(&write);
+            held.recent.add(write);
+            None
         }
         Outcome::Stale => {
             debug!(controller = C::NAME, object = %write.object(), "the object has changed meanwhile, looking again");
-            true
+            held.refused.forget(&write);
+            None
         }
         Outcome::Failed(failure) => {
             warn!(controller = C::NAME, object = %write.object(), error = chain(&failure), "could not write");
-            false
+            Some(held.refused.add(write, Instant::now()))
         }
     }
+}
+
+/// Writes that are wanted and not made for now.
+#[derive(Debug, Default)]
+struct Held {
+    recent: Recent,
+    refused: Refused,
 }
 
 /// Writes that succeeded but may not have come back through the watch yet.
@@ -164,10 +178,97 @@ impl Recent {
     }
 }
 
+/// Writes that failed. Each waits for itself: changes elsewhere do not hasten it, and it delays no other.
+#[derive(Debug, Default)]
+struct Refused(Vec<Refusal>);
+
+#[derive(Debug)]
+struct Refusal {
+    write: Write,
+    until: Instant,
+    pause: Duration,
+}
+
+impl Refused {
+    /// Until when a write waits, if it does.
+    fn until(&self, write: &Write, now: Instant) -> Option<Instant> {
+        let refusal = self.0.iter().find(|refusal| refusal.write == *write)?;
+        Some(refusal.until).filter(|until| *until > now)
+    }
+
+    /// A write failed; until when it waits.
+    fn add(&mut self, write: Write, now: Instant) -> Instant {
+        // What was not tried again although it could be is not wanted any more.
+        self.0.retain(|refusal| now < refusal.until + RESYNC);
+        let before = self.forget(&write);
+        let pause = before.map_or(RETRY_FIRST, |before| (before.pause * 2).min(RETRY_LAST));
+        let until = now + pause;
+        self.0.push(Refusal {
+            write,
+            until,
+            pause,
+        });
+        until
+    }
+
+    fn forget(&mut self, write: &Write) -> Option<Refusal> {
+        let at = self.0.iter().position(|refusal| refusal.write == *write)?;
+        Some(self.0.swap_remove(at))
+    }
+}
+
 async fn any_change(sources: &mut [watch::Receiver<u64>]) {
     let changes = sources.iter_mut().map(|s| Box::pin(s.changed()));
     // A source whose cache is gone can only mean that the term is ending; `stop` wakes the loop then.
     if let (Err(_), ..) = select_all(changes).await {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn write(node: &str) -> Write {
+        let node = node.to_owned();
+        Write::NetworkAvailable { node }
+    }
+
+    #[test]
+    fn a_write_that_fails_waits_longer_each_time_and_the_others_do_not() {
+        let (mut refused, mut now) = (Refused::default(), Instant::now());
+        let mut pauses = Vec::new();
+        for _ in 0..7 {
+            assert_eq!(refused.until(&write("a"), now), None);
+            let until = refused.add(write("a"), now);
+            assert_eq!(refused.until(&write("a"), now), Some(until));
+            assert_eq!(refused.until(&write("b"), now), None);
+            pauses.push((until - now).as_secs());
+            now = until;
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
+        refused.forget(&write("a"));
+        assert_eq!(refused.add(write("a"), now), now + RETRY_FIRST);
+    }
+
+    #[test]
+    fn of_writes_that_nobody_wants_any_more_nothing_is_kept() {
+        let (mut refused, now) = (Refused::default(), Instant::now());
+        refused.add(write("a"), now);
+        refused.add(write("b"), now + RETRY_FIRST + RESYNC);
+        assert_eq!(refused.0.len(), 1);
+    }
+
+    #[test]
+    fn what_waits_is_looked_at_when_its_time_comes() {
+        let now = Instant::now();
+        assert_eq!(pause(None, &[], now), RESYNC);
+        assert_eq!(pause(Some(2 * RESYNC), &[], now), RESYNC);
+        assert_eq!(pause(Some(SECOND), &[now + 5 * SECOND], now), SECOND);
+        let waits = [now + 5 * SECOND, now + 3 * SECOND];
+        assert_eq!(pause(Some(RESYNC), &waits, now), 3 * SECOND);
+        assert_eq!(pause(None, &[now], now + SECOND), Duration::ZERO);
     }
 }
