@@ -92,7 +92,11 @@ async fn run<C: Controller>(
         let decision = duty.decide(&world, started);
         let (mut failed, mut waits) = (false, Vec::new());
         for write in decision.writes {
-            if held.recent.contains(&write, started) || stop.is_cancelled() {
+            if stop.is_cancelled() {
+                break;
+            }
+            if let Some(until) = held.recent.until(&write, started) {
+                waits.push(until);
                 continue;
             }
             let mut until = held.refused.until(&write, started);
@@ -135,7 +139,7 @@ async fn carry_out<C: Controller>(
             info!(controller = C::NAME, object = %write.object(), "{}", write.sentence());
             duty.written(&write);
             held.refused.forget(&write);
-            held.recent.add(write);
+            held.recent.add(write, Instant::now());
             None
         }
         Outcome::Stale => {
@@ -162,19 +166,18 @@ struct Held {
 struct Recent(VecDeque<(Instant, Write)>);
 
 impl Recent {
-    fn contains(&mut self, write: &Write, now: Instant) -> bool {
-        while self
-            .0
-            .front()
-            .is_some_and(|(at, _)| now.duration_since(*at) > SHOWN_AFTER)
-        {
+    /// Until when a write is not repeated, if it is here.
+    fn until(&mut self, write: &Write, now: Instant) -> Option<Instant> {
+        let over = |until: &Instant| *until <= now;
+        while self.0.front().is_some_and(|(until, _)| over(until)) {
             self.0.pop_front();
         }
-        self.0.iter().any(|(_, w)| w == write)
+        let (until, _) = self.0.iter().find(|(_, recent)| recent == write)?;
+        Some(*until)
     }
 
-    fn add(&mut self, write: Write) {
-        self.0.push_back((Instant::now(), write));
+    fn add(&mut self, write: Write, now: Instant) {
+        self.0.push_back((now + SHOWN_AFTER, write));
     }
 }
 
@@ -259,6 +262,16 @@ mod tests {
         refused.add(write("a"), now);
         refused.add(write("b"), now + RETRY_FIRST + RESYNC);
         assert_eq!(refused.0.len(), 1);
+    }
+
+    #[test]
+    fn a_write_that_was_made_is_not_repeated_before_the_watch_could_show_it() {
+        let (mut recent, now) = (Recent::default(), Instant::now());
+        recent.add(write("a"), now);
+        let shown = now + SHOWN_AFTER;
+        assert_eq!(recent.until(&write("a"), now), Some(shown));
+        assert_eq!(recent.until(&write("b"), now), None);
+        assert_eq!(recent.until(&write("a"), shown), None);
     }
 
     #[test]
