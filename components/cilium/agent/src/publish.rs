@@ -20,7 +20,7 @@ use crate::policy::Enforcement;
 /// Cilium's annotation with the range a node runs with; an operator that lost its records gives it back.
 pub const POD_CIDR_ANNOTATION: &str = "network.cilium.io/ipv4-pod-cidr";
 
-/// The node as the agent may describe it: never its podCIDRs, which are the operator's to give.
+/// The node as the agent may describe it: never its podCIDRs or labels, which are the operator's to give.
 ///
 /// `running` is the range the agent runs with or ran with; it is said even when `given`, the object's podCIDRs, are gone.
 /// The router's address is only said inside them, as the admission policy demands. `unplaced` are policies without room.
@@ -186,7 +186,7 @@ mod tests {
     const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 1);
 
     #[test]
-    fn the_agent_never_writes_its_pod_cidrs_and_its_router_only_inside_them() {
+    fn the_agent_never_writes_its_pod_cidrs_or_labels_and_its_router_only_inside_them() {
         let cidr: Ipv4Net = "10.244.1.0/24".parse().unwrap();
         let written = cilium_node(
             "worker-1",
@@ -199,6 +199,7 @@ mod tests {
         );
         assert_eq!(written["spec"]["addresses"][1]["type"], "CiliumInternalIP");
         assert!(written["spec"].get("ipam").is_none());
+        assert!(written["metadata"].get("labels").is_none());
         let other = "10.244.9.0/24".parse().unwrap();
         let moved = cilium_node(
             "worker-1",

@@ -37,7 +37,10 @@ pub fn policies() -> Vec<Admission> {
 
 const NODE_CLAIM: &str = "authentication.kubernetes.io/node-name";
 
-/// The agent writes the CiliumNode that bears its node's name, never its podCIDRs, and a router address inside them.
+/// The agent writes the CiliumNode that bears its node's name, never its podCIDRs or labels, an InternalIP once, and a
+/// router address inside its podCIDRs.
+///
+/// Everybody takes packets from an InternalIP for that node's, and [`endpoint_policy`] tells endpoints apart by it.
 fn node_policy() -> Admission {
     let rules = vec![
         named_node(),
@@ -50,11 +53,28 @@ fn node_policy() -> Admission {
             "'podCIDRs of CiliumNode ' + object.metadata.name + ' are given by cilium-operator only; leave spec.ipam.podCIDRs as it is'",
         ),
         rule(
+            "variables.oldInternalIPs.size() == 0 || variables.internalIPs == variables.oldInternalIPs",
+            "'CiliumNode ' + object.metadata.name + ' has InternalIP ' + variables.oldInternalIPs.join(', ') + ', which an agent does not change; delete the CiliumNode if its node has another address now'",
+        ),
+        rule(
+            "variables.internalIPs.all(i, isIP(i)) && [4, 6].all(f, variables.internalIPs.filter(i, ip(i).family() == f).size() <= 1)",
+            "'CiliumNode ' + object.metadata.name + ' has InternalIPs ' + variables.internalIPs.join(', ') + '; an agent gives its node one IPv4 and one IPv6 address at most'",
+        ),
+        rule(
+            "variables.labels == variables.oldLabels",
+            "'labels of CiliumNode ' + object.metadata.name + ' are given by cilium-operator only, as its Node has them; leave metadata.labels as they are'",
+        ),
+        rule(
             "!has(object.spec.addresses) || object.spec.addresses.all(a, a.type != 'CiliumInternalIP' || (isIP(a.ip) && variables.podCIDRs.exists(c, isCIDR(c) && cidr(c).containsIP(a.ip))))",
             "'a CiliumInternalIP of CiliumNode ' + object.metadata.name + ' lies outside its podCIDRs; take the router address from them'",
         ),
     ];
-    let variables = vec![
+    admission(NODE_POLICY, "ciliumnodes", node_variables(), rules, None)
+}
+
+/// What the rules compare, each as it is to be and as it was.
+fn node_variables() -> Vec<Variable> {
+    vec![
         node_variable(),
         variable(
             "podCIDRs",
@@ -64,8 +84,23 @@ fn node_policy() -> Admission {
             "oldPodCIDRs",
             "oldObject != null && has(oldObject.spec.ipam) && has(oldObject.spec.ipam.podCIDRs) ? oldObject.spec.ipam.podCIDRs : []",
         ),
-    ];
-    admission(NODE_POLICY, "ciliumnodes", variables, rules, None)
+        variable(
+            "internalIPs",
+            "has(object.spec.addresses) ? object.spec.addresses.filter(a, a.type == 'InternalIP').map(a, a.ip) : []",
+        ),
+        variable(
+            "oldInternalIPs",
+            "oldObject != null && has(oldObject.spec.addresses) ? oldObject.spec.addresses.filter(a, a.type == 'InternalIP').map(a, a.ip) : []",
+        ),
+        variable(
+            "labels",
+            "has(object.metadata.labels) ? object.metadata.labels : {}",
+        ),
+        variable(
+            "oldLabels",
+            "oldObject != null && has(oldObject.metadata.labels) ? oldObject.metadata.labels : {}",
+        ),
+    ]
 }
 
 /// The agent writes endpoints of its own node with addresses out of its podCIDRs and no identity of the reserved range.
@@ -266,6 +301,31 @@ mod tests {
                 .resources
                 .unwrap();
             assert_eq!(format!("{}/status", resources[0]), resources[1]);
+        }
+    }
+
+    /// What other nodes believe of a CiliumNode is not its agent's to change.
+    #[test]
+    fn what_an_agent_leaves_as_it_was_is_compared_with_the_old_object() {
+        let spec = node_policy().policy.spec.unwrap();
+        for (now, before) in [
+            ("podCIDRs", "oldPodCIDRs"),
+            ("internalIPs", "oldInternalIPs"),
+            ("labels", "oldLabels"),
+        ] {
+            let equal = format!("variables.{now} == variables.{before}");
+            let rules = spec.validations.iter().flatten();
+            assert_eq!(
+                rules.filter(|r| r.expression.ends_with(&equal)).count(),
+                1,
+                "{equal}"
+            );
+            let variables = spec.variables.iter().flatten();
+            let of_old = variables.filter(|v| v.name == before).all(|v| {
+                v.expression
+                    .starts_with("oldObject != null && has(oldObject.")
+            });
+            assert!(of_old, "{before}");
         }
     }
 

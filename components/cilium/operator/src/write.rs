@@ -90,7 +90,7 @@ pub enum Write {
     DeleteIdentity(Target),
     /// Removes an endpoint without its pod.
     DeleteEndpoint(Target),
-    /// Removes a CiliumNode without its Node.
+    /// Removes a CiliumNode of a Node that is gone.
     DeleteCiliumNode(Target),
     /// Leaves a node with these taints, all but the one for a missing agent.
     SetTaints {
@@ -196,7 +196,7 @@ impl Write {
             }
             Self::DeleteIdentity(_) => "unused identity removed".to_owned(),
             Self::DeleteEndpoint(_) => "endpoint without its pod removed".to_owned(),
-            Self::DeleteCiliumNode(_) => "CiliumNode without its Node removed".to_owned(),
+            Self::DeleteCiliumNode(_) => "CiliumNode of a Node that is gone removed".to_owned(),
             Self::SetTaints { .. } => format!("taint {} removed", names::AGENT_NOT_READY_TAINT),
             Self::NetworkAvailable { .. } => "condition NetworkUnavailable=False set".to_owned(),
             Self::PolicyValid {

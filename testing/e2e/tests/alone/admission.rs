@@ -51,7 +51,10 @@ impl Agent {
     }
 
     async fn node(&self, name: &str, spec: Value) -> kube::Result<CiliumNode> {
-        let body = json!({"spec": spec});
+        self.patch_node(name, json!({"spec": spec})).await
+    }
+
+    async fn patch_node(&self, name: &str, body: Value) -> kube::Result<CiliumNode> {
         Api::all(self.client.clone())
             .patch(name, &PatchParams::default(), &Patch::Merge(body))
             .await
@@ -159,6 +162,42 @@ async fn an_agent_does_not_give_itself_pod_cidrs() -> Result<()> {
     let router = json!([{"type": "CiliumInternalIP", "ip": address(&agent.other, 1)}]);
     let sentence = refusal(agent.node(&name, json!({"addresses": router})).await);
     assert_says(&sentence, &["lies outside its podCIDRs"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_agent_does_not_give_its_node_another_address_or_labels() -> Result<()> {
+    let agent = Agent::of_first_worker().await?;
+    let name = agent.own.metadata.name.clone().context("a name")?;
+    let internal = |ip: String| json!({"type": "InternalIP", "ip": ip});
+    let address = |node: &CiliumNode| node.internal_ipv4().context("an InternalIP");
+    let (mine, theirs) = (address(&agent.own)?, address(&agent.other)?);
+    for addresses in [
+        json!([internal(theirs.to_string())]),
+        json!([internal(mine.to_string()), internal(theirs.to_string())]),
+        json!([internal("203.0.113.7".to_owned())]),
+        json!([]),
+    ] {
+        let sentence = refusal(agent.node(&name, json!({"addresses": addresses})).await);
+        assert_says(
+            &sentence,
+            &[
+                &format!("CiliumNode {name} has InternalIP {mine}"),
+                "which an agent does not change",
+                "delete the CiliumNode",
+            ],
+        );
+    }
+    for labels in [json!({"admission-test": "forged"}), Value::Null] {
+        let body = json!({"metadata": {"labels": labels}});
+        let sentence = refusal(agent.patch_node(&name, body).await);
+        assert_says(
+            &sentence,
+            &[&format!(
+                "labels of CiliumNode {name} are given by cilium-operator only"
+            )],
+        );
+    }
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 
 use crate::endpoint::Endpoint;
 use crate::kubernetes::Watched;
+use crate::nodes::{self, KnownNode};
 use crate::ports;
 use crate::seen::Seen;
 use crate::services::{Behind, addresses_in};
@@ -31,6 +32,7 @@ pub(super) struct Feed {
     endpoints: Seen<CiliumEndpoint>,
     pods: Seen<Pod>,
     nodes: Seen<CiliumNode>,
+    believed: Vec<KnownNode>,
     services: Seen<Service>,
     slices: Seen<EndpointSlice>,
     behind: Behind,
@@ -110,18 +112,29 @@ impl Feed {
         self.ports = ports;
     }
 
+    /// A node that is not believed has neither labels nor an address: it would have another's rules, or lend another its own.
     fn nodes(&mut self, repository: &mut Repository, watched: &Watched) {
-        let changed = self.nodes.follow(&watched.nodes);
-        for ((_, name), object) in &changed.put {
+        if self.nodes.follow(&watched.nodes).is_empty() {
+            return;
+        }
+        let objects = self.nodes.objects();
+        let (believed, _) = nodes::accept(objects.values().map(AsRef::as_ref), &self.believed);
+        let names: BTreeSet<&str> = believed.iter().map(|node| node.name.as_str()).collect();
+        for gone in &self.believed {
+            if !names.contains(gone.name.as_str()) {
+                repository.remove_node(&gone.name);
+            }
+        }
+        for known in &believed {
+            let object = objects.get(&(String::new(), known.name.clone()));
+            let labels = object.and_then(|object| object.metadata.labels.clone());
             let node = Node {
-                labels: object.metadata.labels.clone().unwrap_or_default(),
-                addresses: object.internal_ipv4().into_iter().collect(),
+                labels: labels.unwrap_or_default(),
+                addresses: [known.ip].into(),
             };
-            repository.upsert_node(name, node);
+            repository.upsert_node(&known.name, node);
         }
-        for (_, name) in &changed.gone {
-            repository.remove_node(name);
-        }
+        self.believed = believed;
     }
 
     fn services(&mut self, repository: &mut Repository, watched: &Watched) {

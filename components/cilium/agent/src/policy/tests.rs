@@ -212,3 +212,39 @@ fn isolation_holds_until_the_last_pod_of_a_namespace_that_is_gone_has_ended() {
     node.pass_with(&[]);
     assert_eq!(node.judges(number, 0), Verdict::Allow);
 }
+
+/// `zone: trusted` is met by whoever has the label and is believed.
+#[test]
+fn a_node_that_claims_anothers_address_lends_it_no_labels() {
+    let node = node();
+    node.know_identity();
+    let policy = json!({
+        "apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy",
+        "metadata": {"namespace": "shop", "name": "only", "uid": "u"},
+        "spec": {"endpointSelector": {}, "ingress": [{"fromNodes": [{"matchLabels": {"zone": "trusted"}}]}]},
+    });
+    let guarded = serde_json::from_value(policy).unwrap();
+    node.watched.policies.take(Ok(Event::Apply(guarded)));
+    node.policies.admit(&web()).unwrap();
+    let trusted = |name: &str, second: u8, ip: &str, cidr: &str| {
+        let mut object = crate::nodes::tests::node(name, second, ip, cidr);
+        object.metadata.labels = Some([("zone".to_owned(), "trusted".to_owned())].into());
+        let guarded = serde_json::from_value(serde_json::to_value(object).unwrap()).unwrap();
+        node.watched.nodes.take(Ok(Event::Apply(guarded)));
+    };
+    let met = || {
+        node.pass();
+        let blocks = node.datapath.blocks().unwrap();
+        let prefixes = blocks.into_iter().map(|(prefix, _)| prefix.to_string());
+        prefixes.collect::<Vec<_>>()
+    };
+    let owner = crate::nodes::tests::node("owner", 1, "172.30.0.11", "10.244.1.0/24");
+    let guarded = serde_json::from_value(serde_json::to_value(owner).unwrap()).unwrap();
+    node.watched.nodes.take(Ok(Event::Apply(guarded)));
+    trusted("thief", 2, "172.30.0.11", "10.244.2.0/24");
+    assert_eq!(met(), Vec::<String>::new());
+    trusted("thief", 2, "172.30.0.12", "10.244.2.0/24");
+    assert_eq!(met(), ["172.30.0.12/32"]);
+    trusted("thief", 2, "172.30.0.11", "10.244.2.0/24");
+    assert_eq!(met(), Vec::<String>::new());
+}
