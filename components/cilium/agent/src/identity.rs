@@ -5,36 +5,52 @@ use std::collections::HashMap;
 use cilium_api::{CiliumIdentity, LabelSet, NumericIdentity, identity_labels};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 
-/// The label sets that have a number.
+/// The label sets that have a number, and what each number stands for.
 #[derive(Debug, Default)]
-pub struct Identities(HashMap<LabelSet, NumericIdentity>);
+pub struct Identities {
+    numbers: HashMap<LabelSet, NumericIdentity>,
+    labels: HashMap<NumericIdentity, LabelSet>,
+}
 
 impl Identities {
     /// Of two numbers for one set the lower counts, on every node alike.
     pub fn new<'a>(objects: impl IntoIterator<Item = &'a CiliumIdentity>) -> Self {
-        let mut numbers: HashMap<LabelSet, NumericIdentity> = HashMap::new();
+        let mut known = Self::default();
         for object in objects {
             if let Some(number) = object.number() {
-                numbers
-                    .entry(object.security_labels.clone())
+                let labels = &object.security_labels;
+                known.labels.insert(number, labels.clone());
+                known
+                    .numbers
+                    .entry(labels.clone())
                     .and_modify(|known| *known = number.min(*known))
                     .or_insert(number);
             }
         }
-        Self(numbers)
+        known
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.numbers.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.numbers.is_empty()
     }
 
     /// `init` until the operator has given the labels a number.
     pub fn of(&self, labels: &LabelSet) -> NumericIdentity {
-        self.0.get(labels).copied().unwrap_or(NumericIdentity::INIT)
+        self.numbers
+            .get(labels)
+            .copied()
+            .unwrap_or(NumericIdentity::INIT)
+    }
+
+    /// Whether a pod of the namespace may have a number. One that is not known may be any pod's: its object may come after
+    /// that of the endpoint.
+    pub fn may_be_of(&self, number: NumericIdentity, namespace: Option<&str>) -> bool {
+        let labels = self.labels.get(&number);
+        labels.is_none_or(|labels| labels.namespace().is_some() && labels.namespace() == namespace)
     }
 }
 

@@ -7,6 +7,7 @@ use cilium_api::{CiliumEndpoint, NumericIdentity};
 use datapath::IpEntry;
 use ipnet::Ipv4Net;
 
+use crate::identity::Identities;
 use crate::nodes::{KnownNode, Owners};
 
 /// What the table is made of.
@@ -20,6 +21,7 @@ pub struct Sources<'a> {
     /// Pods of this node with their identities, from the agent's own table.
     pub local: &'a [(Ipv4Addr, NumericIdentity)],
     pub endpoints: &'a [&'a CiliumEndpoint],
+    pub identities: &'a Identities,
     pub api_servers: &'a BTreeSet<Ipv4Addr>,
 }
 
@@ -77,12 +79,13 @@ pub fn desired(sources: &Sources<'_>) -> Table {
 }
 
 /// Pods as their nodes' agents describe them. A claim outside the claimant's own ranges, or to an identity that is not a
-/// pod's, is not believed. Two claims to one address: the younger object.
+/// pod's of that namespace, is not believed. Two claims to one address: the younger object.
 fn remote_pods(sources: &Sources<'_>) -> BTreeMap<Ipv4Addr, (NumericIdentity, Ipv4Addr)> {
     let owners = Owners::new(sources.nodes);
     let mut ordered: Vec<_> = sources.endpoints.to_vec();
     ordered.sort_by_key(|cep| cep.metadata.creation_timestamp.as_ref().map(|time| time.0));
     let mut pods = BTreeMap::new();
+    let claims = |cep| claims(cep, sources.identities);
     for claim in ordered.into_iter().flat_map(claims) {
         let own = claim.node == sources.own_ip;
         if !own && owners.may_hold(claim.node, claim.address) {
@@ -98,7 +101,7 @@ struct Claim {
     identity: NumericIdentity,
 }
 
-fn claims(cep: &CiliumEndpoint) -> Vec<Claim> {
+fn claims(cep: &CiliumEndpoint, identities: &Identities) -> Vec<Claim> {
     let Some(networking) = &cep.status.networking else {
         return Vec::new();
     };
@@ -109,12 +112,13 @@ fn claims(cep: &CiliumEndpoint) -> Vec<Claim> {
     else {
         return Vec::new();
     };
+    let namespace = cep.metadata.namespace.as_deref();
     let identity = cep
         .status
         .identity
         .as_ref()
         .and_then(cilium_api::endpoint::EndpointIdentity::number)
-        .filter(|number| is_a_pods(*number))
+        .filter(|number| is_a_pods(*number) && identities.may_be_of(*number, namespace))
         .unwrap_or(NumericIdentity::INIT);
     networking
         .addressing

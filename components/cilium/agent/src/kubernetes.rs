@@ -123,7 +123,7 @@ impl Watched {
                 &readers.policy,
                 &readers.names,
             ])),
-            identities: Cache::trimmed(bells(&[&readers.policy]), |identity| {
+            identities: Cache::trimmed(bells(&[&readers.policy, &readers.network]), |identity| {
                 // There are thousands, and they are a number and its labels.
                 let name = identity.metadata.name.take();
                 identity.metadata = ObjectMeta {

@@ -1,14 +1,19 @@
-//! Removes CiliumEndpoints whose pod is gone, and those whose address belongs to another node.
+//! Removes CiliumEndpoints whose pod is gone, those whose address belongs to another node, and those whose number to
+//! another pod.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use cilium_api::{CiliumEndpoint, CiliumNode};
+use cilium_api::{
+    CiliumEndpoint, CiliumIdentity, CiliumNode, NumericIdentity, identity_labels,
+    names::{CLUSTER_LABEL, K8S_SOURCE},
+};
 use ipnet::Ipv4Net;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::{Resource, ResourceExt};
 use tokio::sync::watch;
 
@@ -29,6 +34,8 @@ pub enum Fault {
     Orphan,
     /// An address outside the podCIDRs of its pod's node.
     ForeignAddress(Ipv4Addr),
+    /// The number of other labels than its pod's.
+    ForeignIdentity(NumericIdentity),
 }
 
 /// Compares an endpoint with the pod of its name and the podCIDRs of that pod's node (`None`: not known).
@@ -61,16 +68,38 @@ pub fn fault(
         .map(Fault::ForeignAddress)
 }
 
+/// Compares the number an endpoint claims with its pod. `identity` is what the number is known to stand for: an endpoint
+/// whose number stands for nothing has nobody's rights. A release that derives other labels must forgive agents of the one before.
+pub fn borrowed(
+    endpoint: &CiliumEndpoint,
+    pod: &Pod,
+    namespace: &Namespace,
+    identity: &CiliumIdentity,
+) -> Option<Fault> {
+    let number = endpoint.status.identity.as_ref()?.number()?;
+    let theirs = &identity.security_labels;
+    // Agents learn another name of the cluster one after the other; it makes nobody another pod.
+    let cluster = theirs
+        .as_map()
+        .get(&format!("{K8S_SOURCE}:{CLUSTER_LABEL}"));
+    let own = identity_labels(pod, namespace, cluster.map_or("", String::as_str));
+    (own != *theirs).then_some(Fault::ForeignIdentity(number))
+}
+
 /// The duty.
 #[derive(Debug)]
 pub struct EndpointGc {
     orphans: Grace<Key>,
     foreign: Grace<Key>,
+    borrowed: Grace<(Key, NumericIdentity)>,
     metrics: Arc<Metrics>,
 }
 
 /// The caches of pods, nodes and endpoints may be this far apart.
 const SKEW: Duration = Duration::from_secs(5);
+
+/// A pod whose labels change has its old number until its agent writes the new one: at once, or when it is back.
+const AWAY: Duration = Duration::from_mins(5);
 
 impl EndpointGc {
     /// Orphans go after `grace`.
@@ -78,6 +107,7 @@ impl EndpointGc {
         Self {
             orphans: Grace::new(grace),
             foreign: Grace::new(SKEW),
+            borrowed: Grace::new(AWAY),
             metrics,
         }
     }
@@ -91,6 +121,8 @@ impl Controller for EndpointGc {
             world.endpoints.changes(),
             world.pods.changes(),
             world.cilium_nodes.changes(),
+            world.namespaces.changes(),
+            world.identities.changes(),
         ]
     }
 
@@ -100,36 +132,38 @@ impl Controller for EndpointGc {
         if !(endpoints.synced && pods.synced && nodes.synced) {
             self.orphans.restart();
             self.foreign.restart();
+            self.borrowed.restart();
             return Decision::default();
         }
-        let (mut orphans, mut foreign) = (Vec::new(), Vec::new());
+        let known = Known {
+            namespaces: world.namespaces.snapshot(),
+            identities: world.identities.snapshot(),
+        };
+        let mut faults = BTreeMap::new();
         for (key, endpoint) in endpoints
             .objects
             .iter()
             .filter(|(key, _)| !pods.unreadable.contains_key(key))
         {
             let pod = pods.objects.get(key).map(AsRef::as_ref);
-            match fault(endpoint, pod, cidrs_of(pod, &nodes).as_deref()) {
-                Some(Fault::Orphan) => orphans.push(key.clone()),
-                Some(Fault::ForeignAddress(ip)) => foreign.push((key.clone(), ip)),
-                None => {}
-            }
+            let fault = fault(endpoint, pod, cidrs_of(pod, &nodes).as_deref())
+                .or_else(|| known.borrowed(endpoint, pod?));
+            faults.extend(fault.map(|fault| (key.clone(), fault)));
         }
-        let mut writes = remove(self.orphans.due(orphans, now), &endpoints);
-        let refused = self
-            .foreign
-            .due(foreign.iter().map(|(key, _)| key.clone()), now);
-        let due = foreign.iter().filter(|(key, _)| refused.contains(key));
-        writes.extend(due.filter_map(|(key, ip)| Some(refusal(endpoints.objects.get(key)?, *ip))));
-        writes.extend(remove(refused, &endpoints));
+        let due = self.due(&faults, now);
+        let seen = due
+            .iter()
+            .filter_map(|key| endpoints.objects.get_key_value(key));
+        let again = [
+            self.orphans.next(now),
+            self.foreign.next(now),
+            self.borrowed.next(now),
+        ];
         Decision {
-            writes,
-            again: self
-                .orphans
-                .next(now)
-                .into_iter()
-                .chain(self.foreign.next(now))
-                .min(),
+            writes: seen
+                .flat_map(|(key, endpoint)| removal(endpoint, &faults[key]))
+                .collect(),
+            again: again.into_iter().flatten().min(),
         }
     }
 
@@ -137,6 +171,45 @@ impl Controller for EndpointGc {
         if matches!(write, Write::DeleteEndpoint(_)) {
             self.metrics.endpoint_removed();
         }
+    }
+}
+
+impl EndpointGc {
+    fn due(&mut self, faults: &BTreeMap<Key, Fault>, now: Instant) -> BTreeSet<Key> {
+        let (mut orphans, mut foreign, mut borrowed) = (Vec::new(), Vec::new(), Vec::new());
+        for (key, fault) in faults {
+            match fault {
+                Fault::Orphan => orphans.push(key.clone()),
+                Fault::ForeignAddress(_) => foreign.push(key.clone()),
+                Fault::ForeignIdentity(number) => borrowed.push((key.clone(), *number)),
+            }
+        }
+        let mut due = self.orphans.due(orphans, now);
+        due.extend(self.foreign.due(foreign, now));
+        let borrowed = self.borrowed.due(borrowed, now);
+        due.extend(borrowed.into_iter().map(|(key, _)| key));
+        due.into_iter().collect()
+    }
+}
+
+/// What a number is compared with.
+struct Known {
+    namespaces: Snapshot<Namespace>,
+    identities: Snapshot<CiliumIdentity>,
+}
+
+impl Known {
+    fn borrowed(&self, endpoint: &CiliumEndpoint, pod: &Pod) -> Option<Fault> {
+        let number = endpoint.status.identity.as_ref()?.number()?;
+        let namespace = pod.metadata.namespace.as_deref()?;
+        borrowed(
+            endpoint,
+            pod,
+            self.namespaces.objects.get(&Key::cluster(namespace))?,
+            self.identities
+                .objects
+                .get(&Key::cluster(&number.to_string()))?,
+        )
     }
 }
 
@@ -150,94 +223,36 @@ fn cidrs_of(pod: Option<&Pod>, nodes: &Snapshot<CiliumNode>) -> Option<Vec<Ipv4N
     (!cidrs.is_empty()).then_some(cidrs)
 }
 
-fn remove(keys: Vec<Key>, endpoints: &Snapshot<CiliumEndpoint>) -> Vec<Write> {
-    let objects = keys.iter().filter_map(|key| endpoints.objects.get(key));
-    objects
-        .map(|e| Write::DeleteEndpoint(Target::of(e.as_ref())))
-        .collect()
-}
-
-fn refusal(endpoint: &CiliumEndpoint, ip: Ipv4Addr) -> Write {
+/// An orphan goes silently; of the others somebody should know.
+fn removal(endpoint: &CiliumEndpoint, fault: &Fault) -> Vec<Write> {
     let name = format!(
         "{}/{}",
         endpoint.namespace().unwrap_or_default(),
         endpoint.name_any()
     );
-    Write::Event {
+    let told = match fault {
+        Fault::Orphan => None,
+        Fault::ForeignAddress(ip) => Some((
+            "EndpointAddressRefused",
+            format!(
+                "address {ip} of CiliumEndpoint {name} lies outside the podCIDRs of its pod's node; it is removed"
+            ),
+        )),
+        Fault::ForeignIdentity(number) => Some((
+            "EndpointIdentityRefused",
+            format!(
+                "identity {number} of CiliumEndpoint {name} stands for other labels than its pod has; it is removed. Either the agent of its node has been away or somebody else writes as that agent"
+            ),
+        )),
+    };
+    let event = told.map(|(reason, note)| Write::Event {
         about: Box::new(endpoint.object_ref(&())),
-        reason: "EndpointAddressRefused",
-        note: format!(
-            "address {ip} of CiliumEndpoint {name} lies outside the podCIDRs of its pod's node; it is removed"
-        ),
-    }
+        reason,
+        note,
+    });
+    let delete = Write::DeleteEndpoint(Target::of(endpoint));
+    event.into_iter().chain([delete]).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn endpoint(ip: &str) -> CiliumEndpoint {
-        serde_json::from_value(json!({
-            "metadata": {"name": "web", "namespace": "shop",
-                "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "web", "uid": "1"}]},
-            "status": {"networking": {"addressing": [{"ipv4": ip}]}},
-        }))
-        .unwrap()
-    }
-
-    fn pod(uid: &str, phase: &str) -> Pod {
-        serde_json::from_value(json!({
-            "metadata": {"name": "web", "namespace": "shop", "uid": uid},
-            "spec": {"containers": [], "nodeName": "worker-1"}, "status": {"phase": phase},
-        }))
-        .unwrap()
-    }
-
-    fn cidrs() -> Vec<Ipv4Net> {
-        vec!["10.244.1.0/24".parse().unwrap()]
-    }
-
-    #[test]
-    fn an_endpoint_with_its_pod_stays() {
-        assert_eq!(
-            fault(
-                &endpoint("10.244.1.5"),
-                Some(&pod("1", "Running")),
-                Some(&cidrs())
-            ),
-            None
-        );
-        assert_eq!(
-            fault(&endpoint("10.244.9.5"), Some(&pod("1", "Running")), None),
-            None
-        );
-    }
-
-    #[test]
-    fn an_endpoint_whose_pod_is_gone_finished_or_another_is_an_orphan() {
-        let endpoint = endpoint("10.244.1.5");
-        for pod in [
-            None,
-            Some(pod("2", "Running")),
-            Some(pod("1", "Failed")),
-            Some(pod("1", "Succeeded")),
-        ] {
-            assert_eq!(
-                fault(&endpoint, pod.as_ref(), Some(&cidrs())),
-                Some(Fault::Orphan)
-            );
-        }
-    }
-
-    #[test]
-    fn an_address_of_another_node_is_a_fault() {
-        let fault = fault(
-            &endpoint("10.244.2.5"),
-            Some(&pod("1", "Running")),
-            Some(&cidrs()),
-        );
-        assert_eq!(fault, Some(Fault::ForeignAddress([10, 244, 2, 5].into())));
-    }
-}
+mod tests;

@@ -1,3 +1,4 @@
+use cilium_api::{CiliumIdentity, LabelSet};
 use serde_json::json;
 
 use super::*;
@@ -19,6 +20,14 @@ const PEER: &str = "172.30.0.12";
 
 /// Two workers and a control plane that is the API server; `worker-1` is the own node.
 fn table(endpoints: &[CiliumEndpoint], local: &[(Ipv4Addr, NumericIdentity)]) -> Table {
+    table_with(endpoints, local, &Identities::default())
+}
+
+fn table_with(
+    endpoints: &[CiliumEndpoint],
+    local: &[(Ipv4Addr, NumericIdentity)],
+    identities: &Identities,
+) -> Table {
     let (nodes, _) = nodes::accept(
         [
             &node("control-plane", 1, "172.30.0.10", "10.244.0.0/24"),
@@ -35,6 +44,7 @@ fn table(endpoints: &[CiliumEndpoint], local: &[(Ipv4Addr, NumericIdentity)]) ->
         nodes: &nodes,
         local,
         endpoints: &endpoints,
+        identities,
         api_servers: &["172.30.0.10".parse().unwrap()].into(),
     })
 }
@@ -92,6 +102,42 @@ fn a_claim_to_a_privileged_identity_counts_as_a_pod_without_labels() {
         let table = table(&[cep("web", 1, "10.244.2.7", forged, PEER)], &[]);
         assert_eq!(entry(&table, "10.244.2.7/32"), through(5, PEER), "{forged}");
     }
+}
+
+/// `shop` has 300 and `payments` 301; 302 stands for no namespace.
+fn identities() -> Identities {
+    let of = |number: u32, label: &str, value: &str| {
+        CiliumIdentity::new(
+            NumericIdentity(number),
+            LabelSet::from_iter([(label, value)]),
+        )
+    };
+    let namespace = "k8s:io.kubernetes.pod.namespace";
+    Identities::new(&[
+        of(300, namespace, "shop"),
+        of(301, namespace, "payments"),
+        of(302, "k8s:app", "api"),
+    ])
+}
+
+#[test]
+fn a_claim_to_an_identity_of_another_namespace_counts_as_a_pod_without_labels() {
+    for (number, believed) in [(300, 300), (301, 5), (302, 5)] {
+        let claim = cep("web", 1, "10.244.2.7", number, PEER);
+        let table = table_with(&[claim], &[], &identities());
+        assert_eq!(
+            entry(&table, "10.244.2.7/32"),
+            through(believed, PEER),
+            "{number}"
+        );
+    }
+}
+
+#[test]
+fn an_identity_that_is_not_known_yet_is_believed_until_it_is() {
+    let claim = [cep("web", 1, "10.244.2.7", 303, PEER)];
+    let table = table_with(&claim, &[], &identities());
+    assert_eq!(entry(&table, "10.244.2.7/32"), through(303, PEER));
 }
 
 #[test]

@@ -29,8 +29,10 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
     loop {
         bell.wait(pause).await;
         let watched = &agent.watched;
-        let synced =
-            watched.nodes.synced() && watched.endpoints.synced() && watched.slices.synced();
+        let synced = watched.nodes.synced()
+            && watched.endpoints.synced()
+            && watched.identities.synced()
+            && watched.slices.synced();
         if !watched.nodes.synced() {
             continue;
         }
@@ -138,7 +140,12 @@ fn write_addresses(
 ) -> Result<Outcome, datapath::Error> {
     // Before the sources: an endpoint added after this line is not taken for one that is gone.
     let mut current: BTreeMap<Ipv4Net, IpEntry> = agent.datapath.ips()?.into_iter().collect();
-    let ceps = agent.watched.endpoints.list();
+    // Before identities are listed, a number of another namespace would pass for one that is only new.
+    let ceps = if agent.watched.identities.synced() {
+        agent.watched.endpoints.list()
+    } else {
+        Vec::new()
+    };
     let slices = agent.watched.slices.of_namespace("default");
     let desired = ipcache::desired(&Sources {
         own_node: &agent.own.name,
@@ -147,6 +154,7 @@ fn write_addresses(
         nodes: known,
         local: &local_identities(&agent.endpoints.list()),
         endpoints: &ceps.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+        identities: &agent.identities(),
         api_servers: &addresses_of(slices.iter().map(AsRef::as_ref), ("default", "kubernetes")),
     });
     let writer = Writer {
