@@ -80,7 +80,7 @@ pub struct Agent {
     identities: Mutex<Option<(u64, Arc<Identities>)>>,
     /// Parts that have written everything they know at least once.
     filled: watch::Sender<BTreeSet<&'static str>>,
-    /// When Services were last compared with the datapath, and all of them are there.
+    /// When Services were last compared with the datapath.
     services_updated: Mutex<Option<Timestamp>>,
     /// What does not work now, by part; an entry is a sentence.
     problems: Mutex<std::collections::BTreeMap<&'static str, String>>,
@@ -172,7 +172,7 @@ impl Agent {
         self.filled.subscribe()
     }
 
-    /// Every Service is in the datapath as it should be.
+    /// Every Service was compared with the datapath, and written where it fits.
     pub fn services_are_updated(&self, now: Timestamp) {
         *self
             .services_updated

@@ -14,7 +14,7 @@ const GOING_AWAY: &str = "ToBeDeletedByClusterAutoscaler";
 /// What is known at the moment of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServiceHealth {
-    /// When Services were last compared with the datapath without a failure.
+    /// When Services were last compared with the datapath.
     pub updated: Option<Timestamp>,
     pub now: Timestamp,
     /// Whether the node stays.

@@ -37,9 +37,9 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
             balancing = now;
             outcome
         });
-        let problem = match outcome {
-            None => Some("service task panicked".to_owned()),
-            Some(Err(error)) => Some(cilium_cni::error::chain(&error)),
+        let judged = match outcome {
+            None => Judged::failed("service task panicked".to_owned()),
+            Some(Err(error)) => Judged::failed(cilium_cni::error::chain(&error)),
             Some(Ok(Passed {
                 outcome,
                 checks,
@@ -54,15 +54,50 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
                     taken_ports.tell(&agent, taken).await;
                 }
                 let closed = health_ports.apply(agent.own.ip, checks).await;
-                outcome.failures.into_iter().next().or(closed)
+                Judged::of(outcome, closed)
             }
         };
-        if problem.is_none() {
+        if judged.filled {
             agent.filled("services");
+        }
+        if judged.compared {
             agent.services_are_updated(Timestamp::now());
         }
+        let problem = judged.problem;
         pause = if problem.is_none() { REPAIR } else { RETRY };
         agent.report("services", problem);
+    }
+}
+
+/// What is said of one look.
+///
+/// A Service that is refused and a port that somebody else holds are that Service's problem: a load balancer that sends every
+/// Service's connections here is not told to stay away for it.
+#[derive(Debug, PartialEq, Eq)]
+struct Judged {
+    /// Every Service was compared with the datapath.
+    compared: bool,
+    /// And each of them is there.
+    filled: bool,
+    problem: Option<String>,
+}
+
+impl Judged {
+    fn failed(problem: String) -> Self {
+        Self {
+            compared: false,
+            filled: false,
+            problem: Some(problem),
+        }
+    }
+
+    /// `closed` says that a health check port could not be opened.
+    fn of(outcome: Outcome, closed: Option<String>) -> Self {
+        Self {
+            compared: true,
+            filled: outcome.failures.is_empty(),
+            problem: outcome.failures.into_iter().next().or(closed),
+        }
     }
 }
 

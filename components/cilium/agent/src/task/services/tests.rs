@@ -113,3 +113,28 @@ fn a_service_that_is_refused_is_named_and_tried_again_by_the_next_pass() {
     node.datapath.refuse_services(false);
     assert_eq!(node.pass(1), (2, 0));
 }
+
+#[test]
+fn one_services_problem_takes_the_node_out_of_no_load_balancer() {
+    let refused = Outcome {
+        failures: vec!["Service shop/a: no room".to_owned()],
+        ..Outcome::default()
+    };
+    let held = Some("port 30007 is held".to_owned());
+    for (outcome, closed, filled, problem) in [
+        (Outcome::default(), None, true, None),
+        (Outcome::default(), held.clone(), true, held.as_deref()),
+        (
+            refused,
+            held.clone(),
+            false,
+            Some("Service shop/a: no room"),
+        ),
+    ] {
+        let judged = Judged::of(outcome, closed);
+        assert!(judged.compared, "{judged:?}");
+        assert_eq!(judged.filled, filled, "{judged:?}");
+        assert_eq!(judged.problem.as_deref(), problem);
+    }
+    assert!(!Judged::failed("cannot read".to_owned()).compared);
+}
