@@ -4,6 +4,7 @@ mod changes;
 mod choices;
 mod commit;
 mod feed;
+mod kept;
 mod profile;
 
 use std::collections::BTreeMap;

@@ -531,8 +531,8 @@ fn validation_says_the_same_sentences_and_nothing_about_what_is_followed() {
     );
 }
 
-#[test]
-fn an_old_map_that_stays_is_closed_when_a_new_prefix_would_slip_past_its_denies() {
+/// The pod under test, with a map of eight entries.
+fn narrow() -> Repository {
     let mut repository = Repository::new(Options {
         max_entries: 8,
         ..Options::default()
@@ -544,23 +544,85 @@ fn an_old_map_that_stays_is_closed_when_a_new_prefix_would_slip_past_its_denies(
         ..Subject::default()
     };
     repository.upsert_subject(POD, subject);
-    let mut tell = |yaml: &str| {
-        let (id, object) = policy(yaml);
-        scene::feed_policy(&mut repository, &id, &object);
-        repository.commit();
-        to_world(&repository)
-    };
+    repository
+}
+
+/// What becomes of a packet to [`OUTSIDE`] once the policy is told.
+fn told(repository: &mut Repository, yaml: &str) -> Verdict {
+    let (id, object) = policy(yaml);
+    scene::feed_policy(repository, &id, &object);
+    repository.commit();
+    to_world(repository)
+}
+
+/// Does not fit into eight entries.
+const WIDE: &str =
+    "{endpointSelector: {}, ingress: [{toPorts: [{ports: [{port: '1', endPort: 65534}]}]}]}";
+
+#[test]
+fn an_old_map_that_stays_is_closed_when_a_new_prefix_would_slip_past_its_denies() {
+    let mut repository = narrow();
+    let mut tell = |yaml: &str| told(&mut repository, yaml);
     let deny = "{endpointSelector: {}, egress: [{toEntities: [all]}], egressDeny: [{toCIDR: [203.0.113.0/24]}]}";
     assert_eq!(tell(&cnp(deny)), Verdict::Deny);
-    let wide =
-        "{endpointSelector: {}, ingress: [{toPorts: [{ports: [{port: '1', endPort: 65534}]}]}]}";
     assert_eq!(
-        tell(&cnp(wide).replace("name: p,", "name: q,")),
+        tell(&cnp(WIDE).replace("name: p,", "name: q,")),
         Verdict::Deny
     );
     let other = "{endpointSelector: {}, ingress: [{fromCIDR: [203.0.113.5/32]}]}";
     let foreign = cnp(other).replace("namespace: red", "namespace: blue");
     assert_eq!(tell(&foreign), Verdict::DefaultDeny);
+}
+
+const DENIED: &str = "{endpointSelector: {}, egressDeny: [{toCIDR: [203.0.113.0/24]}], enableDefaultDeny: {egress: false}}";
+
+#[test]
+fn an_old_map_that_stays_is_closed_when_the_prefix_of_its_deny_leaves_with_the_old_policy() {
+    let mut repository = narrow();
+    assert_eq!(told(&mut repository, &cnp(DENIED)), Verdict::Deny);
+    assert_eq!(told(&mut repository, &cnp(WIDE)), Verdict::DefaultDeny);
+    assert!(repository.prefixes().is_empty());
+}
+
+#[test]
+fn an_old_map_that_stays_is_closed_when_the_last_other_policy_with_the_prefix_of_its_deny_goes() {
+    let mut repository = narrow();
+    told(&mut repository, &cnp(DENIED));
+    let foreign = cnp(DENIED).replace("namespace: red", "namespace: blue");
+    told(&mut repository, &foreign);
+    assert_eq!(told(&mut repository, &cnp(WIDE)), Verdict::Deny);
+    repository.remove_policy(&policy(&foreign).0);
+    let refused = repository.commit().refused;
+    assert!(refused.contains_key(&POD));
+    assert_eq!(to_world(&repository), Verdict::DefaultDeny);
+}
+
+#[test]
+fn an_old_map_that_stays_is_closed_when_an_exception_it_allows_nothing_for_joins_what_it_allows() {
+    let except =
+        |cidrs: &str| format!("{{endpointSelector: {{}}, egress: [{{toCIDRSet: [{cidrs}]}}]}}");
+    let some = except("{cidr: 203.0.113.0/24, except: [203.0.113.5/32]}");
+    let whole = except("{cidr: 203.0.113.0/24}");
+    let mut repository = narrow();
+    told(
+        &mut repository,
+        &cnp(&whole).replace("namespace: red", "namespace: blue"),
+    );
+    assert_eq!(told(&mut repository, &cnp(&some)), Verdict::DefaultDeny);
+    assert_eq!(told(&mut repository, &cnp(WIDE)), Verdict::DefaultDeny);
+}
+
+#[test]
+fn an_old_map_stays_when_a_prefix_leaves_whose_addresses_it_judges_alike() {
+    let mut repository = narrow();
+    let allow = "{endpointSelector: {}, egress: [{toCIDR: [203.0.113.0/24]}]}";
+    let foreign = cnp(&allow.replace("0/24", "5/32")).replace("namespace: red", "namespace: blue");
+    told(&mut repository, &foreign);
+    assert_eq!(told(&mut repository, &cnp(allow)), Verdict::Allow);
+    told(&mut repository, &cnp(WIDE).replace("name: p,", "name: q,"));
+    repository.remove_policy(&policy(&foreign).0);
+    assert!(repository.commit().refused.contains_key(&POD));
+    assert_eq!(to_world(&repository), Verdict::Allow);
 }
 
 fn network_policy(spec: &str) -> String {

@@ -52,6 +52,13 @@ pub struct Changes {
     pub refused: BTreeMap<SubjectId, Refused>,
 }
 
+impl Changes {
+    /// Whether any address is among those of another prefix than before.
+    pub(crate) fn moves_prefixes(&self) -> bool {
+        !self.prefixes_added.is_empty() || !self.prefixes_removed.is_empty()
+    }
+}
+
 /// What changed for one subject.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubjectChanges {

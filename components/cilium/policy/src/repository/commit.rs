@@ -11,7 +11,7 @@ use super::{
 use crate::{
     cookies::Cookies,
     input::Subject,
-    key::{ANYONE, Direction, Entry, Key, MapState, Verdict},
+    key::{Direction, Entry, Key, MapState},
     peer_cache::News,
     resolve::{ActiveRule, Resolved, View},
 };
@@ -28,14 +28,14 @@ impl Repository {
             .cache
             .look_up(&self.cluster, &mut self.blocks, self.max_prefixes);
         let settled = self.blocks.settle();
-        let moved = !settled.added.is_empty() || !settled.removed.is_empty();
+        changes.prefixes_added = settled.added;
+        changes.prefixes_removed = settled.removed;
+        let moved = changes.moves_prefixes();
         if moved || !looked_up.is_empty() {
             self.cache.choose(&looked_up, moved, &self.blocks);
         }
         // What leaves now makes room for whoever waits.
-        self.changed = self.cache.is_any_crowded() && !settled.removed.is_empty();
-        changes.prefixes_added = settled.added;
-        changes.prefixes_removed = settled.removed;
+        self.changed = self.cache.is_any_crowded() && !changes.prefixes_removed.is_empty();
         let news = self.cache.take_news();
         let mut profiles = std::mem::take(&mut self.profiles);
         profiles.retain(|_, profile| !profile.subjects.is_empty());
@@ -56,9 +56,12 @@ impl Repository {
         changes: &mut Changes,
     ) {
         self.collect_dirty(profile, news);
+        let was_outdated = profile.outdated;
         let dirty = match std::mem::take(&mut profile.dirty) {
+            // It is asked for the numbers of other prefixes than those it was made for.
+            _ if was_outdated && changes.moves_prefixes() => Dirty::Everything,
             Dirty::Nothing => return,
-            Dirty::Peers(_) if profile.outdated => Dirty::Everything,
+            Dirty::Peers(_) if was_outdated => Dirty::Everything,
             dirty => dirty,
         };
         if dirty == Dirty::Everything {
@@ -110,7 +113,7 @@ impl Repository {
             max_entries,
             policy: policy.map(|p| p.id.clone()),
         };
-        profile.stay(refused, changes);
+        profile.stay(refused, self.blocks.numbers(), changes);
     }
 
     fn collect_dirty(&self, profile: &mut Profile, news: &News) {
@@ -175,24 +178,7 @@ impl Repository {
 }
 
 impl Profile {
-    /// The old map stays; or none passes anything, if it would not hold back what it should.
-    fn stay(&mut self, refused: Refused, changes: &mut Changes) {
-        changes
-            .refused
-            .extend(self.subjects.iter().map(|s| (*s, refused.clone())));
-        // A new prefix takes its addresses out of a wider one that an old map denies; that map no longer holds them back.
-        let exposed = !changes.prefixes_added.is_empty()
-            && self
-                .state
-                .iter()
-                .any(|(key, entry)| key.block().is_some() && entry.verdict == Verdict::Deny);
-        if !self.resolved || exposed {
-            let isolated = SubjectChanges::between(&self.state, &closed(), [true, true]);
-            self.turn_into(isolated, [true, true], changes);
-        }
-    }
-
-    fn turn_into(
+    pub(super) fn turn_into(
         &mut self,
         mut change: SubjectChanges,
         enforced: [bool; 2],
@@ -239,9 +225,8 @@ fn numbered(resolved: Vec<Resolved>, cookies: &mut Cookies) -> MapState {
 fn of_peers(state: &MapState, peers: &BTreeSet<u32>, new: MapState) -> SubjectChanges {
     let mut removes = BTreeSet::new();
     for peer in peers {
-        let there = state.range(first(*peer)..=last(*peer));
         removes.extend(
-            there
+            entries_of(state, *peer)
                 .map(|(key, _)| *key)
                 .filter(|key| !new.contains_key(key)),
         );
@@ -257,7 +242,11 @@ fn of_peers(state: &MapState, peers: &BTreeSet<u32>, new: MapState) -> SubjectCh
     }
 }
 
-fn first(identity: u32) -> Key {
+pub(super) fn entries_of(state: &MapState, peer: u32) -> impl Iterator<Item = (&Key, &Entry)> {
+    state.range(first(peer)..=last(peer))
+}
+
+pub(super) fn first(identity: u32) -> Key {
     Key {
         identity,
         direction: Direction::Ingress,
@@ -274,28 +263,5 @@ fn last(identity: u32) -> Key {
         protocol: u8::MAX,
         port: u16::MAX,
         port_bits: u8::MAX,
-    }
-}
-
-/// The map of a subject whose first one does not fit: nothing passes but its own node's probes.
-fn closed() -> MapState {
-    let denied = |direction| {
-        (
-            Key {
-                direction,
-                ..first(ANYONE)
-            },
-            entry(Verdict::DefaultDeny),
-        )
-    };
-    let mut state: MapState = Direction::BOTH.map(denied).into();
-    state.insert(first(NumericIdentity::HOST.0), entry(Verdict::Allow));
-    state
-}
-
-fn entry(verdict: Verdict) -> Entry {
-    Entry {
-        verdict,
-        cookie: crate::Cookie::default(),
     }
 }
