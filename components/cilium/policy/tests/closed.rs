@@ -431,6 +431,7 @@ fn a_map_that_would_not_fit_is_refused_by_the_name_of_its_policy_and_the_old_one
     repository.remove_policy(&id);
     let changes = repository.commit();
     assert!(changes.refused.is_empty());
+    assert!(changes.subjects.contains_key(&POD), "it hears that it fits");
     assert_eq!(repository.state(POD), Some(&old));
     assert_eq!(repository.state(newcomer), Some(&old));
 }

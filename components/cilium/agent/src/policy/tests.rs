@@ -248,3 +248,29 @@ fn a_node_that_claims_anothers_address_lends_it_no_labels() {
     trusted("thief", 2, "172.30.0.11", "10.244.2.0/24");
     assert_eq!(met(), Vec::<String>::new());
 }
+
+#[test]
+fn a_policy_that_was_too_large_is_named_until_it_is_gone() {
+    let node = node();
+    node.know_identity();
+    node.pass();
+    let number = node.policies.admit(&web()).unwrap();
+    let peers: Vec<_> = (0..200)
+        .map(|n| json!({"ipBlock": {"cidr": format!("192.0.{n}.0/24")}}))
+        .collect();
+    let policy = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"namespace": "shop", "name": "large", "uid": "u"},
+        "spec": {"podSelector": {}, "ingress": [{"from": peers}]},
+    });
+    let take = |event: fn(_) -> _| {
+        let guarded = serde_json::from_value(policy.clone()).unwrap();
+        node.watched.network_policies.take(Ok(event(guarded)));
+        assert_eq!(node.pass().failures, Vec::<String>::new());
+    };
+    take(Event::Apply);
+    assert!(node.policies.too_large().contains_key(&number));
+    take(Event::Delete);
+    assert!(node.policies.too_large().is_empty());
+    assert!(node.policies.unplaced().is_empty());
+}

@@ -42,7 +42,7 @@ impl Default for Options {
 /// block is the number of one of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Per subject whose map or enforcement changed. A subject that was removed is not here.
+    /// Per subject whose map or enforcement changed, or fits again. A subject that was removed is not here.
     pub subjects: BTreeMap<SubjectId, SubjectChanges>,
     /// Prefixes that came into use, with their numbers.
     pub prefixes_added: BTreeMap<Ipv4Net, u32>,

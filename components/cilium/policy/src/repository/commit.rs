@@ -99,7 +99,7 @@ impl Repository {
         };
         profile.outdated = full.is_some();
         let Some((table, origin)) = full else {
-            profile.turn_into(change, enforced, changes);
+            profile.turn_into(change, enforced, was_outdated, changes);
             return;
         };
         let max_entries = match table {
@@ -178,13 +178,15 @@ impl Repository {
 }
 
 impl Profile {
+    /// After an outdated map its subjects hear of this one even when it is the same: that it fits is news.
     pub(super) fn turn_into(
         &mut self,
         mut change: SubjectChanges,
         enforced: [bool; 2],
+        was_outdated: bool,
         changes: &mut Changes,
     ) {
-        let same = self.resolved && self.enforced == enforced && change.is_empty();
+        let same = self.resolved && !was_outdated && self.enforced == enforced && change.is_empty();
         self.resolved = true;
         self.enforced = enforced;
         [change.ingress_enforced, change.egress_enforced] = enforced;

@@ -27,7 +27,7 @@ impl Profile {
             .extend(self.subjects.iter().map(|s| (*s, refused.clone())));
         if !self.resolved || is_exposed(&self.state, prefixes, changes) {
             let isolated = SubjectChanges::between(&self.state, &closed(), [true, true]);
-            self.turn_into(isolated, [true, true], changes);
+            self.turn_into(isolated, [true, true], false, changes);
         }
     }
 }
