@@ -71,7 +71,19 @@ impl Resolved {
     }
 }
 
-/// `uid` is the pod's as the runtime said it: an object with another one is another pod of the same name.
+/// On the mirror of a static pod in the API: the UID that kubelet and runtime know the pod by, a hash of its manifest.
+const MIRROR: &str = "kubernetes.io/config.mirror";
+
+/// Whether an object is the pod whose UID the runtime said: one with another UID is another pod of the same name.
+pub fn is_same(pod: &Pod, uid: &str) -> bool {
+    let annotations = pod.metadata.annotations.as_ref();
+    let mirrored = annotations.and_then(|annotations| annotations.get(MIRROR));
+    uid.is_empty()
+        || pod.metadata.uid.as_deref() == Some(uid)
+        || mirrored.map(String::as_str) == Some(uid)
+}
+
+/// `uid` is the pod's as the runtime said it.
 pub fn resolve(
     pod: Option<&Pod>,
     namespace: Option<&Namespace>,
@@ -79,8 +91,8 @@ pub fn resolve(
     cluster: &str,
     identities: &Identities,
 ) -> Resolved {
-    let same = |pod: &&Pod| uid.is_empty() || pod.metadata.uid.as_deref() == Some(uid);
-    let (Some(pod), Some(namespace)) = (pod.filter(same), namespace) else {
+    let pod = pod.filter(|pod| is_same(pod, uid));
+    let (Some(pod), Some(namespace)) = (pod, namespace) else {
         return Resolved::init();
     };
     let labels = identity_labels(pod, namespace, cluster);
@@ -171,5 +183,17 @@ mod tests {
             &identities(&[300]),
         );
         assert_eq!(resolved, Resolved::init());
+    }
+    #[test]
+    fn a_static_pod_is_known_by_the_hash_of_its_manifest_which_its_mirror_bears() {
+        let mut mirror = pod();
+        mirror.metadata.annotations = Some([(MIRROR.to_owned(), "hash".to_owned())].into());
+        let number = |uid: &str| {
+            let identities = identities(&[300]);
+            resolve(Some(&mirror), Some(&namespace()), uid, "west", &identities).number
+        };
+        assert_eq!(number("hash"), NumericIdentity(300));
+        assert_eq!(number("u1"), NumericIdentity(300));
+        assert_eq!(number("hash-of-a-manifest-before"), NumericIdentity::INIT);
     }
 }

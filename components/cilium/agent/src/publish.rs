@@ -55,6 +55,8 @@ pub fn cilium_node(
 /// What is told of an endpoint besides what it holds itself.
 #[derive(Clone, Debug, Default)]
 pub struct About {
+    /// UID of the Pod object. A static pod's own is another.
+    pub uid: String,
     pub enforcement: Enforcement,
     pub named_ports: Vec<NamedPort>,
     pub service_account: Option<String>,
@@ -105,7 +107,7 @@ pub fn cilium_endpoint(
         api_version: "v1".to_owned(),
         kind: "Pod".to_owned(),
         name: pod.name.clone(),
-        uid: pod.uid.clone(),
+        uid: about.uid.clone(),
         ..OwnerReference::default()
     }]);
     Some(object)
@@ -156,9 +158,21 @@ mod tests {
 
     const NODE: Ipv4Addr = Ipv4Addr::new(172, 30, 0, 11);
 
+    /// The hash is what the runtime says; the collector knows the object.
+    #[test]
+    fn the_endpoint_of_a_static_pod_is_owned_by_the_pods_mirror() {
+        let about = About {
+            uid: "u1".to_owned(),
+            ..About::default()
+        };
+        let object = cilium_endpoint(&endpoint("hash"), NODE, &about).unwrap();
+        assert_eq!(object.metadata.owner_references.unwrap()[0].uid, "u1");
+    }
+
     #[test]
     fn an_endpoint_is_owned_by_its_pod_and_says_which_direction_is_enforced() {
         let about = About {
+            uid: "u1".to_owned(),
             enforcement: Enforcement {
                 ingress: true,
                 egress: false,

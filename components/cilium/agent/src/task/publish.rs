@@ -6,10 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use cilium_api::{CiliumEndpoint, EndpointState};
+use k8s_openapi::api::core::v1::Pod;
 
 use crate::agent::Agent;
 use crate::bell::Bell;
 use crate::endpoint::Endpoint;
+use crate::identity::is_same;
 use crate::ports;
 use crate::publish::{About, cilium_endpoint};
 use crate::task::{REPAIR, RETRY};
@@ -25,6 +27,10 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
     let mut pause = RETRY;
     loop {
         bell.wait(pause).await;
+        // What a CiliumEndpoint says of its pod, and whose it is, is the Pod's.
+        if !agent.watched.pods.synced() {
+            continue;
+        }
         let problem = pass(&agent, &mut written).await;
         if problem.is_some() {
             agent.tally.publish_failures.fetch_add(1, Ordering::Relaxed);
@@ -43,22 +49,17 @@ async fn pass(agent: &Agent, written: &mut Written) -> Option<String> {
         if endpoint.state == EndpointState::Disconnecting {
             continue;
         }
-        let Some(object) = cilium_endpoint(&endpoint, agent.own.ip, &about(agent, &endpoint))
-        else {
+        // The collector would delete it at once, and a pod that is gone has nothing to report.
+        let Some(pod) = owner(agent, &endpoint) else {
+            continue;
+        };
+        let about = about(agent, &endpoint, &pod);
+        let Some(object) = cilium_endpoint(&endpoint, agent.own.ip, &about) else {
             continue;
         };
         if written.get(&endpoint.id).is_some_and(|(last, when)| {
             *last == object && (when.elapsed() < SEEN_AFTER || in_force(agent, &object))
         }) {
-            continue;
-        }
-        // The collector would delete it at once, and a pod that is gone has nothing to report.
-        let owner_is_gone = endpoint.pod.as_ref().is_some_and(|pod| {
-            let known = agent.watched.pods.get(&pod.namespace, &pod.name);
-            agent.watched.pods.synced()
-                && known.is_none_or(|known| known.metadata.uid.as_deref() != Some(pod.uid.as_str()))
-        });
-        if owner_is_gone {
             continue;
         }
         match agent.kubernetes.apply_cilium_endpoint(&object).await {
@@ -71,21 +72,26 @@ async fn pass(agent: &Agent, written: &mut Written) -> Option<String> {
     problem
 }
 
-fn about(agent: &Agent, endpoint: &Endpoint) -> About {
-    let reference = endpoint.pod.as_ref();
-    let pod = reference.and_then(|pod| agent.watched.pods.get(&pod.namespace, &pod.name));
-    let spec = pod.as_ref().and_then(|pod| pod.spec.as_ref());
+fn owner(agent: &Agent, endpoint: &Endpoint) -> Option<Arc<Pod>> {
+    let reference = endpoint.pod.as_ref()?;
+    let pod = agent
+        .watched
+        .pods
+        .get(&reference.namespace, &reference.name)?;
+    is_same(&pod, &reference.uid).then_some(pod)
+}
+
+fn about(agent: &Agent, endpoint: &Endpoint, pod: &Pod) -> About {
+    let spec = pod.spec.as_ref();
     About {
+        uid: pod.metadata.uid.clone().unwrap_or_default(),
         enforcement: agent
             .policies
             .enforcement(endpoint.policy)
             .unwrap_or_default(),
-        named_ports: pod.as_deref().map(ports::of_pod).unwrap_or_default(),
+        named_ports: ports::of_pod(pod),
         service_account: spec.and_then(|spec| spec.service_account_name.clone()),
-        labels: pod
-            .iter()
-            .find_map(|pod| pod.metadata.labels.clone())
-            .unwrap_or_default(),
+        labels: pod.metadata.labels.clone().unwrap_or_default(),
     }
 }
 
