@@ -152,8 +152,8 @@ fn host(netlink: &mut Netlink, config: &Config, mtu: u32) -> Result<Link, link::
             message::veth_pair(HOST, HOST_PEER, None, mtu),
         )?;
     }
-    let host = existing(netlink, HOST)?;
-    let peer = existing(netlink, HOST_PEER)?;
+    let host = of_size(netlink, HOST, mtu)?;
+    let peer = of_size(netlink, HOST_PEER, mtu)?;
     // Nobody answers behind it: the program on it takes every packet.
     netlink.change(
         "bring up cilium_host",
@@ -181,9 +181,19 @@ fn tunnel(netlink: &mut Netlink, config: &Config, mtu: u32) -> Result<Link, link
             message::vxlan(TUNNEL, config.tunnel_port, mtu),
         )?;
     }
-    let tunnel = existing(netlink, TUNNEL)?;
+    let tunnel = of_size(netlink, TUNNEL, mtu)?;
     netlink.set_up(tunnel.index)?;
     Ok(tunnel)
+}
+
+/// A device of ours. One from an earlier start may have another MTU than the nodes' network leaves now.
+fn of_size(netlink: &mut Netlink, name: &str, mtu: u32) -> Result<Link, link::Error> {
+    let mut link = existing(netlink, name)?;
+    if link.mtu != mtu {
+        netlink.set_mtu(link.index, mtu)?;
+        link.mtu = mtu;
+    }
+    Ok(link)
 }
 
 fn existing(netlink: &mut Netlink, name: &str) -> Result<Link, link::Error> {

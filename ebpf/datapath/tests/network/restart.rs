@@ -100,6 +100,23 @@ fn a_device_that_was_made_again_gets_its_program_again() {
 }
 
 #[test]
+fn another_mtu_reaches_the_devices_of_an_earlier_start() {
+    let mut cluster = Cluster::new();
+    let (client, server) = (cluster.nodes[0].pod(10), cluster.nodes[1].pod(20));
+    let node = &mut cluster.nodes[0];
+    for (device, pods) in [(1400, 1350), (9000, 8950)] {
+        node.stop();
+        node.config.mtu = Some(device);
+        node.start();
+        for name in ["cilium_host", "cilium_net", "cilium_vxlan"] {
+            let link = node.namespace.ip(&format!("link show {name}"));
+            assert!(link.contains(&format!("mtu {pods} ")), "{link}");
+        }
+    }
+    assert!(ping(&client.namespace, server.ip, 0));
+}
+
+#[test]
 fn repeating_everything_changes_nothing() {
     let cluster = Cluster::new();
     let node = &cluster.nodes[0];
