@@ -6,9 +6,9 @@
 mod error;
 mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 use cilium_api::{EndpointState, NumericIdentity};
@@ -47,12 +47,17 @@ pub struct Admitted {
 struct Table {
     pool: Pool,
     endpoints: BTreeMap<u16, Endpoint>,
+    /// Those whose identity here is not known to be everywhere: writing it has failed.
+    unwritten: BTreeSet<u16>,
     last_id: u16,
     leases: u64,
 }
 
 pub struct Endpoints {
     table: Mutex<Table>,
+    /// Shared by deletions. Who writes an endpoint again takes it alone: it would undo one that comes in between, and the address
+    /// may be another pod's by then.
+    deleting: RwLock<()>,
     writer: Writer,
     changed: Bells,
     /// Makes lease tokens of this process differ from an earlier one's.
@@ -79,11 +84,13 @@ impl Endpoints {
         let table = Table {
             pool,
             endpoints: BTreeMap::new(),
+            unwritten: BTreeSet::new(),
             last_id: 0,
             leases: 0,
         };
         Self {
             table: Mutex::new(table),
+            deleting: RwLock::default(),
             writer: Writer { datapath, store },
             changed,
             nonce,
@@ -125,6 +132,7 @@ impl Endpoints {
 
     /// `false`: there is no such endpoint. After an error it is still there, for another try.
     pub fn delete(&self, key: &AttachmentKey) -> Result<bool, EndpointError> {
+        let _shared = (self.deleting.read()).unwrap_or_else(PoisonError::into_inner);
         let Some(endpoint) = self.disconnect(key) else {
             return Ok(false);
         };
@@ -134,38 +142,23 @@ impl Endpoints {
         Ok(true)
     }
 
-    /// Gives an endpoint the identity and the policy its pod has now; whether anything changed.
+    /// Gives an endpoint the identity and the policy its pod has now; whether anything changed. After an error it is not known
+    /// to be written, and the next call writes it, too.
     pub fn set_identity(&self, id: u16, admitted: &Admitted) -> Result<bool, EndpointError> {
-        let identity = &admitted.identity;
-        let changed = {
-            let mut table = self.lock();
-            let Some(endpoint) = table.endpoints.get_mut(&id) else {
-                return Ok(false);
-            };
-            let settled_now = matches!(
-                endpoint.state,
-                EndpointState::Ready | EndpointState::WaitingForIdentity
-            );
-            let same = endpoint.identity == identity.number
-                && endpoint.labels == identity.labels
-                && endpoint.policy == admitted.policy;
-            if !settled_now || same {
-                return Ok(false);
-            }
-            endpoint.identity = identity.number;
-            endpoint.labels.clone_from(&identity.labels);
-            endpoint.policy = admitted.policy;
-            endpoint.state = settled(identity.number);
-            endpoint.clone()
+        let _alone = (self.deleting.write()).unwrap_or_else(PoisonError::into_inner);
+        let Some(changed) = self.change_identity(id, admitted) else {
+            return Ok(false);
         };
         self.writer.program(&changed)?;
         self.writer.keep(&changed)?;
+        self.lock().unwritten.remove(&id);
         self.changed.ring();
         Ok(true)
     }
 
     /// Gives an endpoint the name of its pod again, which its state has lost.
     pub fn name(&self, id: u16, pod: PodRef) -> Result<(), EndpointError> {
+        let _alone = (self.deleting.write()).unwrap_or_else(PoisonError::into_inner);
         let named = {
             let mut table = self.lock();
             let Table {
@@ -273,6 +266,32 @@ impl Endpoints {
         Ok(endpoint)
     }
 
+    /// `None`: there is nothing to write.
+    fn change_identity(&self, id: u16, admitted: &Admitted) -> Option<Endpoint> {
+        let mut table = self.lock();
+        let unwritten = table.unwritten.contains(&id);
+        let endpoint = table.endpoints.get_mut(&id)?;
+        let identity = &admitted.identity;
+        let settled_now = matches!(
+            endpoint.state,
+            EndpointState::Ready | EndpointState::WaitingForIdentity
+        );
+        let same = !unwritten
+            && endpoint.identity == identity.number
+            && endpoint.labels == identity.labels
+            && endpoint.policy == admitted.policy;
+        if !settled_now || same {
+            return None;
+        }
+        endpoint.identity = identity.number;
+        endpoint.labels.clone_from(&identity.labels);
+        endpoint.policy = admitted.policy;
+        endpoint.state = settled(identity.number);
+        let changed = endpoint.clone();
+        table.unwritten.insert(id);
+        Some(changed)
+    }
+
     fn settle(&self, endpoint: &Endpoint) -> Result<Endpoint, EndpointError> {
         let settled = {
             let mut table = self.lock();
@@ -302,6 +321,7 @@ impl Endpoints {
     fn forget(&self, endpoint: &Endpoint) {
         let mut table = self.lock();
         table.endpoints.remove(&endpoint.id);
+        table.unwritten.remove(&endpoint.id);
         table.pool.release(endpoint.ip, &endpoint.owner());
     }
 

@@ -9,7 +9,7 @@ struct Node {
     endpoints: Endpoints,
     datapath: Arc<Fake>,
     store: Store,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn node() -> Node {
@@ -21,7 +21,7 @@ fn node() -> Node {
         endpoints,
         datapath,
         store,
-        _folder: folder,
+        folder,
     }
 }
 
@@ -141,6 +141,41 @@ fn a_pod_that_starts_as_init_gets_its_identity_in_the_datapath_when_it_is_known(
         node.endpoints.get(endpoint.id).unwrap().state,
         EndpointState::Ready
     );
+}
+
+#[test]
+fn an_identity_that_could_not_be_written_is_written_by_the_next_try() {
+    let node = node();
+    let endpoint = add(&node, "a", unknown());
+    let folder = node.folder.path().join("endpoints");
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(node.endpoints.set_identity(endpoint.id, &web()).is_err());
+    std::fs::create_dir(&folder).unwrap();
+    assert!(node.endpoints.set_identity(endpoint.id, &web()).unwrap());
+    let kept = node.store.load().unwrap().endpoints;
+    assert_eq!(kept[0].identity, NumericIdentity(300));
+    assert!(!node.endpoints.set_identity(endpoint.id, &web()).unwrap());
+}
+
+/// The first is in the middle of a pass when a runtime asks for the second.
+#[test]
+fn a_deletion_leaves_nothing_while_the_pod_is_given_another_identity() {
+    let node = node();
+    for n in 0..30 {
+        let name = n.to_string();
+        let id = add(&node, &name, unknown()).id;
+        std::thread::scope(|threads| {
+            threads.spawn(|| node.endpoints.set_identity(id, &web()).unwrap());
+            let is_init = |known: Endpoint| known.identity == NumericIdentity::INIT;
+            while node.endpoints.get(id).is_some_and(is_init) {
+                std::thread::yield_now();
+            }
+            assert!(node.endpoints.delete(&key(&name)).unwrap());
+        });
+    }
+    assert!(node.datapath.endpoints().unwrap().is_empty());
+    assert!(node.datapath.ips().unwrap().is_empty());
+    assert!(node.store.load().unwrap().endpoints.is_empty());
 }
 
 #[test]

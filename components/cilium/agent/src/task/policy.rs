@@ -78,7 +78,11 @@ fn pass(agent: &Agent) -> Vec<String> {
             None => {}
             Some(Ok(admitted)) => match agent.endpoints.set_identity(endpoint.id, &admitted) {
                 Ok(changed) => moved |= changed,
-                Err(error) => failures.push(cilium_cni::error::chain(&error)),
+                Err(error) => {
+                    // Part of it may be in the datapath.
+                    moved = true;
+                    failures.push(cilium_cni::error::chain(&error));
+                }
             },
             Some(Err(failure)) => failures.push(failure),
         }
