@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::bell::{Bell, Bells};
+use crate::publish::withdrawal;
 use crate::watch::Cache;
 
 const FIELD_MANAGER: &str = "cilium-agent";
@@ -253,6 +254,29 @@ impl Kubernetes {
         limited("write", object, api.patch(name, &parameters, &patch))
             .await
             .map(drop)
+    }
+
+    /// Takes back where an endpoint is. `false`: it is gone or was written since it was seen, which the watch will tell.
+    pub async fn withdraw_cilium_endpoint(
+        &self,
+        endpoint: &CiliumEndpoint,
+    ) -> Result<bool, KubernetesError> {
+        let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
+        let name = endpoint.metadata.name.as_deref().unwrap_or_default();
+        let api: Api<CiliumEndpoint> = Api::namespaced(self.client.clone(), namespace);
+        let parameters = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(withdrawal(endpoint));
+        let object = format!("CiliumEndpoint {namespace}/{name}");
+        match limited("withdraw", object, api.patch(name, &parameters, &patch)).await {
+            Err(KubernetesError::Request {
+                source: kube::Error::Api(refusal),
+                ..
+            }) if matches!(refusal.code, 404 | 409) => Ok(false),
+            withdrawn => withdrawn.map(|_| true),
+        }
     }
 
     /// A Warning event about the agent's own pod.

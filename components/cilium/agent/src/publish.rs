@@ -11,10 +11,12 @@ use cilium_api::node::AddressPair;
 use cilium_api::policy::{UNPLACED_ANNOTATION, Unplaced, write_unplaced};
 use cilium_api::{CiliumEndpoint, EndpointStatus};
 use ipnet::Ipv4Net;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Value, json};
 
 use crate::endpoint::Endpoint;
+use crate::identity::Resolved;
 use crate::policy::Enforcement;
 
 /// Cilium's annotation with the range a node runs with; an operator that lost its records gives it back.
@@ -113,6 +115,51 @@ pub fn cilium_endpoint(
     Some(object)
 }
 
+/// Whether a CiliumEndpoint of a Pod of this node claims an address it has no more: after a reboot, until its pod has started again,
+/// or for ever. The other nodes would take whoever is given the address for it.
+pub fn is_stale(pod: &Pod, claimed: &CiliumEndpoint, local: &[Endpoint], node: Ipv4Addr) -> bool {
+    let Some(networking) = &claimed.status.networking else {
+        return false;
+    };
+    if networking.node.as_deref().and_then(|ip| ip.parse().ok()) != Some(node) {
+        return false;
+    }
+    let addresses = networking.addressing.iter();
+    let mut addresses = addresses.filter_map(|pair| pair.ipv4.as_deref()?.parse::<Ipv4Addr>().ok());
+    addresses.any(|address| {
+        match local.iter().find(|endpoint| endpoint.ip == address) {
+            // One that lost its name may be this pod's.
+            Some(holder) => holder.pod.as_ref().is_some_and(|holder| {
+                Some(&holder.namespace) != pod.metadata.namespace.as_ref()
+                    || Some(&holder.name) != pod.metadata.name.as_ref()
+            }),
+            // With a Pod that ends its CiliumEndpoint goes, too.
+            None => !is_ending(pod),
+        }
+    })
+}
+
+fn is_ending(pod: &Pod) -> bool {
+    let status = pod.status.as_ref();
+    let phase = status.and_then(|status| status.phase.as_deref());
+    pod.metadata.deletion_timestamp.is_some() || matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+/// A merge patch that takes the claim back: of this very object, which may have been written again meanwhile.
+pub fn withdrawal(claimed: &CiliumEndpoint) -> Value {
+    let init = Resolved::init();
+    json!({
+        "metadata": {
+            "uid": claimed.metadata.uid,
+            "resourceVersion": claimed.metadata.resource_version,
+        },
+        "status": {
+            "identity": {"id": init.number.0, "labels": init.labels},
+            "networking": null,
+        },
+    })
+}
+
 fn direction(enforcing: bool) -> PolicyDirection {
     let state = if enforcing {
         "enforcing"
@@ -195,6 +242,61 @@ mod tests {
             cilium_endpoint(&endpoint(""), NODE, &About::default()),
             None
         );
+    }
+
+    fn pod(name: &str, deleted: Option<&str>) -> Pod {
+        let metadata = json!({"namespace": "shop", "name": name, "deletionTimestamp": deleted});
+        serde_json::from_value(json!({"metadata": metadata})).unwrap()
+    }
+
+    #[test]
+    fn a_claim_is_stale_once_its_pod_has_the_address_no_more() {
+        let web = endpoint("u1");
+        let claim = cilium_endpoint(&web, NODE, &About::default()).unwrap();
+        let elsewhere = Ipv4Addr::new(172, 30, 0, 12);
+        let there = cilium_endpoint(&web, elsewhere, &About::default()).unwrap();
+        let withdrawn = CiliumEndpoint::new("web", EndpointStatus::default());
+        let nameless = Endpoint {
+            pod: None,
+            ..web.clone()
+        };
+        let local = [web];
+        let going = pod("web", Some("2026-01-01T00:00:00Z"));
+        let mut done = pod("web", None);
+        done.status = serde_json::from_value(json!({"phase": "Succeeded"})).unwrap();
+        let db = pod("db", Some("2026-01-01T00:00:00Z"));
+        for (pod, claim, local, stale) in [
+            (&pod("web", None), &claim, &local[..], false),
+            (&pod("web", None), &claim, &[nameless], false),
+            (&pod("web", None), &claim, &[], true),
+            (&going, &claim, &[], false),
+            (&done, &claim, &[], false),
+            // Another pod has the address.
+            (&db, &claim, &local, true),
+            (&pod("web", None), &there, &[], false),
+            (&pod("web", None), &withdrawn, &[], false),
+        ] {
+            assert_eq!(
+                is_stale(pod, claim, local, NODE),
+                stale,
+                "{pod:?} {local:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_withdrawal_is_of_the_object_that_was_seen_and_leaves_it_no_address() {
+        let mut claim = cilium_endpoint(&endpoint("u1"), NODE, &About::default()).unwrap();
+        claim.metadata.uid = Some("c1".to_owned());
+        claim.metadata.resource_version = Some("7".to_owned());
+        let patch = withdrawal(&claim);
+        assert_eq!(
+            patch["metadata"],
+            json!({"uid": "c1", "resourceVersion": "7"})
+        );
+        assert_eq!(patch["status"]["identity"]["id"], 5);
+        let networking = patch["status"].get("networking");
+        assert_eq!(networking, Some(&Value::Null));
     }
 
     const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 1);

@@ -13,7 +13,7 @@ use crate::bell::Bell;
 use crate::endpoint::Endpoint;
 use crate::identity::is_same;
 use crate::ports;
-use crate::publish::{About, cilium_endpoint};
+use crate::publish::{About, cilium_endpoint, is_stale};
 use crate::task::{REPAIR, RETRY};
 
 /// The watch shows a write a moment later; until then the write counts.
@@ -44,7 +44,8 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
 async fn pass(agent: &Agent, written: &mut Written) -> Option<String> {
     let endpoints = agent.endpoints.list();
     written.retain(|id, _| endpoints.iter().any(|endpoint| endpoint.id == *id));
-    let mut problem = None;
+    // First, so that no two claim an address that has another pod now.
+    let mut problem = withdraw(agent, &endpoints).await;
     for endpoint in endpoints {
         if endpoint.state == EndpointState::Disconnecting {
             continue;
@@ -65,6 +66,31 @@ async fn pass(agent: &Agent, written: &mut Written) -> Option<String> {
         match agent.kubernetes.apply_cilium_endpoint(&object).await {
             Ok(()) => {
                 written.insert(endpoint.id, (object, Instant::now()));
+            }
+            Err(error) => problem = Some(cilium_cni::error::chain(&error)),
+        }
+    }
+    problem
+}
+
+/// Takes back what CiliumEndpoints of Pods of this node say of addresses these have no more.
+async fn withdraw(agent: &Agent, local: &[Endpoint]) -> Option<String> {
+    let mut problem = None;
+    for pod in agent.watched.pods.list() {
+        let metadata = &pod.metadata;
+        let (Some(namespace), Some(name)) = (&metadata.namespace, &metadata.name) else {
+            continue;
+        };
+        let Some(claimed) = agent.watched.endpoints.get(namespace, name) else {
+            continue;
+        };
+        if !is_stale(&pod, &claimed, local, agent.own.ip) {
+            continue;
+        }
+        match agent.kubernetes.withdraw_cilium_endpoint(&claimed).await {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::info!(%namespace, %name, "Address of a CiliumEndpoint is withdrawn: its pod has it no more");
             }
             Err(error) => problem = Some(cilium_cni::error::chain(&error)),
         }
