@@ -283,7 +283,7 @@ impl State {
         self.runs_api_server = options.host_runs_apiserver;
         self.before += self.repository.revision();
         self.repository = Repository::new(options);
-        self.feed = Feed::default();
+        self.feed.begin_anew(&mut self.repository);
         for (subject, number) in &self.numbers {
             self.repository
                 .upsert_subject(SubjectId(*number), subject.clone());

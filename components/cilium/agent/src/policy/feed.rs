@@ -56,6 +56,27 @@ impl Feed {
         self.policies(repository, watched, &ending);
     }
 
+    /// For a resolver that knows nothing yet. Policies are told as they are remembered: those that outlive their objects are nowhere
+    /// else.
+    pub(super) fn begin_anew(&mut self, repository: &mut Repository) {
+        let Self {
+            network_policies,
+            policies,
+            ..
+        } = std::mem::take(self);
+        for object in network_policies.objects().values() {
+            tell(repository.upsert_network_policy(object));
+        }
+        for object in policies.objects().values() {
+            tell(repository.upsert_cilium_policy(object));
+        }
+        *self = Self {
+            network_policies,
+            policies,
+            ..Self::default()
+        };
+    }
+
     fn identities(&mut self, repository: &mut Repository, watched: &Watched) {
         let changed = self.identities.follow(&watched.identities);
         for (_, object) in &changed.put {

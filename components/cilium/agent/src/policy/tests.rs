@@ -63,6 +63,12 @@ impl Node {
             .take(Ok(Event::Apply(guarded)));
     }
 
+    fn forget_policy(&self) {
+        let gone = self.watched.network_policies.get("shop", "only").unwrap();
+        let gone = serde_json::from_value(serde_json::to_value(&*gone).unwrap()).unwrap();
+        self.watched.network_policies.take(Ok(Event::Delete(gone)));
+    }
+
     fn pass(&self) -> Pass {
         self.pass_with(&[])
     }
@@ -204,9 +210,7 @@ fn isolation_holds_until_the_last_pod_of_a_namespace_that_is_gone_has_ended() {
     node.pass_with(&local);
     let number = node.policies.admit(&web()).unwrap();
     assert_eq!(node.judges(number, 0), Verdict::DefaultDeny);
-    let gone = node.watched.network_policies.get("shop", "only").unwrap();
-    let gone = serde_json::from_value(serde_json::to_value(&*gone).unwrap()).unwrap();
-    node.watched.network_policies.take(Ok(Event::Delete(gone)));
+    node.forget_policy();
     node.pass_with(&local);
     assert_eq!(node.judges(number, 0), Verdict::DefaultDeny);
     node.pass_with(&[]);
@@ -247,6 +251,27 @@ fn a_node_that_claims_anothers_address_lends_it_no_labels() {
     assert_eq!(met(), ["172.30.0.12/32"]);
     trusted("thief", 2, "172.30.0.11", "10.244.2.0/24");
     assert_eq!(met(), Vec::<String>::new());
+}
+
+#[test]
+fn isolation_in_a_namespace_that_is_gone_holds_when_the_api_server_comes_to_this_node() {
+    let node = node();
+    node.know_identity();
+    node.isolate("192.0.2.0/24");
+    let local = [pod_of_shop()];
+    node.pass_with(&local);
+    let number = node.policies.admit(&web()).unwrap();
+    node.forget_policy();
+    for local in [&local[..], &[]] {
+        let around = Surroundings {
+            local,
+            runs_api_server: true,
+            ..Surroundings::default()
+        };
+        node.policies.pass(&node.watched, &around);
+        let isolated = node.judges(number, 0) == Verdict::DefaultDeny;
+        assert_eq!(isolated, !local.is_empty());
+    }
 }
 
 #[test]
