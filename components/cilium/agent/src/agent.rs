@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use cilium_hubble::observer::Observer;
 use datapath::{Datapath, Maglev, Routing};
 use ipnet::Ipv4Net;
-use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::cluster_health::ClusterHealth;
@@ -18,6 +17,7 @@ use crate::events::Events;
 use crate::identity::{Identities, Resolved, resolve};
 use crate::kubernetes::{Kubernetes, OwnPod, Watched};
 use crate::metrics::timings::Timings;
+use crate::moment::Moment;
 use crate::policy::Policies;
 
 /// The node as it runs now.
@@ -81,7 +81,7 @@ pub struct Agent {
     /// Parts that have written everything they know at least once.
     filled: watch::Sender<BTreeSet<&'static str>>,
     /// When Services were last compared with the datapath.
-    services_updated: Mutex<Option<Timestamp>>,
+    services_updated: Mutex<Option<Moment>>,
     /// What does not work now, by part; an entry is a sentence.
     problems: Mutex<std::collections::BTreeMap<&'static str, String>>,
 }
@@ -173,7 +173,7 @@ impl Agent {
     }
 
     /// Every Service was compared with the datapath, and written where it fits.
-    pub fn services_are_updated(&self, now: Timestamp) {
+    pub fn services_are_updated(&self, now: Moment) {
         *self
             .services_updated
             .lock()
@@ -181,7 +181,7 @@ impl Agent {
     }
 
     /// When that was last so.
-    pub fn services_updated(&self) -> Option<Timestamp> {
+    pub fn services_updated(&self) -> Option<Moment> {
         *self
             .services_updated
             .lock()

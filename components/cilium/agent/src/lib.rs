@@ -28,6 +28,7 @@ pub mod ipcache;
 pub mod kubernetes;
 pub mod linger;
 pub mod metrics;
+pub mod moment;
 pub mod nodes;
 pub mod policy;
 pub mod ports;

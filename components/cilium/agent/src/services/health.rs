@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
+
+use crate::moment::Moment;
 
 /// Put on a node that cluster-autoscaler is about to remove.
 const GOING_AWAY: &str = "ToBeDeletedByClusterAutoscaler";
@@ -15,15 +16,15 @@ const GOING_AWAY: &str = "ToBeDeletedByClusterAutoscaler";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServiceHealth {
     /// When Services were last compared with the datapath.
-    pub updated: Option<Timestamp>,
-    pub now: Timestamp,
+    pub updated: Option<Moment>,
+    pub now: Moment,
     /// Whether the node stays.
     pub eligible: bool,
 }
 
 impl ServiceHealth {
     /// `node` is what is known of it; one that was never seen is not known to go.
-    pub fn of(updated: Option<Timestamp>, now: Timestamp, node: Option<&Node>) -> Self {
+    pub fn of(updated: Option<Moment>, now: Moment, node: Option<&Node>) -> Self {
         Self {
             updated,
             now,
@@ -34,7 +35,7 @@ impl ServiceHealth {
     /// Whether Services are kept up to date. `patience` is how old the last comparison may be.
     pub fn is_live(&self, patience: Duration) -> bool {
         self.updated
-            .is_some_and(|updated| self.now.duration_since(updated).unsigned_abs() <= patience)
+            .is_some_and(|updated| self.now.instant.duration_since(updated.instant) <= patience)
     }
 
     /// Whether new connections should come here.
@@ -53,14 +54,21 @@ fn is_going(node: &Node) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use jiff::Timestamp;
     use serde_json::json;
 
     use super::*;
 
     const PATIENCE: Duration = Duration::from_mins(2);
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_000_000 + second).unwrap()
+    /// So many seconds after the first of them, and what a clock says then.
+    fn shown_as(start: Instant, second: u64, clock: i64) -> Moment {
+        Moment {
+            shown: Timestamp::from_second(1_000_000 + clock).unwrap(),
+            instant: start + Duration::from_secs(second),
+        }
     }
 
     fn node(metadata: serde_json::Value, taint: &str) -> Node {
@@ -70,12 +78,24 @@ mod tests {
 
     #[test]
     fn an_agent_that_has_not_compared_services_lately_is_neither_live_nor_ready() {
-        for (updated, live) in [(None, false), (Some(0), true), (Some(-121), false)] {
-            let health = ServiceHealth::of(updated.map(at), at(0), None);
+        let start = Instant::now();
+        for (updated, live) in [(None, false), (Some(200), true), (Some(79), false)] {
+            let updated = updated.map(|second| shown_as(start, second, 0));
+            let health = ServiceHealth::of(updated, shown_as(start, 200, 0), None);
             assert_eq!(
                 (health.is_live(PATIENCE), health.is_ready(PATIENCE)),
                 (live, live)
             );
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_makes_nothing_older_or_younger() {
+        let start = Instant::now();
+        for (seconds, clock, live) in [(1, 86_400, true), (1, -86_400, true), (121, 0, false)] {
+            let updated = Some(shown_as(start, 0, 0));
+            let health = ServiceHealth::of(updated, shown_as(start, seconds, clock), None);
+            assert_eq!(health.is_live(PATIENCE), live, "{clock}");
         }
     }
 
@@ -87,7 +107,8 @@ mod tests {
             (node(json!({"name": "a"}), GOING_AWAY), false),
             (node(deleted, "dedicated"), false),
         ] {
-            let health = ServiceHealth::of(Some(at(0)), at(1), Some(&node));
+            let now = Moment::now();
+            let health = ServiceHealth::of(Some(now), now, Some(&node));
             assert!(health.is_live(PATIENCE));
             assert_eq!(health.is_ready(PATIENCE), stays, "{node:?}");
         }

@@ -8,12 +8,12 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use gloonet_daemon::listener;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::Agent;
+use crate::moment::Moment;
 use crate::services::ServiceHealth;
 use crate::task::{REPAIR, RETRY};
 
@@ -57,14 +57,14 @@ fn router(agent: Arc<Agent>) -> Router {
 
 fn look(agent: &Agent) -> ServiceHealth {
     let node = agent.watched.own_node.get("", &agent.own.name);
-    ServiceHealth::of(agent.services_updated(), Timestamp::now(), node.as_deref())
+    ServiceHealth::of(agent.services_updated(), Moment::now(), node.as_deref())
 }
 
 /// kube-proxy's body.
 fn tell(health: ServiceHealth, good: bool) -> (StatusCode, Json<Value>) {
     let body = json!({
-        "lastUpdated": health.updated.map(|time| time.to_string()),
-        "currentTime": health.now.to_string(),
+        "lastUpdated": health.updated.map(|moment| moment.shown.to_string()),
+        "currentTime": health.now.shown.to_string(),
         "nodeEligible": health.eligible,
     });
     let code = if good {

@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use datapath::{Datapath, Frontend, Service};
-use jiff::Timestamp;
 
 use crate::agent::{Agent, blocking};
 use crate::bell::Bell;
 use crate::difference::{self, Outcome, Writer, said};
 use crate::kubernetes::Watched;
+use crate::moment::Moment;
 use crate::services::{HealthCheck, Kept, Own, taken};
 use crate::task::health_ports::HealthPorts;
 use crate::task::taken_ports::{TakenPorts, sockets};
@@ -61,7 +61,7 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
             agent.filled("services");
         }
         if judged.compared {
-            agent.services_are_updated(Timestamp::now());
+            agent.services_are_updated(Moment::now());
         }
         let problem = judged.problem;
         pause = if problem.is_none() { REPAIR } else { RETRY };
