@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cilium_hubble::observer::Observer;
@@ -39,11 +39,26 @@ pub struct Own {
 pub struct Tally {
     pub services_updated: AtomicU64,
     pub services_removed: AtomicU64,
+    /// Endpoints that were written to the datapath: new ones, and those whose identity or policy is another.
     pub regenerations: AtomicU64,
     pub regenerations_failed: AtomicU64,
     pub node_events: AtomicU64,
     pub publish_failures: AtomicU64,
     pub flows: FlowTally,
+}
+
+impl Tally {
+    /// Counts an endpoint that was given another identity or policy, or could not be; whether the datapath may be another now. What
+    /// failed may have been written in part.
+    pub fn regenerated<E>(&self, changed: &Result<bool, E>) -> bool {
+        let counter = match changed {
+            Ok(false) => return false,
+            Ok(true) => &self.regenerations,
+            Err(_) => &self.regenerations_failed,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        true
+    }
 }
 
 /// What collecting ended connections found.
@@ -232,4 +247,21 @@ impl Agent {
 /// Runs system calls of the datapath away from the tasks that answer requests. A panic there becomes `None`.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     tokio::task::spawn_blocking(work).await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_that_stays_as_it_was_is_no_regeneration_and_one_that_failed_is() {
+        let tally = Tally::default();
+        let count = |changed| tally.regenerated(&changed);
+        assert_eq!(
+            [Ok(false), Ok(true), Err(())].map(count),
+            [false, true, true]
+        );
+        assert_eq!(tally.regenerations.into_inner(), 1);
+        assert_eq!(tally.regenerations_failed.into_inner(), 1);
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use datapath::{IpEntry, Node};
+use datapath::{Datapath, IpEntry, Node};
 use ipnet::Ipv4Net;
 
 use crate::agent::{Agent, blocking};
@@ -103,12 +103,20 @@ fn write_nodes(
             (node.ip, entry)
         })
         .collect();
-    let mut current: BTreeMap<_, _> = agent
-        .datapath
+    follow_nodes(&*agent.datapath, &desired, may_remove)
+}
+
+fn follow_nodes(
+    datapath: &dyn Datapath,
+    desired: &BTreeMap<Ipv4Addr, Node>,
+    may_remove: bool,
+) -> Result<Outcome, datapath::Error> {
+    let mut current: BTreeMap<_, _> = datapath
         .nodes()?
         .into_iter()
         .map(|node| (node.ip, node))
         .collect();
+    let mut removed = 0;
     // A range that moved to another node is free only once its old owner is gone.
     if may_remove {
         let kept = current
@@ -116,20 +124,18 @@ fn write_nodes(
             .into_iter()
             .filter(|(ip, _)| desired.contains_key(ip))
             .collect();
-        difference::apply(&mut current, &kept, true, node_writer(agent));
+        // Who could not be removed is tried again, and named, with the rest.
+        removed = difference::apply(&mut current, &kept, true, node_writer(datapath)).removed;
     }
-    Ok(difference::apply(
-        &mut current,
-        &desired,
-        may_remove,
-        node_writer(agent),
-    ))
+    let mut outcome = difference::apply(&mut current, desired, may_remove, node_writer(datapath));
+    outcome.removed += removed;
+    Ok(outcome)
 }
 
-fn node_writer(agent: &Agent) -> Writer<'_, Ipv4Addr, Node> {
+fn node_writer(datapath: &dyn Datapath) -> Writer<'_, Ipv4Addr, Node> {
     Writer {
-        upsert: Box::new(|_, node| said(agent.datapath.upsert_node(node))),
-        remove: Box::new(|ip| said(agent.datapath.remove_node(*ip))),
+        upsert: Box::new(|_, node| said(datapath.upsert_node(node))),
+        remove: Box::new(|ip| said(datapath.remove_node(*ip))),
     }
 }
 
@@ -167,4 +173,26 @@ fn write_addresses(
         may_remove,
         writer,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use datapath::Fake;
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_goes_is_counted_also_when_another_one_takes_its_range() {
+        let datapath = Fake::new();
+        let node = |last: u8| Node {
+            ip: Ipv4Addr::new(172, 30, 0, last),
+            pod_cidrs: vec!["10.244.2.0/24".parse().unwrap()],
+        };
+        let desired = |node: Node| BTreeMap::from([(node.ip, node)]);
+        let follow = |node: Node| follow_nodes(&datapath, &desired(node), true).unwrap();
+        assert_eq!((follow(node(12)).written, follow(node(12)).removed), (1, 0));
+        let outcome = follow(node(13));
+        assert_eq!(outcome.failures, Vec::<String>::new());
+        assert_eq!((outcome.written, outcome.removed), (1, 1));
+    }
 }

@@ -76,14 +76,11 @@ fn pass(agent: &Agent) -> Vec<String> {
     for endpoint in endpoints {
         match agent.readmit(&endpoint, &identities) {
             None => {}
-            Some(Ok(admitted)) => match agent.endpoints.set_identity(endpoint.id, &admitted) {
-                Ok(changed) => moved |= changed,
-                Err(error) => {
-                    // Part of it may be in the datapath.
-                    moved = true;
-                    failures.push(cilium_cni::error::chain(&error));
-                }
-            },
+            Some(Ok(admitted)) => {
+                let given = agent.endpoints.set_identity(endpoint.id, &admitted);
+                moved |= agent.tally.regenerated(&given);
+                failures.extend(given.err().map(|error| cilium_cni::error::chain(&error)));
+            }
             Some(Err(failure)) => failures.push(failure),
         }
     }
