@@ -159,7 +159,11 @@ async fn an_agent_does_not_give_itself_pod_cidrs() -> Result<()> {
             )],
         );
     }
-    let router = json!([{"type": "CiliumInternalIP", "ip": address(&agent.other, 1)}]);
+    let mine = agent.own.internal_ipv4().context("an InternalIP")?;
+    let router = json!([
+        {"type": "InternalIP", "ip": mine.to_string()},
+        {"type": "CiliumInternalIP", "ip": address(&agent.other, 1)},
+    ]);
     let sentence = refusal(agent.node(&name, json!({"addresses": router})).await);
     assert_says(&sentence, &["lies outside its podCIDRs"]);
     Ok(())
