@@ -19,6 +19,8 @@ use crate::fault::{is_conflict, is_not_found};
 const DURATION: SignedDuration = SignedDuration::from_secs(15);
 /// Time between two renewals.
 const RENEW: Duration = Duration::from_secs(5);
+/// Time to the next one after one that failed: a server that had no time for one request may have for the next.
+const AGAIN: Duration = Duration::from_millis(500);
 /// A holder that could not renew for this long stops working; shorter than [`DURATION`], so that two never work at once.
 const GIVE_UP: Duration = Duration::from_secs(10);
 /// Time between two looks of one who waits.
@@ -100,10 +102,12 @@ impl Election {
     pub async fn keep(&self) -> ElectionError {
         let mut last = Instant::now();
         let mut held = None;
+        let mut pause = RENEW;
         loop {
-            sleep(RENEW.min(GIVE_UP.saturating_sub(last.elapsed()))).await;
+            sleep(pause.min(GIVE_UP.saturating_sub(last.elapsed()))).await;
+            pause = AGAIN;
             match tokio::time::timeout(Duration::from_secs(3), self.renew_held(&mut held)).await {
-                Ok(Ok(Look::Mine)) => last = Instant::now(),
+                Ok(Ok(Look::Mine)) => (last, pause) = (Instant::now(), RENEW),
                 Ok(Ok(Look::Theirs(holder))) => {
                     return ElectionError::Taken {
                         namespace: self.namespace.clone(),
@@ -120,7 +124,6 @@ impl Election {
                     name: self.name.clone(),
                 };
             }
-            sleep(Duration::from_millis(200)).await;
         }
     }
 
@@ -259,5 +262,58 @@ impl Election {
             Err(error) if is_conflict(&error) => Ok(Look::Theirs("another candidate".to_owned())),
             Err(error) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+
+    use http::{Request, Response, StatusCode};
+    use kube::client::Body;
+    use serde_json::json;
+
+    use super::*;
+
+    /// An API server that has the Lease of `one`, and after its first `good` answers no time for `busy` requests.
+    fn server(good: usize, busy: usize) -> (Client, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        let service = tower::service_fn(move |_: Request<Body>| {
+            let number = count.fetch_add(1, Ordering::Relaxed);
+            let (code, body) = if (good..good + busy).contains(&number) {
+                let status = json!({"kind": "Status", "status": "Failure", "code": 429, "reason": "TooManyRequests"});
+                (StatusCode::TOO_MANY_REQUESTS, status)
+            } else {
+                let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "x"}, "spec": {"holderIdentity": "one"}});
+                (StatusCode::OK, lease)
+            };
+            let mut answer = Response::new(Body::from(body.to_string().into_bytes()));
+            *answer.status_mut() = code;
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        (Client::new(service, "default"), asked)
+    }
+
+    /// Whether the right to work is kept for a minute.
+    async fn keeps(good: usize, busy: usize) -> bool {
+        let (client, asked) = server(good, busy);
+        let election = Election::new(client, "default", "x", "one");
+        let lost = tokio::time::timeout(Duration::from_mins(1), election.keep()).await;
+        assert!(asked.load(Ordering::Relaxed) > good);
+        lost.is_err()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_has_no_time_for_some_seconds_costs_nobody_the_lease() {
+        assert!(keeps(4, 0).await);
+        assert!(keeps(4, 7).await);
+        assert!(!keeps(4, 1000).await);
     }
 }

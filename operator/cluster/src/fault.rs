@@ -80,6 +80,12 @@ impl Fault {
         asked && self.answer().is_none()
     }
 
+    /// True when the API server has no time: it would refuse the next request as well.
+    pub fn is_overload(&self) -> bool {
+        self.answer()
+            .is_some_and(|status| matches!(status.code, 429 | 503 | 504))
+    }
+
     /// In one sentence, with the API server's own words, and sorted by who has to act.
     pub fn to_trouble(&self) -> Trouble {
         let lasting = match self {

@@ -348,5 +348,5 @@ fn failed(fault: &Fault, step: &Step, done: &mut Done) -> bool {
                 .get_or_insert(trouble);
         }
     }
-    passing && fault.is_silence()
+    passing && (fault.is_silence() || fault.is_overload())
 }

@@ -116,7 +116,17 @@ impl Controller {
         {
             return Ok(known.listed.clone());
         }
-        let listed = self.cluster.list().await?;
+        let listed = match (self.cluster.list().await, &mut self.listed) {
+            (Ok(listed), _) => listed,
+            // The rest of the turn is worth more than a fresh list.
+            (Err(fault), Some(known)) if known.generation == generation => {
+                let error = gloonet_daemon::error::chain(&fault);
+                tracing::warn!(error, "what was listed before is believed");
+                known.at = now;
+                return Ok(known.listed.clone());
+            }
+            (Err(fault), _) => return Err(fault),
+        };
         self.listed = Some(ListedAt {
             generation,
             at: now,

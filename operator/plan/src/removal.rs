@@ -144,6 +144,10 @@ pub fn uninstall(
         let overdue = started(name).is_some_and(|begin| now.duration_since(begin) >= PATIENCE);
         if overdue {
             result.given_up.push(name.to_owned());
+            // None for what is going already. What could not be read, or deleted, in its time may be by now.
+            let steps = there.iter();
+            let steps = steps.filter_map(|(key, entry)| remove(key, entry, live));
+            result.steps.extend(steps);
             result
                 .abandoned
                 .extend(there.into_iter().map(|(key, _)| key.clone()));

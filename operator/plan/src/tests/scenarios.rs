@@ -303,6 +303,24 @@ fn an_uninstall_goes_backwards_and_ends_with_the_release() {
 }
 
 #[test]
+fn what_could_not_be_deleted_in_its_time_is_deleted_when_it_can_be() {
+    let (world, desired) = installed();
+    let order = crate::graph::order(&desired).unwrap();
+    let begin = Timestamp::UNIX_EPOCH;
+    let late = begin + removal::PATIENCE;
+    let of_redis = |look: &removal::Uninstall| {
+        let deleted = look.steps.iter();
+        deleted
+            .filter(|step| matches!(step, Step::Delete { .. }) && step.component() == Some("redis"))
+            .count()
+    };
+    let began = |name: &str| (name == "redis").then_some(begin);
+    let look = removal::uninstall(&order, &world.live, &world.inventory, late, began);
+    assert_eq!(look.given_up, ["redis"]);
+    assert!(of_redis(&look) > 0);
+}
+
+#[test]
 fn an_uninstall_ends_although_an_operand_hangs() {
     let (mut world, desired) = installed();
     let order = crate::graph::order(&desired).unwrap();
