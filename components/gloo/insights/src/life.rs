@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Change, Code, Evaluation, Finding, Insight, Rule, Scope, Settings, State, Suppressed, Verdict,
-    find,
+    Change, Code, Evaluation, Finding, Insight, Rule, Scope, Settings, State, Suppressed, Target,
+    Verdict, find,
 };
 
 /// How long a cleared or expired insight is still shown as such.
@@ -75,18 +75,23 @@ impl Book {
 
     fn one(&mut self, cluster: &str, evaluation: &Evaluation, run: Run<'_>) {
         let code = evaluation.rule.code;
-        let why = match &evaluation.verdict {
+        let (why, blind) = match &evaluation.verdict {
             Verdict::Found(found) => {
                 return self.found(cluster, evaluation.rule, found, run);
             }
-            Verdict::Unknown(unknown) => unknown.why.clone(),
-            Verdict::Broken(words) => format!("the rule broke: {words}"),
+            Verdict::Unknown(unknown) => (unknown.why.clone(), &unknown.nodes[..]),
+            Verdict::Broken(words) => (format!("the rule broke: {words}"), &[][..]),
+        };
+        let is_seen = |target: &Target| {
+            !blind.is_empty() && target.kind == "Node" && !blind.contains(&target.name)
         };
         // A finding of this code may be about another cluster; whoever found it is not known here, so the code decides.
         let home = evaluation.rule.scope == Scope::Home;
         for insight in self.insights.values_mut() {
             let concerned = insight.code == code && (home || insight.cluster == cluster);
-            if concerned && insight.state.stands() {
+            if concerned && insight.state.stands() && is_seen(&insight.target) {
+                enter(insight, State::Cleared { at: run.now }, run);
+            } else if concerned && insight.state.stands() {
                 let since = match &insight.state {
                     State::Unknown { since, .. } => *since,
                     _ => run.now,
@@ -209,7 +214,7 @@ fn enter(insight: &mut Insight, state: State, run: Run<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Target, Unknown, catalog};
+    use crate::{Unknown, catalog};
 
     fn rule() -> &'static Rule {
         catalog()
@@ -285,6 +290,22 @@ mod tests {
         let insight = &book.insights[ID];
         assert_eq!(insight.created, at(2));
         assert_eq!(words(insight), ["created", "cleared", "created"]);
+    }
+
+    #[test]
+    fn what_is_mended_on_one_node_clears_while_another_one_cannot_be_asked() {
+        let mut book = Book::default();
+        step(&mut book, &found(&["a", "b"]), 0);
+        let blind = Unknown {
+            nodes: vec!["b".to_owned()],
+            ..Unknown::new("b could not be read")
+        };
+        step(&mut book, &verdict(Verdict::Unknown(blind)), 1);
+        let state = |id: &str| book.insights[id].state.as_str();
+        assert_eq!(
+            (state(ID), state("HLT0101/west/Node/b")),
+            ("cleared", "unknown")
+        );
     }
 
     #[test]

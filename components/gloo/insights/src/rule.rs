@@ -41,8 +41,11 @@ pub(crate) fn all_of<N: AsRef<str>>(what: &str, unread: &[N], found: Vec<Finding
         return Ok(found);
     }
     let nodes: Vec<&str> = unread.iter().map(AsRef::as_ref).collect();
-    let nodes = nodes.join(", ");
-    Err(Unknown::new(format!("{what} of {nodes} could not be read")))
+    let why = format!("{what} of {} could not be read", nodes.join(", "));
+    Err(Unknown {
+        nodes: nodes.into_iter().map(str::to_owned).collect(),
+        ..Unknown::new(why)
+    })
 }
 
 /// What a rule needs is missing.
@@ -50,12 +53,15 @@ pub(crate) fn all_of<N: AsRef<str>>(what: &str, unread: &[N], found: Vec<Finding
 #[error("{why}")]
 pub struct Unknown {
     pub why: String,
+    /// The nodes it is about; of the others it is known that all is well. Empty: it is about everything.
+    pub nodes: Vec<String>,
 }
 
 impl Unknown {
     pub fn new(why: impl AsRef<str>) -> Self {
         Self {
             why: crate::text::clean(why.as_ref()),
+            nodes: Vec::new(),
         }
     }
 }

@@ -148,7 +148,7 @@ impl Scene {
 pub fn found(rule: &Rule, scene: &Scene) -> Vec<String> {
     match (rule.find)(&scene.view()) {
         Ok(all) => all.iter().map(line).collect(),
-        Err(Unknown { why }) => vec![format!("unknown: {why}")],
+        Err(Unknown { why, .. }) => vec![format!("unknown: {why}")],
     }
 }
 

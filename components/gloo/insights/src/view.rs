@@ -64,6 +64,12 @@ impl<'a> View<'a> {
         proxies, Proxies, Proxies;
     }
 
+    /// Nodes of which no agent told, if one should have: see [`Nodes::unseen`]. Where no agents run at all, nobody should.
+    pub(crate) fn unseen(&self, nodes: &'a Nodes) -> Vec<&'a str> {
+        let none = self.agents().is_ok_and(|agents| agents.agents.is_empty());
+        if none { Vec::new() } else { nodes.unseen() }
+    }
+
     fn record(&self, analyzer: Analyzer) -> Result<&'a Record, Unknown> {
         match &self.report(analyzer)?.outcome {
             Outcome::Found(record) => Ok(record),

@@ -31,7 +31,7 @@ fn find(view: &View<'_>) -> Answer {
         }
     }
     if sizes.len() < 2 {
-        return all_of("MTUs", &nodes.unseen(), Vec::new());
+        return all_of("MTUs", &view.unseen(nodes), Vec::new());
     }
     let named: Vec<String> = sizes.keys().map(ToString::to_string).collect();
     let summary = format!("pods have MTUs of {} bytes", named.join(", "));

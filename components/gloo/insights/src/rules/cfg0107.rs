@@ -45,7 +45,7 @@ fn find(view: &View<'_>) -> Answer {
         Some(finding.because("most", device.saturating_sub(HEADER)))
     };
     let found = nodes.nodes.iter().filter_map(finding).collect();
-    all_of("MTUs", &nodes.unseen(), found)
+    all_of("MTUs", &view.unseen(nodes), found)
 }
 
 #[cfg(test)]

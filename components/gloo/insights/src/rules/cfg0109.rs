@@ -47,7 +47,7 @@ fn find(view: &View<'_>) -> Answer {
             }
         }
     }
-    all_of("settings", &nodes.unseen(), all)
+    all_of("settings", &view.unseen(nodes), all)
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ fn find(view: &View<'_>) -> Answer {
             all.push(finding.because("missing", missing));
         }
     }
-    all_of("kernels", &nodes.unseen(), all)
+    all_of("kernels", &view.unseen(nodes), all)
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ fn find(view: &View<'_>) -> Answer {
         let summary = format!("the clock of {} is {off} s {way} the analyzer's", node.name);
         Finding::new(Target::node(&node.name), summary).because("milliseconds_ahead", ms)
     };
-    all_of("clocks", &nodes.unseen(), wrong.map(finding).collect())
+    all_of("clocks", &view.unseen(nodes), wrong.map(finding).collect())
 }
 
 #[cfg(test)]
