@@ -219,7 +219,12 @@ async fn agree(
             tracing::warn!(cluster = %name, "what Redis has of the cluster is not ours or not whole, and is ignored; its agent sends it anew");
             return Ok(());
         }
-        Found::Snapshot(head, objects) if last.is_none_or(|last| !older(&head, last)) => {
+        // While something is unsaved, only what another replica wrote is news: it may be our own write whose answer was lost.
+        Found::Snapshot(head, objects)
+            if last.map_or(!unsaved, |last| {
+                head.epoch != last.epoch || !unsaved && !older(&head, last)
+            }) =>
+        {
             if restore(shared, name, objects) {
                 heads.insert(name.clone(), head);
                 shared.look(name);

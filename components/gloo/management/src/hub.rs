@@ -164,13 +164,13 @@ impl Hub for Server {
 mod tests {
     use std::convert::Infallible;
 
-    use gloo_relay::{session::Claim, table::Objects};
+    use gloo_relay::{digest::Digest, session::Claim, table::Objects};
     use kube::client::Body;
 
     use super::*;
     use crate::{
         push::tests::{name, registered, shop},
-        state::State,
+        state::{Held, State},
         sync::compute,
     };
 
@@ -252,8 +252,16 @@ mod tests {
         server.results(&stream(1), results).await;
         server.closed(&stream(1), "it moved".to_owned()).await;
         assert!(server.shared.state().clusters[&name("west")].kill_switch);
+        if let Some(west) = server.shared.state().clusters.get_mut(&name("west")) {
+            west.held = Some(Held {
+                removed: 9,
+                digest: Digest::default(),
+            });
+        }
         let there: Objects = shop(4).upserts.into_iter().collect();
         server.shared.state().restore(&name("west"), there);
-        assert!(!server.shared.state().clusters[&name("west")].kill_switch);
+        let state = server.shared.state();
+        let west = &state.clusters[&name("west")];
+        assert!(!west.kill_switch && west.held.is_none());
     }
 }

@@ -169,6 +169,8 @@ impl State {
             cluster.said.clear();
             cluster.agent_held = None;
             cluster.kill_switch = false;
+            cluster.held = None;
+            cluster.desired = None;
         }
     }
 

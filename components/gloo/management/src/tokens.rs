@@ -117,7 +117,11 @@ impl Tokens for Records {
         data.insert(cluster.to_string(), bytes);
         let parameters = PostParams::default();
         match self.api.replace(names::TOKENS, &parameters, &secret).await {
-            Ok(_) => Ok(true),
+            Ok(_) => {
+                // What comes with the certificate is judged by it, also when the API server has no time just then.
+                self.last().insert(cluster.to_string(), stored.record);
+                Ok(true)
+            }
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
             Err(source) => Err(RecordError::Write { source }.into()),
         }

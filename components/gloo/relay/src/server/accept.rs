@@ -76,7 +76,7 @@ pub(super) fn connections(
     let (ready, connections) = mpsc::channel(64);
     let places = Arc::new(Semaphore::new(limits.connections));
     let strangers = Arc::new(Semaphore::new(limits.strangers));
-    let addresses = Addresses::default();
+    let (addresses, visitors) = (Addresses::default(), Addresses::default());
     tokio::spawn(async move {
         let mut accepted = 0_u64;
         while let Some(result) = closing.run_until_cancelled(listener.accept()).await {
@@ -99,8 +99,9 @@ pub(super) fn connections(
             };
             let held = Held {
                 room,
-                place,
+                _place: place,
                 strangers: strangers.clone(),
+                visitors: visitors.clone(),
             };
             let (ready, tls) = (ready.clone(), tls.clone());
             tokio::spawn(async move {
@@ -120,8 +121,11 @@ pub(super) fn connections(
 /// What a connection comes to its handshake with.
 struct Held {
     room: OwnedSemaphorePermit,
-    place: Place,
+    /// Of its address, among handshakes.
+    _place: Place,
     strangers: Arc<Semaphore>,
+    /// Connections without a certificate, by address.
+    visitors: Addresses,
 }
 
 async fn handshake(
@@ -135,14 +139,16 @@ async fn handshake(
     let acceptor = TlsAcceptor::from(tls.config());
     let stream = timeout(limits.handshake, acceptor.accept(stream)).await??;
     let remote = Remote::of(&stream, address);
-    // A certificate frees the place of the address. A stranger keeps that to its end, and needs one among strangers: who finishes
-    // handshakes fast would have every room soon, and agents none.
+    // A stranger needs a place among strangers, and one of its address, and keeps them to its end: who finishes handshakes fast would
+    // have every room soon, and agents none. They are others than those of handshakes, since agents may share the address.
     let stranger = if remote.peer.is_some() {
         None
     } else {
         let among = held.strangers.try_acquire_owned();
         let among = among.map_err(|_| io::Error::other("too many without a certificate"))?;
-        Some(Stranger::new(limits.anonymous, (among, held.place)))
+        let own = Place::take(&held.visitors, address.ip(), limits.strangers_per_address);
+        let own = own.ok_or_else(|| io::Error::other("too many of one address without one"))?;
+        Some(Stranger::new(limits.anonymous, (among, own)))
     };
     Ok(Connection::new(stream, remote, stranger, held.room))
 }
