@@ -34,15 +34,18 @@ pub enum Fault {
     Orphan,
     /// An address outside the podCIDRs of its pod's node.
     ForeignAddress(Ipv4Addr),
+    /// A node that its pod's node is not: it had another address when the endpoint was written, and its agent may not change
+    /// what seems to be another's.
+    ForeignNode(Ipv4Addr),
     /// The number of other labels than its pod's.
     ForeignIdentity(NumericIdentity),
 }
 
-/// Compares an endpoint with the pod of its name and the podCIDRs of that pod's node (`None`: not known).
+/// Compares an endpoint with the pod of its name and that pod's node (`None`: not known).
 pub fn fault(
     endpoint: &CiliumEndpoint,
     pod: Option<&Pod>,
-    cidrs: Option<&[Ipv4Net]>,
+    node: Option<&CiliumNode>,
 ) -> Option<Fault> {
     let Some(pod) = pod else {
         return Some(Fault::Orphan);
@@ -62,10 +65,18 @@ pub fn fault(
         .iter()
         .flat_map(|n| &n.addressing);
     let mut addresses = addresses.filter_map(|pair| pair.ipv4.as_deref()?.parse().ok());
-    let cidrs = cidrs?;
-    addresses
-        .find(|ip| !cidrs.iter().any(|c| c.contains(ip)))
-        .map(Fault::ForeignAddress)
+    let node = node?;
+    let cidrs: Vec<Ipv4Net> = node.pod_cidrs().collect();
+    let foreign = |ip: &Ipv4Addr| !cidrs.is_empty() && !cidrs.iter().any(|c| c.contains(ip));
+    let address = addresses.find(foreign).map(Fault::ForeignAddress);
+    address.or_else(|| elsewhere(endpoint, node))
+}
+
+fn elsewhere(endpoint: &CiliumEndpoint, node: &CiliumNode) -> Option<Fault> {
+    let networking = endpoint.status.networking.as_ref()?;
+    let said: Ipv4Addr = networking.node.as_deref()?.parse().ok()?;
+    let own = node.internal_ipv4()?;
+    (said != own).then_some(Fault::ForeignNode(said))
 }
 
 /// Compares the number an endpoint claims with its pod. `identity` is what the number is known to stand for: an endpoint
@@ -121,8 +132,6 @@ impl Controller for EndpointGc {
             world.endpoints.changes(),
             world.pods.changes(),
             world.cilium_nodes.changes(),
-            world.namespaces.changes(),
-            world.identities.changes(),
         ]
     }
 
@@ -146,7 +155,7 @@ impl Controller for EndpointGc {
             .filter(|(key, _)| !pods.unreadable.contains_key(key))
         {
             let pod = pods.objects.get(key).map(AsRef::as_ref);
-            let fault = fault(endpoint, pod, cidrs_of(pod, &nodes).as_deref())
+            let fault = fault(endpoint, pod, node_of(pod, &nodes))
                 .or_else(|| known.borrowed(endpoint, pod?));
             faults.extend(fault.map(|fault| (key.clone(), fault)));
         }
@@ -180,7 +189,7 @@ impl EndpointGc {
         for (key, fault) in faults {
             match fault {
                 Fault::Orphan => orphans.push(key.clone()),
-                Fault::ForeignAddress(_) => foreign.push(key.clone()),
+                Fault::ForeignAddress(_) | Fault::ForeignNode(_) => foreign.push(key.clone()),
                 Fault::ForeignIdentity(number) => borrowed.push((key.clone(), *number)),
             }
         }
@@ -213,14 +222,9 @@ impl Known {
     }
 }
 
-fn cidrs_of(pod: Option<&Pod>, nodes: &Snapshot<CiliumNode>) -> Option<Vec<Ipv4Net>> {
+fn node_of<'a>(pod: Option<&Pod>, nodes: &'a Snapshot<CiliumNode>) -> Option<&'a CiliumNode> {
     let node = pod?.spec.as_ref()?.node_name.as_deref()?;
-    let cidrs: Vec<Ipv4Net> = nodes
-        .objects
-        .get(&Key::cluster(node))?
-        .pod_cidrs()
-        .collect();
-    (!cidrs.is_empty()).then_some(cidrs)
+    nodes.objects.get(&Key::cluster(node)).map(AsRef::as_ref)
 }
 
 /// An orphan goes silently; of the others somebody should know.
@@ -236,6 +240,12 @@ fn removal(endpoint: &CiliumEndpoint, fault: &Fault) -> Vec<Write> {
             "EndpointAddressRefused",
             format!(
                 "address {ip} of CiliumEndpoint {name} lies outside the podCIDRs of its pod's node; it is removed"
+            ),
+        )),
+        Fault::ForeignNode(ip) => Some((
+            "EndpointAddressRefused",
+            format!(
+                "CiliumEndpoint {name} names the node with {ip}, which its pod's node is not; it is removed, and the agent of that node writes it anew"
             ),
         )),
         Fault::ForeignIdentity(number) => Some((

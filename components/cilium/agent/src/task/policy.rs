@@ -77,8 +77,12 @@ fn pass(agent: &Agent) -> Vec<String> {
         match agent.readmit(&endpoint, &identities) {
             None => {}
             Some(Ok(admitted)) => {
+                // What is only written again moves nobody: each new epoch has every connection judged anew.
+                let differs = endpoint.identity != admitted.identity.number
+                    || endpoint.policy != admitted.policy;
                 let given = agent.endpoints.set_identity(endpoint.id, &admitted);
-                moved |= agent.tally.regenerated(&given);
+                let touched = agent.tally.regenerated(&given);
+                moved |= touched && (given.is_ok() || differs);
                 failures.extend(given.err().map(|error| cilium_cni::error::chain(&error)));
             }
             Some(Err(failure)) => failures.push(failure),

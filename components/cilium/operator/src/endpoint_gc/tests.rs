@@ -22,8 +22,15 @@ fn pod(uid: &str, phase: &str) -> Pod {
     .unwrap()
 }
 
-fn cidrs() -> Vec<Ipv4Net> {
-    vec!["10.244.1.0/24".parse().unwrap()]
+fn node() -> CiliumNode {
+    serde_json::from_value(json!({
+        "metadata": {"name": "worker-1"},
+        "spec": {
+            "addresses": [{"type": "InternalIP", "ip": "172.30.0.11"}],
+            "ipam": {"podCIDRs": ["10.244.1.0/24"]},
+        },
+    }))
+    .unwrap()
 }
 
 #[test]
@@ -32,7 +39,7 @@ fn an_endpoint_with_its_pod_stays() {
         fault(
             &endpoint("10.244.1.5"),
             Some(&pod("1", "Running")),
-            Some(&cidrs())
+            Some(&node())
         ),
         None
     );
@@ -52,7 +59,7 @@ fn an_endpoint_whose_pod_is_gone_finished_or_another_is_an_orphan() {
         Some(pod("1", "Succeeded")),
     ] {
         assert_eq!(
-            fault(&endpoint, pod.as_ref(), Some(&cidrs())),
+            fault(&endpoint, pod.as_ref(), Some(&node())),
             Some(Fault::Orphan)
         );
     }
@@ -63,9 +70,23 @@ fn an_address_of_another_node_is_a_fault() {
     let fault = fault(
         &endpoint("10.244.2.5"),
         Some(&pod("1", "Running")),
-        Some(&cidrs()),
+        Some(&node()),
     );
     assert_eq!(fault, Some(Fault::ForeignAddress([10, 244, 2, 5].into())));
+}
+
+/// Its node's agent cannot mend it, for it seems to be another's.
+#[test]
+fn an_endpoint_at_an_address_that_its_node_has_no_more_is_a_fault() {
+    let at = |ip: &str| {
+        let mut endpoint = serde_json::to_value(endpoint("10.244.1.5")).unwrap();
+        endpoint["status"]["networking"]["node"] = json!(ip);
+        let pod = pod("1", "Running");
+        fault(&read(&endpoint), Some(&pod), Some(&node()))
+    };
+    assert_eq!(at("172.30.0.11"), None);
+    let before = [172, 30, 0, 99].into();
+    assert_eq!(at("172.30.0.99"), Some(Fault::ForeignNode(before)));
 }
 
 /// Pod `shop/web` with this `app`.
