@@ -314,8 +314,9 @@ fn what_could_not_be_deleted_in_its_time_is_deleted_when_it_can_be() {
             .filter(|step| matches!(step, Step::Delete { .. }) && step.component() == Some("redis"))
             .count()
     };
-    let began = |name: &str| (name == "redis").then_some(begin);
-    let look = removal::uninstall(&order, &world.live, &world.inventory, late, began);
+    let look = removal::uninstall(&order, &world.live, &world.inventory, late, |name| {
+        (name == "redis").then_some(begin)
+    });
     assert_eq!(look.given_up, ["redis"]);
     assert!(of_redis(&look) > 0);
 }

@@ -10,9 +10,16 @@ use gloonet_e2e::{
     stage::{HEARD, Stage, both},
     wait::{Progress, until},
 };
+use k8s_openapi::api::{
+    core::v1::Pod,
+    discovery::v1::{Endpoint, EndpointSlice},
+};
+use kube::{Api, ResourceExt, api::ListParams};
 
 /// Longer than the kubelet's probes have patience with an agent.
 const AWAY: Duration = Duration::from_mins(3);
+/// Time in which Kubernetes' own controllers have caught up: what failed while there was no API server they try again ever later.
+const RESUMED: Duration = Duration::from_mins(8);
 /// Time in which what is written counts again.
 const CONVERGED: Duration = Duration::from_mins(1);
 
@@ -76,6 +83,49 @@ async fn catch_up(stage: &Stage<'_>) -> Result<()> {
     stage.is_whole("late").await
 }
 
+/// Waits until every EndpointSlice says of pods of ours that are ready that they are, for whoever comes next.
+async fn endpoints_are_told(scene: &Scene) -> Result<()> {
+    let what = "Kubernetes tells of every ready pod as an endpoint";
+    until(what, RESUMED, async || {
+        let mut late = Vec::new();
+        for namespace in platform::NAMESPACES {
+            let slices: Api<EndpointSlice> = Api::namespaced(scene.client.clone(), namespace);
+            let pods: Api<Pod> = Api::namespaced(scene.client.clone(), namespace);
+            let ready: Vec<String> = (pods.list(&ListParams::default()).await?.iter())
+                .filter(|pod| is_ready(pod))
+                .map(ResourceExt::name_any)
+                .collect();
+            for slice in slices.list(&ListParams::default()).await? {
+                let untold = |endpoint: &&Endpoint| {
+                    let pod = endpoint
+                        .target_ref
+                        .as_ref()
+                        .and_then(|pod| pod.name.as_ref());
+                    let told = endpoint.conditions.as_ref().and_then(|said| said.ready);
+                    pod.is_some_and(|pod| ready.contains(pod)) && told == Some(false)
+                };
+                let untold = slice.endpoints.iter().flatten().filter(untold).count();
+                if untold > 0 {
+                    late.push(format!("{untold} of {namespace}/{}", slice.name_any()));
+                }
+            }
+        }
+        Ok(Progress::when(late.is_empty(), late.join(", ")))
+    })
+    .await
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten());
+    pod.metadata.deletion_timestamp.is_none()
+        && conditions
+            .into_iter()
+            .any(|one| one.type_ == "Ready" && one.status == "True")
+}
+
 #[tokio::test]
 async fn without_an_api_server_traffic_goes_on_as_it_was_and_afterwards_everything_follows()
 -> Result<()> {
@@ -95,6 +145,7 @@ async fn without_an_api_server_traffic_goes_on_as_it_was_and_afterwards_everythi
         catch_up(stage).await
     })
     .await?;
+    endpoints_are_told(&scene).await?;
     platform::settled(&scene, platform::HEALED).await?;
     agent::carry_what_runs(&scene, &scene.nodes().await?).await
 }
