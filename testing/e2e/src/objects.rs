@@ -25,6 +25,15 @@ pub fn ignore_missing<T>(answer: kube::Result<T>) -> kube::Result<()> {
     }
 }
 
+/// Whether a pod is ready, and stays.
+pub fn is_ready(pod: &Pod) -> bool {
+    let status = pod.status.as_ref();
+    let conditions = status.and_then(|status| status.conditions.as_ref());
+    let mut conditions = conditions.into_iter().flatten();
+    pod.metadata.deletion_timestamp.is_none()
+        && conditions.any(|one| one.type_ == "Ready" && one.status == "True")
+}
+
 /// The kind CiliumNetworkPolicy, whose plural does not follow from its name.
 pub fn cilium_policy() -> ApiResource {
     let kind = GroupVersionKind::gvk("cilium.io", "v2", "CiliumNetworkPolicy");

@@ -7,7 +7,7 @@ use gloo_api::names;
 use gloonet_e2e::{
     Scene,
     fleet::{CONNECTED, Fleet, OBEYED, Vigil},
-    platform,
+    objects, platform,
     policy::{dropped, open},
     wait::{Progress, until},
 };
@@ -32,19 +32,9 @@ async fn ready(scene: &Scene, app: &str) -> Result<Vec<String>> {
     let all = pods(scene)
         .list(&ListParams::default().labels(&format!("app={app}")))
         .await?;
-    let is_ready = |pod: &&Pod| {
-        let status = pod
-            .status
-            .iter()
-            .flat_map(|status| status.conditions.iter().flatten());
-        pod.metadata.deletion_timestamp.is_none()
-            && status
-                .into_iter()
-                .any(|c| c.type_ == "Ready" && c.status == "True")
-    };
     Ok(all
         .iter()
-        .filter(is_ready)
+        .filter(|pod| objects::is_ready(pod))
         .map(ResourceExt::name_any)
         .collect())
 }

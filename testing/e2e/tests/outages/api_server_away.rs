@@ -92,7 +92,7 @@ async fn endpoints_are_told(scene: &Scene) -> Result<()> {
             let slices: Api<EndpointSlice> = Api::namespaced(scene.client.clone(), namespace);
             let pods: Api<Pod> = Api::namespaced(scene.client.clone(), namespace);
             let ready: Vec<String> = (pods.list(&ListParams::default()).await?.iter())
-                .filter(|pod| is_ready(pod))
+                .filter(|pod| objects::is_ready(pod))
                 .map(ResourceExt::name_any)
                 .collect();
             for slice in slices.list(&ListParams::default()).await? {
@@ -113,17 +113,6 @@ async fn endpoints_are_told(scene: &Scene) -> Result<()> {
         Ok(Progress::when(late.is_empty(), late.join(", ")))
     })
     .await
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod
-        .status
-        .iter()
-        .flat_map(|status| status.conditions.iter().flatten());
-    pod.metadata.deletion_timestamp.is_none()
-        && conditions
-            .into_iter()
-            .any(|one| one.type_ == "Ready" && one.status == "True")
 }
 
 #[tokio::test]
