@@ -152,14 +152,9 @@ fn backend_of<const SCOPE: u8>(
     // sent again may be answered twice, and only who sent the first answer takes the cookie in it. And a SYN whose answer is under
     // way or was lost: with two answers a client ends the connection.
     if let Some(backend) = known {
-        let stays = match packet.protocol {
-            UDP => false,
-            TCP => {
-                !packet.opens() || is_half_open(packet, backend) && still_serves(frontend, backend)
-            }
-            _ => !packet.opens(),
-        };
-        if stays || packet.protocol != TCP && still_serves(frontend, backend) {
+        let is_open = packet.protocol != UDP && !packet.opens();
+        let may_stay = || packet.protocol != TCP || is_half_open(packet, backend);
+        if is_open || may_stay() && still_serves(frontend, backend) {
             if SCOPE == OUTSIDE {
                 keep_answer(packet, &flow, backend);
             }

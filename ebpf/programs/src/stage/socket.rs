@@ -26,18 +26,8 @@ const MAPPED: [u32; 3] = [0, 0, u32::from_ne_bytes([0, 0, 0xff, 0xff])];
 #[inline(always)]
 pub(crate) fn forward(ctx: &SockAddrContext) -> i32 {
     let call = ctx.sock_addr;
-    // SAFETY: the context's fields are readable, address and port writable, in this hook.
-    unsafe {
-        match choose(ctx, (*call).user_ip4) {
-            Choice::NoService => ALLOW,
-            Choice::NoBackend => refuse(),
-            Choice::Backend(backend) => {
-                (*call).user_ip4 = backend.address.to_v4();
-                (*call).user_port = u32::from(backend.port);
-                ALLOW
-            }
-        }
-    }
+    // SAFETY: the address is readable and writable in this hook.
+    unsafe { send(ctx, (*call).user_ip4, |backend| (*call).user_ip4 = backend) }
 }
 
 /// [`forward`] for a socket of IPv6. What it sends without a connection, the kernel itself hands to IPv4.
@@ -47,17 +37,34 @@ pub(crate) fn forward_mapped(ctx: &SockAddrContext) -> i32 {
     if !is_mapped(ctx) {
         return ALLOW;
     }
-    // SAFETY: the context's fields are readable, address and port writable, in this hook.
+    // SAFETY: the address is readable and writable in this hook.
     unsafe {
-        match choose(ctx, (*call).user_ip6[3]) {
-            Choice::NoService => ALLOW,
-            Choice::NoBackend => refuse(),
-            Choice::Backend(backend) => {
-                (*call).user_ip6[3] = backend.address.to_v4();
-                (*call).user_port = u32::from(backend.port);
-                ALLOW
-            }
-        }
+        send(ctx, (*call).user_ip6[3], |backend| {
+            (*call).user_ip6[3] = backend
+        })
+    }
+}
+
+/// Shows a translated socket the service as its peer again.
+#[inline(always)]
+pub(crate) fn reverse(ctx: &SockAddrContext) -> i32 {
+    let call = ctx.sock_addr;
+    // SAFETY: the address is readable and writable in this hook.
+    unsafe { show(ctx, (*call).user_ip4, |service| (*call).user_ip4 = service) }
+}
+
+/// [`reverse`] for a socket of IPv6.
+#[inline(always)]
+pub(crate) fn reverse_mapped(ctx: &SockAddrContext) -> i32 {
+    let call = ctx.sock_addr;
+    if !is_mapped(ctx) {
+        return ALLOW;
+    }
+    // SAFETY: the address is readable and writable in this hook.
+    unsafe {
+        show(ctx, (*call).user_ip6[3], |service| {
+            (*call).user_ip6[3] = service
+        })
     }
 }
 
@@ -72,12 +79,23 @@ fn is_mapped(ctx: &SockAddrContext) -> bool {
     }
 }
 
-/// The system call ends as one whose peer has no such port.
+/// Has a socket that asks for `address` speak to a backend, or to nobody. `put` writes the backend's address.
 #[inline(always)]
-fn refuse() -> i32 {
-    // SAFETY: a plain helper call.
-    unsafe { bpf_set_retval(-ECONNREFUSED) };
-    REFUSE
+fn send(ctx: &SockAddrContext, address: u32, put: impl FnOnce(u32)) -> i32 {
+    match choose(ctx, address) {
+        Choice::NoService => ALLOW,
+        Choice::NoBackend => {
+            // SAFETY: a plain helper call. The peer has no such port.
+            unsafe { bpf_set_retval(-ECONNREFUSED) };
+            REFUSE
+        }
+        Choice::Backend(backend) => {
+            put(backend.address.to_v4());
+            // SAFETY: the port is writable in this hook.
+            unsafe { (*ctx.sock_addr).user_port = u32::from(backend.port) };
+            ALLOW
+        }
+    }
 }
 
 /// The backend for a socket that asks for `address`, remembered for [`reverse`].
@@ -115,50 +133,24 @@ fn is_loopback(address: u32) -> bool {
     address.to_ne_bytes()[0] == 127
 }
 
-/// Shows a translated socket the service as its peer again.
+/// Has a socket see the service that it asked for when it got the peer with `address`. `put` writes the service's address.
 #[inline(always)]
-pub(crate) fn reverse(ctx: &SockAddrContext) -> i32 {
+fn show(ctx: &SockAddrContext, address: u32, put: impl FnOnce(u32)) -> i32 {
     let call = ctx.sock_addr;
-    // SAFETY: the context's fields are readable, address and port writable, in this hook.
-    unsafe {
-        if let Some(frontend) = asked(ctx, (*call).user_ip4) {
-            (*call).user_ip4 = frontend.address.to_v4();
-            (*call).user_port = u32::from(frontend.port);
-        }
-    }
-    ALLOW
-}
-
-/// [`reverse`] for a socket of IPv6.
-#[inline(always)]
-pub(crate) fn reverse_mapped(ctx: &SockAddrContext) -> i32 {
-    let call = ctx.sock_addr;
-    if !is_mapped(ctx) {
-        return ALLOW;
-    }
-    // SAFETY: the context's fields are readable, address and port writable, in this hook.
-    unsafe {
-        if let Some(frontend) = asked(ctx, (*call).user_ip6[3]) {
-            (*call).user_ip6[3] = frontend.address.to_v4();
-            (*call).user_port = u32::from(frontend.port);
-        }
-    }
-    ALLOW
-}
-
-/// The service that the socket asked for when it got the peer with `address`.
-#[inline(always)]
-fn asked(ctx: &SockAddrContext, address: u32) -> Option<Frontend> {
-    // SAFETY: the context's fields are readable in this hook; values of the map are plain.
+    // SAFETY: the port is readable and writable in this hook; values of the map are plain.
     unsafe {
         let seen = Backend {
             address: Address::v4(address),
-            port: (*ctx.sock_addr).user_port as u16,
+            port: (*call).user_port as u16,
             pad: [0; 2],
         };
-        let frontend = cilium_lb4_reverse_sk.get_ptr(&peer(ctx, seen))?;
-        Some(*frontend)
+        if let Some(frontend) = cilium_lb4_reverse_sk.get_ptr(&peer(ctx, seen)) {
+            let Frontend { address, port, .. } = *frontend;
+            put(address.to_v4());
+            (*call).user_port = u32::from(port);
+        }
     }
+    ALLOW
 }
 
 #[inline(always)]
