@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use datapath::{Datapath, Frontend, Protocol, Scope};
 
 use crate::balanced;
-use crate::cluster::{Cluster, Node, Services};
+use crate::cluster::{Cluster, Node, Pod, Services};
 use crate::traffic::{echo, open_tcp, serve_tcp, serve_udp, tcp, udp};
 
 const VIP: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
@@ -18,8 +18,8 @@ fn set(nodes: &[Node], protocol: Protocol, port: u16, backends: &[(Ipv4Addr, u16
     }
 }
 
-#[test]
-fn pods_and_the_host_reach_a_service_and_see_it_as_their_peer() {
+/// TCP and UDP at [`VIP`], a client, and on the other node who answers.
+fn served() -> (Cluster, Pod, Pod) {
     let cluster = Cluster::new();
     let client = cluster.nodes[0].pod(10);
     let server = cluster.nodes[1].pod(20);
@@ -27,6 +27,12 @@ fn pods_and_the_host_reach_a_service_and_see_it_as_their_peer() {
     serve_udp(&server.namespace, server.ip, 1053);
     set(&cluster.nodes, Protocol::Tcp, 80, &[(server.ip, 8080)]);
     set(&cluster.nodes, Protocol::Udp, 53, &[(server.ip, 1053)]);
+    (cluster, client, server)
+}
+
+#[test]
+fn pods_and_the_host_reach_a_service_and_see_it_as_their_peer() {
+    let (cluster, client, _server) = served();
     for (namespace, own) in [
         (&client.namespace, client.ip),
         (
@@ -48,13 +54,7 @@ fn pods_and_the_host_reach_a_service_and_see_it_as_their_peer() {
 /// Runtimes with one kind of socket for both families.
 #[test]
 fn a_socket_of_ipv6_reaches_a_service_at_its_ipv4_address_and_sees_it_as_its_peer() {
-    let cluster = Cluster::new();
-    let client = cluster.nodes[0].pod(10);
-    let server = cluster.nodes[1].pod(20);
-    serve_tcp(&server.namespace, server.ip, 8080);
-    serve_udp(&server.namespace, server.ip, 1053);
-    set(&cluster.nodes, Protocol::Tcp, 80, &[(server.ip, 8080)]);
-    set(&cluster.nodes, Protocol::Udp, 53, &[(server.ip, 1053)]);
+    let (cluster, client, _server) = served();
     let at = |port| SocketAddr::from((VIP.to_ipv6_mapped(), port));
     for namespace in [&client.namespace, &cluster.nodes[0].namespace] {
         let peers = namespace.run(move || {
