@@ -10,6 +10,8 @@ pub mod exposition;
 pub mod listener;
 mod logfmt;
 pub mod logging;
+#[cfg(feature = "web")]
+pub mod prometheus;
 pub mod signals;
 pub mod tasks;
 #[cfg(feature = "kubernetes")]

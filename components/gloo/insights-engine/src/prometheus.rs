@@ -7,7 +7,7 @@ use std::{
 
 use futures::{StreamExt, stream};
 use gloo_insights::{Answers, Query, Sample, queries};
-use gloonet_daemon::web;
+use gloonet_daemon::prometheus;
 use reqwest::StatusCode;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
@@ -24,25 +24,13 @@ const SERIES: usize = 20_000;
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
-    #[error("Prometheus cannot be asked")]
-    Http {
+    #[error(transparent)]
+    Asked {
         #[from]
-        source: reqwest::Error,
-    },
-    #[error("Prometheus is not heard to the end")]
-    Body {
-        #[from]
-        source: web::BodyError,
-    },
-    #[error("what answers is no Prometheus (HTTP {status})")]
-    Parse {
-        status: StatusCode,
-        source: serde_json::Error,
+        source: prometheus::QueryError,
     },
     #[error("Prometheus did not answer all queries within {} s", ROUND.as_secs())]
     Late,
-    #[error("Prometheus refused the query (HTTP {status}): {reason}")]
-    Refused { status: StatusCode, reason: String },
     #[error("the answer has {series} series, more than {SERIES}")]
     Many { series: usize },
     #[error("the answer is a {kind} and no vector")]
@@ -55,18 +43,7 @@ pub enum QueryError {
 
 /// A Prometheus.
 #[derive(Debug)]
-pub struct Prometheus {
-    client: reqwest::Client,
-    url: String,
-}
-
-#[derive(Deserialize)]
-struct Reply {
-    status: String,
-    #[serde(default)]
-    error: String,
-    data: Option<Data>,
-}
+pub struct Prometheus(prometheus::Prometheus);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -83,9 +60,7 @@ struct Row {
 
 impl Prometheus {
     pub fn new(url: &str) -> Result<Self, reqwest::Error> {
-        let client = web::client(ANSWER)?;
-        let url = format!("{}/api/v1/query", url.trim_end_matches('/'));
-        Ok(Self { client, url })
+        prometheus::Prometheus::new(url, ANSWER, LARGEST).map(Self)
     }
 
     /// Every query of the catalog.
@@ -106,55 +81,26 @@ impl Prometheus {
         query: &'static Query,
         end: Instant,
     ) -> (&'static str, Result<Vec<Sample>, String>) {
-        let answer = timeout_at(end, self.one(query)).await;
+        let asked = async { samples(self.0.query(query.text).await?) };
+        let answer = timeout_at(end, asked).await;
         let answer = answer.unwrap_or(Err(QueryError::Late));
         let answer = answer.map_err(|error| gloonet_daemon::error::chain(&error));
         (query.name, answer)
     }
-
-    async fn one(&self, query: &Query) -> Result<Vec<Sample>, QueryError> {
-        let request = self
-            .client
-            .post(&self.url)
-            .header("content-type", "application/x-www-form-urlencoded");
-        let answer = request.body(form(query.text)).send().await?;
-        let status = answer.status();
-        let body = web::body(answer, LARGEST).await?;
-        read(status, &body)
-    }
 }
 
-fn form(query: &str) -> String {
-    let escaped = query.bytes().fold(String::new(), |mut text, byte| {
-        if byte.is_ascii_alphanumeric() || byte == b'_' {
-            text.push(char::from(byte));
-        } else {
-            text.extend(["%", &format!("{byte:02X}")]);
-        }
-        text
-    });
-    format!("query={escaped}")
-}
-
-/// Foreign input: a Prometheus of the user's may be of any version, or none.
-fn read(status: StatusCode, body: &[u8]) -> Result<Vec<Sample>, QueryError> {
-    let wrong = |source| QueryError::Parse { status, source };
-    let reply: Reply = serde_json::from_slice(body).map_err(wrong)?;
-    let data = match reply.data {
-        Some(data) if reply.status == "success" && status.is_success() => data,
-        _ => {
-            return Err(QueryError::Refused {
-                status,
-                reason: reply.error,
-            });
-        }
-    };
+/// Foreign input: what it is of is only known now.
+fn samples(data: Data) -> Result<Vec<Sample>, QueryError> {
     if data.result_type != "vector" {
         return Err(QueryError::Kind {
             kind: data.result_type,
         });
     }
-    let rows: Vec<Row> = serde_json::from_value(data.result).map_err(wrong)?;
+    let rows: Vec<Row> =
+        serde_json::from_value(data.result).map_err(|source| prometheus::QueryError::Parse {
+            status: StatusCode::OK,
+            source,
+        })?;
     if rows.len() > SERIES {
         return Err(QueryError::Many { series: rows.len() });
     }
@@ -182,6 +128,10 @@ fn sample(row: Row) -> Result<Sample, QueryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(status: StatusCode, body: &[u8]) -> Result<Vec<Sample>, QueryError> {
+        samples(prometheus::read(status, body)?)
+    }
 
     fn answer(body: &str) -> Result<Vec<Sample>, QueryError> {
         read(StatusCode::OK, body.as_bytes())
@@ -232,7 +182,13 @@ mod tests {
         let twice = error(&vector(&format!("{}, {}", row(0), row(7))));
         assert_eq!(twice, r#"the answer has the series {"a": "b"} twice"#);
         let said = read(StatusCode::BAD_GATEWAY, vector(&row(0)).as_bytes());
-        assert!(matches!(said, Err(QueryError::Refused { .. })), "{said:?}");
+        let refused = |error: &QueryError| {
+            let QueryError::Asked { source } = error else {
+                return false;
+            };
+            matches!(source, prometheus::QueryError::Refused { .. })
+        };
+        assert!(said.as_ref().is_err_and(refused), "{said:?}");
     }
 
     #[tokio::test]

@@ -7,8 +7,10 @@ use gloo_translate::{
     Slot,
     dry_run::{Pair, QUERY, Side},
 };
-use gloonet_daemon::{error::chain, web};
-use reqwest::StatusCode;
+use gloonet_daemon::{
+    error::chain,
+    prometheus::{Prometheus, QueryError},
+};
 use serde::Deserialize;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -36,38 +38,7 @@ impl Default for Flows {
     }
 }
 
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-enum QueryError {
-    #[error("Prometheus cannot be asked")]
-    Http {
-        #[from]
-        source: reqwest::Error,
-    },
-    #[error("Prometheus is not heard to the end")]
-    Body {
-        #[from]
-        source: web::BodyError,
-    },
-    #[error("what answers is no Prometheus (HTTP {status})")]
-    Parse {
-        status: StatusCode,
-        source: serde_json::Error,
-    },
-    #[error("Prometheus refused the query (HTTP {status}): {reason}")]
-    Refused { status: StatusCode, reason: String },
-}
-
 #[derive(Deserialize)]
-struct Answer {
-    status: String,
-    #[serde(default)]
-    error: String,
-    #[serde(default)]
-    data: Data,
-}
-
-#[derive(Default, Deserialize)]
 struct Data {
     #[serde(default)]
     result: Vec<Row>,
@@ -96,8 +67,8 @@ pub async fn run(shared: Arc<Shared>, url: Option<String>, closing: Cancellation
         shared.state().flows = Flows::Unknown(why);
         return;
     };
-    let client = match web::client(ANSWER) {
-        Ok(client) => client,
+    let prometheus = match Prometheus::new(&url, ANSWER, LARGEST) {
+        Ok(prometheus) => prometheus,
         Err(error) => {
             tracing::error!(%error, "there is no HTTP client; dry runs list nothing");
             shared.state().flows = Flows::Unknown(sentence(&error.to_string()));
@@ -115,7 +86,7 @@ pub async fn run(shared: Arc<Shared>, url: Option<String>, closing: Cancellation
         if shared.state().translator.trials().next().is_none() {
             continue;
         }
-        let flows = match query(&client, &url).await {
+        let flows = match query(&prometheus).await {
             Ok(pairs) => Flows::Pairs(pairs),
             Err(error) => {
                 let why = sentence(&chain(&error));
@@ -123,44 +94,15 @@ pub async fn run(shared: Arc<Shared>, url: Option<String>, closing: Cancellation
                 Flows::Unknown(why)
             }
         };
-        let clusters: Vec<_> = {
-            let mut state = shared.state();
-            state.flows = flows;
-            state.clusters.keys().cloned().collect()
-        };
-        for cluster in &clusters {
-            shared.look(cluster);
-        }
+        let mut state = shared.state();
+        state.flows = flows;
+        shared.look_everywhere(&state);
     }
 }
 
-async fn query(client: &reqwest::Client, url: &str) -> Result<Vec<Pair>, QueryError> {
-    let url = format!("{}/api/v1/query", url.trim_end_matches('/'));
-    let request = client
-        .post(url)
-        .header("content-type", "application/x-www-form-urlencoded");
-    let answer = request.body(form(QUERY)).send().await?;
-    let status = answer.status();
-    let body = web::body(answer, LARGEST).await?;
-    let wrong = |source| QueryError::Parse { status, source };
-    let answer: Answer = serde_json::from_slice(&body).map_err(wrong)?;
-    if answer.status != "success" || !status.is_success() {
-        let reason = answer.error;
-        return Err(QueryError::Refused { status, reason });
-    }
-    let rows = answer.data.result.into_iter().take(PAIRS);
-    Ok(rows.filter_map(pair).collect())
-}
-
-fn form(query: &str) -> String {
-    let escaped = query.bytes().fold(String::new(), |mut text, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => text.push(char::from(byte)),
-            _ => text.extend(["%", &format!("{byte:02X}")]),
-        }
-        text
-    });
-    format!("query={escaped}")
+async fn query(prometheus: &Prometheus) -> Result<Vec<Pair>, QueryError> {
+    let Data { result } = prometheus.query(QUERY).await?;
+    Ok(result.into_iter().take(PAIRS).filter_map(pair).collect())
 }
 
 fn pair(row: Row) -> Option<Pair> {
@@ -197,6 +139,7 @@ mod tests {
         routing::any,
     };
     use futures::stream;
+    use reqwest::StatusCode;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -210,8 +153,7 @@ mod tests {
             .route("/api/v1/query", any(async move || answer()))
             .route("/elsewhere", any(async || truth()));
         tokio::spawn(async move { axum::serve(listener, routes).await });
-        let client = web::client(ANSWER).unwrap();
-        let pairs = query(&client, &url).await;
+        let pairs = query(&Prometheus::new(&url, ANSWER, LARGEST).unwrap()).await;
         pairs.map_err(|error| chain(&error))
     }
 
@@ -268,6 +210,5 @@ mod tests {
         assert_eq!(found.destination.slot.namespace, "bank");
         assert!((found.flows - 12.0).abs() < f64::EPSILON);
         assert!(pair(row("Not/A/Name")).is_none());
-        assert!(!form(QUERY).contains('"'));
     }
 }

@@ -84,7 +84,8 @@ impl Shared {
         self.wake.notify_one();
     }
 
-    /// An agent says other things of its objects. The resources those come from may be anywhere, and their statuses say it.
+    /// Something changed that statuses in any cluster may have to say: flows, or what an agent says of objects, whose resources may be
+    /// anywhere.
     pub fn look_everywhere(&self, state: &State) {
         self.pending().extend(state.clusters.keys().cloned());
         self.wake.notify_one();
