@@ -219,12 +219,7 @@ async fn agree(
             tracing::warn!(cluster = %name, "what Redis has of the cluster is not ours or not whole, and is ignored; its agent sends it anew");
             return Ok(());
         }
-        // While something is unsaved, only what another replica wrote is news: it may be our own write whose answer was lost.
-        Found::Snapshot(head, objects)
-            if last.map_or(!unsaved, |last| {
-                head.epoch != last.epoch || !unsaved && !older(&head, last)
-            }) =>
-        {
+        Found::Snapshot(head, objects) if is_news(&head, last, unsaved) => {
             if restore(shared, name, objects) {
                 heads.insert(name.clone(), head);
                 shared.look(name);
@@ -237,8 +232,14 @@ async fn agree(
     save(shared, store, name, heads).await
 }
 
-fn older(head: &Head, last: &Head) -> bool {
-    head.epoch == last.epoch && head.revision < last.revision
+/// Whether Redis knows something newer, where `last` is what it had. While something is `unsaved`, that is only what another replica
+/// wrote: anything else may be of before, or our own write whose answer was lost.
+fn is_news(head: &Head, last: Option<&Head>, unsaved: bool) -> bool {
+    match last {
+        Some(last) if head.epoch != last.epoch => true,
+        Some(last) => !unsaved && head.revision >= last.revision,
+        None => !unsaved,
+    }
 }
 
 /// `false`: it has connected meanwhile, and its agent counts more.
@@ -256,4 +257,35 @@ fn restore(shared: &Shared, name: &ClusterName, objects: Objects) -> bool {
         shared.look_everywhere(&state);
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(epoch: u64, revision: u64) -> Head {
+        let mut head = Head::default();
+        (head.epoch, head.revision) = (epoch, revision);
+        head
+    }
+
+    #[test]
+    fn what_was_said_here_and_not_saved_gives_way_to_another_replicas_word_only() {
+        let last = head(1, 5);
+        for (found, last, unsaved, news) in [
+            (head(1, 6), Some(&last), false, true),
+            (head(1, 4), Some(&last), false, false),
+            (head(2, 1), Some(&last), false, true),
+            (head(2, 1), Some(&last), true, true),
+            (head(1, 6), Some(&last), true, false),
+            (head(1, 6), None, true, false),
+            (head(1, 6), None, false, true),
+        ] {
+            assert_eq!(
+                is_news(&found, last, unsaved),
+                news,
+                "{found:?} {last:?} {unsaved}"
+            );
+        }
+    }
 }

@@ -131,3 +131,62 @@ impl Tokens for Records {
         tracing::warn!(%cluster, reason = %why, "somebody tried to enrol with a token that is not accepted");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
+    };
+
+    use http::{Method, Request, Response, StatusCode};
+    use kube::{api::ObjectMeta, client::Body};
+
+    use super::*;
+
+    /// An API server that has this Secret, and no time once it took another.
+    fn server(secret: Secret) -> Client {
+        let (had, busy) = (Arc::new(secret), Arc::new(AtomicBool::new(false)));
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let took = request.method() == Method::PUT;
+            let busy = busy.fetch_or(took, Ordering::Relaxed);
+            let mut answer = Response::new(Body::from(serde_json::to_vec(&*had).unwrap()));
+            if busy {
+                *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+            }
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        Client::new(service, "default")
+    }
+
+    #[tokio::test]
+    async fn who_has_just_enrolled_is_known_although_the_api_server_has_no_time_then() {
+        let west: ClusterName = "west".parse().unwrap();
+        let record = TokenRecord {
+            cluster: west.to_string(),
+            sha256: String::new(),
+            expires: jiff::Timestamp::UNIX_EPOCH,
+            epoch: 0,
+            cluster_uid: None,
+            used_by: None,
+        };
+        let bytes = ByteString(serde_json::to_vec(&record).unwrap());
+        let records = Records::new(server(Secret {
+            metadata: ObjectMeta {
+                resource_version: Some("1".to_owned()),
+                ..ObjectMeta::default()
+            },
+            data: Some([(west.to_string(), bytes)].into()),
+            ..Secret::default()
+        }));
+        assert_eq!(records.get(&west).await.unwrap().cluster_uid, None);
+        let mut stored = records.read(&west).await.unwrap().unwrap();
+        stored.record.cluster_uid = Some("0000-1111".to_owned());
+        assert!(records.store(&west, stored).await.unwrap());
+        let known = records.get(&west).await.unwrap();
+        assert_eq!(known.cluster_uid.as_deref(), Some("0000-1111"));
+    }
+}

@@ -105,6 +105,19 @@ impl Memory {
         command.query_async(&mut connection).await.unwrap()
     }
 
+    /// What Redis has of the cluster.
+    async fn dump(&self) -> Vec<u8> {
+        let key = redis_key(&west());
+        self.tell(&[b"DUMP", key.as_bytes()]).await
+    }
+
+    /// Redis goes back to what it had.
+    async fn restore(&self, old: &[u8]) {
+        let key = redis_key(&west());
+        let restore: [&[u8]; 5] = [b"RESTORE", key.as_bytes(), b"0", old, b"REPLACE"];
+        self.tell::<()>(&restore).await;
+    }
+
     /// Whether another replica reads what is in memory.
     async fn is_held(&self) -> bool {
         let found = store(&self.redis).load(&west(), None).await;
@@ -138,6 +151,21 @@ impl Memory {
     }
 }
 
+/// Waits until Redis has what the agent said.
+async fn written(redis: &RedisServer, is: impl Fn(&Objects) -> bool) {
+    let written = async {
+        loop {
+            let found = store(redis).load(&west(), None).await;
+            if matches!(found, Ok(Found::Snapshot(_, found)) if is(&found)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let written = tokio::time::timeout(Duration::from_secs(20), written).await;
+    assert!(written.is_ok(), "what the agent said is not written");
+}
+
 fn away(state: &StoreState) -> bool {
     matches!(state, StoreState::Away(_))
 }
@@ -152,12 +180,10 @@ async fn a_wiped_redis_has_everything_again_although_nothing_changed_and_no_conn
 #[tokio::test]
 async fn a_redis_that_comes_back_with_an_older_snapshot_is_written_over() {
     let memory = Memory::start(100).await;
-    let key = redis_key(&west());
-    let old: Vec<u8> = memory.tell(&[b"DUMP", key.as_bytes()]).await;
+    let old = memory.dump().await;
     memory.observe(50..200);
     memory.saved("the newer one").await;
-    let restore: [&[u8]; 5] = [b"RESTORE", key.as_bytes(), b"0", &old, b"REPLACE"];
-    let () = memory.tell(&restore).await;
+    memory.restore(&old).await;
     assert_eq!(memory.objects().len(), 200, "what is in memory counts");
     memory.saved("after it went back in time").await;
 }
@@ -173,13 +199,11 @@ async fn a_wiped_redis_has_everything_again_also_when_the_next_change_comes_at_o
 #[tokio::test]
 async fn a_redis_that_goes_back_in_time_while_a_cluster_is_away_is_written_over_and_not_believed() {
     let memory = Memory::start(100).await;
-    let key = redis_key(&west());
-    let old: Vec<u8> = memory.tell(&[b"DUMP", key.as_bytes()]).await;
+    let old = memory.dump().await;
     memory.observe(50..200);
     memory.saved("the newer one").await;
     memory.disconnect();
-    let restore: [&[u8]; 5] = [b"RESTORE", key.as_bytes(), b"0", &old, b"REPLACE"];
-    let () = memory.tell(&restore).await;
+    memory.restore(&old).await;
     memory.saved("after it went back in time").await;
     assert_eq!(memory.objects().len(), 200, "what is in memory counts");
     let () = memory.tell(&[b"FLUSHALL"]).await;
@@ -198,17 +222,7 @@ async fn what_an_agent_said_last_is_written_although_it_left_at_once_and_the_ser
     } = memory;
     drop(guard);
     let expected = shared.state().clusters[&west()].objects.clone();
-    let written = async {
-        loop {
-            let found = store(&redis).load(&west(), None).await;
-            if matches!(found, Ok(Found::Snapshot(_, found)) if found == expected) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    let written = tokio::time::timeout(Duration::from_secs(20), written).await;
-    assert!(written.is_ok(), "what the agent said is not written");
+    written(&redis, |found| *found == expected).await;
 }
 
 #[tokio::test]
@@ -303,15 +317,5 @@ async fn a_server_writes_nothing_before_the_agent_has_said_all_it_has() {
     fresh.state().observe(&west(), &changes(0..7));
     fresh.state().clusters.get_mut(&west()).unwrap().connection = Some(connection(true));
     fresh.unsaved.notify_one();
-    let written = async {
-        loop {
-            let found = store(redis).load(&west(), None).await;
-            if matches!(found, Ok(Found::Snapshot(_, found)) if found.len() == 7) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    let written = tokio::time::timeout(Duration::from_secs(20), written).await;
-    assert!(written.is_ok(), "what the agent said is not written");
+    written(redis, |found| found.len() == 7).await;
 }
