@@ -211,6 +211,9 @@ mod tests {
             assert_eq!(unknown(&without(1), code), None, "{code}");
             let wanted = format!("{what} of node-a, node-b could not be read");
             assert_eq!(unknown(&without(2), code), Some(wanted), "{code}");
+            // Where no agents run at all, nobody should have told.
+            let foreign = without(2).agents(|agents| agents.agents.clear());
+            assert_eq!(unknown(&foreign, code), None, "{code}");
         }
     }
 

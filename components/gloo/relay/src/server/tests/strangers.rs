@@ -135,6 +135,24 @@ async fn strangers_of_one_address_leave_room_for_those_of_another() {
     assert!(again.is_ok());
 }
 
+/// As behind a node port, or whatever else gives everybody one address.
+#[tokio::test]
+async fn strangers_of_an_address_that_agents_share_keep_no_agent_out() {
+    let limits = Limits {
+        strangers_per_address: 2,
+        ..Limits::default()
+    };
+    let kit = Kit::with(limits, Duration::from_mins(10)).await;
+    let mut held = Vec::new();
+    for kept in [true, true, false] {
+        let mut one = stranger(&kit, "127.0.0.1").await.unwrap();
+        assert_eq!(is_kept(&mut one).await, kept);
+        held.push(one);
+    }
+    let mut agent = kit.agent("west", "one", 1);
+    agent.warmed().await;
+}
+
 #[tokio::test]
 async fn an_agent_that_reads_nothing_bounds_what_waits_for_it_and_hurts_no_other() {
     use crate::proto::{FromAgent, from_agent, relay_client::RelayClient};
