@@ -103,6 +103,8 @@ pub struct EndpointGc {
     orphans: Grace<Key>,
     foreign: Grace<Key>,
     borrowed: Grace<(Key, NumericIdentity)>,
+    /// When numbers were last compared with labels.
+    compared: Option<Instant>,
     metrics: Arc<Metrics>,
 }
 
@@ -112,6 +114,9 @@ const SKEW: Duration = Duration::from_secs(5);
 /// A pod whose labels change has its old number until its agent writes the new one: at once, or when it is back.
 const AWAY: Duration = Duration::from_mins(5);
 
+/// Between two comparisons of numbers with labels: they make the labels of every pod, and what they find has [`AWAY`] to go.
+const COMPARE: Duration = Duration::from_secs(30);
+
 impl EndpointGc {
     /// Orphans go after `grace`.
     pub fn new(grace: Duration, metrics: Arc<Metrics>) -> Self {
@@ -119,6 +124,7 @@ impl EndpointGc {
             orphans: Grace::new(grace),
             foreign: Grace::new(SKEW),
             borrowed: Grace::new(AWAY),
+            compared: None,
             metrics,
         }
     }
@@ -144,10 +150,14 @@ impl Controller for EndpointGc {
             self.borrowed.restart();
             return Decision::default();
         }
-        let known = Known {
+        let compare = (self.compared).is_none_or(|at| now.duration_since(at) >= COMPARE);
+        if compare {
+            self.compared = Some(now);
+        }
+        let known = compare.then(|| Known {
             namespaces: world.namespaces.snapshot(),
             identities: world.identities.snapshot(),
-        };
+        });
         let mut faults = BTreeMap::new();
         for (key, endpoint) in endpoints
             .objects
@@ -156,10 +166,10 @@ impl Controller for EndpointGc {
         {
             let pod = pods.objects.get(key).map(AsRef::as_ref);
             let fault = fault(endpoint, pod, node_of(pod, &nodes))
-                .or_else(|| known.borrowed(endpoint, pod?));
+                .or_else(|| known.as_ref()?.borrowed(endpoint, pod?));
             faults.extend(fault.map(|fault| (key.clone(), fault)));
         }
-        let due = self.due(&faults, now);
+        let due = self.due(&faults, compare, now);
         let seen = due
             .iter()
             .filter_map(|key| endpoints.objects.get_key_value(key));
@@ -184,7 +194,13 @@ impl Controller for EndpointGc {
 }
 
 impl EndpointGc {
-    fn due(&mut self, faults: &BTreeMap<Key, Fault>, now: Instant) -> BTreeSet<Key> {
+    /// `compared`: whether these are all faults there are, numbers of others among them.
+    fn due(
+        &mut self,
+        faults: &BTreeMap<Key, Fault>,
+        compared: bool,
+        now: Instant,
+    ) -> BTreeSet<Key> {
         let (mut orphans, mut foreign, mut borrowed) = (Vec::new(), Vec::new(), Vec::new());
         for (key, fault) in faults {
             match fault {
@@ -195,8 +211,10 @@ impl EndpointGc {
         }
         let mut due = self.orphans.due(orphans, now);
         due.extend(self.foreign.due(foreign, now));
-        let borrowed = self.borrowed.due(borrowed, now);
-        due.extend(borrowed.into_iter().map(|(key, _)| key));
+        if compared {
+            let borrowed = self.borrowed.due(borrowed, now);
+            due.extend(borrowed.into_iter().map(|(key, _)| key));
+        }
         due.into_iter().collect()
     }
 }

@@ -202,6 +202,23 @@ fn an_endpoint_with_another_pods_number_goes_when_it_has_it_too_long_and_somebod
 }
 
 #[test]
+fn numbers_are_compared_now_and_then_and_what_was_put_right_meanwhile_is_no_fault() {
+    let (mut duty, start) = (duty(), Instant::now());
+    let (wrong, right) = (world("a", 301), world("a", 300));
+    duty.decide(&wrong, start);
+    // Between two comparisons nothing is found, forgotten or removed.
+    let soon = start + COMPARE / 2;
+    assert_eq!(duty.decide(&right, soon).writes, []);
+    assert_eq!(
+        duty.decide(&wrong, start + AWAY.saturating_sub(COMPARE))
+            .writes,
+        []
+    );
+    assert_eq!(duty.decide(&right, start + AWAY).writes, []);
+    assert_eq!(duty.decide(&wrong, start + AWAY + COMPARE).writes, []);
+}
+
+#[test]
 fn a_number_that_stands_for_nothing_known_or_is_reserved_stays() {
     for number in [999, 5, 4] {
         let (mut duty, start, world) = (duty(), Instant::now(), world("a", number));
