@@ -200,15 +200,21 @@ fn pod_of_shop() -> Endpoint {
     serde_json::from_value(endpoint).unwrap()
 }
 
-/// T35: a namespace's policies are deleted before its pods have ended.
-#[test]
-fn isolation_holds_until_the_last_pod_of_a_namespace_that_is_gone_has_ended() {
+/// A pod of a namespace that is isolated, and the number of its policy.
+fn isolated() -> (Node, [Endpoint; 1], u32) {
     let node = node();
     node.know_identity();
     node.isolate("192.0.2.0/24");
     let local = [pod_of_shop()];
     node.pass_with(&local);
     let number = node.policies.admit(&web()).unwrap();
+    (node, local, number)
+}
+
+/// T35: a namespace's policies are deleted before its pods have ended.
+#[test]
+fn isolation_holds_until_the_last_pod_of_a_namespace_that_is_gone_has_ended() {
+    let (node, local, number) = isolated();
     assert_eq!(node.judges(number, 0), Verdict::DefaultDeny);
     node.forget_policy();
     node.pass_with(&local);
@@ -230,11 +236,14 @@ fn a_node_that_claims_anothers_address_lends_it_no_labels() {
     let guarded = serde_json::from_value(policy).unwrap();
     node.watched.policies.take(Ok(Event::Apply(guarded)));
     node.policies.admit(&web()).unwrap();
+    let tell = |object| {
+        let guarded = serde_json::from_value(serde_json::to_value(object).unwrap()).unwrap();
+        node.watched.nodes.take(Ok(Event::Apply(guarded)));
+    };
     let trusted = |name: &str, second: u8, ip: &str, cidr: &str| {
         let mut object = crate::nodes::tests::node(name, second, ip, cidr);
         object.metadata.labels = Some([("zone".to_owned(), "trusted".to_owned())].into());
-        let guarded = serde_json::from_value(serde_json::to_value(object).unwrap()).unwrap();
-        node.watched.nodes.take(Ok(Event::Apply(guarded)));
+        tell(object);
     };
     let met = || {
         node.pass();
@@ -243,8 +252,7 @@ fn a_node_that_claims_anothers_address_lends_it_no_labels() {
         prefixes.collect::<Vec<_>>()
     };
     let owner = crate::nodes::tests::node("owner", 1, "172.30.0.11", "10.244.1.0/24");
-    let guarded = serde_json::from_value(serde_json::to_value(owner).unwrap()).unwrap();
-    node.watched.nodes.take(Ok(Event::Apply(guarded)));
+    tell(owner);
     trusted("thief", 2, "172.30.0.11", "10.244.2.0/24");
     assert_eq!(met(), Vec::<String>::new());
     trusted("thief", 2, "172.30.0.12", "10.244.2.0/24");
@@ -255,12 +263,7 @@ fn a_node_that_claims_anothers_address_lends_it_no_labels() {
 
 #[test]
 fn isolation_in_a_namespace_that_is_gone_holds_when_the_api_server_comes_to_this_node() {
-    let node = node();
-    node.know_identity();
-    node.isolate("192.0.2.0/24");
-    let local = [pod_of_shop()];
-    node.pass_with(&local);
-    let number = node.policies.admit(&web()).unwrap();
+    let (node, local, number) = isolated();
     node.forget_policy();
     for local in [&local[..], &[]] {
         let around = Surroundings {
