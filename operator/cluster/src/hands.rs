@@ -350,3 +350,21 @@ fn failed(fault: &Fault, step: &Step, done: &mut Done) -> bool {
     }
     passing && (fault.is_silence() || fault.is_overload())
 }
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_has_no_time_ends_the_plan_and_one_that_refuses_a_step_does_not() {
+        for (code, ends) in [(429, true), (503, true), (504, true), (500, false)] {
+            let status = Status::failure("no", "Reason").with_code(code);
+            let fault = Fault::Platform(kube::Error::Api(status.boxed()));
+            let mut done = Done::default();
+            assert_eq!(failed(&fault, &Step::Release, &mut done), ends, "{code}");
+            assert!(done.retry);
+        }
+    }
+}
