@@ -4,6 +4,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -111,6 +112,11 @@ impl Drop for FreshCopy {
     }
 }
 
+/// The processor of a client that is measured; its server is [`Server::apart`].
+///
+/// Where the scheduler puts both ends decides more than any program between them, and it does not put them alike every time.
+pub const OF_THE_CLIENT: [&str; 2] = ["--processor", "0"];
+
 /// A server that ends with this value: its input closes.
 #[derive(Debug)]
 pub struct Server {
@@ -120,7 +126,22 @@ pub struct Server {
 impl Server {
     /// Starts the peer's server at a place.
     pub fn start(lab: &Lab, place: &Place, port: u16) -> Result<Self> {
-        let mut command = place.peer(lab, &["--port", &port.to_string()])?;
+        Self::with(lab, place, &["--port", &port.to_string()])
+    }
+
+    /// The same for a client on [`OF_THE_CLIENT`]: on the last processor.
+    pub fn apart(lab: &Lab, place: &Place, port: u16) -> Result<Self> {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let last = (processors - 1).to_string();
+        Self::with(
+            lab,
+            place,
+            &["--port", &port.to_string(), "--processor", &last],
+        )
+    }
+
+    fn with(lab: &Lab, place: &Place, arguments: &[&str]) -> Result<Self> {
+        let mut command = place.peer(lab, arguments)?;
         let child = command
             .stdin(Stdio::piped())
             .spawn()

@@ -3,7 +3,7 @@
 //! The references are made beside the pods, on the same nodes: two namespaces joined by a veth pair on one node, and on two
 //! nodes what our network does, by the kernel alone: for a tunnel namespaces behind a bridge with its VXLAN, for native
 //! routing namespaces that the nodes forward for. Rounds alternate, so that what else the machine does
-//! falls on both; the ratio of the medians is the result.
+//! falls on both; the ratio of the medians is the result. Client and server have a processor each.
 
 pub mod pods;
 pub mod policies;
@@ -20,7 +20,7 @@ use anyhow::{Context, Result};
 use gloonet_api::cilium::RoutingMode;
 use serde_json::json;
 
-use super::node::{Place, Server};
+use super::node::{OF_THE_CLIENT, Place, Server};
 use super::peer::{Kind, Sample};
 use super::statistics::median;
 use crate::lab::Lab;
@@ -134,8 +134,8 @@ fn print(count: u32, route: &str, (kind, pair): (Kind, Pair), flatness: f64) {
 
 fn compare(lab: &Lab, routes: [&Route; 2], arguments: &Arguments) -> Result<Vec<(Kind, Pair)>> {
     let _servers = [
-        Server::start(lab, &routes[0].to, PORT)?,
-        Server::start(lab, &routes[1].to, PORT)?,
+        Server::apart(lab, &routes[0].to, PORT)?,
+        Server::apart(lab, &routes[1].to, PORT)?,
     ];
     sleep(Duration::from_millis(500));
     let mut pairs = Vec::new();
@@ -168,6 +168,7 @@ fn measure(lab: &Lab, route: &Route, kind: Kind, seconds: f64) -> Result<Sample>
         PORT.to_string(),
         seconds.to_string(),
     );
+    let [on, processor] = OF_THE_CLIENT;
     let arguments = [
         "--port",
         &port,
@@ -177,6 +178,8 @@ fn measure(lab: &Lab, route: &Route, kind: Kind, seconds: f64) -> Result<Sample>
         kind,
         "--seconds",
         &seconds,
+        on,
+        processor,
     ];
     let printed = process::output(&mut route.from.peer(lab, &arguments)?)?;
     serde_json::from_str(printed.trim()).context("read a sample")

@@ -12,7 +12,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::socket::{setsockopt, sockopt};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 /// First byte of a connection: what the client will do.
@@ -40,6 +42,9 @@ pub struct Arguments {
     /// As a process of the pod whose network this is, for which Services are translated at its sockets.
     #[arg(long, requires = "to")]
     in_pod: bool,
+    /// Stay on this processor.
+    #[arg(long)]
+    processor: Option<usize>,
     #[arg(long, value_enum, default_value_t)]
     kind: Kind,
     #[arg(long, default_value_t = 2.0)]
@@ -84,6 +89,9 @@ pub struct Sample {
 
 /// Serves until its input ends, or measures and prints a [`Sample`] as JSON.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(processor) = arguments.processor {
+        stay_on(processor)?;
+    }
     if !arguments.watch.is_empty() {
         return watch::run(&arguments.watch, arguments.port, arguments.fresh);
     }
@@ -108,6 +116,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         serde_json::to_string(&sample).context("print the sample")?
     );
     Ok(())
+}
+
+/// Also what this thread starts later.
+fn stay_on(processor: usize) -> Result<()> {
+    let mut set = CpuSet::new();
+    set.set(processor)
+        .and_then(|()| sched_setaffinity(Pid::from_raw(0), &set))
+        .with_context(|| format!("stay on processor {processor}"))
 }
 
 fn serve(port: u16) -> Result<()> {
@@ -245,5 +261,18 @@ mod tests {
         assert!(requests(address, time).unwrap().median_us > 0.0);
         assert!(connections(address, time).unwrap().median_us > 0.0);
         assert!(stream(address, time).unwrap().gigabits > 0.0);
+    }
+
+    #[test]
+    fn who_is_to_stay_on_a_processor_does_and_so_does_what_it_starts() {
+        let ended = thread::spawn(|| {
+            stay_on(0).unwrap();
+            thread::spawn(|| nix::sched::sched_getaffinity(Pid::from_raw(0)).unwrap()).join()
+        });
+        let set = ended.join().unwrap().unwrap();
+        let on = |processor| set.is_set(processor).unwrap();
+        assert_eq!((0..CpuSet::count()).filter(|one| on(*one)).count(), 1);
+        assert!(on(0));
+        assert!(stay_on(CpuSet::count()).is_err());
     }
 }

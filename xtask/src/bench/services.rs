@@ -71,7 +71,7 @@ async fn on_clusters(lab: &Lab, client: kube::Client, arguments: &Arguments) -> 
 async fn on_grounds(lab: &Lab, client: &kube::Client, arguments: &Arguments) -> Result<()> {
     let pods = Pods::on_two_workers(lab)?;
     let route = pods.two_nodes()?;
-    let _server = Server::start(lab, &route.to, MEASURED.port)?;
+    let _server = Server::apart(lab, &route.to, MEASURED.port)?;
     let mut grounds = vec![Ground {
         service: MEASURED.publish(lab, route.address)?,
         lab: lab.clone(),
@@ -85,7 +85,7 @@ async fn on_grounds(lab: &Lab, client: &kube::Client, arguments: &Arguments) -> 
     }
     let peer = KubeProxy::beside(lab)?;
     let endpoint = peer.lab().node_ip(&peer.server)?;
-    let _peers = Server::start(peer.lab(), &peer.to(), MEASURED.port)?;
+    let _peers = Server::apart(peer.lab(), &peer.to(), MEASURED.port)?;
     grounds.push(Ground {
         service: MEASURED.publish(peer.lab(), endpoint)?,
         lab: peer.lab().clone(),

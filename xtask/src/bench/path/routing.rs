@@ -1,9 +1,9 @@
 //! The routing mode of the measured network, changed as a plan for it would.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use gloonet_api::CONFIRM_ROUTING_MODE;
 use gloonet_api::cilium::RoutingMode;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::lab::Lab;
 use crate::process;
@@ -42,16 +42,26 @@ impl<'a> Routing<'a> {
         let spec = json!({"spec": {"cilium": {"routing": {"mode": word}}}}).to_string();
         let patch = ["patch", "--type=merge", "--patch", &spec];
         process::output(self.lab.kubectl()?.args(patch).args(PLATFORM))?;
-        let settled = ["wait", "--for=condition=Progressing=False", LIMIT];
-        process::output(self.lab.kubectl()?.args(settled).args(PLATFORM))?;
-        let status = &self.lab.get(&PLATFORM)?["status"];
-        if !is_available(status) {
-            bail!(
-                "after the change to {word} GlooNetwork default says: {}",
-                status["message"]
-            );
-        }
+        self.settled()
+            .with_context(|| format!("after the change to {word}"))?;
         self.annotate(&format!("{CONFIRM_ROUTING_MODE}-"))
+    }
+
+    /// While nodes of both modes are there they do not reach each other's pods, and what was asked then counts until it is asked anew.
+    fn settled(&self) -> Result<()> {
+        for state in ["Progressing=False", "Available=True", "Degraded=False"] {
+            let condition = format!("--for=condition={state}");
+            let wait = ["wait", &condition, LIMIT];
+            let waited = process::output(self.lab.kubectl()?.args(wait).args(PLATFORM));
+            waited.with_context(|| match self.lab.get(&PLATFORM) {
+                Ok(platform) => format!(
+                    "GlooNetwork default says: {}",
+                    platform["status"]["message"]
+                ),
+                Err(error) => format!("GlooNetwork default is not told: {error:#}"),
+            })?;
+        }
+        Ok(())
     }
 
     fn annotate(&self, change: &str) -> Result<()> {
@@ -81,13 +91,4 @@ fn now(lab: &Lab) -> Result<RoutingMode> {
         return Ok(RoutingMode::default());
     }
     serde_json::from_value(mode.clone()).context("read spec.cilium.routing.mode")
-}
-
-fn is_available(status: &Value) -> bool {
-    let conditions = status["conditions"].as_array();
-    let says = |kind: &str, wanted: &str| {
-        let mut conditions = conditions.into_iter().flatten();
-        conditions.any(|condition| condition["type"] == kind && condition["status"] == wanted)
-    };
-    says("Available", "True") && says("Degraded", "False")
 }

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, Result};
 
 use super::MEASURED;
-use crate::bench::node::Place;
+use crate::bench::node::{OF_THE_CLIENT, Place};
 use crate::bench::peer::Sample;
 use crate::bench::statistics::median;
 use crate::lab::Lab;
@@ -103,6 +103,7 @@ fn connect_often(ground: &Ground, way: Way, seconds: f64) -> Result<Sample> {
     );
     let mut words = vec!["--port", &port, "--to", &to, "--kind", "crr", "--seconds"];
     words.push(&seconds);
+    words.extend(OF_THE_CLIENT);
     if way.in_pod() {
         words.push("--in-pod");
     }
