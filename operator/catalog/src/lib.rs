@@ -58,5 +58,5 @@ pub use probe::{
     ClientTls, HttpCheck, JsonCheck, LogArrives, PodSelector, Probe, ProbeKind, ProbeTarget,
     RedisLogin, SecretKeyRef,
 };
-pub use secret::{KeyUsage, SecretKind, SecretName, SecretSpec};
+pub use secret::{KeyUsage, SecretKind, SecretName, SecretSpec, acl_key};
 pub use validate::{Refusal, standing, validate};

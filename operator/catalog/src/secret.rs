@@ -1,6 +1,10 @@
 //! Which Secrets must exist. The values are made once by the cluster crate (randomness is an effect) and never regenerated.
 
+use std::borrow::Cow;
+
 use gloo_api::ClusterName;
+
+use crate::object::digest;
 
 /// A Secret the operator makes when it is missing. A Secret that exists is kept; only missing keys are added.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +19,8 @@ pub struct SecretSpec {
 pub enum SecretKind {
     /// Keys `username` (as given) and `password` (`length` characters of `[A-Za-z0-9]`).
     Password { username: String, length: usize },
-    /// Keys `username`, `password` and `users.acl`: a Redis ACL file that disables the default user and gives
-    /// `username` the `rules`, its password as `#<hex sha256>`.
+    /// Keys `username`, `password` and [`acl_key`]: the line of a Redis configuration that gives `username` the `rules`, its
+    /// password as `#<hex sha256>`.
     RedisUser {
         username: String,
         rules: String,
@@ -75,12 +79,24 @@ pub enum KeyUsage {
     ClientAuth,
 }
 
+/// Key of a Redis user's line. It names the rules, so that with other ones the Secret lacks a key and gets it, for the password it
+/// has.
+pub fn acl_key(rules: &str) -> String {
+    format!("user-{}.acl", digest(&[rules]))
+}
+
 impl SecretKind {
     /// The keys the Secret must hold.
-    pub fn keys(&self) -> &'static [&'static str] {
-        match self {
+    pub fn keys(&self) -> Vec<Cow<'static, str>> {
+        let fixed: &[&'static str] = match self {
+            Self::RedisUser { rules, .. } => {
+                return vec![
+                    Cow::Borrowed("username"),
+                    Cow::Borrowed("password"),
+                    Cow::Owned(acl_key(rules)),
+                ];
+            }
             Self::Password { .. } => &["username", "password"],
-            Self::RedisUser { .. } => &["username", "password", "users.acl"],
             Self::Ca { .. } => &["tls.crt", "tls.key"],
             Self::Leaf { .. } => &["tls.crt", "tls.key", "ca.crt"],
             Self::Root { .. } => &["ca.crt"],
@@ -88,7 +104,8 @@ impl SecretKind {
             Self::TokenKey => &["key.pem", "jwks.json"],
             Self::Vessel => &[],
             Self::Token { .. } => &["token"],
-        }
+        };
+        fixed.iter().copied().map(Cow::Borrowed).collect()
     }
 
     /// The authority it is made from.

@@ -4,6 +4,7 @@
 //! Declares Secrets only; their values are made once by the operator and never regenerated.
 
 mod health;
+mod redis;
 mod relay;
 mod secrets;
 
@@ -11,9 +12,10 @@ use kube_core::DynamicObject;
 
 use crate::{Component, ComponentId, Health, Input, Observed, Probe, RenderError, SecretSpec};
 
+pub(crate) use redis::RedisUser;
 pub(crate) use secrets::{
     ANALYZER_TLS, COLLECTOR_SERVER, COLLECTOR_SERVER_TLS, COLLECTOR_TLS, GATEWAY_SERVER,
-    GATEWAY_TLS, GRAFANA_ADMIN, REDIS_AUTH, all as secrets,
+    GATEWAY_TLS, GRAFANA_ADMIN, all as secrets,
 };
 
 #[derive(Debug)]

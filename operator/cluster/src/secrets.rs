@@ -45,7 +45,7 @@ fn condition(seen: &Seen, spec: &SecretSpec, now: Timestamp) -> Option<SecretCon
         .kind
         .keys()
         .iter()
-        .any(|key| !found.keys.contains(*key))
+        .any(|key| !found.keys.contains(key.as_ref()))
     {
         return Some(SecretCondition::Incomplete);
     }

@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use super::{SINK_METRICS, SINK_OTLP};
 use crate::object::{container_security, http_probe, image, requirements};
 use crate::redis::Place;
+use crate::trust::RedisUser;
 use crate::{ImageName, Input};
 
 const CREDENTIALS: &str = "/etc/redis-credentials";
@@ -28,7 +29,7 @@ pub(super) fn add(input: &Input, pod: &mut Value) {
         volumes.push(json!({"name": name, "secret": {"secretName": secret, "items": items}}));
         mounts.push(json!({"name": name, "mountPath": folder, "readOnly": true}));
     };
-    if let Some(name) = place.credentials() {
+    if let Some(name) = place.credentials(RedisUser::Sink) {
         // Of theirs, `username` need not be there, and a list of keys would demand it.
         let keys: &[&str] = match place {
             Place::Ours => &["username", "password"],

@@ -6,6 +6,7 @@ use crate::object::{
     Builder, allow, container_security, http_probe, image, nodes, pod_security, pods, pull_secrets,
     requirements,
 };
+use crate::trust::RedisUser;
 use crate::{
     ComponentId, ImageName, Input, RenderError, gloo_agent, management_server, prometheus,
 };
@@ -62,7 +63,7 @@ fn deployment(builder: &Builder, input: &Input) -> Result<DynamicObject, RenderE
 }
 
 fn pod(input: &Input) -> Value {
-    let store = management_server::objects::store(input);
+    let store = management_server::objects::store(input, RedisUser::Insights);
     let mut mounts = vec![
         json!({"name": "store-key", "mountPath": format!("{SECRETS}/store-key"), "readOnly": true}),
     ];

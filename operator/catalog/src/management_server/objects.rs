@@ -7,7 +7,8 @@ use crate::object::{
     Builder, allow, container_security, from_field, http_probe, image, nodes, pod_security, pods,
     pull_secrets, requirements, spread,
 };
-use crate::{ComponentId, ImageName, Input, RenderError, prometheus, redis, trust};
+use crate::trust::{self, RedisUser};
+use crate::{ComponentId, ImageName, Input, RenderError, prometheus, redis};
 use gloo_api::names::{
     RELAY_PORT, SERVER_HEALTH_PORT, SERVER_STATS_PORT, SERVER_TLS, SIGNING, STORE_KEY,
     TELEMETRY_KEY,
@@ -54,7 +55,7 @@ fn deployment(
 }
 
 fn pod(input: &Input) -> Value {
-    let store = store(input);
+    let store = store(input, RedisUser::ManagementServer);
     let mut mounts = vec![
         json!({"name": "tls", "mountPath": format!("{SECRETS}/tls"), "readOnly": true}),
         json!({"name": "signing", "mountPath": format!("{SECRETS}/signing"), "readOnly": true}),
@@ -163,7 +164,8 @@ pub(crate) struct Store {
     pub(crate) authority: Option<String>,
 }
 
-pub(crate) fn store(input: &Input) -> Store {
+/// For one of those that keep something there.
+pub(crate) fn store(input: &Input, user: RedisUser) -> Store {
     let redis = &input.spec.redis;
     match (redis.mode, &redis.external) {
         (RedisMode::External, Some(external)) => {
@@ -177,7 +179,7 @@ pub(crate) fn store(input: &Input) -> Store {
         }
         _ => Store {
             url: redis::url(),
-            credentials: Some(crate::trust::REDIS_AUTH.to_owned()),
+            credentials: Some(user.secret().to_owned()),
             authority: None,
         },
     }

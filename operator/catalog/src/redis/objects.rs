@@ -7,7 +7,8 @@ use crate::object::{
     Builder, allow, container_security, digest, image, nodes, pod_security, pods, pull_secrets,
     requirements,
 };
-use crate::{ComponentId, ImageName, Input, RenderError, quantity, storage, template, trust};
+use crate::trust::RedisUser;
+use crate::{ComponentId, ImageName, Input, RenderError, quantity, storage, template};
 
 const NAME: &str = WORKLOAD.name;
 const CLAIM: &str = "gloo-mesh-redis-data";
@@ -37,7 +38,7 @@ pub(super) fn configuration(input: &Input) -> Result<String, RenderError> {
     template::render(
         "redis.conf",
         include_str!("redis.conf.hbs"),
-        &json!({"maxMemory": max_memory}),
+        &json!({"maxMemory": max_memory, "users": RedisUser::ALL.map(RedisUser::name)}),
     )
 }
 
@@ -75,7 +76,7 @@ fn pod(input: &Input) -> Value {
         "volumeMounts": [
             {"name": "data", "mountPath": "/data"},
             {"name": "config", "mountPath": "/etc/redis", "readOnly": true},
-            {"name": "acl", "mountPath": "/etc/redis/acl", "readOnly": true},
+            {"name": "users", "mountPath": "/etc/redis/users", "readOnly": true},
         ],
     });
     image(&mut container, &input.images, ImageName::Redis);
@@ -89,11 +90,18 @@ fn pod(input: &Input) -> Value {
         "volumes": [
             data,
             {"name": "config", "configMap": {"name": "gloo-mesh-redis-config", "items": [{"key": "redis.conf", "path": "redis.conf"}]}},
-            {"name": "acl", "secret": {"secretName": trust::REDIS_AUTH, "items": [{"key": "users.acl", "path": "users.acl"}]}},
+            {"name": "users", "projected": {"sources": RedisUser::ALL.map(line_of)}},
         ],
     });
     pull_secrets(&mut pod, &input.images);
     pod
+}
+
+/// Of a user's Secret, what is no password.
+fn line_of(user: RedisUser) -> Value {
+    let key = user.acl_key();
+    let path = format!("{}.acl", user.name());
+    json!({"secret": {"name": user.secret(), "items": [{"key": key, "path": path}]}})
 }
 
 /// The kubelet only sees that the port answers: it has no password. The operator's gate writes and reads.

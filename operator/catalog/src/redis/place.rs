@@ -2,7 +2,8 @@ use gloonet_api::MESH_NAMESPACE;
 use gloonet_api::redis::{ExternalRedis, RedisMode};
 
 use super::{PORT, WORKLOAD};
-use crate::{Input, trust};
+use crate::Input;
+use crate::trust::RedisUser;
 
 /// Where Redis is and what one needs to log in.
 #[derive(Debug, Clone, Copy)]
@@ -29,10 +30,10 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// Secret with the keys `username` (of theirs: perhaps) and `password`.
-    pub(crate) fn credentials(self) -> Option<&'a str> {
+    /// Secret with the keys `username` (of theirs: perhaps) and `password` of a part. Theirs has one for all.
+    pub(crate) fn credentials(self, user: RedisUser) -> Option<&'a str> {
         match self {
-            Self::Ours => Some(trust::REDIS_AUTH),
+            Self::Ours => Some(user.secret()),
             Self::Theirs(external) => external.credentials_secret.as_deref(),
         }
     }

@@ -2,6 +2,7 @@ use gloonet_api::MESH_NAMESPACE;
 
 use super::{PORT, Place, READ_WRITE, WORKLOAD};
 use crate::probe::RedisTls;
+use crate::trust::RedisUser;
 use crate::{Input, PodSelector, Probe, ProbeKind, ProbeTarget, RedisLogin, SecretKeyRef};
 
 const PROBE_KEY: &str = "gloonet:probe";
@@ -34,7 +35,10 @@ pub(crate) fn access(input: &Input) -> Option<(ProbeTarget, RedisLogin)> {
         Place::Theirs(_) => ProbeTarget::Address(place.address()),
     };
     let key = |secret: &str, key: &str| SecretKeyRef::new(MESH_NAMESPACE, secret, key);
-    let credentials = |name: &str| place.credentials().map(|secret| key(secret, name));
+    let credentials = |name: &str| {
+        let secret = place.credentials(RedisUser::Operator);
+        secret.map(|secret| key(secret, name))
+    };
     let login = RedisLogin {
         username: credentials("username"),
         password: credentials("password"),

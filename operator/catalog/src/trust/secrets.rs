@@ -4,6 +4,7 @@ use gloonet_api::{MESH_NAMESPACE, OPERATOR_NAMESPACE};
 
 use gloo_api::names::{TELEMETRY_KEY, TELEMETRY_TOKEN};
 
+use super::redis::RedisUser;
 use super::relay;
 use crate::{Input, KeyUsage, SecretKind, SecretName, SecretSpec};
 
@@ -19,8 +20,6 @@ pub(crate) const COLLECTOR_SERVER_TLS: &str = "gloo-telemetry-collector-server-t
 pub(crate) const COLLECTOR_SERVER: &str = "gloo-telemetry-collector.gloo-mesh";
 /// Client certificate of the analyzer.
 pub(crate) const ANALYZER_TLS: &str = "gloo-mesh-analyzer-tls-secret";
-/// User, password and ACL file of the managed Redis.
-pub(crate) const REDIS_AUTH: &str = "gloo-mesh-redis-auth";
 /// Administrator of the managed Grafana.
 pub(crate) const GRAFANA_ADMIN: &str = "grafana-admin";
 /// The name collectors verify the gateway by.
@@ -28,9 +27,7 @@ pub(crate) const GATEWAY_SERVER: &str = "gloo-telemetry-gateway.gloo-mesh";
 
 pub(super) const CA_DAYS: u32 = 3650;
 pub(super) const LEAF_DAYS: u32 = 90;
-const PASSWORD_LENGTH: usize = 32;
-/// No administration, no scripts (CVE-2025-49844 needed them); INFO for the operator's gate.
-const REDIS_RULES: &str = "~* &* +@all -@admin -@dangerous -@scripting +info";
+pub(super) const PASSWORD_LENGTH: usize = 32;
 
 pub(crate) fn all(input: &Input) -> Vec<SecretSpec> {
     let mut secrets = Vec::new();
@@ -52,15 +49,7 @@ pub(crate) fn all(input: &Input) -> Vec<SecretSpec> {
     }
     secrets.extend(telemetry(input));
     if input.manages() && input.spec.redis.mode == RedisMode::Managed {
-        secrets.push(secret(
-            MESH_NAMESPACE,
-            REDIS_AUTH,
-            SecretKind::RedisUser {
-                username: "gloonet".to_owned(),
-                rules: REDIS_RULES.to_owned(),
-                length: PASSWORD_LENGTH,
-            },
-        ));
+        secrets.extend(RedisUser::ALL.map(RedisUser::spec));
     }
     if input.manages() && input.spec.grafana.mode == GrafanaMode::Managed {
         let kind = SecretKind::Password {

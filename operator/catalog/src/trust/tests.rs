@@ -24,7 +24,10 @@ fn by_default_there_are_two_authorities_with_what_they_sign_and_two_passwords() 
             COLLECTOR_SERVER_TLS,
             "gloo-telemetry-token-signing-secret",
             ANALYZER_TLS,
-            REDIS_AUTH,
+            "gloo-mesh-redis-operator-auth",
+            "gloo-mesh-redis-mgmt-server-auth",
+            "gloo-mesh-redis-sink-auth",
+            "gloo-mesh-redis-insights-auth",
             GRAFANA_ADMIN,
             "relay-tls-signing-secret",
             "relay-enrolment-tokens",
@@ -103,7 +106,10 @@ fn what_is_not_installed_gets_no_secret() {
     assert_eq!(
         names(&input),
         [
-            REDIS_AUTH,
+            "gloo-mesh-redis-operator-auth",
+            "gloo-mesh-redis-mgmt-server-auth",
+            "gloo-mesh-redis-sink-auth",
+            "gloo-mesh-redis-insights-auth",
             GRAFANA_ADMIN,
             "relay-tls-signing-secret",
             "relay-enrolment-tokens",
@@ -148,10 +154,12 @@ fn a_missing_secret_is_named_in_the_health() {
     let health = Trust.health(&input(), &observed);
     assert_eq!(
         (health.state, health.ready, health.desired),
-        (State::Progressing, 1, 19)
+        (State::Progressing, 1, 22)
     );
     assert!(
-        health.message.contains("gloo-mesh/gloo-mesh-redis-auth"),
+        health
+            .message
+            .contains("gloo-mesh/gloo-mesh-redis-operator-auth"),
         "{}",
         health.message
     );

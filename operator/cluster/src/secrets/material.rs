@@ -6,7 +6,7 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use gloonet_catalog::{KeyUsage, SecretKind};
+use gloonet_catalog::{KeyUsage, SecretKind, acl_key};
 use rand::{
     Rng,
     distr::{Alphanumeric, SampleString},
@@ -54,8 +54,8 @@ pub(super) fn complete(
             let mut made = login(username, password, *length);
             let hash = hex(&Sha256::digest(made["password"].as_bytes()));
             made.insert(
-                "users.acl".to_owned(),
-                format!("user default off\nuser {username} on #{hash} {rules}\n"),
+                acl_key(rules),
+                format!("user {username} on #{hash} {rules}\n"),
             );
             Ok(made)
         }
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redis_user_gets_an_acl_file_without_the_password_in_it() {
+    fn a_redis_user_gets_its_line_without_the_password_in_it() {
         let kind = SecretKind::RedisUser {
             username: "gloonet".to_owned(),
             rules: "~* +@all".to_owned(),
@@ -251,21 +251,23 @@ mod tests {
         };
         let made = make(&kind, None).unwrap();
         assert_eq!(made["password"].len(), 32);
-        let acl = text(&made, "users.acl");
+        let acl = text(&made, &acl_key("~* +@all"));
         assert!(!acl.contains(&text(&made, "password")));
-        assert!(acl.starts_with("user default off\nuser gloonet on #"));
+        assert!(acl.starts_with("user gloonet on #") && acl.ends_with(" ~* +@all\n"));
     }
 
     #[test]
-    fn a_missing_acl_file_is_made_for_the_password_that_exists() {
+    fn other_rules_get_their_line_for_the_password_that_exists() {
         let kind = SecretKind::RedisUser {
             username: "gloonet".to_owned(),
-            rules: "~* +@all".to_owned(),
+            rules: "~a:* +get".to_owned(),
             length: 32,
         };
+        assert!(!kind.keys().contains(&acl_key("~* +@all").into()));
         let made = complete(&kind, None, Some("kept".to_owned())).unwrap();
         assert_eq!(made["password"], b"kept");
-        assert!(text(&made, "users.acl").contains(&hex(&Sha256::digest(b"kept"))));
+        let line = text(&made, &acl_key("~a:* +get"));
+        assert!(line.contains(&hex(&Sha256::digest(b"kept"))), "{line}");
     }
 
     #[test]

@@ -243,7 +243,7 @@ async fn newest(scene: &Scene, stream: &str) -> Result<String> {
     let status = pod.context("a Redis")?.status.context("its status")?;
     let address = status.pod_ip.context("its address")?;
     let secrets: Api<Secret> = Api::namespaced(scene.client.clone(), "gloo-mesh");
-    let login = secrets.get("gloo-mesh-redis-auth").await?;
+    let login = secrets.get("gloo-mesh-redis-insights-auth").await?;
     let login = login.data.context("a login")?;
     let text = |key: &str| -> Result<String> {
         let bytes = &login.get(key).context("a part of the login")?.0;
