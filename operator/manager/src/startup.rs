@@ -70,10 +70,10 @@ async fn lead(
         version = env!("CARGO_PKG_VERSION"),
         "waiting for the lease"
     );
-    tokio::select! {
-        () = election.win(|| pulse.is_ready()) => {}
+    let since = tokio::select! {
+        since = election.win(|| pulse.is_ready()) => since,
         () = stop.cancelled() => return Ok(()),
-    }
+    };
     tracing::info!("this replica works");
     metrics.leads(true);
     let work = async {
@@ -101,7 +101,7 @@ async fn lead(
         Ok(())
     };
     let result = tokio::select! {
-        lost = election.keep() => return Err(StartupError::Lease(lost)),
+        lost = election.keep(since) => return Err(StartupError::Lease(lost)),
         result = work => result,
     };
     metrics.leads(false);
