@@ -22,7 +22,7 @@ use gloonet_plan::{
     Desired, DesiredComponent, DesiredObject, Fingerprint, Intent, Live, LiveObject, NeededSecret,
     ObjectKey, Reason, SecretCondition, Step, plan, progress::Trouble,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -44,6 +44,7 @@ fn redis(value: &str) -> Desired {
         objects: Ok(vec![object]),
         secrets: Vec::new(),
         health: Health::healthy(""),
+        deadline: SignedDuration::from_mins(5),
         stuck: false,
     };
     Desired {

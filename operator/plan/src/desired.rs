@@ -2,7 +2,7 @@
 
 use gloonet_api::status::ComponentStatus;
 use gloonet_catalog::{ComponentId, Health, SecretSpec};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube_core::DynamicObject;
 
 use crate::{Fingerprint, ObjectKey, progress};
@@ -29,6 +29,8 @@ pub struct DesiredComponent {
     pub secrets: Vec<NeededSecret>,
     /// How it is now.
     pub health: Health,
+    /// How long it may stay without any progress.
+    pub deadline: SignedDuration,
     /// Its stored row is past its deadline: what is on its way gets no further without a change.
     pub stuck: bool,
 }
@@ -118,9 +120,9 @@ impl Desired {
     #[must_use]
     pub fn after(mut self, rows: &[ComponentStatus], now: Timestamp) -> Self {
         for component in &mut self.components {
-            let id = component.id;
-            let row = rows.iter().find(|row| row.name == id.as_str());
-            component.stuck = row.is_some_and(|row| progress::is_late(id, row, now));
+            let (name, deadline) = (component.id.as_str(), component.deadline);
+            let row = rows.iter().find(|row| row.name == name);
+            component.stuck = row.is_some_and(|row| progress::is_late(row, deadline, now));
         }
         self
     }

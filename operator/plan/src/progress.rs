@@ -1,5 +1,6 @@
 //! One component from its last status to its next: health, since when, and whether it still moves.
 
+use gloonet_api::cilium::Rollout;
 use gloonet_api::status::{ComponentHealth, ComponentState, ComponentStatus};
 use gloonet_catalog::{ComponentId, Health, State};
 use jiff::{SignedDuration, Timestamp};
@@ -39,6 +40,8 @@ pub struct Look<'a> {
     pub id: ComponentId,
     /// Version from the release lock.
     pub version: &'a str,
+    /// See [`deadline`].
+    pub deadline: SignedDuration,
     /// What the operator is asked to do with it.
     pub state: ComponentState,
     /// As measured.
@@ -52,10 +55,12 @@ pub struct Look<'a> {
 }
 
 /// How long a component may stay without any progress before it counts as Degraded.
-pub fn deadline(id: ComponentId) -> SignedDuration {
+pub fn deadline(id: ComponentId, rollout: &Rollout) -> SignedDuration {
     match id {
-        // Goes over the nodes one by one, each with an image pull and a soak.
-        ComponentId::CiliumAgent => SignedDuration::from_mins(10),
+        // Goes over the nodes one by one, each with an image pull, and with a soak in which nothing is to move.
+        ComponentId::CiliumAgent => {
+            SignedDuration::from_mins(10) + SignedDuration::from_secs(rollout.soak_seconds.into())
+        }
         _ => SignedDuration::from_mins(5),
     }
 }
@@ -76,7 +81,7 @@ pub fn advance(
         Some(at) if !moved => at.0,
         _ => now,
     };
-    if health == ComponentHealth::Progressing && now.duration_since(updated) >= deadline(look.id) {
+    if health == ComponentHealth::Progressing && now.duration_since(updated) >= look.deadline {
         health = ComponentHealth::Degraded;
         message = format!(
             "no progress since {}: {message}",
@@ -101,20 +106,20 @@ pub fn advance(
 }
 
 /// The moment the deadline of a component that is on its way runs out.
-pub fn runs_out(id: ComponentId, status: &ComponentStatus) -> Option<Timestamp> {
+pub fn runs_out(status: &ComponentStatus, deadline: SignedDuration) -> Option<Timestamp> {
     let moving = status.health == ComponentHealth::Progressing;
     status
         .updated
         .as_ref()
         .filter(|_| moving)
-        .map(|updated| updated.0 + deadline(id))
+        .map(|updated| updated.0 + deadline)
 }
 
 /// True when the row says that the deadline has run out. One that is Degraded for another reason may still move.
-pub fn is_late(id: ComponentId, status: &ComponentStatus, now: Timestamp) -> bool {
+pub fn is_late(status: &ComponentStatus, deadline: SignedDuration, now: Timestamp) -> bool {
     let broken = status.health == ComponentHealth::Degraded;
     let updated = status.updated.as_ref().filter(|_| broken);
-    updated.is_some_and(|updated| now.duration_since(updated.0) >= deadline(id))
+    updated.is_some_and(|updated| now.duration_since(updated.0) >= deadline)
 }
 
 fn judge(look: &Look<'_>) -> (ComponentHealth, String) {

@@ -4,11 +4,11 @@ mod bound;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gloonet_api::Pause;
+use gloonet_api::{Pause, cilium::Rollout};
 use gloonet_catalog::{ComponentId, Health, Input, Observed, SecretSpec, catalog};
 use jiff::Timestamp;
 
-use crate::{Desired, DesiredComponent, DesiredObject, Intent, NeededSecret, ObjectKey};
+use crate::{Desired, DesiredComponent, DesiredObject, Intent, NeededSecret, ObjectKey, progress};
 
 /// Everything the catalog makes of one input. Equal inputs give equal results, so it may be kept.
 #[derive(Clone, Debug, Default)]
@@ -158,6 +158,7 @@ pub fn desired(
             }),
             secrets: secrets.iter().filter(mine).cloned().collect(),
             health,
+            deadline: progress::deadline(id, &input.spec.cilium.rollout),
             stuck: false,
         })
     });
@@ -175,6 +176,7 @@ pub fn nothing_wanted() -> Desired {
         objects: Ok(Vec::new()),
         secrets: Vec::new(),
         health: Health::progressing("its objects are being deleted"),
+        deadline: progress::deadline(component.id(), &Rollout::default()),
         stuck: false,
     });
     Desired {

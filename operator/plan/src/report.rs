@@ -99,7 +99,7 @@ pub fn status(situation: &Situation<'_>) -> Report {
         && components
             .iter()
             .all(|row| row.health == ComponentHealth::Healthy);
-    let wake = wake(&components, situation.now);
+    let wake = wake(&components, situation.desired, situation.now);
     let version = situation
         .input
         .map(Input::version)
@@ -126,11 +126,12 @@ pub fn status(situation: &Situation<'_>) -> Report {
 }
 
 /// The next moment at which a deadline or a grace runs out.
-fn wake(components: &[ComponentStatus], now: Timestamp) -> Option<Timestamp> {
+fn wake(components: &[ComponentStatus], desired: &Desired, now: Timestamp) -> Option<Timestamp> {
     let moments = components.iter().flat_map(|row| {
-        let id = row.name.parse::<ComponentId>().ok();
+        let id = row.name.parse().ok();
+        let deadline = id.and_then(|id| desired.get(id)).map(|one| one.deadline);
         [
-            id.and_then(|id| progress::runs_out(id, row)),
+            deadline.and_then(|deadline| progress::runs_out(row, deadline)),
             conditions::turns_down(row, now),
         ]
     });

@@ -1,8 +1,9 @@
+use gloonet_api::cilium::Rollout;
 use gloonet_api::status::{ComponentHealth, ComponentState, ComponentStatus};
 use gloonet_catalog::{ComponentId, Health};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Look, Outcome, Trouble, advance, is_late};
+use super::{Look, Outcome, Trouble, advance, deadline, is_late};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + seconds).unwrap()
@@ -12,6 +13,7 @@ fn redis<'a>(health: &'a Health, outcome: &'a Outcome) -> Look<'a> {
     Look {
         id: ComponentId::Redis,
         version: "7.0.15",
+        deadline: deadline(ComponentId::Redis, &Rollout::default()),
         state: ComponentState::Managed,
         health,
         broken: None,
@@ -42,7 +44,8 @@ fn a_component_that_does_not_move_turns_degraded_at_its_deadline_and_keeps_its_s
 #[test]
 fn a_component_is_late_from_its_deadline_until_something_is_written() {
     let starting = Health::progressing("0 of 1 pods available").counted(0, 1);
-    let late = |row: &ComponentStatus, now| is_late(ComponentId::Redis, row, at(now));
+    let deadline = deadline(ComponentId::Redis, &Rollout::default());
+    let late = |row: &ComponentStatus, now| is_late(row, deadline, at(now));
     let first = step(None, &starting, 0);
     assert!(!late(&first, 300), "the row does not say so yet");
     let stuck = step(Some(&first), &starting, 300);
@@ -83,6 +86,53 @@ fn each_pod_that_becomes_ready_starts_the_deadline_anew() {
         step(Some(&last), &Health::progressing("").counted(2, 3), 800).health,
         ComponentHealth::Degraded
     );
+}
+
+/// Rows of an agent that goes over three nodes, each of them back a minute after the soak of the one before.
+fn rollout(soak: u16) -> Vec<ComponentHealth> {
+    let slow = Rollout {
+        soak_seconds: soak,
+        ..Rollout::default()
+    };
+    let moving = |ready| Health::progressing("2 updated").counted(ready, 3);
+    let nothing = Outcome::default();
+    let mut last = None;
+    let mut now = 0;
+    let mut seen = Vec::new();
+    for (ready, pause) in [(2, 60), (3, i64::from(soak)), (2, 60), (3, 0)] {
+        for passed in [0, pause] {
+            let health = moving(ready);
+            let agent = Look {
+                id: ComponentId::CiliumAgent,
+                deadline: deadline(ComponentId::CiliumAgent, &slow),
+                ..redis(&health, &nothing)
+            };
+            let row = advance(last.as_ref(), agent, at(now + passed));
+            seen.push(row.health);
+            last = Some(row);
+        }
+        now += pause;
+    }
+    seen
+}
+
+#[test]
+fn an_agent_that_soaks_for_an_hour_on_each_node_is_not_late() {
+    for soak in [0, 600, 3600] {
+        let seen = rollout(soak);
+        let moving = |health: &ComponentHealth| *health == ComponentHealth::Progressing;
+        assert!(seen.iter().all(moving), "{soak}: {seen:?}");
+    }
+}
+
+#[test]
+fn an_agent_that_gets_nowhere_is_late_ten_minutes_after_its_soak() {
+    let rollout = Rollout {
+        soak_seconds: 900,
+        ..Rollout::default()
+    };
+    let deadline = deadline(ComponentId::CiliumAgent, &rollout);
+    assert_eq!(deadline, SignedDuration::from_mins(25));
 }
 
 #[test]

@@ -35,6 +35,7 @@ fn row(situation: &Situation<'_>, id: ComponentId) -> Option<ComponentStatus> {
     let look = Look {
         id,
         version: situation.versions.get(&id).map_or("", String::as_str),
+        deadline: component.deadline,
         state,
         health: &component.health,
         broken: component.objects.as_ref().err().map(String::as_str),

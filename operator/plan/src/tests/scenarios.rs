@@ -128,7 +128,10 @@ fn an_agent_rollout_that_moves_gets_no_second_template_and_one_that_is_stuck_doe
     desired.components[0].health = Health::progressing("0 of 3 pods available");
     assert_eq!(world.reconcile(&desired).held, [ComponentId::CiliumAgent]);
     let since = Timestamp::UNIX_EPOCH;
-    let desired = desired.after(&[stuck_agent(since)], since + SignedDuration::from_mins(10));
+    let desired = desired.after(
+        &[stuck_agent(since)],
+        since + SignedDuration::from_secs(630),
+    );
     assert_eq!(
         lines(&world.reconcile(&desired).steps),
         ["apply Deployment gloo-mesh/cilium (changed)"]

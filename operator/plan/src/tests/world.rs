@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gloonet_api::cilium::Rollout;
 use gloonet_catalog::{ComponentId, Health, SecretKind, SecretSpec};
 use kube_core::DynamicObject;
 use serde_json::json;
@@ -9,6 +10,7 @@ use serde_json::json;
 use crate::{
     Desired, DesiredComponent, DesiredObject, Entry, Fingerprint, Intent, Inventory, Live,
     LiveObject, NeededSecret, ObjectKey, Plan, SecretCondition, Step, lint, plan,
+    progress::deadline,
 };
 
 pub(super) const KINDS: [(&str, &str); 5] = [
@@ -48,6 +50,7 @@ pub(super) fn component(
         objects: Ok(objects.iter().map(|text| object(text)).collect()),
         secrets: Vec::new(),
         health: Health::progressing("not there yet"),
+        deadline: deadline(id, &Rollout::default()),
         stuck: false,
     }
 }
