@@ -59,6 +59,10 @@ impl Component for CiliumAgent {
         }]
     }
 
+    fn reads_cilium_nodes(&self) -> bool {
+        true
+    }
+
     fn health(&self, _input: &Input, observed: &Observed) -> Health {
         health::judge(observed)
     }

@@ -54,6 +54,10 @@ impl Component for CiliumOperator {
         }]
     }
 
+    fn reads_cilium_nodes(&self) -> bool {
+        true
+    }
+
     fn health(&self, _input: &Input, observed: &Observed) -> Health {
         health::judge(observed)
     }

@@ -31,6 +31,11 @@ pub trait Component: Sync {
     /// What to measure at the running thing. Empty when the workload's own counts say all there is.
     fn probes(&self, input: &Input) -> Vec<Probe>;
 
+    /// Whether its health depends on CiliumNodes, which belong to no component.
+    fn reads_cilium_nodes(&self) -> bool {
+        false
+    }
+
     /// Pure judgement over what was seen.
     fn health(&self, input: &Input, observed: &Observed) -> Health;
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// One look at everything a component's health depends on.
+/// One look at everything a component's health depends on. Whatever is absent here is absent in the cluster: of what could
+/// not be read nobody is asked.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Observed {
     pub workloads: Vec<Workload>,
@@ -22,8 +23,6 @@ pub struct Observed {
     pub nodes: Vec<String>,
     /// `namespace/name` of ConfigMaps that exist.
     pub config_maps: Vec<String>,
-    /// `false` when the API server could not be read in full: health is then Unknown, never worse.
-    pub complete: bool,
 }
 
 /// Kind of a workload.

@@ -38,9 +38,6 @@ impl Component for OperatorDashboard {
 
     fn health(&self, _input: &Input, observed: &Observed) -> Health {
         let name = format!("{MESH_NAMESPACE}/{}", dashboards::OPERATOR.config_map);
-        if !observed.complete {
-            return Health::unknown("ConfigMaps could not be read");
-        }
         if observed.config_maps.contains(&name) {
             return Health::healthy(format!("ConfigMap {name} exists")).counted(1, 1);
         }
@@ -56,10 +53,7 @@ mod tests {
 
     #[test]
     fn the_dashboard_is_healthy_exactly_when_its_config_map_exists() {
-        let mut observed = Observed {
-            complete: true,
-            ..Observed::default()
-        };
+        let mut observed = Observed::default();
         assert_eq!(
             OperatorDashboard.health(&input(), &observed).state,
             State::Progressing

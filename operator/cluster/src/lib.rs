@@ -21,6 +21,7 @@ pub mod observe;
 pub mod platform;
 pub mod prober;
 pub mod secrets;
+pub mod sight;
 
 pub use cluster::Cluster;
 pub use connect::{ConnectError, Meter, connect};

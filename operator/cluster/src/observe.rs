@@ -181,7 +181,7 @@ fn running_mode(computed: &serde_json::Value) -> Option<String> {
 }
 
 /// Everything a component's health depends on, without its probe results.
-pub fn observed(seen: &Seen, secrets: &[NeededSecret], complete: bool) -> Observed {
+pub fn observed(seen: &Seen, secrets: &[NeededSecret]) -> Observed {
     let tracked = seen.tables().flat_map(|(source, table)| {
         let kind = match source {
             Source::Ours { kind, .. } => kind.as_str(),
@@ -200,7 +200,6 @@ pub fn observed(seen: &Seen, secrets: &[NeededSecret], complete: bool) -> Observ
             .map(|node| node.name)
             .collect(),
         cilium_nodes: cilium_nodes(seen),
-        complete,
         ..Observed::default()
     };
     for (kind, (namespace, name), tracked) in tracked {

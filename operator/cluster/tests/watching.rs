@@ -72,7 +72,7 @@ fn internal(ip: &str) -> Value {
 }
 
 fn names(eyes: &Eyes) -> Vec<String> {
-    eyes.read(|seen| observe::observed(seen, &[], true).nodes)
+    eyes.read(|seen| observe::observed(seen, &[]).nodes)
 }
 
 async fn eventually(eyes: &Eyes, wanted: &[&str]) {

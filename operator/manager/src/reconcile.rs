@@ -9,7 +9,7 @@ use gloonet_cluster::{
     hands::Done,
     inventory,
     observe::{self, Listed},
-    secrets,
+    secrets, sight,
 };
 use gloonet_plan::{
     Desired, Live, ObjectKey, Paused, Plan, Rendered, Report, Situation, in_use, lint, news::news,
@@ -213,19 +213,20 @@ impl Controller {
         let needed = self
             .eyes
             .read(|seen| secrets::judge(seen, rendered.secrets(), now));
-        let complete = self.blind_since.is_none();
-        let base = self
-            .eyes
-            .read(|seen| observe::observed(seen, &needed, complete));
+        let base = self.eyes.read(|seen| observe::observed(seen, &needed));
         self.probes = probes(input, rendered);
         let (results, earlier) = (&self.results, &self.earlier);
         let inventory = self.hands.inventory();
         let uid = |key: &ObjectKey| inventory.entries.get(key).map(|entry| entry.uid.clone());
+        let (eyes, probes) = (&self.eyes, &self.probes);
         render::desired(rendered, input, &needed, paused, uid, |id| {
+            if let Some(unread) = eyes.read(|seen| sight::unread(seen, rendered, probes, id)) {
+                return Err(unread);
+            }
             let mut observed = base.clone();
             observed.probes = results.get(&id).cloned().unwrap_or_default();
             observed.earlier = earlier.get(&id).cloned().unwrap_or_default();
-            observed
+            Ok(observed)
         })
     }
 

@@ -102,6 +102,17 @@ impl Rendered {
             .flat_map(|(id, part)| part.objects.iter().flatten().map(|object| (*id, object)))
     }
 
+    /// Keys of the objects and Secrets of one component.
+    pub fn keys(&self, id: ComponentId) -> impl Iterator<Item = ObjectKey> {
+        let parts = self.parts.get(&id).into_iter();
+        parts.flat_map(|part| {
+            let objects = part.objects.iter().flatten();
+            let secrets = part.secrets.iter();
+            let secrets = secrets.map(|spec| ObjectKey::secret(&spec.namespace, &spec.name));
+            objects.map(|object| object.key.clone()).chain(secrets)
+        })
+    }
+
     /// Definitions among the objects: name, and group and kind of what they define.
     pub fn definitions(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         let definitions = self
@@ -121,14 +132,15 @@ impl Rendered {
     }
 }
 
-/// Joins what was rendered with how things are. `uid` gives the UID of a Secret that was made.
+/// Joins what was rendered with how things are. `uid` gives the UID of a Secret that was made, `observed` what a component is
+/// judged by, or a sentence about what of that cannot be read: its health is then Unknown, never worse.
 pub fn desired(
     rendered: &Rendered,
     input: &Input,
     secrets: &[NeededSecret],
     paused: &Paused,
     uid: impl Fn(&ObjectKey) -> Option<String>,
-    observed: impl Fn(ComponentId) -> Observed,
+    observed: impl Fn(ComponentId) -> Result<Observed, String>,
 ) -> Desired {
     let made: Vec<ObjectKey> = secrets.iter().map(NeededSecret::key).collect();
     let uid = |key: &ObjectKey| bound::made_as(key, secrets, &uid);
@@ -141,7 +153,8 @@ pub fn desired(
             (false, false) => Intent::Unwanted,
         };
         let health = if part.wanted {
-            component.health(input, &observed(id))
+            let judge = |seen| component.health(input, &seen);
+            observed(id).map_or_else(Health::unknown, judge)
         } else {
             Health::progressing("its objects are being deleted")
         };
@@ -236,7 +249,7 @@ impl Paused {
 #[cfg(test)]
 mod tests {
     use gloonet_api::GlooNetworkSpec;
-    use gloonet_catalog::{ClusterFacts, validate};
+    use gloonet_catalog::{ClusterFacts, State, validate};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;
@@ -266,12 +279,29 @@ mod tests {
             &[],
             &Paused::default(),
             |_| None,
-            |_| Observed::default(),
+            |_| Ok(Observed::default()),
         );
         assert_eq!(
             crate::graph::order(&desired).unwrap().len(),
             ComponentId::ALL.len()
         );
+    }
+
+    #[test]
+    fn what_cannot_be_read_leaves_its_own_components_unknown_and_no_other() {
+        let input = input();
+        let unread = |id| match id {
+            ComponentId::Redis => Err("Pods cannot be read".to_owned()),
+            _ => Ok(Observed::default()),
+        };
+        let paused = Paused::default();
+        let desired = desired(&render(&input), &input, &[], &paused, |_| None, unread);
+        for component in &desired.components {
+            let is_unknown = component.health.state == State::Unknown;
+            assert_eq!(is_unknown, component.id == ComponentId::Redis);
+        }
+        let redis = desired.get(ComponentId::Redis).unwrap();
+        assert_eq!(redis.health.message, "Pods cannot be read");
     }
 
     #[test]

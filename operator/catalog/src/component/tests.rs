@@ -64,7 +64,6 @@ pub(crate) fn running(workload: &WorkloadRef, pods: i32) -> Observed {
     };
     Observed {
         workloads: vec![workload],
-        complete: true,
         ..Observed::default()
     }
 }

@@ -2,9 +2,6 @@ use super::objects;
 use crate::{Health, Observed};
 
 pub(super) fn judge(observed: &Observed) -> Health {
-    if !observed.complete {
-        return Health::unknown("CustomResourceDefinitions could not be read");
-    }
     let names: Vec<String> = objects::definitions()
         .filter_map(|definition| definition.metadata.name)
         .collect();

@@ -8,7 +8,6 @@ fn all_established() -> Observed {
         .collect();
     Observed {
         established_crds,
-        complete: true,
         ..Observed::default()
     }
 }

@@ -25,9 +25,6 @@ pub(super) fn judge(input: &Input, observed: &Observed) -> Health {
 }
 
 fn config_maps(observed: &Observed) -> Health {
-    if !observed.complete {
-        return Health::unknown("ConfigMaps could not be read");
-    }
     let wanted: Vec<String> = dashboards::OPERANDS
         .iter()
         .map(|dashboard| format!("{MESH_NAMESPACE}/{}", dashboard.config_map))

@@ -12,9 +12,6 @@ use crate::{Observed, Workload, WorkloadRef};
 /// pod has a reason that does not pass by itself, or when more pods are unavailable than a rollout may have at once while
 /// nothing is being rolled out. Otherwise Progressing.
 pub fn workload_health(observed: &Observed, workload: &WorkloadRef) -> Health {
-    if !observed.complete {
-        return Health::unknown(format!("{workload} could not be read"));
-    }
     let found = observed.workloads.iter().find(|seen| {
         seen.kind == workload.kind
             && seen.namespace == workload.namespace

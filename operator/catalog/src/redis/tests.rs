@@ -95,10 +95,7 @@ fn an_external_redis_renders_nothing_and_is_asked_over_tls() {
 
 #[test]
 fn an_external_redis_that_cannot_be_reached_twice_is_degraded() {
-    let mut observed = Observed {
-        complete: true,
-        ..Observed::default()
-    };
+    let mut observed = Observed::default();
     observed.probes.push(failed(
         READ_WRITE,
         "redis.example.org:6380",

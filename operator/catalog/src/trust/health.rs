@@ -2,9 +2,6 @@ use super::secrets;
 use crate::{Health, Input, Observed};
 
 pub(super) fn judge(input: &Input, observed: &Observed) -> Health {
-    if !observed.complete {
-        return Health::unknown("Secrets could not be read");
-    }
     let wanted: Vec<String> = secrets::all(input)
         .iter()
         .map(|spec| format!("{}/{}", spec.namespace, spec.name))

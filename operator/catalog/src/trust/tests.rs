@@ -148,7 +148,6 @@ fn a_missing_secret_is_named_in_the_health() {
     let complete_secrets = vec!["gloonet-system/gloonet-ca".to_owned()];
     let observed = Observed {
         complete_secrets,
-        complete: true,
         ..Observed::default()
     };
     let health = Trust.health(&input(), &observed);

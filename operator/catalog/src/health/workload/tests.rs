@@ -49,7 +49,6 @@ fn observed(workloads: Vec<Workload>, pods: Vec<PodObservation>) -> Observed {
     Observed {
         workloads,
         pods,
-        complete: true,
         ..Observed::default()
     }
 }
@@ -132,13 +131,6 @@ fn a_container_being_created_is_progressing() {
         vec![pod("redis-a", Some("ContainerCreating"))],
     );
     assert_eq!(workload_health(&seen, &REDIS).state, State::Progressing);
-}
-
-#[test]
-fn an_incomplete_look_is_unknown_and_never_degraded() {
-    let mut seen = observed(vec![], vec![pod("redis-a", Some("CrashLoopBackOff"))]);
-    seen.complete = false;
-    assert_eq!(workload_health(&seen, &REDIS).state, State::Unknown);
 }
 
 #[test]
