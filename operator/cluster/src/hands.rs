@@ -1,13 +1,12 @@
 //! Runs the steps of a plan and keeps the inventory.
 
+mod done;
 mod written;
-
-use std::collections::BTreeMap;
 
 use gloonet_catalog::ComponentId;
 use gloonet_plan::{
-    DesiredObject, Entry, Fights, Fingerprint, Inventory, Live, ObjectKey, Reason, Step, Verdict,
-    progress::{Outcome, Trouble},
+    DesiredObject, Entry, Failure, Fights, Fingerprint, Inventory, Live, ObjectKey, Reason,
+    Retries, Step, Verdict,
 };
 use jiff::Timestamp;
 use kube::Client;
@@ -19,24 +18,9 @@ use crate::{
     fault::Fault,
     inventory, secrets,
 };
+pub use done::Done;
+use done::failed;
 use written::Written;
-
-/// What came of running steps.
-#[derive(Clone, Debug, Default)]
-pub struct Done {
-    /// Per component.
-    pub outcomes: BTreeMap<ComponentId, Outcome>,
-    /// A sentence for each object that was put right again.
-    pub corrections: Vec<String>,
-    /// Objects that were deleted because nobody wants them.
-    pub pruned: Vec<ObjectKey>,
-    /// Component and result (`created`, `changed`, `unchanged`, `failed`, `deleted`) of every write.
-    pub results: Vec<(String, &'static str)>,
-    /// Something failed that may work later.
-    pub retry: bool,
-    /// The plan asked to let the `GlooNetwork` go.
-    pub release: bool,
-}
 
 /// The only writer of operands.
 pub struct Hands {
@@ -44,6 +28,7 @@ pub struct Hands {
     inventory: Inventory,
     stored: Inventory,
     fights: Fights,
+    retries: Retries,
     written: Written,
 }
 
@@ -77,6 +62,7 @@ impl Hands {
             stored: inventory.clone(),
             inventory,
             fights: Fights::default(),
+            retries: Retries::default(),
             written: Written::default(),
         })
     }
@@ -89,6 +75,12 @@ impl Hands {
     /// Who quarrels about what.
     pub fn fights(&self) -> &Fights {
         &self.fights
+    }
+
+    /// The next moment something may be written that others stood against, or that failed.
+    pub fn next_try(&self, now: Timestamp) -> Option<Timestamp> {
+        let moments = [self.fights.next_try(now), self.retries.next_try(now)];
+        moments.into_iter().flatten().min()
     }
 
     /// What is there, own writes included that the watches have not shown yet.
@@ -115,53 +107,86 @@ impl Hands {
     }
 
     /// Runs steps in order. A step that fails is reported with its component and does not stop the others; an API server
-    /// that does not answer does.
+    /// that does not answer does. A step that failed lately is not tried, and counts as if it had failed again.
     pub async fn run(&mut self, steps: &[Step], live: &Live, now: Timestamp) -> Done {
         let mut done = Done::default();
         self.fights.settle(now);
+        self.retries.settle(steps);
         for step in steps {
-            let result = match step {
-                Step::EnsureSecret {
-                    component, spec, ..
-                } => self.secret(*component, spec, &mut done).await,
-                Step::Apply {
-                    component,
-                    object,
-                    reason,
-                } => {
-                    let write = Write {
-                        id: *component,
-                        object,
-                        reason: *reason,
-                        before: live.get(&object.key),
-                        now,
-                    };
-                    self.apply(&write, &mut done).await
-                }
-                Step::Delete {
-                    component,
-                    key,
-                    uid,
-                    ..
-                } => self.delete(component, key, uid, now, &mut done).await,
-                Step::Forget { key, reason } => {
-                    tracing::info!(object = %key, %reason, "left the inventory");
-                    self.inventory.entries.remove(key);
-                    Ok(())
-                }
-                Step::Release => {
-                    done.release = true;
-                    Ok(())
-                }
+            let Err(failure) = self.attempt(step, live, now, &mut done).await else {
+                continue;
             };
-            if let Err(fault) = result
-                && failed(&fault, step, &mut done)
-            {
+            done.lacks(step, failure.trouble);
+            if failure.ends_plan {
                 break;
             }
         }
         self.mark_unseen(&mut done);
         done
+    }
+
+    /// Runs one step, unless it failed lately: then it is what came of it then.
+    async fn attempt(
+        &mut self,
+        step: &Step,
+        live: &Live,
+        now: Timestamp,
+        done: &mut Done,
+    ) -> Result<(), Failure> {
+        if let Some(failure) = self.retries.holds(step, now) {
+            return Err(failure.clone());
+        }
+        let Err(fault) = self.step(step, live, now, done).await else {
+            self.retries.succeeded(step);
+            return Ok(());
+        };
+        let failure = failed(&fault, step, done);
+        let jitter = rand::random();
+        self.retries.failed(step, failure.clone(), now, jitter);
+        Err(failure)
+    }
+
+    async fn step(
+        &mut self,
+        step: &Step,
+        live: &Live,
+        now: Timestamp,
+        done: &mut Done,
+    ) -> Result<(), Fault> {
+        match step {
+            Step::EnsureSecret {
+                component, spec, ..
+            } => self.secret(*component, spec, done).await,
+            Step::Apply {
+                component,
+                object,
+                reason,
+            } => {
+                let write = Write {
+                    id: *component,
+                    object,
+                    reason: *reason,
+                    before: live.get(&object.key),
+                    now,
+                };
+                self.apply(&write, done).await
+            }
+            Step::Delete {
+                component,
+                key,
+                uid,
+                ..
+            } => self.delete(component, key, uid, now, done).await,
+            Step::Forget { key, reason } => {
+                tracing::info!(object = %key, %reason, "left the inventory");
+                self.inventory.entries.remove(key);
+                Ok(())
+            }
+            Step::Release => {
+                done.release = true;
+                Ok(())
+            }
+        }
     }
 
     fn mark_unseen(&self, done: &mut Done) {
@@ -328,43 +353,5 @@ impl Hands {
                 live,
             },
         );
-    }
-}
-
-/// Reports a failed step; true when the rest need not be tried.
-fn failed(fault: &Fault, step: &Step, done: &mut Done) -> bool {
-    let trouble = fault.to_trouble();
-    let passing = matches!(trouble, Trouble::Passing(_));
-    let (Trouble::Passing(why) | Trouble::Lasting(why)) = &trouble;
-    tracing::warn!(%step, why, "step failed");
-    done.retry = true;
-    if let Some(name) = step.component() {
-        done.results.push((name.to_owned(), "failed"));
-        if let Ok(id) = name.parse::<ComponentId>() {
-            done.outcomes
-                .entry(id)
-                .or_default()
-                .trouble
-                .get_or_insert(trouble);
-        }
-    }
-    passing && (fault.is_silence() || fault.is_overload())
-}
-
-#[cfg(test)]
-mod tests {
-    use kube::core::Status;
-
-    use super::*;
-
-    #[test]
-    fn a_server_that_has_no_time_ends_the_plan_and_one_that_refuses_a_step_does_not() {
-        for (code, ends) in [(429, true), (503, true), (504, true), (500, false)] {
-            let status = Status::failure("no", "Reason").with_code(code);
-            let fault = Fault::Platform(kube::Error::Api(status.boxed()));
-            let mut done = Done::default();
-            assert_eq!(failed(&fault, &Step::Release, &mut done), ends, "{code}");
-            assert!(done.retry);
-        }
     }
 }

@@ -7,6 +7,8 @@
 
 #[path = "scenario/api_server.rs"]
 mod api_server;
+#[path = "scenario/retries.rs"]
+mod retries;
 
 use api_server::ApiServer;
 use base64::{
@@ -52,6 +54,15 @@ fn redis(value: &str) -> Desired {
     }
 }
 
+/// The same with a second object.
+fn with_another() -> Desired {
+    let mut desired = redis("1");
+    let second = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other", "namespace": "gloo-mesh"}});
+    let second = DesiredObject::new(serde_json::from_value(second).unwrap()).unwrap();
+    desired.components[0].objects.as_mut().unwrap().push(second);
+    desired
+}
+
 /// What a watch on the ConfigMaps of gloo-mesh would show.
 fn seen(server: &ApiServer) -> Live {
     let mut live = Live::default();
@@ -94,10 +105,19 @@ async fn turn(
     server: &ApiServer,
     desired: &Desired,
 ) -> (Vec<String>, gloonet_cluster::hands::Done) {
+    turn_at(NOW, hands, server, desired).await
+}
+
+async fn turn_at(
+    now: Timestamp,
+    hands: &mut Hands,
+    server: &ApiServer,
+    desired: &Desired,
+) -> (Vec<String>, gloonet_cluster::hands::Done) {
     server.lines();
-    let live = hands.current(seen(server), NOW);
+    let live = hands.current(seen(server), now);
     let steps = plan(desired, &live, hands.inventory()).unwrap().steps;
-    let done = hands.run(&steps, &live, NOW).await;
+    let done = hands.run(&steps, &live, now).await;
     hands.store().await.ok();
     (server.lines(), done)
 }
@@ -259,11 +279,7 @@ async fn a_silent_api_server_ends_the_turn_and_nobody_is_blamed() {
     let server = ApiServer::default();
     let mut hands = hands(&server).await;
     server.set_down(true);
-    let mut desired = redis("1");
-    let second = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other", "namespace": "gloo-mesh"}});
-    let second = DesiredObject::new(serde_json::from_value(second).unwrap()).unwrap();
-    desired.components[0].objects.as_mut().unwrap().push(second);
-    let (lines, done) = turn(&mut hands, &server, &desired).await;
+    let (lines, done) = turn(&mut hands, &server, &with_another()).await;
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(done.retry);
     assert!(

@@ -130,6 +130,7 @@ impl Controller {
             );
             Next {
                 retry: true,
+                failed: true,
                 ..Next::default()
             }
         })

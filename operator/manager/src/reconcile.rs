@@ -275,7 +275,7 @@ impl Controller {
             report.wake,
             self.listed.as_ref().and_then(ListedAt::wake),
             fresh.then(|| told.now + UNSEEN),
-            self.hands.fights().next_try(told.now),
+            self.hands.next_try(told.now),
             told.platform.spec.pause.as_ref().map(|pause| pause.until.0),
         ];
         let healthy = report
@@ -286,6 +286,7 @@ impl Controller {
         Ok(Next {
             settled: healthy && !told.done.retry,
             retry: told.done.retry,
+            failed: false,
             wake: wakes
                 .into_iter()
                 .flatten()

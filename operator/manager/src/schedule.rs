@@ -18,6 +18,8 @@ pub(crate) struct Next {
     pub(crate) settled: bool,
     /// Something failed that may work later.
     pub(crate) retry: bool,
+    /// The turn came to no end: what it was to say is not said.
+    pub(crate) failed: bool,
     /// The status changes by time alone at this moment.
     pub(crate) wake: Option<Timestamp>,
 }
@@ -36,10 +38,10 @@ impl Schedule {
         now: Timestamp,
         jitter: f64,
     ) -> (Option<Duration>, Duration) {
-        let probes = if next.settled { CALM } else { BUSY };
         let wake = next
             .wake
             .map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
+        let probes = if next.settled { CALM } else { BUSY };
         if !next.retry {
             self.failures = 0;
             return (wake, probes);
@@ -49,6 +51,12 @@ impl Schedule {
             .min(LONGEST_RETRY);
         self.failures += 1;
         let pause = pause.mul_f64(0.8 + 0.4 * jitter);
+        // A look sets off a turn, and with it what has just failed.
+        let probes = if next.failed {
+            pause.clamp(BUSY, CALM)
+        } else {
+            probes
+        };
         (Some(wake.map_or(pause, |wake| wake.min(pause))), probes)
     }
 }
@@ -56,6 +64,31 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Seconds between probes after turns in a row that ended so.
+    fn looks(next: &Next) -> Vec<u64> {
+        let mut schedule = Schedule::default();
+        let looks = (0..6).map(|_| schedule.after(next, Timestamp::UNIX_EPOCH, 0.5).1.as_secs());
+        looks.collect()
+    }
+
+    #[test]
+    fn a_turn_that_fails_is_not_set_off_again_by_the_next_look() {
+        let retry = Next {
+            retry: true,
+            ..Next::default()
+        };
+        let failed = Next {
+            failed: true,
+            ..retry.clone()
+        };
+        assert_eq!(looks(&failed), [2, 4, 8, 15, 15, 15]);
+        assert_eq!(
+            looks(&retry),
+            [2; 6],
+            "one step that fails holds up no look"
+        );
+    }
 
     #[test]
     fn failures_in_a_row_wait_longer_up_to_a_minute_and_success_starts_over() {

@@ -21,6 +21,7 @@ pub mod progress;
 pub mod removal;
 pub mod render;
 pub mod report;
+pub mod retry;
 pub mod step;
 
 pub use decide::{Plan, plan};
@@ -34,6 +35,7 @@ pub use live::{Live, LiveObject};
 pub use object::ObjectKey;
 pub use render::{Paused, Rendered};
 pub use report::{Report, Situation, status};
+pub use retry::{Failure, Retries};
 pub use step::{Reason, Step};
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
 mod properties;
 mod reports;
 mod scenarios;
-mod world;
+pub(crate) mod world;

@@ -22,7 +22,7 @@ pub(super) const KINDS: [(&str, &str); 5] = [
 ];
 
 /// `ConfigMap/redis=1` is a ConfigMap of that name whose content is `1`.
-pub(super) fn object(text: &str) -> DesiredObject {
+pub(crate) fn object(text: &str) -> DesiredObject {
     let (path, content) = text.split_once('=').unwrap();
     let (kind, name) = path.split_once('/').unwrap();
     let group = KINDS.iter().find(|(_, known)| *known == kind).unwrap().0;
