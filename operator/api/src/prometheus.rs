@@ -76,8 +76,10 @@ fn default_storage() -> Persistence {
 
 /// A Prometheus that is there already.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("!self.address.startsWith('https://')").message("prometheus.external.address begins with https://, and the platform asks Prometheus over http:// only: name an http:// address, if need be of a proxy in the cluster that speaks TLS to it"))]
 pub struct ExternalPrometheus {
-    /// URL, for example `http://prometheus.monitoring:9090`. Never receives a ServiceAccount token.
+    /// URL, for example `http://prometheus.monitoring:9090`. `https://` is refused: the platform's programs hold no certificate
+    /// authorities. Never receives a ServiceAccount token.
     #[schemars(length(min = 1, max = 512), pattern(r"^https?://[^\s]+$"))]
     pub address: String,
 }

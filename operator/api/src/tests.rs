@@ -54,7 +54,7 @@ fn every_rule_has_a_message_of_its_own() {
     }
     let mut found = Vec::new();
     rules(&schema(), &mut found);
-    assert_eq!(found.len(), 9, "{found:#?}");
+    assert_eq!(found.len(), 10, "{found:#?}");
     assert!(
         found
             .iter()

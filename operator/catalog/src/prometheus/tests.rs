@@ -65,13 +65,13 @@ fn an_external_prometheus_renders_nothing_and_is_asked_at_its_address() {
     let input = input_of(|spec| {
         spec.prometheus.mode = PrometheusMode::External;
         spec.prometheus.external = Some(ExternalPrometheus {
-            address: "https://prometheus.example.org/".to_owned(),
+            address: "http://prometheus.example.org/".to_owned(),
         });
     });
     assert!(Prometheus.objects(&input).unwrap().is_empty());
     assert_eq!(
         Prometheus.probes(&input)[0].target,
-        ProbeTarget::Address("https://prometheus.example.org".to_owned())
+        ProbeTarget::Address("http://prometheus.example.org".to_owned())
     );
 }
 

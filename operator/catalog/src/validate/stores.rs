@@ -106,19 +106,7 @@ pub(super) fn prometheus(
             refusals.push(Refusal::new("prometheus.external.address", message));
         }
         (PrometheusMode::External, Some(external)) => {
-            let rest = external
-                .address
-                .strip_prefix("http://")
-                .or_else(|| external.address.strip_prefix("https://"));
-            if rest.is_none_or(|host| host.is_empty() || host.starts_with('/'))
-                || external.address.contains(['"', '\\'])
-            {
-                let message = format!(
-                    "{:?} is no URL; write for example http://prometheus.monitoring:9090",
-                    external.address
-                );
-                refusals.push(Refusal::new("prometheus.external.address", message));
-            }
+            external_prometheus(&external.address, refusals);
         }
         (PrometheusMode::Managed, _) => {
             storage(
@@ -131,6 +119,25 @@ pub(super) fn prometheus(
         }
         (PrometheusMode::Disabled, _) => {}
     }
+}
+
+/// Over TLS nobody could ask it: images carry no certificate authorities, and no field names one. That is said here, where
+/// otherwise every program would say by itself that it does not know who signed.
+fn external_prometheus(address: &str, refusals: &mut Vec<Refusal>) {
+    let message = match address.split_once("://") {
+        Some(("https", _)) => {
+            let why = "the platform asks Prometheus over http:// only";
+            let cure = "name an http:// address, if need be of a proxy in the cluster that speaks TLS to it";
+            format!("{address:?} begins with https://, and {why}; {cure}")
+        }
+        Some(("http", host))
+            if !host.is_empty() && !host.starts_with('/') && !address.contains(['"', '\\']) =>
+        {
+            return;
+        }
+        _ => format!("{address:?} is no URL; write for example http://prometheus.monitoring:9090"),
+    };
+    refusals.push(Refusal::new("prometheus.external.address", message));
 }
 
 fn retention(given: &str, refusals: &mut Vec<Refusal>) {

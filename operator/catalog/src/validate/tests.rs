@@ -226,15 +226,31 @@ fn external_prometheus_without_an_address_and_with_a_broken_one_is_refused() {
         &refused(|spec| spec.prometheus.mode = PrometheusMode::External),
         &["prometheus.external.address"],
     );
-    for address in ["prometheus:9090", "http://", "http:///x", "https://a\"b"] {
-        let refusals = refused(|spec| {
-            spec.prometheus.mode = PrometheusMode::External;
-            spec.prometheus.external = Some(gloonet_api::prometheus::ExternalPrometheus {
-                address: address.to_owned(),
-            });
-        });
-        names(&refusals, &["no URL"]);
+    for address in ["prometheus:9090", "http://", "http:///x", "http://a\"b"] {
+        names(&prometheus_at(address), &["no URL"]);
     }
+    let good = prometheus_at("http://prometheus.monitoring:9090/base/");
+    assert_eq!(good, Vec::<String>::new());
+}
+
+#[test]
+fn a_prometheus_that_speaks_tls_is_refused_because_nobody_could_ask_it() {
+    for address in ["https://prometheus.example.org", "https://a\"b"] {
+        let refusals = prometheus_at(address);
+        names(
+            &refusals,
+            &["prometheus.external.address", "http:// only", "proxy"],
+        );
+    }
+}
+
+fn prometheus_at(address: &str) -> Vec<String> {
+    refused(|spec| {
+        spec.prometheus.mode = PrometheusMode::External;
+        spec.prometheus.external = Some(gloonet_api::prometheus::ExternalPrometheus {
+            address: address.to_owned(),
+        });
+    })
 }
 
 #[test]
