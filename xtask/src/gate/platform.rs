@@ -109,7 +109,7 @@ fn ended(lab: &Lab, result: Result<()>) -> Result<()> {
 }
 
 /// What any of them complains of.
-fn every<const N: usize>(results: [Result<()>; N]) -> Result<()> {
+pub(super) fn every<const N: usize>(results: [Result<()>; N]) -> Result<()> {
     let complaints: Vec<String> = results
         .into_iter()
         .filter_map(|result| result.err().map(|error| format!("{error:#}")))
