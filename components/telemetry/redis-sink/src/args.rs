@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Parser;
 
+use crate::room::Limits;
+
 /// redis-sink: OTLP logs in, Redis streams out.
 #[derive(Clone, Debug, Parser)]
 #[command(version, about)]
@@ -30,9 +32,22 @@ pub struct Args {
     /// Distinct streams one cluster may have; records for more are refused.
     #[arg(long, env = "STREAMS_PER_CLUSTER", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub streams_per_cluster: u32,
+    /// Bytes one cluster may have in Redis by what this program writes; records for more are refused.
+    #[arg(long, env = "BYTES_PER_CLUSTER", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1 << 20..))]
+    pub bytes_per_cluster: u64,
     /// Least severe level that is logged: error, warn, info, debug.
     #[arg(long, env = "LOG_LEVEL", default_value = "info")]
     pub log_level: String,
+}
+
+impl Args {
+    /// What each cluster may have.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            streams: self.streams_per_cluster,
+            bytes: self.bytes_per_cluster,
+        }
+    }
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {

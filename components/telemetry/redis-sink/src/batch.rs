@@ -10,17 +10,20 @@ use crate::{
     quota::Quota,
     record::{self, RecordError},
     retention::{CLUSTER, Retention, SOURCE},
+    room::{Admitted, Full},
 };
 
 /// One record on its way into a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    pub cluster: String,
     pub key: StreamKey,
     pub retention: Retention,
     /// The same for the same record in the same stream: what a sender repeats is known by it.
     pub id: String,
     /// JSON.
     pub text: String,
+    pub admitted: Admitted,
 }
 
 /// Why a record is not stored.
@@ -30,8 +33,8 @@ pub enum Refusal {
     Key(#[from] KeyError),
     #[error("it cannot be written")]
     Record(#[from] RecordError),
-    #[error("cluster {cluster} has {limit} streams already")]
-    Quota { cluster: String, limit: u32 },
+    #[error("cluster {cluster}")]
+    Quota { cluster: String, source: Full },
 }
 
 /// What a request comes to.
@@ -39,11 +42,16 @@ pub enum Refusal {
 pub struct Batch {
     pub entries: Vec<Entry>,
     pub refused: Vec<Refusal>,
+    /// Clusters of which Redis keeps nothing any longer.
+    pub gone: Vec<String>,
 }
 
 /// Sorts a request out. One bad record costs its neighbours nothing. `now` is in seconds of any clock that only goes on.
 pub fn sort(request: &ExportLogsServiceRequest, quota: &mut Quota, now: u64) -> Batch {
-    let mut batch = Batch::default();
+    let mut batch = Batch {
+        gone: quota.forget(now),
+        ..Batch::default()
+    };
     for group in &request.resource_logs {
         let resource: &[KeyValue] = group
             .resource
@@ -76,17 +84,19 @@ fn one(
     }
     let key = StreamKey::new(&parts)?;
     let text = record::entry(record, resource)?;
-    if !quota.admits(cluster, &key, &retention, now) {
-        return Err(Refusal::Quota {
+    let admitted = quota
+        .admit(cluster, &key, &retention, text.len(), now)
+        .map_err(|source| Refusal::Quota {
             cluster: cluster.to_owned(),
-            limit: quota.limit(),
-        });
-    }
+            source,
+        })?;
     Ok(Entry {
+        cluster: cluster.to_owned(),
         id: id(&key, &text),
         key,
         retention,
         text,
+        admitted,
     })
 }
 
@@ -107,7 +117,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::fixture::text;
+    use crate::fixture::{quota, text};
 
     fn request(resource: Vec<KeyValue>, records: Vec<LogRecord>) -> ExportLogsServiceRequest {
         ExportLogsServiceRequest {
@@ -141,7 +151,7 @@ mod tests {
     fn a_part_of_an_analyzers_report_goes_to_its_own_stream_of_two_entries() {
         let batch = sort(
             &request(analyzer("west"), vec![about("images", 1)]),
-            &mut Quota::new(9),
+            &mut quota(9),
             0,
         );
         let entry = &batch.entries[0];
@@ -153,11 +163,7 @@ mod tests {
     fn a_record_cannot_name_another_cluster_than_its_resource() {
         let mut record = about("images", 1);
         record.attributes.push(text(CLUSTER, "east"));
-        let batch = sort(
-            &request(analyzer("west"), vec![record]),
-            &mut Quota::new(9),
-            0,
-        );
+        let batch = sort(&request(analyzer("west"), vec![record]), &mut quota(9), 0);
         assert!(batch.entries[0].key.as_str().contains(":west:"));
     }
 
@@ -166,7 +172,7 @@ mod tests {
         let mut bad = about("images", 2);
         bad.attributes = vec![text("analyzer", &"x".repeat(300))];
         let records = vec![about("images", 1), bad, about("nodes", 3)];
-        let batch = sort(&request(analyzer("west"), records), &mut Quota::new(9), 0);
+        let batch = sort(&request(analyzer("west"), records), &mut quota(9), 0);
         assert_eq!((batch.entries.len(), batch.refused.len()), (2, 1));
     }
 
@@ -174,7 +180,7 @@ mod tests {
     fn records_without_a_cluster_are_refused() {
         let batch = sort(
             &request(vec![text(SOURCE, "analyzer")], vec![about("images", 1)]),
-            &mut Quota::new(9),
+            &mut quota(9),
             0,
         );
         assert_eq!(
@@ -185,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_names_fills_the_quota_of_its_own_cluster_only() {
-        let mut quota = Quota::new(10);
+        let mut quota = quota(10);
         let flood = (0..10_000).map(|n| about(&n.to_string(), 1)).collect();
         let batch = sort(&request(analyzer("west"), flood), &mut quota, 0);
         assert_eq!((batch.entries.len(), batch.refused.len()), (10, 9_990));
@@ -201,7 +207,7 @@ mod tests {
     fn what_is_sent_again_has_the_same_id_and_what_differs_another() {
         let ids = |at| {
             let records = vec![about("images", at)];
-            let batch = sort(&request(analyzer("west"), records), &mut Quota::new(9), 0);
+            let batch = sort(&request(analyzer("west"), records), &mut quota(9), 0);
             batch.entries[0].id.clone()
         };
         assert_eq!(ids(1), ids(1));

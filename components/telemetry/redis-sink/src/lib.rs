@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod quota;
 pub mod record;
 pub mod retention;
+pub mod room;
 pub mod run;
 pub mod serve;
 pub mod service;

@@ -21,6 +21,19 @@ struct KindLabel {
     kind: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClusterLabel {
+    cluster: String,
+}
+
+impl ClusterLabel {
+    fn of(cluster: &str) -> Self {
+        Self {
+            cluster: cluster.to_owned(),
+        }
+    }
+}
+
 /// All series of the sink.
 #[derive(Debug)]
 pub struct Metrics {
@@ -29,6 +42,8 @@ pub struct Metrics {
     errors: Family<KindLabel, Counter>,
     seconds: Histogram,
     streams: Gauge,
+    bytes: Family<ClusterLabel, Gauge>,
+    full: Family<ClusterLabel, Counter>,
     up: Gauge,
     /// A batch was sent back, and none was taken since.
     owing: AtomicBool,
@@ -42,6 +57,8 @@ impl Default for Metrics {
             errors: Family::default(),
             seconds: Histogram::new(SECONDS),
             streams: Gauge::default(),
+            bytes: Family::default(),
+            full: Family::default(),
             up: Gauge::default(),
             owing: AtomicBool::new(false),
         };
@@ -65,6 +82,16 @@ impl Default for Metrics {
             "redis_sink_streams",
             "Streams in use, of all clusters",
             metrics.streams.clone(),
+        );
+        registry.register(
+            "redis_sink_cluster_bytes",
+            "Bytes a cluster has in Redis",
+            metrics.bytes.clone(),
+        );
+        registry.register(
+            "redis_sink_cluster_refused_records",
+            "Log records refused because their cluster has as much in Redis as it may",
+            metrics.full.clone(),
         );
         registry.register(
             "redis_sink_redis_up",
@@ -115,6 +142,23 @@ impl Metrics {
     /// Streams in use.
     pub fn streams(&self, count: usize) {
         self.streams.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// What a cluster has in Redis.
+    pub fn bytes(&self, cluster: &str, bytes: u64) {
+        self.bytes
+            .get_or_create(&ClusterLabel::of(cluster))
+            .set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// A record was refused because its cluster has as much in Redis as it may.
+    pub fn full(&self, cluster: &str) {
+        self.full.get_or_create(&ClusterLabel::of(cluster)).inc();
+    }
+
+    /// Nothing is left of a cluster.
+    pub fn gone(&self, cluster: &str) {
+        self.bytes.remove(&ClusterLabel::of(cluster));
     }
 
     /// The exposition, OpenMetrics 1.0.

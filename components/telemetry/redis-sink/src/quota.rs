@@ -1,114 +1,84 @@
-//! How many streams a cluster may have.
+//! What each cluster may have in Redis.
 
 use std::collections::HashMap;
 
-use crate::{key::StreamKey, retention::Retention};
+use crate::{
+    batch::Entry,
+    key::StreamKey,
+    retention::Retention,
+    room::{Admitted, Full, Limits, Room},
+};
 
-/// Streams in use, per cluster. A stream nobody wrote to for as long as Redis keeps it counts no longer.
+/// The rooms of all clusters that have something in Redis.
 #[derive(Debug)]
 pub struct Quota {
-    limit: u32,
-    /// The second from which each stream counts no longer.
-    clusters: HashMap<String, HashMap<StreamKey, u64>>,
+    limits: Limits,
+    clusters: HashMap<String, Room>,
+    /// The second that was last looked at for what Redis keeps no longer.
+    looked: u64,
 }
 
 /// More names of clusters than this are a flood of their own.
 const MOST_CLUSTERS: usize = 1000;
 
 impl Quota {
-    /// `limit` streams for each cluster.
-    pub fn new(limit: u32) -> Self {
+    /// The same limits for each cluster.
+    pub fn new(limits: Limits) -> Self {
         Self {
-            limit,
+            limits,
             clusters: HashMap::new(),
+            looked: 0,
         }
-    }
-
-    /// Streams one cluster may have.
-    pub fn limit(&self) -> u32 {
-        self.limit
     }
 
     /// Streams in use, of all clusters.
     pub fn streams(&self) -> usize {
-        self.clusters.values().map(HashMap::len).sum()
+        self.clusters.values().map(Room::streams).sum()
     }
 
-    /// Whether a record for this stream is within its cluster's quota; the stream counts from then on.
-    pub fn admits(
+    /// Bytes each cluster has in Redis.
+    pub fn bytes(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.clusters
+            .iter()
+            .map(|(cluster, room)| (cluster.as_str(), room.bytes()))
+    }
+
+    /// Whether a record of `length` bytes for this stream is within its cluster's limits. Whoever is told that it is
+    /// [settles](Self::settle) it later.
+    pub fn admit(
         &mut self,
         cluster: &str,
         key: &StreamKey,
         retention: &Retention,
+        length: usize,
         now: u64,
-    ) -> bool {
-        if !self.clusters.contains_key(cluster) {
-            self.forget(now);
-            if self.clusters.len() >= MOST_CLUSTERS {
-                return false;
-            }
+    ) -> Result<Admitted, Full> {
+        if !self.clusters.contains_key(cluster) && self.clusters.len() >= MOST_CLUSTERS {
+            return Err(Full::Clusters {
+                limit: MOST_CLUSTERS,
+            });
         }
-        let (limit, until) = (self.limit as usize, now + retention.time.as_secs());
-        let streams = self.clusters.entry(cluster.to_owned()).or_default();
-        if let Some(known) = streams.get_mut(key) {
-            *known = until;
-            return true;
-        }
-        if streams.len() >= limit {
-            streams.retain(|_, until| now < *until);
-        }
-        if streams.len() >= limit {
-            return false;
-        }
-        streams.insert(key.clone(), until);
-        true
+        let room = self.clusters.entry(cluster.to_owned()).or_default();
+        room.admit(self.limits, key, retention, length, now)
     }
 
-    fn forget(&mut self, now: u64) {
-        self.clusters.retain(|_, streams| {
-            streams.retain(|_, until| now < *until);
-            !streams.is_empty()
-        });
+    /// A record that was admitted is in Redis now, or will not come.
+    pub fn settle(&mut self, entry: &Entry, stored: bool) {
+        if let Some(room) = self.clusters.get_mut(&entry.cluster) {
+            room.settle(&entry.key, &entry.retention, entry.admitted, stored);
+        }
+    }
+
+    /// Takes off what Redis keeps no longer, once a second, and names the clusters of which nothing is left.
+    pub fn forget(&mut self, now: u64) -> Vec<String> {
+        if now == self.looked {
+            return Vec::new();
+        }
+        self.looked = now;
+        let gone = self.clusters.extract_if(|_, room| room.forget(now));
+        gone.map(|(cluster, _)| cluster).collect()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn admits(quota: &mut Quota, name: &str, source: &str, now: u64) -> bool {
-        quota.admits("west", &key(name), &Retention::of(source), now)
-    }
-
-    fn key(name: &str) -> StreamKey {
-        StreamKey::new(&[("a", "west"), ("b", name)]).unwrap()
-    }
-
-    #[test]
-    fn a_full_quota_still_admits_the_streams_it_knows() {
-        let mut quota = Quota::new(1);
-        assert!(admits(&mut quota, "a", "", 0));
-        assert!(!admits(&mut quota, "b", "", 1));
-        assert!(admits(&mut quota, "a", "", 2));
-    }
-
-    #[test]
-    fn a_stream_makes_room_once_redis_keeps_it_no_longer() {
-        for (source, kept) in [("ui", 1800), ("analyzer", 21_600)] {
-            let mut quota = Quota::new(1);
-            assert!(admits(&mut quota, "a", source, 0));
-            assert!(!admits(&mut quota, "b", "ui", kept - 1), "{source}");
-            assert!(admits(&mut quota, "b", "ui", kept), "{source}");
-            assert_eq!(quota.streams(), 1);
-        }
-    }
-
-    #[test]
-    fn a_flood_of_clusters_ends_somewhere() {
-        let mut quota = Quota::new(5);
-        let admitted = (0..5000)
-            .filter(|n| quota.admits(&n.to_string(), &key("a"), &Retention::of(""), 0))
-            .count();
-        assert_eq!(admitted, MOST_CLUSTERS);
-    }
-}
+mod tests;

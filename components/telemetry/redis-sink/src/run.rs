@@ -70,7 +70,7 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         version = env!("CARGO_PKG_VERSION"),
         "redis-sink serves"
     );
-    let sink = Sink::new(store, metrics, Quota::new(args.streams_per_cluster));
+    let sink = Sink::new(store, metrics, Quota::new(args.limits()));
     serve_otlp(otlp, sink, stop).await?;
     tracing::info!("stopped");
     Ok(())

@@ -13,9 +13,10 @@ use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    batch::{self, Batch},
+    batch::{self, Batch, Entry, Refusal},
     metrics::Metrics,
     quota::Quota,
+    room::Full,
     store::{Store, StoreError, Written},
 };
 
@@ -55,7 +56,27 @@ impl Sink {
         let mut quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
         let batch = batch::sort(request, &mut quota, self.started.elapsed().as_secs());
         self.metrics.streams(quota.streams());
+        for cluster in &batch.gone {
+            self.metrics.gone(cluster);
+        }
+        for refusal in &batch.refused {
+            // Of clusters that are too many there would be too many series.
+            if let Refusal::Quota { cluster, source } = refusal
+                && !matches!(source, Full::Clusters { .. })
+            {
+                self.metrics.full(cluster);
+            }
+        }
         batch
+    }
+
+    /// What is told the quota of these entries when they are in Redis, or nobody waits for it any longer.
+    fn underway<'a>(&'a self, entries: &'a [Entry]) -> Underway<'a> {
+        Underway {
+            sink: self,
+            entries,
+            written: Written::default(),
+        }
     }
 
     async fn write(&self, batch: &Batch, within: Duration) -> Result<Written, StoreError> {
@@ -76,6 +97,33 @@ impl Sink {
     }
 }
 
+/// Entries between the quota and Redis. A sender that goes away ends this, too.
+struct Underway<'a> {
+    sink: &'a Sink,
+    entries: &'a [Entry],
+    /// Empty: none of them is stored, as far as is known.
+    written: Written,
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        let quota = self.sink.quota.lock();
+        let mut quota = quota.unwrap_or_else(PoisonError::into_inner);
+        let stored = self
+            .written
+            .0
+            .iter()
+            .copied()
+            .chain(std::iter::repeat(false));
+        for (entry, stored) in self.entries.iter().zip(stored) {
+            quota.settle(entry, stored);
+        }
+        for (cluster, bytes) in quota.bytes() {
+            self.sink.metrics.bytes(cluster, bytes);
+        }
+    }
+}
+
 #[tonic::async_trait]
 impl LogsService for Sink {
     async fn export(
@@ -93,6 +141,7 @@ impl LogsService for Sink {
         };
         let batch = self.sort(request.get_ref());
         let left = LONGEST.saturating_sub(came.elapsed());
+        let mut underway = self.underway(&batch.entries);
         let written = self.write(&batch, left).await.map_err(|error| {
             let cause = gloonet_daemon::error::chain(&error);
             tracing::warn!(
@@ -102,8 +151,9 @@ impl LogsService for Sink {
             );
             Status::unavailable(cause)
         })?;
-        self.metrics.counted("stored", written.new);
-        self.metrics.counted("known", written.known);
+        self.metrics.counted("stored", written.stored());
+        self.metrics.counted("known", written.known());
+        underway.written = written;
         self.metrics.counted("refused", batch.refused.len());
         Ok(Response::new(ExportLogsServiceResponse {
             partial_success: refused(&batch),

@@ -11,12 +11,10 @@ use redis::{
 use redis_access::{Access, AccessError};
 use tokio::time::timeout;
 
-use crate::{args::Args, batch::Entry, key};
+use crate::{args::Args, batch::Entry, key, room::REMEMBER};
 
 /// How long Redis may take for one command.
 const ANSWER: Duration = Duration::from_secs(3);
-/// How long it is remembered that a record is stored: longer than the collector goes on sending it again.
-const REMEMBER: Duration = Duration::from_mins(15);
 /// Field of an entry that holds the record.
 const FIELD: &str = "r";
 
@@ -52,11 +50,20 @@ impl StoreError {
     }
 }
 
-/// How many records of a batch were stored, and how many were there already.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Written {
-    pub new: usize,
-    pub known: usize,
+/// Of each record of a batch whether it was stored; what was not was there already.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Written(pub Vec<bool>);
+
+impl Written {
+    /// How many were stored.
+    pub fn stored(&self) -> usize {
+        self.0.iter().filter(|stored| **stored).count()
+    }
+
+    /// How many were there already.
+    pub fn known(&self) -> usize {
+        self.0.len() - self.stored()
+    }
 }
 
 /// Redis, connected when it is needed.
@@ -167,17 +174,18 @@ async fn write(
     let known = known(connection, entries).await?;
     // In the order they came, for those of one stream. The same record twice in one batch is one record.
     let mut taken = BTreeSet::new();
-    let new: Vec<&Entry> = entries
+    let stored: Vec<bool> = entries
         .iter()
-        .filter(|entry| !known.contains(entry.id.as_str()) && taken.insert(entry.id.as_str()))
+        .map(|entry| !known.contains(entry.id.as_str()) && taken.insert(entry.id.as_str()))
+        .collect();
+    let both = entries.iter().zip(&stored);
+    let new: Vec<&Entry> = both
+        .filter_map(|(entry, new)| new.then_some(entry))
         .collect();
     if !new.is_empty() {
         transaction(&new).exec_async(connection).await?;
     }
-    Ok(Written {
-        new: new.len(),
-        known: entries.len() - new.len(),
-    })
+    Ok(Written(stored))
 }
 
 /// Ids of those that are stored already, as far as it is remembered.
@@ -211,13 +219,13 @@ fn transaction(new: &[&Entry]) -> redis::Pipeline {
             .arg(FIELD)
             .arg(&entry.text)
             .ignore();
-        if entry.retention.once {
+        if entry.admitted.remember {
             pipeline
                 .cmd("SET")
                 .arg(key::seen(&entry.id))
                 .arg(1)
                 .arg("EX")
-                .arg(REMEMBER.as_secs())
+                .arg(REMEMBER)
                 .ignore();
         }
         streams.insert(entry.key.as_str(), entry.retention.time);

@@ -4,10 +4,12 @@ use super::{SINK_METRICS, SINK_OTLP};
 use crate::object::{container_security, http_probe, image, requirements};
 use crate::redis::Place;
 use crate::trust::RedisUser;
-use crate::{ImageName, Input};
+use crate::{ImageName, Input, quantity};
 
 const CREDENTIALS: &str = "/etc/redis-credentials";
 const AUTHORITY: &str = "/etc/redis-ca";
+/// The sink takes no smaller number.
+const LEAST: u64 = 1 << 20;
 
 /// Puts the sidecar and what it mounts into the gateway's pod.
 pub(super) fn add(input: &Input, pod: &mut Value) {
@@ -21,6 +23,7 @@ pub(super) fn add(input: &Input, pod: &mut Value) {
         format!("--metrics-address=0.0.0.0:{SINK_METRICS}"),
         format!("--redis-address={}", place.address()),
     ];
+    arguments.extend(share(input, place).map(|bytes| format!("--bytes-per-cluster={bytes}")));
     let mut secret = |name: &str, folder: &str, secret: &str, keys: &[&str]| {
         let items: Vec<Value> = keys
             .iter()
@@ -50,6 +53,15 @@ pub(super) fn add(input: &Input, pod: &mut Value) {
         &mut pod["containers"],
         vec![container(input, &arguments, &mounts)],
     );
+}
+
+/// What one cluster may have of our Redis through one of the gateway's pods, in bytes: half of it through all of them, so that what
+/// others have is not evicted for it. How large theirs is nobody says.
+fn share(input: &Input, place: Place) -> Option<u64> {
+    let Place::Ours = place else { return None };
+    let memory = quantity::bytes(&input.spec.redis.managed.max_memory)?;
+    let pods = u64::from(input.spec.telemetry.gateway.replicas).max(1);
+    Some((memory / 2 / pods).max(LEAST))
 }
 
 fn container(input: &Input, arguments: &[String], mounts: &[Value]) -> Value {

@@ -124,6 +124,22 @@ fn an_external_redis_is_reached_with_its_own_secret_and_authority() {
 }
 
 #[test]
+fn one_cluster_gets_half_of_our_redis_through_all_pods_of_the_gateway_together() {
+    let share = |change: &dyn Fn(&mut gloonet_api::GlooNetworkSpec)| {
+        let objects = Gateway.objects(&input_of(change)).unwrap();
+        let deployment = named(&objects, "Deployment", "gloo-telemetry-gateway");
+        let sink = &deployment.data["spec"]["template"]["spec"]["containers"][1]["args"];
+        let arguments = sink.as_array().unwrap().iter();
+        let mut words = arguments.filter_map(serde_json::Value::as_str);
+        let bytes = words.find_map(|word| word.strip_prefix("--bytes-per-cluster="));
+        bytes.map(|bytes| bytes.parse::<u64>().unwrap())
+    };
+    assert_eq!(share(&|_| {}), Some(64 << 20));
+    let two = share(&|spec| spec.telemetry.gateway.replicas = 2);
+    assert_eq!(two, Some(32 << 20));
+}
+
+#[test]
 fn whose_telemetry_it_is_is_set_before_anything_is_put_together() {
     let configuration = objects::configuration(&input()).unwrap();
     for pipeline in [

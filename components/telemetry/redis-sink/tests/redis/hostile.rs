@@ -7,6 +7,7 @@ use flate2::{Compression, write::GzEncoder};
 use http_body_util::Full;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, any_value::Value as Any};
 use prost::Message;
+use redis::cmd;
 use tonic::{
     Code, Status,
     body::Body,
@@ -15,7 +16,7 @@ use tonic::{
 };
 use tower::{Service, ServiceExt};
 
-use crate::server::{Served, length, redis_and_sink, request};
+use crate::server::{Served, length, redis, redis_and_sink, request, text};
 use redis_access::testing::RedisServer;
 
 const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
@@ -169,4 +170,52 @@ async fn records_with_values_of_wrong_types_are_refused_and_their_neighbours_sto
     assert_eq!(partial.rejected_log_records, 2);
     assert_eq!(served.counted("redis_sink_records_total", "refused"), 2);
     is_served(&redis, &served).await;
+}
+
+/// Of what the sink counts, and of what Redis itself says it has.
+#[tokio::test]
+async fn a_cluster_that_fills_its_bytes_is_refused_and_named_and_another_one_is_stored() {
+    const ROOM: u64 = 4 << 20;
+    let redis = redis().await;
+    let served = Served::with_room(&redis, ROOM).await;
+    let mut client = served.client().await;
+    let mut refused = 0;
+    for at in 0..100 {
+        let mut batch = request("analyzer", &["x".repeat(100_000)]);
+        let record = &mut batch.resource_logs[0].scope_logs[0].log_records[0];
+        record.attributes[0] = text("analyzer", &format!("flood-{at}"));
+        let answer = client.export(batch).await.unwrap().into_inner();
+        let partial = answer.partial_success.unwrap_or_default();
+        refused += u64::try_from(partial.rejected_log_records).unwrap();
+    }
+    assert!((50..70).contains(&refused), "{refused}");
+    let counted = |name| served.counted(name, "cluster=\"west\"");
+    let named = counted("redis_sink_cluster_refused_records_total");
+    assert_eq!(named, refused);
+    let bytes = counted("redis_sink_cluster_bytes");
+    let has = taken(&redis, "gloonet:v1:logs:west:*").await;
+    assert!(has <= bytes && bytes <= ROOM, "{has} of {bytes}");
+    let mut other = request("analyzer", &["x".repeat(100_000)]);
+    let resource = other.resource_logs[0].resource.as_mut().unwrap();
+    resource.attributes[0] = text("cluster_name", "east");
+    client.export(other).await.unwrap();
+    let key = "gloonet:v1:logs:east:analyzer:images:0";
+    assert_eq!(length(&redis, key).await, 1);
+}
+
+/// Bytes that Redis says keys of this pattern take.
+async fn taken(redis: &RedisServer, pattern: &str) -> u64 {
+    let mut connection = redis.connection().await;
+    let keys: Vec<String> = cmd("KEYS")
+        .arg(pattern)
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    let mut sum = 0;
+    for key in keys {
+        let mut usage = cmd("MEMORY");
+        usage.arg("USAGE").arg(key).arg("SAMPLES").arg(0);
+        sum += usage.query_async::<u64>(&mut connection).await.unwrap();
+    }
+    sum
 }

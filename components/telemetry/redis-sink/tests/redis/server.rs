@@ -52,14 +52,24 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) async fn start(redis: &RedisServer) -> Self {
-        let args = arguments(redis);
+        Self::of(arguments(redis)).await
+    }
+
+    /// With so many bytes for each cluster.
+    pub(crate) async fn with_room(redis: &RedisServer, bytes: u64) -> Self {
+        let mut args = arguments(redis);
+        args.bytes_per_cluster = bytes;
+        Self::of(args).await
+    }
+
+    async fn of(args: Args) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let metrics = Arc::new(Metrics::default());
         let sink = Sink::new(
             Arc::new(Store::new(&args)),
             metrics.clone(),
-            Quota::new(args.streams_per_cluster),
+            Quota::new(args.limits()),
         );
         tokio::spawn(serve_otlp(listener, sink, CancellationToken::new()));
         Self { address, metrics }
