@@ -2,6 +2,10 @@
 //! the loopback. Beside it the same collector with an exporter that throws away. Then Redis and the gateway are away under load.
 
 mod files;
+#[cfg(test)]
+mod gateway;
+#[cfg(test)]
+mod hostile;
 mod load;
 mod stage;
 

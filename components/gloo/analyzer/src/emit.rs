@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use gloo_record::{Outcome, Part, Report, parts};
+use gloo_record::{LARGEST_PART, Outcome, Part, Report, parts};
 use opentelemetry::{
     InstrumentationScope, KeyValue,
     logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity},
@@ -27,6 +27,9 @@ use crate::args::Args;
 /// How long the collector may take for one batch.
 const ANSWER: Duration = Duration::from_secs(10);
 const TRIES: u32 = 3;
+/// Parts of one request: a collector takes 1 MiB at once.
+const TOGETHER: usize = 8;
+const _: () = assert!(TOGETHER * (LARGEST_PART + 8192) < 1 << 20);
 
 /// Why a report did not leave.
 #[derive(Debug, thiserror::Error)]
@@ -163,11 +166,7 @@ impl Emitter {
             Some(exporter) => exporter,
             None => held.insert(self.exporter()?),
         };
-        let pairs: Vec<_> = records
-            .iter()
-            .map(|(record, scope)| (record, scope))
-            .collect();
-        let sent = exporter.export(LogBatch::new(&pairs)).await;
+        let sent = export(exporter, records).await;
         sent.map_err(|source| EmitError::Send {
             address: self.address.clone(),
             source,
@@ -195,9 +194,55 @@ impl Emitter {
     }
 }
 
+/// Request by request. Once more from the start is right after an error: what is stored already is known by who stores it.
+async fn export(
+    exporter: &impl LogExporter,
+    records: &[(SdkLogRecord, InstrumentationScope)],
+) -> OTelSdkResult {
+    for request in records.chunks(TOGETHER) {
+        let pairs: Vec<_> = request
+            .iter()
+            .map(|(record, scope)| (record, scope))
+            .collect();
+        exporter.export(LogBatch::new(&pairs)).await?;
+    }
+    Ok(())
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, EmitError> {
     fs::read(path).map_err(|source| EmitError::File {
         path: path.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts the records of each request.
+    #[derive(Debug, Default)]
+    struct Counts(Mutex<Vec<usize>>);
+
+    impl LogExporter for Counts {
+        async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
+            self.0.lock().unwrap().push(batch.iter().count());
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_report_leaves_in_requests_that_a_collector_takes() {
+        let waiting = Arc::new(Waiting::default());
+        let provider = SdkLoggerProvider::builder()
+            .with_log_processor(Keep(waiting.clone()))
+            .build();
+        let logger = provider.logger("test");
+        for _ in 0..19 {
+            logger.emit(logger.create_log_record());
+        }
+        let counts = Counts::default();
+        export(&counts, &waiting.take()).await.unwrap();
+        assert_eq!(*counts.0.lock().unwrap(), [8, 8, 3]);
+    }
 }

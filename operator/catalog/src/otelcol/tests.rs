@@ -194,3 +194,26 @@ fn a_gateway_that_is_gone_is_missed_and_collectors_ask_no_oftener_than_it_permit
         assert_eq!(permits["permit_without_stream"], true, "{receiver}");
     }
 }
+
+/// What a message becomes in memory nobody bounds but who bounds the message: `testing/gloo-bench` sends the worst to the program.
+#[test]
+fn every_receiver_bounds_its_messages_and_every_pipeline_looks_at_memory_first() {
+    let collectors = rendered(&Collectors, &input(), "gloo-telemetry-collector-config");
+    let gateway = rendered(&Gateway, &input(), "gloo-telemetry-gateway-config");
+    for (file, receivers) in [
+        (&collectors, &["otlp"][..]),
+        (&gateway, &["otlp", "otlp/clusters"]),
+    ] {
+        for receiver in receivers {
+            let grpc = &file["receivers"][receiver]["protocols"]["grpc"];
+            assert_eq!(grpc["max_recv_msg_size_mib"], 1, "{receiver}");
+            assert_eq!(grpc["max_concurrent_streams"], 4, "{receiver}");
+        }
+        let pipelines = file["service"]["pipelines"].as_object().unwrap();
+        for (name, pipeline) in pipelines {
+            assert_eq!(pipeline["processors"][0], "memory_limiter", "{name}");
+        }
+    }
+    let batch = &collectors["exporters"]["otlp"]["sending_queue"]["batch"];
+    assert!(batch["max_size"].as_u64().unwrap() <= 1 << 19, "{batch}");
+}

@@ -44,7 +44,7 @@ impl Ports {
     }
 }
 
-fn free() -> Result<u16> {
+pub(super) fn free() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
@@ -69,7 +69,7 @@ pub(super) fn certificates(folder: &Path) -> Result<ClientTlsConfig> {
 }
 
 /// The file the operator would write for one component.
-fn rendered(id: ComponentId, config_map: &str) -> Result<Value> {
+pub(super) fn rendered(id: ComponentId, config_map: &str) -> Result<Value> {
     let spec = GlooNetworkSpec::named(CLUSTER);
     let facts = ClusterFacts {
         operator_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -88,7 +88,12 @@ fn rendered(id: ComponentId, config_map: &str) -> Result<Value> {
 }
 
 /// Listens and keeps here, with these certificates.
-fn at_home(file: &mut Value, folder: &Path, name: &str, ports: (u16, u16, u16)) -> Result<()> {
+pub(super) fn at_home(
+    file: &mut Value,
+    folder: &Path,
+    name: &str,
+    ports: (u16, u16, u16),
+) -> Result<()> {
     let (otlp, health, metrics) = ports;
     let keep = folder.join(format!("queue-{name}"));
     fs::create_dir_all(&keep)?;
@@ -106,7 +111,7 @@ fn at_home(file: &mut Value, folder: &Path, name: &str, ports: (u16, u16, u16)) 
     Ok(())
 }
 
-fn certificate(tls: &mut Value, folder: &Path, name: &str) {
+pub(super) fn certificate(tls: &mut Value, folder: &Path, name: &str) {
     tls["cert_file"] = json!(folder.join(format!("{name}.crt")));
     tls["key_file"] = json!(folder.join(format!("{name}.key")));
 }

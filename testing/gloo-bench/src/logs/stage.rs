@@ -31,7 +31,13 @@ pub(super) struct Programs {
 
 /// Ends with what holds it.
 #[derive(Debug)]
-struct Process(Child);
+pub(super) struct Process(Child);
+
+impl Process {
+    pub(super) fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -103,7 +109,7 @@ impl Stage {
         let others = self.gateway.iter().chain(&self.others);
         std::iter::once(&self.collector)
             .chain(others)
-            .map(|process| spent(process.0.id()))
+            .map(|process| spent(process.id()))
             .collect()
     }
 
@@ -149,7 +155,7 @@ impl Stage {
         let redis = self.others.first().context("Redis does not run")?;
         let signal = if frozen { "-STOP" } else { "-CONT" };
         let status = Command::new("kill")
-            .args([signal, &redis.0.id().to_string()])
+            .args([signal, &redis.id().to_string()])
             .status()?;
         status.success().then_some(()).context("kill failed")
     }
@@ -173,7 +179,7 @@ impl Stage {
 }
 
 /// The collector's program with one of the files. What it says is in the folder.
-fn start(program: &Path, folder: &Path, name: &str) -> Result<Process> {
+pub(super) fn start(program: &Path, folder: &Path, name: &str) -> Result<Process> {
     let mut command = Command::new(program);
     command.arg(format!(
         "--config={}",
@@ -213,7 +219,7 @@ fn spawn(command: &mut Command, folder: &Path, name: &str) -> Result<Process> {
         .with_context(|| format!("start {name}: {}", command.get_program().display()))
 }
 
-async fn ready(port: u16) -> Result<()> {
+pub(super) async fn ready(port: u16) -> Result<()> {
     let deadline = Instant::now() + STARTS;
     while Instant::now() < deadline {
         if let Ok(answer) = ask(port, "GET / HTTP/1.0\r\n\r\n").await
@@ -227,7 +233,7 @@ async fn ready(port: u16) -> Result<()> {
 }
 
 /// The whole answer of who closes the connection after it.
-async fn ask(port: u16, question: &str) -> Result<String> {
+pub(super) async fn ask(port: u16, question: &str) -> Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
     stream.write_all(question.as_bytes()).await?;
     let mut answer = String::new();
