@@ -26,6 +26,7 @@ pub mod policy;
 pub mod scene;
 pub mod sentence;
 pub mod stage;
+pub mod surface;
 pub mod tokens;
 pub mod wait;
 pub mod wire;

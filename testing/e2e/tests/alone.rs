@@ -32,6 +32,8 @@ mod policy_lifecycle;
 mod rights;
 #[path = "alone/routing.rs"]
 mod routing;
+#[path = "alone/secrets.rs"]
+mod secrets;
 #[path = "alone/telemetry.rs"]
 mod telemetry;
 #[path = "alone/uninstall.rs"]

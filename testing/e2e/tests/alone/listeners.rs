@@ -1,17 +1,18 @@
 //! Tests 1 and 16 of the security reference: every listener is declared, and those that ask for proof get it or close.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
 use gloonet_e2e::{
     Scene,
-    listeners::{declared, observed},
+    listeners::{Place, declared, observed},
+    platform,
     pods::Playground,
     wait::{Progress, until},
 };
 use gloonet_lab::Spot;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, api::ListParams};
+use kube::{Api, ResourceExt, api::ListParams};
 
 /// A pod that is being replaced has listeners late, or twice.
 const SETTLED: Duration = Duration::from_mins(1);
@@ -82,6 +83,64 @@ async fn the_gateway_ends_a_connection_without_a_client_certificate() -> Result<
     );
     let said = from_a_pod(&scene, "otlp-denied", &["sh", "-c", &command]).await?;
     assert!(said.contains("certificate required"), "{said}");
+    Ok(())
+}
+
+/// What anybody may connect to. Who does has to show a certificate or a token before anything is read.
+const FOR_ALL: [(&str, u16); 4] = [
+    ("gloo-mesh-mgmt-server", 9900),
+    ("gloo-telemetry-gateway", 4317),
+    ("gloo-telemetry-gateway", 4320),
+    ("hubble-relay", 4245),
+];
+
+/// Name and address of every pod of the platform that has a network of its own.
+async fn pods_of_their_own(scene: &Scene) -> Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    for namespace in platform::NAMESPACES {
+        let pods: Api<Pod> = Api::namespaced(scene.client.clone(), namespace);
+        let ours = ListParams::default().labels(platform::COMPONENT);
+        for pod in pods.list(&ours).await? {
+            let labels = pod.labels();
+            let name = labels.get("app").or_else(|| labels.get("k8s-app"));
+            let name = name.context("a pod without a name")?.clone();
+            let on_host = pod.spec.as_ref().and_then(|spec| spec.host_network);
+            let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone());
+            if on_host != Some(true) {
+                found.push((name, address.context("a pod without an address")?));
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[tokio::test]
+async fn a_strange_pod_reaches_the_ports_that_ask_for_proof_and_no_other_of_any_pod() -> Result<()>
+{
+    let scene = Scene::open().await?;
+    platform::settled(&scene, platform::HEALED).await?;
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/threat-model.md");
+    let declared = declared(&fs::read_to_string(page).context("read the threat model")?)?;
+    let ports: BTreeSet<u16> = declared
+        .iter()
+        .filter(|one| one.place == Place::Pod && one.bound == "any")
+        .filter_map(|one| one.socket.strip_suffix("/tcp")?.parse().ok())
+        .collect();
+    assert!(ports.len() > 15, "{ports:?}");
+    let pods = pods_of_their_own(&scene).await?;
+    let mut script = Vec::new();
+    for (name, address) in &pods {
+        for port in &ports {
+            let connect = format!("timeout 5 bash -c '</dev/tcp/{address}/{port}' 2>/dev/null");
+            script.push(format!("({connect} && echo {name} {port}) &"));
+        }
+    }
+    script.push("wait".to_owned());
+    let script = script.join("\n");
+    let said = from_a_pod(&scene, "every-port", &["bash", "-c", &script]).await?;
+    let reached: BTreeSet<&str> = said.lines().collect();
+    let wanted = FOR_ALL.map(|(name, port)| format!("{name} {port}"));
+    assert_eq!(reached, wanted.iter().map(String::as_str).collect());
     Ok(())
 }
 

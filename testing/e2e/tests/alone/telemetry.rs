@@ -7,16 +7,11 @@ use gloonet_api::status::ComponentHealth;
 use gloonet_e2e::{
     Scene, platform,
     pods::Playground,
+    surface,
     wait::{Progress, until},
 };
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{Pod, Secret},
-};
-use kube::{
-    Api,
-    api::{ListParams, PostParams},
-};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use kube::{Api, api::PostParams};
 use serde_json::{Value, json};
 
 const GATEWAY: &str = "telemetry-gateway";
@@ -235,35 +230,13 @@ async fn rest_is_there(scene: &Scene, wanted: Value) -> Result<()> {
     .await
 }
 
-/// The newest entry of a stream of Redis, as a node that may reach it is told.
-async fn newest(scene: &Scene, stream: &str) -> Result<String> {
-    let pods: Api<Pod> = Api::namespaced(scene.client.clone(), "gloo-mesh");
-    let of_redis = ListParams::default().labels("app=gloo-mesh-redis");
-    let pod = pods.list(&of_redis).await?.items.pop();
-    let status = pod.context("a Redis")?.status.context("its status")?;
-    let address = status.pod_ip.context("its address")?;
-    let secrets: Api<Secret> = Api::namespaced(scene.client.clone(), "gloo-mesh");
-    let login = secrets.get("gloo-mesh-redis-insights-auth").await?;
-    let login = login.data.context("a login")?;
-    let text = |key: &str| -> Result<String> {
-        let bytes = &login.get(key).context("a part of the login")?.0;
-        Ok(String::from_utf8_lossy(bytes).into_owned())
-    };
-    let commands = format!(
-        "AUTH {} {}\nXREVRANGE {stream} + - COUNT 1\n",
-        text("username")?,
-        text("password")?
-    );
-    let workers = scene.workers().await?;
-    scene.in_node_given(&workers[0], &["redis-cli", "-h", &address], &commands)
-}
-
 async fn flows_are_there(scene: &Scene) -> Result<()> {
     let cluster = platform::get(scene).await?.spec.cluster_name;
     for node in scene.nodes().await? {
         let stream = format!("gloonet:v1:logs:{cluster}:cilium_flows:{node}");
         until(&stream, platform::HEALED, async || {
-            let said = newest(scene, &stream).await?;
+            let newest = format!("XREVRANGE {stream} + - COUNT 1");
+            let said = surface::redis(scene, &[newest]).await?;
             let parts = ["\"flow\"", "\"verdict\"", "\"source\"", "\"destination\""];
             let whole = parts
                 .iter()
