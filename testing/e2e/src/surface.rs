@@ -149,9 +149,6 @@ pub async fn kept(scene: &Scene) -> Result<Texts> {
     let node = pod.spec.and_then(|spec| spec.node_name);
     let files = format!("/var/lib/kubelet/pods/{uid}/volumes/*/*/appendonlydir/*");
     let print = format!("cat {files} | tr -c '[:print:]\\n' '\\n'");
-    let text = scene.in_node(
-        &node.context("the node of Redis")?,
-        &["sh", "-euc", &print],
-    )?;
+    let text = scene.in_node(&node.context("the node of Redis")?, &["sh", "-euc", &print])?;
     Ok(Texts::from([("what Redis keeps".to_owned(), text)]))
 }
