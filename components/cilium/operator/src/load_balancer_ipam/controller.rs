@@ -2,17 +2,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv4Addr},
+    net::Ipv4Addr,
     sync::Arc,
     time::Instant,
 };
 
-use cilium_api::{
-    CiliumLoadBalancerIPPool, CiliumNode, load_balancer_pool::REQUEST_SATISFIED, node::AddressType,
-};
+use cilium_api::{CiliumLoadBalancerIPPool, CiliumNode, load_balancer_pool::REQUEST_SATISFIED};
 use jiff::Timestamp;
 use k8s_openapi::{
-    api::core::v1::Service,
+    api::core::v1::{Node, Service},
     apimachinery::pkg::apis::meta::v1::{Condition as ServiceCondition, Time},
 };
 use tokio::sync::watch;
@@ -86,18 +84,19 @@ impl Controller for LoadBalancerIpam {
         vec![
             world.load_balancer_pools.changes(),
             world.services.changes(),
+            world.nodes.changes(),
             world.cilium_nodes.changes(),
         ]
     }
 
     fn decide(&mut self, world: &World, _now: Instant) -> Decision {
-        let (pools, services, nodes) = (
+        let (pools, services) = (
             world.load_balancer_pools.snapshot(),
             world.services.snapshot(),
-            world.cilium_nodes.snapshot(),
         );
+        let (nodes, ciliums) = (world.nodes.snapshot(), world.cilium_nodes.snapshot());
         // Before the lists are complete an address that looks free may have a holder, and a pool that is missing may exist.
-        if !pools.synced || !services.synced || !nodes.synced {
+        if !pools.synced || !services.synced || !nodes.synced || !ciliums.synced {
             return Decision::default();
         }
         let shown = self.services(&services);
@@ -106,7 +105,7 @@ impl Controller for LoadBalancerIpam {
             unreadable_pools: !pools.unreadable.is_empty(),
             services: shown.values().map(|service| &**service).collect(),
             elsewhere: elsewhere(&services),
-            cluster: cluster(&nodes),
+            cluster: cluster(&nodes, &ciliums),
         });
         self.count(&plan);
         let mut writes: Vec<(&Arc<Service>, ServiceAddresses)> = plan
@@ -232,22 +231,22 @@ fn elsewhere(services: &Snapshot<Service>) -> Vec<(Key, Ipv4Addr)> {
     services.unreadable.iter().flat_map(of).collect()
 }
 
-/// What pools must keep off.
-fn cluster(nodes: &Snapshot<CiliumNode>) -> Owned<Own<'_>> {
-    let mut own = Vec::new();
-    for (Key { name, .. }, node) in &nodes.objects {
-        let addresses = node.spec.addresses.iter();
-        for address in addresses.filter(|a| a.kind != AddressType::Hostname) {
-            if let Ok(IpAddr::V4(ip)) = address.ip.parse() {
-                own.push((Span::from(ip), Own::Node(name)));
-            }
-        }
-        own.extend(
-            node.pod_cidrs()
-                .map(|net| (Span::from(net), Own::Pods(name))),
-        );
-    }
-    own.into_iter().collect()
+/// What pools must keep off. Of a CiliumNode only the podCIDRs count, which cilium-operator gives: any address it names its own agent
+/// may have written, and an address of a pool there would close the pool.
+fn cluster<'a>(nodes: &'a Snapshot<Node>, ciliums: &'a Snapshot<CiliumNode>) -> Owned<Own<'a>> {
+    let addresses = nodes.objects.iter().flat_map(|(key, node)| {
+        let status = node.status.iter();
+        let addresses = status.flat_map(|status| status.addresses.iter().flatten());
+        addresses
+            .filter(|address| ["InternalIP", "ExternalIP"].contains(&address.type_.as_str()))
+            .filter_map(|address| address.address.parse::<Ipv4Addr>().ok())
+            .map(|ip| (Span::from(ip), Own::Node(&key.name)))
+    });
+    let ranges = ciliums.objects.iter().flat_map(|(key, node)| {
+        node.pod_cidrs()
+            .map(|net| (Span::from(net), Own::Pods(&key.name)))
+    });
+    addresses.chain(ranges).collect()
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub enum Own<'a> {
 impl fmt::Display for Own<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Node(node) => write!(f, "an address of CiliumNode {node}"),
+            Self::Node(node) => write!(f, "an address of Node {node}"),
             Self::Pods(node) => write!(f, "the podCIDR of CiliumNode {node}"),
         }
     }

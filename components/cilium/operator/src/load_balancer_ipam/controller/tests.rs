@@ -37,6 +37,7 @@ fn world(pools: &[Value], services: &[Value]) -> World {
     let world = World::default();
     fill(&world.load_balancer_pools, pools);
     fill(&world.services, services);
+    fill(&world.nodes, &[]);
     fill(&world.cilium_nodes, &[]);
     world
 }
@@ -155,13 +156,21 @@ fn a_service_that_changed_after_the_write_is_read_as_it_is() {
 
 #[test]
 fn before_every_list_is_complete_nothing_is_written() {
-    for missing in ["ciliumloadbalancerippools", "services", "ciliumnodes"] {
+    for missing in [
+        "ciliumloadbalancerippools",
+        "services",
+        "nodes",
+        "ciliumnodes",
+    ] {
         let world = World::default();
         if missing != "ciliumloadbalancerippools" {
             fill(&world.load_balancer_pools, &[pool()]);
         }
         if missing != "services" {
             fill(&world.services, &[service("web", "7", &json!({}))]);
+        }
+        if missing != "nodes" {
+            fill(&world.nodes, &[]);
         }
         if missing != "ciliumnodes" {
             fill(&world.cilium_nodes, &[]);
@@ -170,23 +179,52 @@ fn before_every_list_is_complete_nothing_is_written() {
     }
 }
 
-#[test]
-fn nodes_addresses_and_podcidrs_are_kept_off() {
-    let node = json!({
-        "metadata": {"name": "worker-1"},
-        "spec": {
-            "addresses": [{"type": "InternalIP", "ip": "192.0.2.9"}, {"type": "InternalIP", "ip": "2001:db8::9"}],
-            "ipam": {"podCIDRs": ["10.244.1.0/24"]},
-        },
-    });
+/// What is said of the pool where a Node and a CiliumNode say this.
+fn said_of_pool(node: &Value, cilium: &Value) -> (Vec<(String, Vec<String>)>, Said) {
     let world = world(&[pool()], &[service("web", "7", &json!({}))]);
-    fill(&world.cilium_nodes, &[node]);
+    let object = |key: &str, rest: &Value| json!({"metadata": {"name": "worker-1"}, key: rest});
+    fill(&world.nodes, &[object("status", node)]);
+    fill(&world.cilium_nodes, &[object("spec", cilium)]);
     let writes = decide(&mut duty(), &world);
-    assert_eq!(given(&writes), [("web".to_owned(), Vec::new())]);
     let Some(Write::PoolConditions(pool)) = writes.last() else {
         panic!("{writes:?}")
     };
-    assert_eq!(pool.conditions[0].said.reason, "cluster_overlap");
+    (given(&writes), pool.conditions[0].said.clone())
+}
+
+#[test]
+fn nodes_addresses_and_podcidrs_are_kept_off() {
+    let address = |kind: &str| json!({"addresses": [{"type": kind, "address": "192.0.2.9"}, {"type": kind, "address": "2001:db8::9"}]});
+    let range = json!({"ipam": {"podCIDRs": ["192.0.2.128/25"]}});
+    for (node, cilium, whose) in [
+        (
+            address("InternalIP"),
+            json!({}),
+            "an address of Node worker-1",
+        ),
+        (
+            address("ExternalIP"),
+            json!({}),
+            "an address of Node worker-1",
+        ),
+        (json!({}), range, "the podCIDR of CiliumNode worker-1"),
+    ] {
+        let (given, said) = said_of_pool(&node, &cilium);
+        assert_eq!(given, [("web".to_owned(), Vec::new())]);
+        assert_eq!(said.reason, "cluster_overlap");
+        assert!(said.message.contains(whose), "{}", said.message);
+    }
+}
+
+/// Its agent may name any.
+#[test]
+fn an_address_that_only_a_ciliumnode_names_closes_no_pool() {
+    for kind in ["InternalIP", "ExternalIP", "CiliumInternalIP"] {
+        let addresses = json!({"addresses": [{"type": kind, "ip": "192.0.2.9"}]});
+        let (given, said) = said_of_pool(&json!({}), &addresses);
+        assert_eq!(given, [("web".to_owned(), vec!["192.0.2.0".to_owned()])]);
+        assert_eq!(said.reason, "no_conflict", "{kind}");
+    }
 }
 
 #[test]

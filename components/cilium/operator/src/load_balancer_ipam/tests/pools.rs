@@ -92,7 +92,7 @@ fn a_pool_on_addresses_of_the_cluster_gives_nothing_new_and_names_whose_they_are
     for (block, words) in [
         (
             "172.18.0.0/24",
-            "overlaps 172.18.0.2, which is an address of CiliumNode worker-1; leave it out",
+            "overlaps 172.18.0.2, which is an address of Node worker-1; leave it out",
         ),
         (
             "10.244.0.0/16",
