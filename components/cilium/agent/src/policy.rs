@@ -5,6 +5,7 @@
 mod blocks;
 pub mod entries;
 mod feed;
+mod memory;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,12 +121,14 @@ impl Policies {
             numbers: store.prefixes(),
             ..Options::default()
         };
+        let mut repository = Repository::new(options);
+        let feed = Feed::remembering(&store, &mut repository);
         Ok(Self {
             max_entries,
             state: Mutex::new(State {
-                repository: Repository::new(options),
+                repository,
                 runs_api_server: false,
-                feed: Feed::default(),
+                feed,
                 blocks,
                 numbers: BTreeMap::new(),
                 programs: BTreeMap::new(),
@@ -161,9 +164,12 @@ impl Policies {
             feed, repository, ..
         } = &mut *state;
         feed.tell(repository, watched, around.local);
+        let forgotten = feed.remember(&self.store, around.local);
         state.blocks.set_routers(&around.routers);
         state.fed = true;
-        self.write(&mut state)
+        let mut pass = self.write(&mut state);
+        pass.failures.extend(forgotten);
+        pass
     }
 
     /// The number of a pod's policy; the datapath has the policy when this returns.

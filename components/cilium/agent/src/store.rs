@@ -1,4 +1,5 @@
-//! What survives a restart of the agent: one file per endpoint and one for the node, in the state folder.
+//! What survives a restart of the agent: one file per endpoint, one for the node, and one of policies per namespace with pods here,
+//! in the state folder.
 //!
 //! A file is written beside, synced and renamed: a reader finds the old one or the new one, also after a power cut.
 //! After a reboot of the node the folder is empty (it lies on a tmpfs), as are the bpffs and the pods.
@@ -83,11 +84,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Held`] while another process has it.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let endpoints = folder.join("endpoints");
-        fs::create_dir_all(&endpoints).map_err(|source| StoreError::Write {
-            path: endpoints,
-            source,
-        })?;
+        for path in [folder.join("endpoints"), folder.join("policies")] {
+            if let Err(source) = fs::create_dir_all(&path) {
+                return Err(StoreError::Write { path, source });
+            }
+        }
         Ok(Self {
             folder: folder.to_owned(),
             _lock: Arc::new(lock(folder.join("lockfile"))?),
@@ -130,6 +131,43 @@ impl Store {
         write(&self.folder.join("prefixes.json"), prefixes)
     }
 
+    /// What was written of policies, by namespace, and sentences about what cannot be read.
+    pub fn policies<T: DeserializeOwned>(&self) -> (BTreeMap<String, T>, Vec<String>) {
+        let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
+        let files = fs::read_dir(self.folder.join("policies"));
+        for path in files
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+        {
+            let namespace = path.file_stem().and_then(|stem| stem.to_str());
+            let whole = path
+                .extension()
+                .is_some_and(|extension| extension == "json");
+            let Some(namespace) = namespace.filter(|_| whole) else {
+                continue;
+            };
+            match read(&path) {
+                Ok(policies) => drop(found.insert(namespace.to_owned(), policies)),
+                Err(error) => problems.push(format!("{}: {error}", path.display())),
+            }
+        }
+        (found, problems)
+    }
+
+    pub fn write_policies(
+        &self,
+        namespace: &str,
+        policies: &impl Serialize,
+    ) -> Result<(), StoreError> {
+        write(&self.policies_of(namespace), policies)
+    }
+
+    pub fn remove_policies(&self, namespace: &str) -> Result<(), StoreError> {
+        remove(self.policies_of(namespace))
+    }
+
     /// Durable when it returns.
     pub fn write_endpoint(&self, endpoint: &Endpoint) -> Result<(), StoreError> {
         write(&self.path(endpoint.id), endpoint)
@@ -137,13 +175,7 @@ impl Store {
 
     /// An endpoint that is not there is removed.
     pub fn remove_endpoint(&self, id: u16) -> Result<(), StoreError> {
-        let path = self.path(id);
-        match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(StoreError::Remove { path, source })
-            }
-            _ => Ok(()),
-        }
+        remove(self.path(id))
     }
 
     /// Every endpoint written. A file that cannot be decoded is told about and left for a person to look at.
@@ -177,6 +209,12 @@ impl Store {
         self.folder.join("endpoints")
     }
 
+    fn policies_of(&self, namespace: &str) -> PathBuf {
+        self.folder
+            .join("policies")
+            .join(format!("{namespace}.json"))
+    }
+
     fn path(&self, id: u16) -> PathBuf {
         self.endpoints().join(format!("{id}.json"))
     }
@@ -192,6 +230,16 @@ fn lock(path: PathBuf) -> Result<File, StoreError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Held { path }),
         Err(TryLockError::Error(source)) => Err(StoreError::Lock { path, source }),
+    }
+}
+
+/// What is not there is removed.
+fn remove(path: PathBuf) -> Result<(), StoreError> {
+    match fs::remove_file(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(StoreError::Remove { path, source })
+        }
+        _ => Ok(()),
     }
 }
 

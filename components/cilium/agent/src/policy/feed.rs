@@ -13,12 +13,14 @@ use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 
+use super::memory::Memory;
 use crate::endpoint::Endpoint;
 use crate::kubernetes::Watched;
 use crate::nodes::{self, KnownNode};
 use crate::ports;
 use crate::seen::Seen;
 use crate::services::{Behind, addresses_in};
+use crate::store::Store;
 use crate::watch::Key;
 
 /// What the resolver has been told.
@@ -37,9 +39,36 @@ pub(super) struct Feed {
     slices: Seen<EndpointSlice>,
     behind: Behind,
     ports: BTreeMap<u32, NamedPorts>,
+    memory: Memory,
 }
 
 impl Feed {
+    /// Begins with the policies that an earlier process had seen. Those that are gone by then are gone at the first look, but for
+    /// those of a namespace that ends.
+    pub(super) fn remembering(store: &Store, repository: &mut Repository) -> Self {
+        let memory = Memory::read(store);
+        let (network_policies, policies) = memory.seen();
+        let mut feed = Self {
+            network_policies,
+            policies,
+            memory,
+            ..Self::default()
+        };
+        feed.begin_anew(repository);
+        feed
+    }
+
+    /// Has the next process begin with what is known now. Sentences about what failed.
+    pub(super) fn remember(&mut self, store: &Store, local: &[Endpoint]) -> Vec<String> {
+        let Self {
+            memory,
+            network_policies,
+            policies,
+            ..
+        } = self;
+        memory.follow(store, &namespaces(local), network_policies, policies)
+    }
+
     /// `local` are the endpoints of this node: their policies outlive the objects when a namespace ends.
     pub(super) fn tell(
         &mut self,
@@ -62,6 +91,7 @@ impl Feed {
         let Self {
             network_policies,
             policies,
+            memory,
             ..
         } = std::mem::take(self);
         for object in network_policies.objects().values() {
@@ -73,6 +103,7 @@ impl Feed {
         *self = Self {
             network_policies,
             policies,
+            memory,
             ..Self::default()
         };
     }
@@ -230,11 +261,9 @@ struct Ending<'a>(BTreeSet<&'a str>);
 
 impl<'a> Ending<'a> {
     fn new(watched: &Watched, local: &'a [Endpoint]) -> Self {
-        let namespaces = local
-            .iter()
-            .filter_map(|endpoint| Some(endpoint.pod.as_ref()?.namespace.as_str()));
         Self(
-            namespaces
+            namespaces(local)
+                .into_iter()
                 .filter(|name| {
                     watched
                         .namespaces
@@ -248,6 +277,12 @@ impl<'a> Ending<'a> {
     fn holds(&self, (namespace, _): &Key) -> bool {
         self.0.contains(namespace.as_str())
     }
+}
+
+/// The namespaces of pods of this node.
+fn namespaces(local: &[Endpoint]) -> BTreeSet<&str> {
+    let pods = local.iter().filter_map(|endpoint| endpoint.pod.as_ref());
+    pods.map(|pod| pod.namespace.as_str()).collect()
 }
 
 fn is_ending(namespace: &Namespace) -> bool {

@@ -223,6 +223,45 @@ fn isolation_holds_until_the_last_pod_of_a_namespace_that_is_gone_has_ended() {
     assert_eq!(node.judges(number, 0), Verdict::Allow);
 }
 
+impl Node {
+    /// Another agent, and whether it isolates the pods of the namespace.
+    fn isolates_after_restart(&mut self, local: &[Endpoint]) -> bool {
+        self.policies = start(&self.store, &self.datapath);
+        assert_eq!(self.pass_with(local).failures, Vec::<String>::new());
+        let number = self.policies.admit(&web()).unwrap();
+        self.judges(number, 0) == Verdict::DefaultDeny
+    }
+}
+
+#[test]
+fn isolation_in_a_namespace_that_is_gone_outlives_the_agent_and_ends_with_the_last_pod() {
+    let (mut node, local, _) = isolated();
+    node.forget_policy();
+    node.pass_with(&local);
+    for _ in 0..2 {
+        assert!(node.isolates_after_restart(&local));
+    }
+    node.pass_with(&[]);
+    assert!(!node.isolates_after_restart(&local));
+}
+
+#[test]
+fn isolation_holds_in_a_namespace_that_ended_while_no_agent_ran() {
+    let (mut node, local, _) = isolated();
+    node.forget_policy();
+    assert!(node.isolates_after_restart(&local));
+}
+
+#[test]
+fn a_policy_that_was_deleted_while_no_agent_ran_is_gone_where_its_namespace_stays() {
+    let (mut node, local, _) = isolated();
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
+    let guarded = serde_json::from_value(namespace).unwrap();
+    node.watched.namespaces.take(Ok(Event::Apply(guarded)));
+    node.forget_policy();
+    assert!(!node.isolates_after_restart(&local));
+}
+
 /// `zone: trusted` is met by whoever has the label and is believed.
 #[test]
 fn a_node_that_claims_anothers_address_lends_it_no_labels() {
