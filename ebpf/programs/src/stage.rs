@@ -2,6 +2,7 @@
 
 pub(crate) mod admit;
 pub(crate) mod arp;
+pub(crate) mod arrival;
 pub(crate) mod deliver;
 pub(crate) mod direct;
 pub(crate) mod encapsulate;

@@ -24,5 +24,6 @@ mod reuse;
 mod sctp;
 mod services;
 mod services_full;
+mod stranger;
 mod tables;
 mod traffic;

@@ -137,14 +137,19 @@ fn a_connection_of_the_addresss_last_holder_is_none_of_its_next_one() {
     for (other, way) in [(NEIGHBOUR, REDIRECTED), (REMOTE, REDIRECTED)] {
         let mut node = one_way();
         let there = udp((POD, 4000), (other, 53));
-        let back = udp((other, 53), (POD, 4000));
+        let back = |node: &mut Node| {
+            if other == NEIGHBOUR {
+                node.speak_as(other);
+            }
+            node.run_forwarded(&udp((other, 53), (POD, 4000)))
+        };
         assert_eq!(from(&mut node, POD, &there), way);
-        assert_eq!(node.run_forwarded(&back).verdict, REDIRECTED);
+        assert_eq!(back(&mut node).verdict, REDIRECTED);
         node.reattach(POD);
         node.new_epoch();
-        node.run_forwarded(&back).dropped(POLICY_DENIED, EGRESS);
+        back(&mut node).dropped(POLICY_DENIED, EGRESS);
         assert_eq!(from(&mut node, POD, &there), way, "it begins anew");
-        assert_eq!(node.run_forwarded(&back).verdict, REDIRECTED);
+        assert_eq!(back(&mut node).verdict, REDIRECTED);
         assert_eq!(node.flow().1.packets, [1, 1]);
     }
 }

@@ -5,9 +5,8 @@ use datapath_abi::reason::{FRAGMENT_NOT_FOUND, NO_BACKEND};
 use datapath_abi::service::{Frontend, OUTSIDE, Service};
 
 use crate::frame::{Frame, TCP, UDP, ip, see, tcp_flags, udp};
-use crate::node::{
-    NEIGHBOUR, NODE, Node, Outcome, PASSED, REDIRECTED, REMOTE, ROUTER, WORLD, address,
-};
+use crate::node::{NEIGHBOUR, NODE, Node, PASSED, REDIRECTED, REMOTE, ROUTER, WORLD, address};
+use crate::outcome::Outcome;
 
 const FROM: &str = "from_netdev";
 const CLIENT: (&str, u16) = (WORLD, 50_000);

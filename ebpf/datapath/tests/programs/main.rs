@@ -5,6 +5,7 @@
     reason = "a test's support fails by panicking"
 )]
 
+mod arrival;
 mod conntrack;
 mod cost;
 mod events;
@@ -20,6 +21,7 @@ mod masquerade;
 mod mutation;
 mod native;
 mod node;
+mod outcome;
 mod outside;
 mod overlay;
 mod policy;

@@ -18,11 +18,12 @@ use datapath_abi::policy::ALLOW;
 use datapath_abi::reason::{ALL, POLICY_DENIED};
 use datapath_abi::service::{Backend, EXCLUSIVE, Frontend, INSIDE, Member, Service, Slot};
 
-use crate::frame::{Frame, ICMP, ip};
+use crate::frame::{Frame, ip};
+use crate::outcome::Outcome;
 use crate::rules::any;
 use crate::shared;
 
-/// The loopback device: what `BPF_PROG_TEST_RUN` says a frame came in on.
+/// The loopback device: what `BPF_PROG_TEST_RUN` says a frame came in on. It is the tunnel as well, and the link of the first pod.
 pub(crate) const LOOPBACK: u32 = 1;
 pub(crate) const POD_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 pub(crate) const OTHER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x22];
@@ -54,17 +55,6 @@ pub(crate) struct Node {
     pub(crate) object: MutexGuard<'static, Ebpf>,
     lost: u64,
     dropped: u64,
-}
-
-/// What became of a frame.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) verdict: i32,
-    pub(crate) frame: Vec<u8>,
-    /// Reason and direction of what was counted.
-    pub(crate) counted: Vec<(u8, u8)>,
-    /// How many were counted.
-    pub(crate) packets: u64,
 }
 
 impl Node {
@@ -294,17 +284,22 @@ impl Node {
         self.run_bytes(program, &frame.bytes())
     }
 
-    /// Runs `from_host` on a frame that came in by a device.
+    /// Runs `from_host` on a frame that came in by a device: the tunnel's, and the pod's link.
     pub(crate) fn run_forwarded(&mut self, frame: &Frame) -> Outcome {
         self.run_bytes_forwarded(&frame.bytes())
     }
 
     pub(crate) fn run_bytes_forwarded(&mut self, bytes: &[u8]) -> Outcome {
+        self.run_arrived("from_host", LOOPBACK, bytes)
+    }
+
+    /// Runs a program on a frame that came in by a device.
+    pub(crate) fn run_arrived(&mut self, program: &str, device: u32, bytes: &[u8]) -> Outcome {
         // `ingress_ifindex` of `struct __sk_buff` (linux/bpf.h) is its tenth word.
         const INGRESS_IFINDEX: usize = 9 * 4;
         let mut context = [0; 192];
-        context[INGRESS_IFINDEX..INGRESS_IFINDEX + 4].copy_from_slice(&LOOPBACK.to_ne_bytes());
-        self.run_with("from_host", bytes, Some(&context))
+        context[INGRESS_IFINDEX..INGRESS_IFINDEX + 4].copy_from_slice(&device.to_ne_bytes());
+        self.run_with(program, bytes, Some(&context))
     }
 
     pub(crate) fn run_bytes(&mut self, program: &str, bytes: &[u8]) -> Outcome {
@@ -411,34 +406,6 @@ impl Node {
         self.flows().remove(&key).unwrap();
         self.run("from_netdev", error)
             .dropped(POLICY_DENIED, INGRESS);
-    }
-}
-
-impl Outcome {
-    /// Asserts a drop that was counted under a reason.
-    pub(crate) fn dropped(&self, reason: u8, direction: u8) {
-        assert_eq!(
-            (self.verdict, self.counted.as_slice()),
-            (DROPPED, [(reason, direction)].as_slice())
-        );
-    }
-
-    /// Asserts a drop that was counted under a reason, and told to who sent the frame: back goes ICMP "port unreachable".
-    pub(crate) fn refused(&self, asked: &[u8], reason: u8, direction: u8) {
-        assert_eq!(
-            (self.verdict, self.counted.as_slice()),
-            (REDIRECTED, [(reason, direction)].as_slice())
-        );
-        assert!(self.answers(asked), "{:02x?}", self.frame);
-    }
-
-    /// The frame is an ICMP error about the one that was asked with, to its sender.
-    pub(crate) fn answers(&self, asked: &[u8]) -> bool {
-        let (to, from) = (&self.frame[..6], &self.frame[6..12]);
-        let (source, destination) = (&self.frame[26..30], &self.frame[30..34]);
-        (to, from) == (&asked[6..12], &asked[..6])
-            && (source, destination) == (&asked[30..34], &asked[26..30])
-            && (self.frame[23], &self.frame[34..36]) == (ICMP, &[3, 3])
     }
 }
 

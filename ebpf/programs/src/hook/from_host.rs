@@ -10,9 +10,8 @@ use crate::config::NODE_IP;
 use crate::maps::{cilium_ipcache, cilium_lxc};
 use crate::stage::admit::admit;
 use crate::stage::packet::{ETHERTYPE_IPV4, Ethernet, ethernet, parse};
-use crate::stage::party::Sender;
 use crate::stage::verdict::{Verdict, conclude};
-use crate::stage::{deliver, direct, encapsulate, fragment};
+use crate::stage::{arrival, deliver, direct, encapsulate, fragment};
 
 /// What the stack sends or forwards to pods, here and on other nodes: tcx egress of `cilium_host`, where the routes to all pod
 /// ranges lead; without a tunnel only that to the node's own.
@@ -29,10 +28,11 @@ fn handle(ctx: &TcContext) -> Verdict {
         return Err(reason::UNSUPPORTED_L3);
     }
     let packet = parse(ctx)?;
+    let sender = arrival::sender(ctx, packet.source)?;
     let destination = Address::v4(packet.destination);
     if let Some(endpoint) = cilium_lxc.get_ptr(&destination) {
         fragment::settle(packet)?;
-        admit(ctx, packet, sender(ctx), point::TO_ENDPOINT)?;
+        admit(ctx, packet, sender, point::TO_ENDPOINT)?;
         return deliver::from_stack(ctx, packet, endpoint);
     }
     let entry = cilium_ipcache
@@ -44,18 +44,7 @@ fn handle(ctx: &TcContext) -> Verdict {
     // Its answers come back through the tunnel because the connection is known here and there.
     if packet.source == NODE_IP.load() {
         fragment::settle(packet)?;
-        admit(ctx, packet, sender(ctx), point::TO_OVERLAY)?;
+        admit(ctx, packet, sender, point::TO_OVERLAY)?;
     }
     encapsulate::send(ctx, IDENTITY_HOST, entry.tunnel.to_v4())
-}
-
-/// Only what was made on this host speaks for it; what it forwards came in by a device.
-#[inline(always)]
-fn sender(ctx: &TcContext) -> Sender {
-    // SAFETY: a field of the context.
-    if unsafe { (*ctx.skb.skb).ingress_ifindex } == 0 {
-        Sender::HOST
-    } else {
-        Sender::FOREIGNER
-    }
 }

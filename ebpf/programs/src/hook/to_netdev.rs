@@ -2,7 +2,7 @@ use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 use datapath_abi::address::Address;
-use datapath_abi::metric;
+use datapath_abi::{metric, reason};
 
 use crate::config::{NODE_IP, is_own_pod_range};
 use crate::maps::cilium_native;
@@ -10,7 +10,7 @@ use crate::stage::packet::{
     ETHERNET, ETHERTYPE_IPV4, Ipv4, Packet, Part, at, ethernet, has_ports, parse,
 };
 use crate::stage::verdict::{PASS, Verdict, conclude};
-use crate::stage::{direct, encapsulate, flow, fragment, masquerade, service};
+use crate::stage::{arrival, direct, encapsulate, flow, fragment, masquerade, service};
 
 /// What leaves the node: tcx egress of a device to the outside.
 #[classifier]
@@ -59,6 +59,9 @@ fn origin(ctx: &TcContext) -> Origin {
 #[inline(always)]
 fn from_pod(ctx: &TcContext) -> Verdict {
     let packet = parse(ctx)?;
+    if !arrival::may_leave(ctx, packet.source) {
+        return Err(reason::INVALID_SOURCE_IP);
+    }
     if answers_client(ctx, packet)? {
         return Ok(PASS);
     }
