@@ -1,7 +1,7 @@
 //! Services reached from a host outside the cluster.
 
-use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use aya::maps::{HashMap, Map, MapData};
@@ -11,8 +11,7 @@ use datapath_abi::nat::{Target, Tuple};
 
 use crate::balanced::{self, set};
 use crate::cluster::{ALLOW_ALL, Cluster, Node, OUTSIDE, Pod, rules};
-use crate::namespace::Namespace;
-use crate::traffic::{echo, open_tcp, ping, serve_tcp, serve_udp, tcp, udp};
+use crate::traffic::{ask_udp, echo, open_tcp, ping, serve_tcp, serve_udp, tcp, udp};
 
 pub(crate) const NODE_PORT: u16 = 30_080;
 pub(crate) const UDP_NODE_PORT: u16 = 30_053;
@@ -56,19 +55,6 @@ fn forget_choices(node: &Node) {
             map.remove(&flow).unwrap();
         }
     });
-}
-
-/// A datagram from a socket that hears of errors.
-fn ask_udp(namespace: &Namespace, ip: Ipv4Addr, port: u16) -> io::Error {
-    namespace.run(move || {
-        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-        socket
-            .set_read_timeout(Some(Duration::from_secs(2)))
-            .unwrap();
-        socket.connect((ip, port)).unwrap();
-        socket.send(b"?").unwrap();
-        socket.recv(&mut [0; 8]).unwrap_err()
-    })
 }
 
 #[test]
@@ -307,4 +293,20 @@ fn a_connection_outlives_the_agent_and_a_change_of_the_service() {
     node_port(&cluster.nodes[0], &[]);
     echo(&through, 1 << 20);
     echo(&here, 1 << 20);
+}
+
+#[test]
+fn a_client_outside_hears_that_nobody_listens_behind_a_service() {
+    let cluster = Cluster::new();
+    let node = &cluster.nodes[0];
+    let ip = node.config.node_ip;
+    let server = node.pod(20);
+    for backend in [server.ip, ip] {
+        set(
+            node,
+            service(ip, UDP_NODE_PORT, Protocol::Udp, &[(backend, 1053)]),
+        );
+        let said = ask_udp(&cluster.outside, ip, UDP_NODE_PORT);
+        assert_eq!(said.kind(), ErrorKind::ConnectionRefused, "{backend}");
+    }
 }

@@ -2,11 +2,11 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-use datapath::{Datapath, Frontend, Protocol, Scope};
+use datapath::{Datapath, Frontend, Protocol, Routing, Scope};
 
 use crate::balanced;
 use crate::cluster::{Cluster, Node, Pod, Services};
-use crate::traffic::{echo, open_tcp, serve_tcp, serve_udp, tcp, udp};
+use crate::traffic::{ask_udp, echo, open_tcp, serve_tcp, serve_udp, tcp, udp};
 
 const VIP: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
 
@@ -176,6 +176,29 @@ fn without_socket_hooks_packets_are_translated_one_by_one() {
         tcp(&client.namespace, VIP, 80).unwrap(),
         IpAddr::from(Ipv4Addr::new(169, 254, 42, 1))
     );
+}
+
+#[test]
+fn who_asks_a_service_packet_by_packet_hears_that_nobody_listens_behind_it() {
+    for routing in [Routing::Tunnel, Routing::Native] {
+        let cluster = Cluster::routed(routing, Services::ByPacket);
+        let [node, other] = &cluster.nodes[..] else {
+            panic!("two nodes")
+        };
+        let client = node.pod(10);
+        let (near, far) = (node.pod(20), other.pod(20));
+        let gone = Ipv4Addr::new(10, 244, 1, 99);
+        let gone_far = Ipv4Addr::new(10, 244, 2, 99);
+        let hosts = [node.config.node_ip, other.config.node_ip];
+        for backend in [near.ip, far.ip, gone, gone_far, client.ip]
+            .into_iter()
+            .chain(hosts)
+        {
+            set(&cluster.nodes, Protocol::Udp, 53, &[(backend, 1053)]);
+            let said = ask_udp(&client.namespace, VIP, 53);
+            assert_eq!(said.kind(), ErrorKind::ConnectionRefused, "{backend}");
+        }
+    }
 }
 
 #[test]

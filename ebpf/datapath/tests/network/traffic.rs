@@ -133,6 +133,19 @@ pub(crate) fn udp(
     })
 }
 
+/// A datagram from a socket that hears of errors.
+pub(crate) fn ask_udp(namespace: &Namespace, ip: Ipv4Addr, port: u16) -> io::Error {
+    namespace.run(move || {
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(2)))
+            .unwrap();
+        socket.connect((ip, port)).unwrap();
+        socket.send(b"?").unwrap();
+        socket.recv(&mut [0; 8]).unwrap_err()
+    })
+}
+
 /// An ICMP echo of that many bytes; `true` if it was answered.
 pub(crate) fn ping(namespace: &Namespace, ip: Ipv4Addr, bytes: usize) -> bool {
     namespace.run(move || {

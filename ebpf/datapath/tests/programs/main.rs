@@ -8,6 +8,7 @@
 mod arrival;
 mod conntrack;
 mod cost;
+mod errors;
 mod events;
 mod fragments;
 mod fragments_outside;

@@ -7,7 +7,7 @@ use datapath_abi::{metric, reason};
 use crate::config::{NODE_IP, is_own_pod_range};
 use crate::maps::cilium_native;
 use crate::stage::packet::{
-    ETHERNET, ETHERTYPE_IPV4, Ipv4, Packet, Part, at, ethernet, has_ports, parse,
+    ETHERNET, ETHERTYPE_IPV4, ICMP, Ipv4, Packet, Part, at, ethernet, has_ports, parse,
 };
 use crate::stage::verdict::{PASS, Verdict, conclude};
 use crate::stage::{arrival, direct, encapsulate, flow, fragment, masquerade, service};
@@ -48,7 +48,8 @@ fn origin(ctx: &TcContext) -> Origin {
         if is_own_pod_range(header.source) {
             return Origin::Pod;
         }
-        let may_answer = has_ports(header.protocol);
+        // Or says with an error why it does not.
+        let may_answer = has_ports(header.protocol) || header.protocol == ICMP;
         if header.source == NODE_IP.load() && may_answer && !encapsulate::is_tunnel(ctx, &header) {
             return Origin::Host;
         }

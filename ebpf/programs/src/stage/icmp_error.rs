@@ -4,11 +4,13 @@
 use core::mem::offset_of;
 
 use aya_ebpf::programs::TcContext;
+use datapath_abi::address::Address;
 use datapath_abi::nat::{FORWARD, REVERSE, Target, Tuple};
 use datapath_abi::reason;
 
 use super::packet::{FRAGMENT_OFFSET, ICMP, ICMP_ECHO, Ipv4, Packet, Part, has_ports, is_error};
 use super::rewrite::{End, rewrite};
+use super::service::LOOPBACK_IP;
 use crate::config::{NODE_IP, is_own_pod_range};
 use crate::maps::{cilium_ct_service, cilium_lxc, cilium_snat};
 
@@ -148,6 +150,30 @@ pub(crate) fn to_backend(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u
         return Ok(false);
     }
     turn(ctx, packet, &quoted, End::Source, backend)?;
+    Ok(true)
+}
+
+/// Gives an error about a packet that went to a backend to who sent that: it comes from the service then, as answers do. `false`: it
+/// is about no such packet.
+#[inline(always)]
+pub(crate) fn to_client(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
+    let Some(quoted) = Quoted::read(ctx, packet).filter(|quoted| has_ports(quoted.protocol)) else {
+        return Ok(false);
+    };
+    let Some(service) = cilium_ct_service.get_ptr(&quoted.answered(REVERSE)) else {
+        return Ok(false);
+    };
+    // SAFETY: as above.
+    let service = unsafe { *service };
+    if packet.destination == LOOPBACK_IP {
+        let client = Target {
+            address: Address::v4(packet.source),
+            port: quoted.source_port,
+            pad: [0; 2],
+        };
+        turn(ctx, packet, &quoted, End::Source, client)?;
+    }
+    turn(ctx, packet, &quoted, End::Destination, service)?;
     Ok(true)
 }
 

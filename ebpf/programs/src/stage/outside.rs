@@ -14,7 +14,9 @@ use datapath_abi::address::{Address, MAPPED_BITS};
 use datapath_abi::event::point;
 use datapath_abi::ip::IDENTITY_WORLD;
 use datapath_abi::reason;
-use datapath_abi::service::{GENERATION_BITS, OUTSIDE, RESTRICTED, SILENT, Service, SourceRange};
+use datapath_abi::service::{
+    EXCLUSIVE, GENERATION_BITS, OUTSIDE, RESTRICTED, SILENT, Service, SourceRange,
+};
 
 use super::admit::admit;
 use super::packet::{AF_INET, ICMP, Packet, Part, SCTP, has_ports};
@@ -157,24 +159,49 @@ pub(crate) fn hand_back(ctx: &TcContext, packet: &mut Packet) -> Result<Option<i
 /// as source.
 #[inline(always)]
 fn route(ctx: &TcContext, packet: &Packet) -> Verdict {
+    let device = next_device(ctx, packet).ok_or(reason::NO_ROUTE)?;
+    // SAFETY: a plain helper call.
+    Ok(unsafe { bpf_redirect_neigh(device, core::ptr::null_mut(), 0, 0) } as i8)
+}
+
+/// Where the host's routes send a packet on to. `None`: it is the host's own, or no route leads on.
+#[inline(always)]
+fn next_device(ctx: &TcContext, packet: &Packet) -> Option<u32> {
+    match find_next_device(ctx.skb.skb, packet) {
+        NO_DEVICE => None,
+        device => Some(device),
+    }
+}
+
+const NO_DEVICE: u32 = 0;
+
+/// Global like `judge_packet`, for the request to be on a stack of its own.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn find_next_device(skb: *mut __sk_buff, packet: *const Packet) -> u32 {
+    // SAFETY: the caller's memory.
+    let Some(packet) = (unsafe { packet.as_ref() }) else {
+        return NO_DEVICE;
+    };
     // SAFETY: all zero is a valid request; the helper reads and writes exactly its size.
     unsafe {
         let mut request: bpf_fib_lookup = core::mem::zeroed();
         request.family = AF_INET;
-        request.ifindex = (*ctx.skb.skb).ifindex;
+        request.ifindex = (*skb).ifindex;
         request.__bindgen_anon_3.ipv4_src = packet.source;
         request.__bindgen_anon_4.ipv4_dst = packet.destination;
         let found = fib_lookup(
-            ctx.skb.skb.cast(),
+            skb.cast(),
             &raw mut request,
             size_of::<bpf_fib_lookup>() as i32,
             0,
         );
-        if found != i64::from(BPF_FIB_LKUP_RET_SUCCESS)
-            && found != i64::from(BPF_FIB_LKUP_RET_NO_NEIGH)
+        if found == i64::from(BPF_FIB_LKUP_RET_SUCCESS)
+            || found == i64::from(BPF_FIB_LKUP_RET_NO_NEIGH)
         {
-            return Err(reason::NO_ROUTE);
+            request.ifindex
+        } else {
+            NO_DEVICE
         }
-        Ok(bpf_redirect_neigh(request.ifindex, core::ptr::null_mut(), 0, 0) as i8)
     }
 }

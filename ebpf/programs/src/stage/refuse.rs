@@ -15,10 +15,10 @@ use aya_ebpf::programs::TcContext;
 use datapath_abi::ip::IDENTITY_HOST;
 use datapath_abi::reason;
 
-use super::encapsulate;
 use super::packet::{
     ETHERNET, Ethernet, ICMP, ICMP_UNREACHABLE, Ipv4, Packet, Part, SCTP, TCP, UDP, at,
 };
+use super::{encapsulate, service};
 use crate::maps::{cilium_packet, cilium_refused};
 
 const PORT_UNREACHABLE: u8 = 3;
@@ -57,13 +57,19 @@ pub(crate) fn instead(ctx: &TcContext, reason: u8, action: i32) -> i32 {
     if !matches!(reason, reason::NO_BACKEND | reason::UNKNOWN_TARGET) {
         return action;
     }
-    // SAFETY: fields of the context; a plain helper call.
-    unsafe {
-        if refuse(ctx.skb.skb) == 0 {
-            return action;
-        }
-        bpf_redirect((*ctx.skb.skb).ifindex, 0) as i32
+    if refuse(ctx.skb.skb) == 0 || as_asked(ctx).is_err() {
+        return action;
     }
+    // SAFETY: a field of the context; a plain helper call.
+    unsafe { bpf_redirect((*ctx.skb.skb).ifindex, 0) as i32 }
+}
+
+/// What was for a service may have got its backend's address before nobody was found there; its sender knows the service's only.
+#[inline(always)]
+fn as_asked(ctx: &TcContext) -> Result<bool, u8> {
+    let answer = cilium_packet.get_ptr_mut(0).ok_or(reason::INVALID_PACKET)?;
+    // SAFETY: as in `refuse`.
+    service::restore(ctx, unsafe { &mut *answer })
 }
 
 /// As above for a packet that came through the tunnel from a node.
@@ -75,16 +81,16 @@ pub(crate) fn through_tunnel(ctx: &TcContext, node: u32, action: i32) -> i32 {
     encapsulate::send(ctx, IDENTITY_HOST, node).map_or(action, i32::from)
 }
 
-/// Turns the packet into the answer to it. 0: it is not answered. Global like `judge_packet`.
+/// Turns the packet into the answer to it, and what is known of the packet with it. 0: it is not answered. Global like `judge_packet`.
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn refuse(skb: *mut __sk_buff) -> u32 {
     let ctx = &TcContext::new(skb);
-    let Some(packet) = cilium_packet.get_ptr(0) else {
+    let Some(packet) = cilium_packet.get_ptr_mut(0) else {
         return 0;
     };
     // SAFETY: this processor's, and the programs are not interrupted by each other.
-    let packet = unsafe { &*packet };
+    let packet = unsafe { &mut *packet };
     if packet.quiet != 0 || packet.part != Part::Whole || !is_one_host(packet.source) || !is_time()
     {
         return 0;
@@ -95,7 +101,13 @@ extern "C" fn refuse(skb: *mut __sk_buff) -> u32 {
         UDP => answer::<OfUdp>(ctx, packet),
         _ => Err(0),
     };
-    u32::from(done.is_ok())
+    let Ok(length) = done else {
+        return 0;
+    };
+    (packet.source, packet.destination) = (packet.destination, packet.source);
+    (packet.protocol, packet.icmp_type) = (ICMP, ICMP_UNREACHABLE);
+    (packet.l4, packet.length) = (ETHERNET + size_of::<Ipv4>(), length);
+    1
 }
 
 /// Neither a group nor everybody (RFC 1122 3.2.2).
@@ -123,8 +135,9 @@ fn is_time() -> bool {
     true
 }
 
+/// The answer is the length of the message.
 #[inline(always)]
-fn answer<Quote: Copy>(ctx: &TcContext, packet: &Packet) -> Result<(), i64> {
+fn answer<Quote: Copy>(ctx: &TcContext, packet: &Packet) -> Result<u16, i64> {
     let header = at::<Ipv4>(ctx, ETHERNET).ok_or(0)?;
     let frame = at::<Ethernet>(ctx, 0).ok_or(0)?;
     // SAFETY: `at` has checked the bounds.
@@ -171,7 +184,8 @@ fn answer<Quote: Copy>(ctx: &TcContext, packet: &Packet) -> Result<(), i64> {
     };
     let of_quote = sum(&mut quote, 0);
     message.checksum = checksum(&mut message, of_quote);
-    ctx.store(ETHERNET + size_of::<Ipv4>(), &message, 0)
+    ctx.store(ETHERNET + size_of::<Ipv4>(), &message, 0)?;
+    Ok((size_of::<Icmp>() + size_of::<Quote>()) as u16)
 }
 
 /// The Internet checksum (RFC 1071), not folded yet.

@@ -8,11 +8,10 @@ use datapath_abi::nat::{FORWARD, REVERSE, Target, Tuple};
 use datapath_abi::reason;
 use datapath_abi::service::{Backend, EXCLUSIVE, Frontend, INSIDE, LOOPBACK, OUTSIDE, SILENT};
 
-use super::flow;
-use super::listener;
 use super::packet::{Packet, Part, TCP, UDP, has_ports};
 use super::rewrite::{End, rewrite};
 use super::select::{Choice, is_member, select};
+use super::{flow, icmp_error, listener};
 use crate::maps::{cilium_ct_service, cilium_lb4_services, cilium_lxc};
 
 /// The source a pod sees when it is its own backend, network byte order.
@@ -262,7 +261,8 @@ pub(crate) fn is_answer(packet: &Packet) -> bool {
     cilium_ct_service.get_ptr(&packet.tuple(REVERSE)).is_some()
 }
 
-/// Gives an answer from a backend the service's address again. `false`: it is none, and stays as it is.
+/// Gives an answer from a backend the service's address again, and so an error about what was sent to one. `false`: it is neither, and
+/// stays as it is.
 #[inline(always)]
 pub(crate) fn restore(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
     match restore_service(ctx.skb.skb, packet) {
@@ -290,7 +290,7 @@ extern "C" fn restore_service(skb: *mut __sk_buff, packet: *mut Packet) -> u32 {
 #[inline(always)]
 fn restore_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
     if !has_ports(packet.protocol) {
-        return Ok(false);
+        return icmp_error::to_client(ctx, packet);
     }
     let Some(service) = cilium_ct_service.get_ptr(&packet.tuple(REVERSE)) else {
         return Ok(false);
