@@ -1,5 +1,6 @@
 //! The datapath in the kernel.
 
+mod addresses;
 mod attach;
 mod batch;
 mod blocks;

@@ -146,7 +146,8 @@ pub struct Service {
     pub affinity_seconds: Option<u32>,
     /// What happens without backends.
     pub when_empty: WhenEmpty,
-    /// Whether the address is nobody's but services': what pods send to any other port of it is dropped.
+    /// Whether the address is nobody's but services': what those the frontend is for send to any other port of it is dropped, and
+    /// told if it can be. From outside an address that the host has, too, is the host's all the same.
     pub exclusive: bool,
     /// The only sources that are served. Empty: all are.
     pub source_ranges: Vec<Ipv4Net>,

@@ -174,6 +174,8 @@ impl<'a> Published<'a> {
         let inside = self.balanced(ip, port, Scope::Inside, false);
         let outside = self.balanced(ip, port, Scope::Outside, local);
         let outside = outside.map(|balanced| Balanced {
+            // Pods still send what is not the Service's there on its way: other nodes may serve it.
+            exclusive: reach == Reach::LoadBalancer,
             source_ranges: ranges.to_vec(),
             maglev: own
                 .maglev

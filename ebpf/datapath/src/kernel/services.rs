@@ -1,18 +1,18 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
+use super::addresses::Addresses;
 use super::maps::{Maps, address, ip};
 use super::{State, leftovers, maglev, source_ranges};
 use crate::{Backend, Error, Frontend, Maglev, Protocol, Scope, Service, WhenEmpty};
 use datapath_abi::service as abi;
 
-/// Numbers for the generations of services, and how many services share an address.
+/// Numbers for the generations of services, and the addresses they are at.
 #[derive(Debug)]
 pub(super) struct Generations {
     last: u32,
-    by_address: BTreeMap<Ipv4Addr, usize>,
+    addresses: Addresses,
 }
 
 impl Generations {
@@ -21,25 +21,21 @@ impl Generations {
     pub(super) fn take_over(maps: &mut Maps) -> Result<Self, Error> {
         let mut generations = Self {
             last: 0,
-            by_address: BTreeMap::new(),
+            addresses: Addresses::default(),
         };
         let mut known = BTreeSet::new();
-        let mut claimed = BTreeSet::new();
+        let mut claimed = BTreeMap::new();
         for (key, value) in maps.cilium_lb4_services.all()? {
             generations.last = generations.last.max(value.generation);
             known.insert(value.generation);
             if let Some(frontend) = frontend(&key) {
-                *generations.by_address.entry(frontend.ip).or_default() += 1;
+                generations.addresses.count(frontend, is_exclusive(value));
             } else if key.protocol == 0 {
-                claimed.insert(ip(key.address));
+                claimed.insert((ip(key.address), scope(key.scope)), value.flags);
             }
         }
         leftovers::remove(maps, &known)?;
-        for address in claimed {
-            if !generations.by_address.contains_key(&address) {
-                maps.cilium_lb4_services.unset(&any(address))?;
-            }
-        }
+        generations.addresses.settle(maps, &claimed)?;
         Ok(generations)
     }
 
@@ -64,18 +60,20 @@ pub(super) fn upsert(state: &mut State, service: &Service) -> Result<(), Error> 
         }
     }
     let value = value(state.generations.next(), service);
-    if old.is_none() {
-        claim_address(state, service)?;
-    }
+    let addresses = &mut state.generations.addresses;
+    addresses.claim(&mut state.maps, service.frontend, service.exclusive)?;
     let written = write_backends(&mut state.maps, value, service)
         .and_then(|()| state.maps.cilium_lb4_services.set(&key, &value));
     match (written, old) {
         (Ok(()), None) => Ok(()),
-        (Ok(()), Some(old)) => remove_backends(&mut state.maps, old),
-        (Err(error), old) => {
+        (Ok(()), Some(old)) => {
+            addresses.release(&mut state.maps, service.frontend, is_exclusive(old))?;
+            remove_backends(&mut state.maps, old)
+        }
+        (Err(error), _) => {
             // Half a generation would keep its room, and nobody would ever look it up.
             let emptied = remove_backends(&mut state.maps, value);
-            let freed = old.map_or_else(|| release_address(state, service.frontend.ip), |_| Ok(()));
+            let freed = addresses.release(&mut state.maps, service.frontend, service.exclusive);
             // Should that fail, too, what matters is still why it was refused.
             drop(emptied.and(freed));
             Err(error)
@@ -134,7 +132,8 @@ pub(super) fn remove(state: &mut State, frontend: Frontend) -> Result<(), Error>
     };
     state.maps.cilium_lb4_services.unset(&key)?;
     remove_backends(&mut state.maps, old)?;
-    release_address(state, frontend.ip)
+    let addresses = &mut state.generations.addresses;
+    addresses.release(&mut state.maps, frontend, is_exclusive(old))
 }
 
 /// Each under its generation.
@@ -149,37 +148,6 @@ pub(super) fn list(maps: &Maps) -> Result<Vec<(u32, Service)>, Error> {
         }
     }
     Ok(services)
-}
-
-/// One service more is at an address.
-fn claim_address(state: &mut State, service: &Service) -> Result<(), Error> {
-    let address = service.frontend.ip;
-    let nothing = abi::Service {
-        generation: 0,
-        count: 0,
-        affinity_seconds: 0,
-        flags: flags(service) & abi::EXCLUSIVE,
-        slots: 0,
-        pad: 0,
-        key: [0; 2],
-    };
-    state
-        .maps
-        .cilium_lb4_services
-        .set(&any(address), &nothing)?;
-    *state.generations.by_address.entry(address).or_default() += 1;
-    Ok(())
-}
-
-/// One service less.
-fn release_address(state: &mut State, address: Ipv4Addr) -> Result<(), Error> {
-    let left = state.generations.by_address.entry(address).or_default();
-    *left = left.saturating_sub(1);
-    if *left > 0 {
-        return Ok(());
-    }
-    state.generations.by_address.remove(&address);
-    state.maps.cilium_lb4_services.unset(&any(address))
 }
 
 fn remove_backends(maps: &mut Maps, old: abi::Service) -> Result<(), Error> {
@@ -232,7 +200,7 @@ fn read(
         } else {
             WhenEmpty::Drop
         },
-        exclusive: value.flags & abi::EXCLUSIVE != 0,
+        exclusive: is_exclusive(value),
         source_ranges,
         maglev: (value.slots != 0).then_some(Maglev {
             slots: value.slots,
@@ -262,16 +230,6 @@ fn key(frontend: Frontend) -> abi::Frontend {
     }
 }
 
-/// The entry that says an address belongs to services, whatever the port.
-fn any(ip: Ipv4Addr) -> abi::Frontend {
-    abi::Frontend {
-        address: address(ip),
-        port: 0,
-        protocol: 0,
-        scope: abi::INSIDE,
-    }
-}
-
 fn frontend(key: &abi::Frontend) -> Option<Frontend> {
     let protocol = match key.protocol {
         TCP => Protocol::Tcp,
@@ -283,10 +241,18 @@ fn frontend(key: &abi::Frontend) -> Option<Frontend> {
         ip: ip(key.address),
         port: u16::from_be(key.port),
         protocol,
-        scope: if key.scope == abi::OUTSIDE {
-            Scope::Outside
-        } else {
-            Scope::Inside
-        },
+        scope: scope(key.scope),
     })
+}
+
+fn scope(number: u8) -> Scope {
+    if number == abi::OUTSIDE {
+        Scope::Outside
+    } else {
+        Scope::Inside
+    }
+}
+
+fn is_exclusive(service: abi::Service) -> bool {
+    service.flags & abi::EXCLUSIVE != 0
 }

@@ -27,3 +27,4 @@ mod services_full;
 mod stranger;
 mod tables;
 mod traffic;
+mod unserved;

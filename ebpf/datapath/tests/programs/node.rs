@@ -204,7 +204,6 @@ impl Node {
         let any = Frontend {
             port: 0,
             protocol: 0,
-            scope: INSIDE,
             ..key
         };
         // As the agent writes it: addresses that the outside reaches may be a host's as well.

@@ -35,6 +35,7 @@ const TRANSLATED: u32 = 1;
 #[inline(always)]
 pub(crate) fn serve(ctx: &TcContext, packet: &mut Packet) -> Result<Option<i8>, u8> {
     match serve_outside(ctx.skb.skb, packet) {
+        NO_SERVICE if is_nobodys(ctx, packet) => Err(reason::NO_BACKEND),
         NO_SERVICE => Ok(None),
         TRANSLATED => send(ctx, packet).map(Some),
         reason => Err(reason as u8),
@@ -54,6 +55,21 @@ extern "C" fn serve_outside(skb: *mut __sk_buff, packet: *mut Packet) -> u32 {
         Ok(true) => TRANSLATED,
         Err(reason) => u32::from(reason),
     }
+}
+
+/// Whether nobody takes a packet that is for no service: its address is that of services alone, and none of this host. The stack would
+/// send it on to the router that has such addresses here, and so in a circle until its hops end.
+#[inline(always)]
+fn is_nobodys(ctx: &TcContext, packet: &Packet) -> bool {
+    if packet.destination == NODE_IP.load() {
+        return false;
+    }
+    let any = service::any_port(packet.destination, OUTSIDE);
+    let of_services_alone = cilium_lb4_services.get_ptr(&any).is_some_and(|claimed| {
+        // SAFETY: a map value of plain numbers.
+        unsafe { (*claimed).flags & EXCLUSIVE != 0 }
+    });
+    of_services_alone && next_device(ctx, packet).is_some()
 }
 
 #[inline(always)]
@@ -98,7 +114,7 @@ fn knows_ports(packet: &mut Packet) -> Result<bool, u8> {
 /// Whether an address other than the node's own is one of services.
 #[inline(always)]
 fn is_of_services(address: u32) -> bool {
-    let any = service::any_port(address);
+    let any = service::any_port(address, OUTSIDE);
     address != NODE_IP.load() && cilium_lb4_services.get_ptr(&any).is_some()
 }
 

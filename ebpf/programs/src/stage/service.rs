@@ -48,7 +48,7 @@ extern "C" fn translate_service(skb: *mut __sk_buff, packet: *mut Packet) -> u32
 
 #[inline(always)]
 fn translate_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
-    let Some(address) = cilium_lb4_services.get_ptr(&any_port(packet.destination)) else {
+    let Some(address) = cilium_lb4_services.get_ptr(&any_port(packet.destination, INSIDE)) else {
         return Ok(false);
     };
     let frontend = frontend(packet, INSIDE);
@@ -73,14 +73,14 @@ fn translate_in_place(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> 
     to_backend::<INSIDE>(ctx, packet, &frontend)
 }
 
-/// What says that an address is one of services, whoever asks them.
+/// What says that an address is one of services.
 #[inline(always)]
-pub(crate) fn any_port(address: u32) -> Frontend {
+pub(crate) fn any_port(address: u32, scope: u8) -> Frontend {
     Frontend {
         address: Address::v4(address),
         port: 0,
         protocol: 0,
-        scope: INSIDE,
+        scope,
     }
 }
 

@@ -12,10 +12,13 @@ fn a_node_port_an_external_address_and_a_load_balancers_lead_to_all_endpoints_fr
     let both = [backend("10.244.1.5:8080"), backend("10.244.2.5:8080")];
     for at in ["172.30.0.11:30080", "203.0.113.7:80", "198.51.100.9:80"] {
         let (inside, outside) = reached(&service, &slices, at);
-        for balanced in [inside.unwrap(), outside.unwrap()] {
+        let (inside, outside) = (inside.unwrap(), outside.unwrap());
+        for balanced in [&inside, &outside] {
             assert_eq!(balanced.backends, both, "{at}");
-            assert!(!balanced.exclusive, "{at} may be a host's as well");
         }
+        assert!(!inside.exclusive, "{at} may be a host's as well");
+        // A balancer brings to the node nothing but what is for Services.
+        assert_eq!(outside.exclusive, at == "198.51.100.9:80", "{at}");
     }
     assert_eq!(reached(&service, &slices, "198.51.100.8:80"), (None, None));
     let (inside, outside) = reached(&service, &slices, "10.96.0.7:80");
