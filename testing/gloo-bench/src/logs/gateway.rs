@@ -54,6 +54,8 @@ pub(super) struct Sent<'a> {
     pub(super) gzip: bool,
     /// With it, to the port of other clusters.
     pub(super) token: Option<&'a str>,
+    /// Bytes of a header that nobody asked for.
+    pub(super) header: usize,
 }
 
 pub(super) struct Gateway {
@@ -160,6 +162,9 @@ fn request(sent: &Sent<'_>) -> Request<Body> {
     }
     if let Some(token) = sent.token {
         request = request.header("authorization", format!("Bearer {token}"));
+    }
+    if sent.header > 0 {
+        request = request.header("x-long", "x".repeat(sent.header));
     }
     let body = Body::new(Full::new(Bytes::from(frame)));
     request.body(body).unwrap()

@@ -101,6 +101,23 @@ async fn no_bomb_takes_more_memory_than_the_gateway_has_and_what_is_good_is_take
 }
 
 #[tokio::test]
+async fn a_huge_header_is_refused_and_what_is_good_is_taken_after_it() {
+    let Some(gateway) = Gateway::start().await else {
+        return;
+    };
+    let message = metrics(&metric("bad", 5, &point("a", "b")));
+    let sent = Sent {
+        message: &message,
+        header: 32 << 20,
+        ..Sent::default()
+    };
+    assert_ne!(gateway.send(&sent).await, Code::Ok);
+    gateway.takes_what_is_good("a header").await;
+    let peak = gateway.peak();
+    assert!(peak < MEMORY, "{peak} MiB");
+}
+
+#[tokio::test]
 async fn garbage_at_the_port_is_let_go_and_what_is_good_is_taken_after_it() {
     let Some(gateway) = Gateway::start().await else {
         return;
