@@ -227,6 +227,11 @@ pub(crate) fn from_field(name: &str, path: &str) -> Value {
     json!({"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}})
 }
 
+/// The container's own limit, in bytes. Without one it is what the node has.
+pub(crate) fn from_memory_limit(name: &str) -> Value {
+    json!({"name": name, "valueFrom": {"resourceFieldRef": {"resource": "limits.memory", "divisor": "1"}}})
+}
+
 pub(crate) fn http_probe(path: &str, port: &str, period: u32, failures: u32) -> Value {
     json!({
         "httpGet": {"path": path, "port": port, "scheme": "HTTP"},

@@ -46,6 +46,9 @@ pub struct Args {
     /// Push nothing before every registered cluster that ever took part has been heard from, or is known from Redis.
     #[arg(long, default_value_t = true, action = ArgAction::Set)]
     pub safe_mode: bool,
+    /// Memory limit of this process in bytes; a quarter of it is for the objects of all clusters. Absent: 1 GiB.
+    #[arg(long, env = "MEMORY_LIMIT")]
+    pub memory_limit: Option<usize>,
     /// This pod's name.
     #[arg(long, env = "POD_NAME", default_value = "gloo-mesh-mgmt-server")]
     pub pod_name: String,

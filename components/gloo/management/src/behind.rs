@@ -252,6 +252,7 @@ fn restore(shared: &Shared, name: &ClusterName, objects: Objects) -> bool {
         return false;
     }
     let said = !cluster.said.is_empty();
+    shared.room.keep(name, &objects);
     state.restore(name, objects);
     if said {
         shared.look_everywhere(&state);

@@ -14,7 +14,10 @@ use gloo_api::{
     names,
     state::Common,
 };
-use gloo_relay::proto::{Refused, refused::Code};
+use gloo_relay::{
+    proto::{Refused, refused::Code},
+    table::Full,
+};
 use gloonet_daemon::watching::{Pauses, interrupted};
 use jiff::Timestamp;
 use kube::{
@@ -209,6 +212,7 @@ fn register(shared: &Shared, records: &BTreeMap<String, TokenRecord>, seen: &See
             shared.look(name);
         }
     }
+    shared.room.divide(seen.len());
 }
 
 /// Why a connection is no longer its cluster's. A record that is gone, or cannot be read, says nothing of a stream there is.
@@ -251,7 +255,8 @@ async fn statuses(
             if cluster.connection.is_none() && served_by_other(resource, shared, alive) {
                 continue;
             }
-            let status = status(cluster, &before, cold.as_deref(), &shared.instance);
+            let full = shared.room.refused(name);
+            let status = status(cluster, &before, cold.as_deref(), full, &shared.instance);
             if status != before {
                 wanted.push((name.clone(), status));
             }
@@ -281,6 +286,7 @@ fn status(
     cluster: &Cluster,
     before: &KubernetesClusterStatus,
     cold: Option<&str>,
+    full: Option<Full>,
     instance: &str,
 ) -> KubernetesClusterStatus {
     let generation = cluster
@@ -299,6 +305,7 @@ fn status(
         (false, false) => "no agent has enrolled yet".to_owned(),
     };
     let mut sentences: Vec<String> = cold.map(str::to_owned).into_iter().collect();
+    sentences.extend(full.map(|full| full.to_string()));
     let held = cluster.held.as_ref().map(|held| {
         format!(
             "{} policies would go at once and stay; confirm with the annotation {CONFIRM}: {}",

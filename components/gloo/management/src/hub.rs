@@ -7,7 +7,7 @@ use gloo_relay::{
     key::ObjectKey,
     proto::{Ack, Hello, ObjectError, Refused, Results, refused::Code},
     server::{Admission, Hub, Standing, Stream},
-    table::{Changes, Incoming, Limits},
+    table::{Changes, Incoming, Limits, Seat},
     tls::Peer,
 };
 use jiff::Timestamp;
@@ -79,11 +79,11 @@ impl Hub for Server {
         // Another replica may have served it since, and decided otherwise.
         cluster.desired = None;
         cluster.held = None;
-        let held = if cluster.known {
-            Incoming::holding(cluster.objects.clone(), Limits::default())
-        } else {
-            Incoming::default()
-        };
+        let seat = Seat::new(self.shared.room.clone(), name.clone());
+        let mut held = Incoming::seated(Limits::default(), seat);
+        if cluster.known {
+            held = held.holding(cluster.objects.clone());
+        }
         // Still under the lock: a computation sends what it decides under it, too.
         Ok(self.shared.channels(name, |channels| {
             channels.end.send_replace(None);
@@ -155,6 +155,7 @@ impl Hub for Server {
                 .is_some_and(|c| c.stream == stream.id)
         {
             cluster.connection = None;
+            self.shared.room.let_go(&stream.cluster);
             tracing::info!(cluster = %stream.cluster, reason = why, "the cluster is no longer connected here");
         }
     }
@@ -164,7 +165,11 @@ impl Hub for Server {
 mod tests {
     use std::convert::Infallible;
 
-    use gloo_relay::{digest::Digest, session::Claim, table::Objects};
+    use gloo_relay::{
+        digest::Digest,
+        session::Claim,
+        table::{Objects, Outgoing, Source},
+    };
     use kube::client::Body;
 
     use super::*;
@@ -238,6 +243,30 @@ mod tests {
         server.observed(&stream(2), Changes::default(), false).await;
         compute(&server.shared);
         assert_eq!(given(&again), Some(4));
+    }
+
+    #[tokio::test]
+    async fn what_is_arriving_counts_as_long_as_its_stream_and_what_was_taken_stays_counted() {
+        let server = server();
+        let mut held = admit(&server, 1).await.held;
+        let objects: Objects = shop(20).upserts.into_iter().collect();
+        let mut source = Source::default();
+        for (key, bytes) in &objects {
+            source.set(key.clone(), bytes.clone());
+        }
+        let mut large = source.clone();
+        let key = ObjectKey::new("v1", "Pod", "shop", "large").unwrap();
+        large.set(key, vec![b'x'; 2 << 20].into());
+        let used = || server.shared.room.uses()[&name("west")].clone();
+        let part = Outgoing::new(1).next(&large).unwrap().unwrap();
+        held.take(&part).unwrap();
+        assert!(used().arriving > 0);
+        server.closed(&stream(1), "cut".to_owned()).await;
+        assert_eq!(used().arriving, 0);
+        let mut held = admit(&server, 2).await.held;
+        held.take(&Outgoing::new(1).next(&source).unwrap().unwrap())
+            .unwrap();
+        assert!(used().held > 20 * 600, "{:?}", used());
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ pub mod flows;
 pub mod health;
 pub mod hub;
 pub mod judge;
+pub mod memory;
 pub mod metrics;
 pub mod push;
 pub mod replicas;

@@ -67,6 +67,7 @@ pub fn text(shared: &Shared) -> Result<String, std::fmt::Error> {
         metrics.refused_entries.clone(),
     );
     clusters(shared, &mut registry);
+    memory(shared, &mut registry);
     resources(shared, &mut registry);
     let mut text = String::new();
     encode(&mut text, &registry)?;
@@ -121,6 +122,36 @@ fn clusters(shared: &Shared, registry: &mut Registry) {
     ] {
         registry.register(name, help, family);
     }
+}
+
+/// Memory that clusters' objects are held to.
+fn memory(shared: &Shared, registry: &mut Registry) {
+    let (used, refused) = (Cluster::default(), Cluster::default());
+    for (name, of) in shared.room.uses() {
+        let label = [("cluster", name.to_string())];
+        let bytes = of.held.saturating_add(of.arriving);
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        used.get_or_create(&label).set(bytes);
+        let is_refused = i64::from(of.refused.is_some());
+        refused.get_or_create(&label).set(is_refused);
+    }
+    let budget = Gauge::<i64>::default();
+    budget.set(i64::try_from(shared.room.budget()).unwrap_or(i64::MAX));
+    registry.register(
+        "gloo_mesh_snapshot_memory_bytes",
+        "Memory that a cluster's objects take, those that are arriving among them",
+        used,
+    );
+    registry.register(
+        "gloo_mesh_snapshot_refused",
+        "1 while what the cluster's agent says finds no room in memory; what it said before stays",
+        refused,
+    );
+    registry.register(
+        "gloo_mesh_snapshot_memory_budget_bytes",
+        "Memory for the objects of all clusters",
+        budget,
+    );
 }
 
 type Resource = Family<[(&'static str, String); 2], Gauge>;

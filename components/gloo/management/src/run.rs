@@ -81,7 +81,8 @@ pub async fn start(
     closing: &CancellationToken,
 ) -> Result<JoinSet<()>, RunError> {
     let state = State::new(args.cluster_name.clone(), args.safe_mode);
-    let shared = Arc::new(Shared::new(state, args.pod_name.clone()));
+    let shared = Shared::new(state, args.pod_name.clone()).within(args.memory_limit);
+    let shared = Arc::new(shared);
     let records = Arc::new(Records::new(client.clone()));
     let store = Store::new(Redis::new(&args.redis), Seal::read(&args.store_key)?);
     let hub = Arc::new(Server {

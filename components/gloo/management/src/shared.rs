@@ -2,14 +2,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use gloo_api::ClusterName;
-use gloo_relay::{proto::Refused, table::Source};
+use gloo_relay::{
+    proto::Refused,
+    table::{Room, Source},
+};
 use tokio::sync::{Notify, watch};
 
-use crate::{metrics::Metrics, state::State};
+use crate::{memory, metrics::Metrics, state::State};
 
 /// Where a cluster's stream listens.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ pub struct Shared {
     state: Mutex<State>,
     channels: Mutex<BTreeMap<ClusterName, Channels>>,
     pending: Mutex<BTreeSet<ClusterName>>,
+    /// Memory for what clusters have.
+    pub room: Arc<Room>,
     /// Something changed that the translation must see.
     pub wake: Notify,
     /// Something changed that the store must see.
@@ -60,12 +65,20 @@ impl Shared {
             state: Mutex::new(state),
             channels: Mutex::default(),
             pending: Mutex::default(),
+            room: Arc::new(memory::room(None)),
             wake: Notify::new(),
             unsaved: Notify::new(),
             store: watch::Sender::new(StoreState::Unknown),
             broken: watch::Sender::new(None),
             metrics: Metrics::default(),
         }
+    }
+
+    /// With so many bytes of memory for the whole process.
+    #[must_use]
+    pub fn within(mut self, limit: Option<usize>) -> Self {
+        self.room = Arc::new(memory::room(limit));
+        self
     }
 
     /// A panic elsewhere does not make the state unusable: it is changed one object at a time.

@@ -297,6 +297,8 @@ async fn a_replica_that_a_cluster_is_not_connected_to_knows_it_from_redis_and_fo
         assert!(known.is_ok(), "{objects}");
     }
     assert!(other.state().clusters[&west()].known);
+    let counted = other.room.uses()[&west()].held;
+    assert!(counted > 200 * 600, "it takes memory here, too: {counted}");
 }
 
 /// It knows nothing of the cluster yet, and Redis does.

@@ -214,6 +214,8 @@ fn judge(end: &StreamError, lasted: Duration, backoff: &mut Backoff) -> (State, 
         } => match code {
             Code::Fenced => (State::Fenced, Backoff::fenced(random)),
             Code::Closing | Code::Busy => (State::Waiting, backoff.pause(random)),
+            // What is desired stays as it is and is kept up; each attempt costs the server a snapshot.
+            Code::Full => (State::Waiting, Backoff::fenced(random)),
             _ => (State::Refused, backoff.pause(random)),
         },
         _ => (State::Waiting, backoff.pause(random)),
@@ -252,6 +254,14 @@ mod tests {
             assert_eq!(state, State::Waiting);
             assert!(pause <= Duration::from_secs(1), "{pause:?}");
         }
+    }
+
+    #[test]
+    fn an_agent_without_room_waits_long_and_goes_on_keeping_up_what_was_desired() {
+        let end = refused(Code::Full);
+        let (state, pause) = judge(&end, Duration::ZERO, &mut Backoff::default());
+        assert_eq!(state, State::Waiting, "who is refused repairs nothing");
+        assert!(pause >= Duration::from_mins(1), "{pause:?}");
     }
 
     #[test]

@@ -6,11 +6,14 @@
 mod changes;
 mod incoming;
 mod outgoing;
+mod room;
+mod set;
 mod source;
 
 pub use changes::{Changes, FrameError, HARD_BYTES, PART_BYTES, pack, unpack};
 pub use incoming::{Incoming, Limits, Refusal, Taken};
 pub use outgoing::Outgoing;
+pub use room::{Full, Room, Seat, Use, Weigh};
 pub use source::{OBJECT_BYTES, Source};
 
 /// The objects of one side, by key: canonical JSON each.

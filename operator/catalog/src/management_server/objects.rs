@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{WORKLOAD, rbac};
 use crate::object::{
-    Builder, allow, container_security, from_field, http_probe, image, nodes, pod_security, pods,
-    pull_secrets, requirements, spread,
+    Builder, allow, container_security, from_field, from_memory_limit, http_probe, image, nodes,
+    pod_security, pods, pull_secrets, requirements, spread,
 };
 use crate::trust::{self, RedisUser};
 use crate::{ComponentId, ImageName, Input, RenderError, prometheus, redis};
@@ -110,7 +110,11 @@ fn container(input: &Input, arguments: Vec<String>, mounts: Vec<Value>) -> Value
         "name": NAME,
         "command": ["/usr/bin/gloo-mesh-mgmt-server"],
         "args": arguments,
-        "env": [from_field("POD_NAME", "metadata.name"), from_field("POD_UID", "metadata.uid")],
+        "env": [
+            from_field("POD_NAME", "metadata.name"),
+            from_field("POD_UID", "metadata.uid"),
+            from_memory_limit("MEMORY_LIMIT"),
+        ],
         "ports": [
             {"name": "relay", "containerPort": RELAY_PORT, "protocol": "TCP"},
             {"name": "stats", "containerPort": SERVER_STATS_PORT, "protocol": "TCP"},

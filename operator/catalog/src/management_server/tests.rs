@@ -95,3 +95,18 @@ fn the_service_is_of_the_wanted_type_and_several_pods_have_a_budget() {
     assert_eq!(service.data["spec"]["type"], "LoadBalancer");
     named(&objects, "PodDisruptionBudget", "gloo-mesh-mgmt-server");
 }
+
+/// What it may take for clusters' objects follows from it.
+#[test]
+fn the_server_is_told_its_memory_limit_by_the_kubelet() {
+    let objects = ManagementServer.objects(&input()).unwrap();
+    let pod =
+        &named(&objects, "Deployment", "gloo-mesh-mgmt-server").data["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    assert_eq!(container["resources"]["limits"]["memory"], "1Gi");
+    let told = container["env"].as_array().unwrap();
+    let told = told.iter().find(|one| one["name"] == "MEMORY_LIMIT");
+    let from = &told.unwrap()["valueFrom"]["resourceFieldRef"];
+    assert_eq!(from["resource"], "limits.memory");
+    assert_eq!(from["divisor"], "1");
+}

@@ -1,3 +1,9 @@
+use bytes::Bytes;
+use gloo_relay::{
+    key::ObjectKey,
+    table::{Incoming, Limits, Outgoing, Seat, Source},
+};
+
 use super::*;
 use crate::state::State;
 
@@ -95,4 +101,44 @@ fn a_stream_that_was_let_in_while_its_cluster_was_deleted_ends_at_the_next_look(
     shared.state().register(&west, None);
     register(&shared, &BTreeMap::new(), &seen(&["mgmt"]));
     assert_eq!(end_of_west(&shared), Some(Code::UnknownCluster));
+}
+
+#[test]
+fn a_cluster_without_room_is_told_so_in_its_status_until_something_of_it_is_taken() {
+    let west: ClusterName = "west".parse().unwrap();
+    let shared = connected(&west).within(Some(16 << 20));
+    register(&shared, &BTreeMap::new(), &seen(&["mgmt", "west"]));
+    let mut incoming = Incoming::seated(
+        Limits::default(),
+        Seat::new(shared.room.clone(), west.clone()),
+    );
+    let mut say = |epoch: u64, mebibytes: usize| -> KubernetesClusterStatus {
+        let mut source = Source::default();
+        for number in 0..mebibytes {
+            let name = format!("s{number}");
+            let key = ObjectKey::new("v1", "Pod", "shop", &name).unwrap();
+            source.set(key, Bytes::from(vec![b'x'; 1 << 20]));
+        }
+        let mut outgoing = Outgoing::new(epoch);
+        while let Some(frame) = outgoing.next(&source).unwrap() {
+            if incoming.take(&frame).is_err() {
+                break;
+            }
+            outgoing.acked(&incoming.ack());
+        }
+        let before = KubernetesClusterStatus::default();
+        let full = shared.room.refused(&west);
+        status(
+            &shared.state().clusters[&west],
+            &before,
+            None,
+            full,
+            "server",
+        )
+    };
+    let verdict = say(1, 4).common.state;
+    assert_eq!(verdict.approval, Approval::Warning);
+    let words = "cluster west would take more than 2 MiB";
+    assert!(verdict.message.contains(words), "{}", verdict.message);
+    assert_eq!(say(2, 1).common.state.message, "");
 }

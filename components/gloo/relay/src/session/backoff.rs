@@ -4,7 +4,8 @@ use std::time::Duration;
 
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(1);
-/// Another agent of the cluster serves it. One that asks again and again would only fence it in turn.
+/// Another agent of the cluster serves it, or there is no room for what it has. One that asks again and again would only fence the
+/// other in turn, or send all it has for nothing.
 const FENCED: Duration = Duration::from_mins(2);
 /// How many times its next pause a stream must have held for the trouble before it to be over.
 const HELD: u32 = 10;
@@ -23,7 +24,7 @@ impl Backoff {
         longest.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
     }
 
-    /// The pause of an agent that another one fenced.
+    /// The pause of an agent that another one fenced, or that has no room.
     pub fn fenced(random: f64) -> Duration {
         FENCED.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
     }

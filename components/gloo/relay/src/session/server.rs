@@ -56,6 +56,9 @@ impl ServerEnd {
                 return message(from_server::Message::Refused(refused.clone()));
             }
             Self::Version { .. } => Code::Version,
+            Self::Snapshot {
+                source: Refusal::Full { .. },
+            } => Code::Full,
             _ => Code::Protocol,
         };
         let cause = std::error::Error::source(self).map(|cause| format!(": {cause}"));

@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{Changes, FrameError, Objects, unpack};
+use super::{
+    Changes, FrameError, Objects,
+    room::{Full, Seat, Weigh},
+    set::Set,
+    unpack,
+};
 use crate::{
     digest::Digest,
     key::ObjectKey,
@@ -50,6 +55,8 @@ pub enum Refusal {
     Unknown,
     #[error("more than {} objects or {} bytes", limits.objects, limits.bytes)]
     Limit { limits: Limits },
+    #[error("{full}")]
+    Full { full: Full },
 }
 
 impl Refusal {
@@ -76,42 +83,24 @@ pub enum Taken {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Set {
-    objects: Objects,
-    digest: Digest,
-    bytes: usize,
-}
-
-impl Set {
-    fn put(&mut self, key: ObjectKey, bytes: Bytes) {
-        self.digest.add(Digest::of(&key, &bytes));
-        self.bytes += bytes.len();
-        if let Some(old) = self.objects.insert(key.clone(), bytes) {
-            self.digest.remove(Digest::of(&key, &old));
-            self.bytes -= old.len();
-        }
-    }
-
-    fn take(&mut self, key: &ObjectKey) -> Option<Bytes> {
-        let old = self.objects.remove(key)?;
-        self.digest.remove(Digest::of(key, &old));
-        self.bytes -= old.len();
-        Some(old)
-    }
-}
-
-#[derive(Clone, Debug, Default)]
 enum Staged {
     #[default]
     Nothing,
-    /// The snapshot being received. What is held stays in force until its end.
-    Full(Set),
-    /// The last word on each key, and the bytes of all that came.
-    Delta(BTreeMap<ObjectKey, Option<Bytes>>, usize),
+    /// The snapshot being received, and the weight of what of it is not held. What is held stays in force until its end.
+    Full(Set, usize),
+    /// The last word on each key.
+    Delta(BTreeMap<ObjectKey, Option<Bytes>>, Sums),
+}
+
+/// Of all that came of a change.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    bytes: usize,
+    weight: usize,
 }
 
 /// The objects of the other side, as far as they are known. Outlives a stream.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Incoming {
     held: Set,
     known: bool,
@@ -121,24 +110,51 @@ pub struct Incoming {
     /// A fresh snapshot was asked for: only a later epoch counts.
     awaiting: bool,
     limits: Limits,
+    /// `None`: the limits are all there is.
+    seat: Option<Seat>,
+}
+
+impl Default for Incoming {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
 }
 
 impl Incoming {
     pub fn new(limits: Limits) -> Self {
+        Self::made(limits, None)
+    }
+
+    /// One that shares memory with others.
+    pub fn seated(limits: Limits, seat: Seat) -> Self {
+        Self::made(limits, Some(seat))
+    }
+
+    fn made(limits: Limits, seat: Option<Seat>) -> Self {
+        let weigh = seat.as_ref().map_or(length as Weigh, Seat::weigh);
         Self {
+            held: Set::new(weigh),
+            known: false,
+            staged: Staged::Nothing,
+            epoch: 0,
+            sequence: 0,
+            awaiting: false,
             limits,
-            ..Self::default()
+            seat,
         }
     }
 
     /// With what was held before, for a sender that may go on from there.
-    pub fn holding(objects: Objects, limits: Limits) -> Self {
-        let mut incoming = Self::new(limits);
-        incoming.known = true;
+    #[must_use]
+    pub fn holding(mut self, objects: Objects) -> Self {
+        self.known = true;
         for (key, bytes) in objects {
-            incoming.held.put(key, bytes);
+            self.held.put(key, bytes);
         }
-        incoming
+        if let Some(seat) = &self.seat {
+            seat.kept(self.held.weight);
+        }
+        self
     }
 
     pub fn objects(&self) -> &Objects {
@@ -152,13 +168,13 @@ impl Incoming {
 
     /// A new stream: keeps the objects, forgets the numbers.
     pub fn reopen(&mut self) {
-        self.staged = Staged::Nothing;
+        self.unstage();
         (self.epoch, self.sequence, self.awaiting) = (0, 0, false);
     }
 
     /// The epoch to ask a fresh snapshot after. Frames up to it are dropped from now on.
     pub fn await_resync(&mut self) -> u64 {
-        self.staged = Staged::Nothing;
+        self.unstage();
         self.awaiting = true;
         self.epoch
     }
@@ -175,6 +191,21 @@ impl Incoming {
     /// Takes a frame, or refuses it and keeps its objects. After a refusal the caller asks for a fresh snapshot
     /// ([`Self::await_resync`]) or ends the stream.
     pub fn take(&mut self, frame: &Frame) -> Result<Taken, Refusal> {
+        let taken = self.accept(frame);
+        if let (Err(_), Staged::Nothing) = (&taken, &self.staged) {
+            self.unstage();
+        }
+        taken
+    }
+
+    fn unstage(&mut self) {
+        self.staged = Staged::Nothing;
+        if let Some(seat) = &self.seat {
+            seat.let_go();
+        }
+    }
+
+    fn accept(&mut self, frame: &Frame) -> Result<Taken, Refusal> {
         if self.awaiting && frame.epoch <= self.epoch {
             return Ok(Taken::Old);
         }
@@ -232,7 +263,7 @@ impl Incoming {
         let same = epoch == self.epoch;
         match (phase, &self.staged) {
             (Phase::Unspecified, _) => Err(refused("a stream")),
-            (_, Staged::Full(_)) if same && !full => Err(refused("a full snapshot")),
+            (_, Staged::Full(..)) if same && !full => Err(refused("a full snapshot")),
             (_, Staged::Delta(..)) if same && full => Err(refused("a change")),
             (_, Staged::Nothing) if same && full => Err(refused("an epoch that has its snapshot")),
             _ => Ok(phase),
@@ -240,25 +271,29 @@ impl Incoming {
     }
 
     fn full(&mut self, changes: Changes, digest: Option<Digest>) -> Result<Taken, Refusal> {
-        let mut set = match std::mem::take(&mut self.staged) {
-            Staged::Full(set) => set,
-            _ => Set::default(),
+        let (mut set, mut weight) = match std::mem::take(&mut self.staged) {
+            Staged::Full(set, weight) => (set, weight),
+            _ => (self.held.like(), 0),
         };
         for (key, bytes) in changes.upserts {
+            let (bytes, more) = self.held.share(&key, bytes);
+            weight += more;
             set.put(key, bytes);
         }
         for key in &changes.deletes {
             set.take(key);
         }
         self.within(&set)?;
+        self.ask(weight, set.weight)?;
         let Some(theirs) = digest else {
-            self.staged = Staged::Full(set);
+            self.staged = Staged::Full(set, weight);
             return Ok(Taken::Part);
         };
         same(theirs, set.digest)?;
         let changes = difference(&self.held.objects, &set.objects);
         self.held = set;
         self.known = true;
+        self.sit();
         Ok(Taken::Full(changes))
     }
 
@@ -266,15 +301,11 @@ impl Incoming {
         if !self.known {
             return Err(Refusal::Unknown);
         }
-        let (mut all, mut bytes) = match std::mem::take(&mut self.staged) {
-            Staged::Delta(all, bytes) => (all, bytes),
-            _ => (BTreeMap::new(), 0),
+        let (mut all, mut sums) = match std::mem::take(&mut self.staged) {
+            Staged::Delta(all, sums) => (all, sums),
+            _ => (BTreeMap::new(), Sums::default()),
         };
-        bytes += changes
-            .upserts
-            .iter()
-            .map(|(_, json)| json.len())
-            .sum::<usize>();
+        self.sum(&changes, &mut sums);
         all.extend(changes.deletes.into_iter().map(|key| (key, None)));
         all.extend(
             changes
@@ -282,22 +313,39 @@ impl Incoming {
                 .into_iter()
                 .map(|(key, bytes)| (key, Some(bytes))),
         );
-        if all.len() > 2 * self.limits.objects || bytes > self.limits.bytes {
+        if all.len() > 2 * self.limits.objects || sums.bytes > self.limits.bytes {
             return Err(Refusal::Limit {
                 limits: self.limits,
             });
         }
+        self.ask(sums.weight, 0)?;
         let Some(theirs) = digest else {
-            self.staged = Staged::Delta(all, bytes);
+            self.staged = Staged::Delta(all, sums);
             return Ok(Taken::Part);
         };
         let undo = self.apply(&all);
-        let checked = same(theirs, self.held.digest).and_then(|()| self.within(&self.held));
+        let checked = same(theirs, self.held.digest)
+            .and_then(|()| self.within(&self.held))
+            .and_then(|()| self.ask(sums.weight, self.held.weight));
         if let Err(refusal) = checked {
             self.apply(&undo);
             return Err(refusal);
         }
+        self.sit();
         Ok(Taken::Delta(changes_of(all)))
+    }
+
+    fn sum(&self, changes: &Changes, sums: &mut Sums) {
+        for (key, bytes) in &changes.upserts {
+            sums.bytes += bytes.len();
+            sums.weight += self.held.weigh(key, bytes);
+        }
+        // What is not there can be deleted, too, and is remembered until the end.
+        for key in &changes.deletes {
+            if !self.held.objects.contains_key(key) {
+                sums.weight += self.held.weigh(key, b"");
+            }
+        }
     }
 
     /// Returns what was there before.
@@ -316,6 +364,23 @@ impl Incoming {
         undo
     }
 
+    fn ask(&self, arriving: usize, result: usize) -> Result<(), Refusal> {
+        let asked = self
+            .seat
+            .as_ref()
+            .map(|seat| seat.arriving(arriving, result));
+        asked
+            .unwrap_or(Ok(()))
+            .map_err(|full| Refusal::Full { full })
+    }
+
+    /// What is held now is what was taken.
+    fn sit(&self) {
+        if let Some(seat) = &self.seat {
+            seat.taken(self.held.weight);
+        }
+    }
+
     fn within(&self, set: &Set) -> Result<(), Refusal> {
         if set.objects.len() > self.limits.objects || set.bytes > self.limits.bytes {
             return Err(Refusal::Limit {
@@ -324,6 +389,10 @@ impl Incoming {
         }
         Ok(())
     }
+}
+
+fn length(_: &ObjectKey, bytes: &[u8]) -> usize {
+    bytes.len()
 }
 
 fn same(theirs: Digest, ours: Digest) -> Result<(), Refusal> {

@@ -430,3 +430,5 @@ proptest! {
         prop_assert_eq!(incoming.objects(), &before);
     }
 }
+
+mod room;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gloo_relay::{
     key::ObjectKey,
     session::{Claim, Moment, ServerSession, outranks},
-    table::{Changes, Incoming, Limits, Objects, Source},
+    table::{Changes, Incoming, Objects, Source},
 };
 
 use super::cluster::policy;
@@ -97,7 +97,7 @@ impl Server {
         self.memory
             .get(&cluster)
             .map_or_else(Incoming::default, |objects| {
-                Incoming::holding(objects.clone(), Limits::default())
+                Incoming::default().holding(objects.clone())
             })
     }
 

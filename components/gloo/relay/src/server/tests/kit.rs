@@ -21,11 +21,13 @@ use crate::{
     fixture,
     key::ObjectKey,
     session::AgentFacts,
-    table::Objects,
+    table::{Objects, Room, Seat},
     tls::Identity,
 };
 
 pub(super) const UID: &str = "0000-1111";
+/// Bytes for the objects of all clusters.
+pub(super) const ROOM: usize = 32 << 20;
 pub(super) const AUTHORITY: &str = "gloo-mesh-mgmt-server.gloo-mesh";
 
 /// What the hub saw of a cluster.
@@ -44,6 +46,8 @@ pub(super) struct Memory {
     pub(super) desired: watch::Sender<Option<Source>>,
     pub(super) end: watch::Sender<Option<Refused>>,
     pub(super) records: Mutex<HashMap<String, (TokenRecord, u64)>>,
+    /// For the objects of all clusters.
+    pub(super) room: Arc<Room>,
     pub(super) alerts: Mutex<Vec<EnrolError>>,
 }
 
@@ -66,11 +70,11 @@ impl Hub for Memory {
 
     async fn admit(&self, stream: &Stream, _: &Peer, _: &Hello) -> Result<Admission, Refused> {
         let seen = self.seen.lock().unwrap();
-        let held = seen
-            .get(stream.cluster.as_str())
-            .map_or_else(Incoming::default, |seen| {
-                Incoming::holding(seen.objects.clone(), crate::table::Limits::default())
-            });
+        let seat = Seat::new(self.room.clone(), stream.cluster.clone());
+        let mut held = Incoming::seated(crate::table::Limits::default(), seat);
+        if let Some(seen) = seen.get(stream.cluster.as_str()) {
+            held = held.holding(seen.objects.clone());
+        }
         Ok(Admission {
             held,
             desired: self.desired.subscribe(),
@@ -169,6 +173,7 @@ impl Kit {
             desired: watch::Sender::new(None),
             end: watch::Sender::new(None),
             records: Mutex::default(),
+            room: Arc::new(Room::new(ROOM, |_, bytes| bytes.len())),
             alerts: Mutex::default(),
         });
         let signer = Arc::new(Signer::new(&clients.0, &clients.1, life).unwrap());

@@ -113,6 +113,39 @@ async fn revoked_and_unknown_clusters_are_refused_with_a_reason() {
 }
 
 #[tokio::test]
+async fn a_cluster_that_would_fill_the_memory_keeps_what_it_said_and_no_other_notices() {
+    let kit = Kit::start().await;
+    let mut hog = kit.agent("west", "one", 1);
+    hog.warmed().await;
+    hog.observed.send_modify(|source| {
+        let source = source.as_mut().unwrap();
+        for number in 0..40 {
+            source.set(key(100 + number), Bytes::from(vec![b'x'; 1 << 20]));
+        }
+    });
+    let status = hog
+        .wait("no room", |status| status.state == State::Waiting)
+        .await;
+    let said = status.last_error.unwrap();
+    for word in ["Full", "cluster west", "stays in force", "limits.memory"] {
+        assert!(said.contains(word), "{said}");
+    }
+    assert_eq!(kit.seen("west", |seen| seen.objects.len()), 3);
+    assert!(kit.memory.room.uses().values().all(|one| one.arriving == 0));
+    let mut other = kit.agent("east", "one", 1);
+    other.observed.send_modify(|source| {
+        let source = source.as_mut().unwrap();
+        for number in 0..4 {
+            source.set(key(100 + number), Bytes::from(vec![b'x'; 1 << 20]));
+        }
+    });
+    eventually("the other is served", || {
+        kit.seen("east", |seen| seen.objects.len()) == 7
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_certificate_of_seconds_ends_its_stream_and_a_new_one_goes_on() {
     let kit = Kit::with(super::super::Limits::default(), Duration::from_secs(3)).await;
     let mut agent = kit.agent("west", "one", 1);
