@@ -3,15 +3,17 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    Json, Router,
+    Router,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
-use gloo_relay::table::Objects;
+use bytes::Bytes;
+use gloo_relay::{key::ObjectKey, table::Objects};
 use gloonet_daemon::exposition;
 use kube::Client;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::{
@@ -57,7 +59,7 @@ async fn input(State(served): State<Served>, headers: HeaderMap) -> Response {
             .map(|(name, cluster)| (name.to_string(), cluster.objects.clone()))
             .collect()
     };
-    Json(document(all)).into_response()
+    answer(document(&all))
 }
 
 async fn output(State(served): State<Served>, headers: HeaderMap) -> Response {
@@ -71,23 +73,64 @@ async fn output(State(served): State<Served>, headers: HeaderMap) -> Response {
             .map(|(name, cluster)| (name.to_string(), cluster.wanted.clone()))
             .collect()
     };
-    Json(document(all)).into_response()
+    answer(document(&all))
 }
 
-/// `{cluster: {"apiVersion,kind=Kind": [object]}}`, as Gloo's own scripts group objects.
-fn document(all: BTreeMap<String, Objects>) -> Value {
-    let mut document = json!({});
-    for (cluster, objects) in all {
-        let mut kinds: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+fn answer(document: Vec<u8>) -> Response {
+    let kind = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, kind)], document).into_response()
+}
+
+/// `{cluster: {"apiVersion,kind=Kind": [object]}}`, as Gloo's own scripts group objects. Text is put beside text: read as values all
+/// objects would take many times the memory they are held in, for whoever asks.
+fn document(all: &BTreeMap<String, Objects>) -> Vec<u8> {
+    let mut out = vec![b'{'];
+    for (number, (cluster, objects)) in all.iter().enumerate() {
+        separate(&mut out, number > 0);
+        name(&mut out, cluster);
+        out.push(b'{');
+        let mut last = None;
         for (key, bytes) in objects {
-            let kind = format!("{},kind={}", key.api_version(), key.kind());
-            let unread = || json!({"unreadable": key.to_string()});
-            let object = serde_json::from_slice(&bytes).unwrap_or_else(|_| unread());
-            kinds.entry(kind).or_default().push(object);
+            let kind = (key.api_version(), key.kind());
+            let same = last == Some(kind);
+            if !same {
+                if last.is_some() {
+                    out.extend_from_slice(b"],");
+                }
+                name(&mut out, &format!("{},kind={}", kind.0, kind.1));
+                out.push(b'[');
+                last = Some(kind);
+            }
+            separate(&mut out, same);
+            object(&mut out, key, bytes);
         }
-        document[cluster] = json!(kinds);
+        if last.is_some() {
+            out.push(b']');
+        }
+        out.push(b'}');
     }
-    document
+    out.push(b'}');
+    out
+}
+
+fn separate(out: &mut Vec<u8>, is_later: bool) {
+    if is_later {
+        out.push(b',');
+    }
+}
+
+fn name(out: &mut Vec<u8>, text: &str) {
+    out.extend(Value::from(text).to_string().into_bytes());
+    out.push(b':');
+}
+
+fn object(out: &mut Vec<u8>, key: &ObjectKey, bytes: &Bytes) {
+    if serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+        out.extend_from_slice(bytes);
+    } else {
+        let unread = json!({"unreadable": key.to_string()});
+        out.extend(unread.to_string().into_bytes());
+    }
 }
 
 async fn allowed(served: &Served, headers: &HeaderMap, path: &str) -> Result<(), Response> {
@@ -108,4 +151,35 @@ async fn allowed(served: &Served, headers: &HeaderMap, path: &str) -> Result<(),
             };
             (code, denied.to_string()).into_response()
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_are_grouped_by_cluster_and_kind_and_one_that_is_no_json_is_named() {
+        let object = |api, kind, name, text: &'static str| {
+            let key = ObjectKey::new(api, kind, "shop", name).unwrap();
+            (key, Bytes::from_static(text.as_bytes()))
+        };
+        let west = [
+            object("v1", "Service", "a", r#"{"n": 1}"#),
+            object("v1", "Service", "b", r#"{"n": "}"#),
+            object("v1", "Pod", "a", r#"{"n": 2}"#),
+            object("apps/v1", "Deployment", "a", r#"{"n": [3]} "#),
+        ];
+        let all = [
+            ("east".to_owned(), Objects::new()),
+            ("west".to_owned(), west.into_iter().collect()),
+        ];
+        let found: Value = serde_json::from_slice(&document(&all.into())).unwrap();
+        let expected = json!({"east": {}, "west": {
+            "v1,kind=Service": [{"n": 1}, {"unreadable": "v1 Service shop/b"}],
+            "v1,kind=Pod": [{"n": 2}],
+            "apps/v1,kind=Deployment": [{"n": [3]}],
+        }});
+        assert_eq!(found, expected);
+        assert_eq!(document(&BTreeMap::new()), b"{}");
+    }
 }
