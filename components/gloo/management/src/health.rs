@@ -4,26 +4,34 @@ use std::sync::Arc;
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::shared::{Shared, StoreState};
 
+#[derive(Clone, Debug)]
+struct Served {
+    shared: Arc<Shared>,
+    fences: watch::Receiver<Option<String>>,
+}
+
 /// `/healthz`: the process serves. `/readyz`: the store was read, or is known to be away.
-pub fn routes(shared: Arc<Shared>) -> Router {
+pub fn routes(shared: Arc<Shared>, fences: watch::Receiver<Option<String>>) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok"))
         .route("/readyz", get(ready))
         .route("/relay", get(relay))
-        .with_state(shared)
+        .with_state(Served { shared, fences })
 }
 
-async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
+async fn ready(State(Served { shared, .. }): State<Served>) -> (StatusCode, &'static str) {
     if *shared.store.borrow() == StoreState::Unknown {
         return (StatusCode::SERVICE_UNAVAILABLE, "Redis was not asked yet");
     }
     (StatusCode::OK, "ok")
 }
 
-async fn relay(State(shared): State<Arc<Shared>>) -> Json<Value> {
+async fn relay(State(Served { shared, fences }): State<Served>) -> Json<Value> {
+    let fences = fences.borrow().clone();
     let redis = match &*shared.store.borrow() {
         StoreState::Ok => json!("ok"),
         StoreState::Unknown => json!("unknown"),
@@ -49,6 +57,10 @@ async fn relay(State(shared): State<Arc<Shared>>) -> Json<Value> {
         // A resource that cannot be followed is said in its own status; it is no fault of the server.
         "translation": {"errors": &*shared.broken.borrow()},
         "redis": redis,
+        "fences": fences.map_or_else(
+            || "for all replicas".to_owned(),
+            |why| format!("of this replica only: {why}"),
+        ),
         "safeMode": state.cold(),
     }))
 }
@@ -62,7 +74,12 @@ mod tests {
     async fn a_computation_that_ended_in_the_middle_is_an_error_until_the_next_one() {
         let clusters = Clusters::new("west".parse().unwrap(), true);
         let shared = Arc::new(Shared::new(clusters, "server".to_owned()));
-        let errors = async || relay(State(shared.clone())).await.0["translation"]["errors"].clone();
+        let (_, fences) = watch::channel(None);
+        let served = Served {
+            shared: shared.clone(),
+            fences,
+        };
+        let errors = async || relay(State(served.clone())).await.0["translation"]["errors"].clone();
         assert_eq!(errors().await, Value::Null);
         shared
             .broken

@@ -12,10 +12,11 @@ use gloo_relay::{
 };
 use jiff::Timestamp;
 
-use gloo_store::Unsaved;
+use gloo_store::{Moment, Unsaved};
 
 use crate::{
     decode::sentence,
+    fences::Fence,
     shared::Shared,
     state::{Connection, Said},
     tokens::Records,
@@ -40,6 +41,17 @@ fn said(errors: Vec<ObjectError>) -> BTreeMap<ObjectKey, Said> {
 pub struct Server {
     pub shared: Arc<Shared>,
     pub records: Arc<Records>,
+    /// `None`: there is no other replica.
+    pub fence: Option<Arc<Fence>>,
+}
+
+impl Server {
+    async fn fence(&self, stream: &Stream, when: Moment) -> Result<(), Refused> {
+        match &self.fence {
+            Some(fence) => fence.ask(stream, when).await,
+            None => Ok(()),
+        }
+    }
 }
 
 #[tonic::async_trait]
@@ -60,6 +72,7 @@ impl Hub for Server {
     }
 
     async fn admit(&self, stream: &Stream, peer: &Peer, _: &Hello) -> Result<Admission, Refused> {
+        self.fence(stream, Moment::Opening).await?;
         let name = &stream.cluster;
         let mut state = self.shared.state();
         let cluster = state.clusters.entry(name.clone()).or_default();
@@ -113,6 +126,10 @@ impl Hub for Server {
         }
         self.shared.look(&stream.cluster);
         self.shared.unsaved.notify_one();
+    }
+
+    async fn holds(&self, stream: &Stream) -> Result<(), Refused> {
+        self.fence(stream, Moment::Open).await
     }
 
     async fn acked(&self, stream: &Stream, _: Ack) {
@@ -189,6 +206,7 @@ mod tests {
         Server {
             shared: Arc::new(Shared::new(state, "server".to_owned())),
             records: Arc::new(Records::new(kube::Client::new(nobody, "default"))),
+            fence: None,
         }
     }
 

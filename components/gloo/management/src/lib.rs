@@ -12,6 +12,7 @@ pub mod behind;
 pub mod clusters;
 pub mod decode;
 pub mod failed;
+pub mod fences;
 pub mod flows;
 pub mod health;
 pub mod hub;

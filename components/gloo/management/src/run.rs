@@ -17,11 +17,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use gloo_relay::telemetry::TelemetrySigner;
-use gloo_store::{Redis, Seal, SealError, Store};
+use gloo_store::{Fences, Redis, Seal, SealError, Store};
 
 use crate::{
-    args::Args, authority, behind, clusters, flows, health, hub::Server, replicas::Replicas,
-    shared::Shared, snapshots, state::State, sync, tokens::Records,
+    args::Args, authority, behind, clusters, fences::Fence, flows, health, hub::Server,
+    replicas::Replicas, shared::Shared, snapshots, state::State, sync, tokens::Records,
 };
 
 /// How long tasks may take to end.
@@ -85,15 +85,21 @@ pub async fn start(
     let shared = Arc::new(shared);
     let records = Arc::new(Records::new(client.clone()));
     let store = Store::new(Redis::new(&args.redis), Seal::read(&args.store_key)?);
+    let fence = Arc::new(fence(args)?);
     let hub = Arc::new(Server {
         shared: shared.clone(),
         records: records.clone(),
+        fence: Some(fence.clone()),
     });
     let signing = ["tls.crt", "tls.key"].map(|name| args.signing.join(name));
     let authority = [read(signing[0].clone())?, read(signing[1].clone())?];
     let parts = parts(args, hub, records.clone(), &authority)?;
     let bound = bind(args.health_address, "health").await?;
-    listener::serve(bound, health::routes(shared.clone()), closing.clone());
+    listener::serve(
+        bound,
+        health::routes(shared.clone(), fence.away.subscribe()),
+        closing.clone(),
+    );
     let bound = bind(args.stats_address, "statistics").await?;
     let routes = snapshots::routes(shared.clone(), client.clone());
     listener::serve(bound, routes, closing.clone());
@@ -152,6 +158,12 @@ fn parts(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         instance: args.pod_name.clone(),
     })
+}
+
+/// Over a connection of its own: what a snapshot takes is no reason to make a stream wait.
+fn fence(args: &Args) -> Result<Fence, RunError> {
+    let entries = Fences::new(Redis::new(&args.redis), Seal::read(&args.store_key)?);
+    Ok(Fence::new(entries, args.pod_name.clone()))
 }
 
 fn telemetry(args: &Args) -> Option<TelemetrySigner> {

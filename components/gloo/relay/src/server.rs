@@ -12,6 +12,7 @@ mod relay;
 mod stream;
 
 pub use enrol::{Stored, Tokens};
+pub use fences::fenced;
 pub use limits::Limits;
 
 use std::sync::Arc;
@@ -83,6 +84,11 @@ pub trait Hub: Send + Sync + 'static {
     ) -> Result<Admission, Refused>;
     /// What the cluster has, changed so. The first call of a stream warms it.
     async fn observed(&self, stream: &Stream, changes: Changes, full: bool);
+    /// Whether the stream is still its cluster's; asked from time to time as long as it is open. Other replicas may have let another
+    /// agent in.
+    async fn holds(&self, _stream: &Stream) -> Result<(), Refused> {
+        Ok(())
+    }
     async fn acked(&self, stream: &Stream, ack: Ack);
     async fn results(&self, stream: &Stream, results: Results);
     async fn closed(&self, stream: &Stream, why: String);

@@ -1,13 +1,15 @@
 //! What the management plane keeps in Redis: how it gets there, how entries are sealed, and snapshots of clusters.
 //!
-//! The management server writes snapshots, the insights engine reads them. Redis is foreign ground: whoever reads takes only what
+//! The management server writes snapshots, the insights engine reads them; and which agent of a cluster is served, over all replicas. Redis is foreign ground: whoever reads takes only what
 //! opens under the seal.
 #![forbid(unsafe_code)]
 
 mod connection;
+mod fence;
 mod seal;
 mod snapshot;
 
 pub use connection::{ConnectionError, Redis, RedisArgs};
+pub use fence::{Fences, Holder, Moment, Word};
 pub use seal::{Seal, SealError};
 pub use snapshot::{Found, Head, Store, StoreError, Unsaved, Write, open, prepare, redis_key};

@@ -50,6 +50,8 @@ pub enum StoreError {
         cluster: ClusterName,
         source: RedisError,
     },
+    #[error("who is served of cluster {cluster} is changed by others all the time")]
+    Contended { cluster: ClusterName },
     #[error("the snapshot of cluster {cluster} cannot be packed")]
     Pack {
         cluster: ClusterName,

@@ -10,7 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use gloo_api::ClusterName;
 use gloo_relay::{key::ObjectKey, table::Objects};
-use gloo_store::{Found, Redis, RedisArgs, Seal, Store, Unsaved, prepare, redis_key};
+use gloo_store::{
+    Fences, Found, Holder, Moment, Redis, RedisArgs, Seal, Store, Unsaved, Word, prepare, redis_key,
+};
 use redis_access::testing::RedisServer;
 
 fn server() -> RedisServer {
@@ -24,6 +26,24 @@ fn store(server: &RedisServer) -> Store {
         redis_ca: None,
     };
     Store::new(Redis::new(&args), Seal::new(&[9; 32]).unwrap())
+}
+
+fn fences(server: &RedisServer) -> Fences {
+    let args = RedisArgs {
+        redis_url: server.url(),
+        redis_credentials: Some(server.credentials().to_owned()),
+        redis_ca: None,
+    };
+    Fences::new(Redis::new(&args), Seal::new(&[9; 32]).unwrap())
+}
+
+/// The stream of an agent that started then.
+fn holder(started_ms: i64) -> Holder {
+    Holder {
+        instance: format!("agent-{started_ms}"),
+        started_ms,
+        stream: format!("server/{started_ms}"),
+    }
 }
 
 fn west() -> ClusterName {
@@ -129,4 +149,79 @@ async fn a_killed_redis_is_an_error_and_no_hang() {
     server.stop();
     let asked = tokio::time::timeout(Duration::from_secs(15), store.load(&west(), None)).await;
     assert!(asked.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn of_many_agents_that_ask_many_replicas_at_once_the_one_that_started_last_is_served() {
+    let server = server();
+    save(&store(&server), &objects(1)).await;
+    let asking: Vec<_> = (0..20)
+        .map(|number| {
+            let replica = fences(&server);
+            tokio::spawn(async move {
+                let ours = holder(number * 7 % 20);
+                let word = replica.ask(&west(), &ours, Moment::Opening).await.unwrap();
+                (ours, word)
+            })
+        })
+        .collect();
+    for asked in asking {
+        let (ours, word) = asked.await.unwrap();
+        assert!(ours.started_ms < 19 || word == Word::Served, "{word:?}");
+    }
+    let replica = fences(&server);
+    for started in 0..20 {
+        let ours = Holder {
+            stream: "another".to_owned(),
+            ..holder(started)
+        };
+        let word = replica.ask(&west(), &ours, Moment::Opening).await.unwrap();
+        let last = started == 19;
+        assert_eq!(word == Word::Served, last, "{started}: {word:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_is_no_ones_who_has_not_our_key_and_ends_by_itself() {
+    let server = server();
+    save(&store(&server), &objects(1)).await;
+    let (replica, mut raw) = (fences(&server), server.connection().await);
+    let key = "gloonet:v1:fence:west";
+    for forged in [
+        vec![
+            "SET",
+            key,
+            "{\"instance\": \"x\", \"started_ms\": 9, \"stream\": \"y\"}",
+        ],
+        vec!["RPUSH", key, "west"],
+    ] {
+        redis::cmd("DEL")
+            .arg(key)
+            .exec_async(&mut raw)
+            .await
+            .unwrap();
+        let mut write = redis::cmd(forged[0]);
+        write.arg(&forged[1..]).exec_async(&mut raw).await.unwrap();
+        let word = replica.ask(&west(), &holder(1), Moment::Opening).await;
+        assert_eq!(word.unwrap(), Word::Served, "{forged:?}");
+        let lives: i64 = redis::cmd("TTL")
+            .arg(key)
+            .query_async(&mut raw)
+            .await
+            .unwrap();
+        assert!((1..=60).contains(&lives), "{lives}");
+    }
+    redis::cmd("PEXPIRE")
+        .arg(key)
+        .arg(1)
+        .exec_async(&mut raw)
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let word = replica.ask(&west(), &holder(0), Moment::Opening).await;
+    assert_eq!(
+        word.unwrap(),
+        Word::Served,
+        "the later one is gone for good"
+    );
 }

@@ -52,7 +52,9 @@ impl RedisUser {
             Self::Operator => {
                 "~gloonet:probe:* %R~gloonet:v1:logs:*:probe:* +set +get +del +xrevrange +info"
             }
-            Self::ManagementServer => "~gloonet:v1:snapshot:* +@hash +del +multi +exec",
+            Self::ManagementServer => {
+                "~gloonet:v1:snapshot:* ~gloonet:v1:fence:* +@hash +get +set +del +watch +unwatch +multi +exec"
+            }
             Self::Sink => {
                 "~gloonet:v1:logs:* ~gloonet:v1:seen:* +mget +xadd +set +expire +multi +exec"
             }

@@ -177,7 +177,11 @@ fn parts(files: &Path, shared: Arc<Shared>) -> Result<Parts> {
     Ok(Parts {
         tls,
         hub: Arc::new(Known {
-            hub: hub::Server { shared, records },
+            hub: hub::Server {
+                shared,
+                records,
+                fence: None,
+            },
         }),
         tokens: Arc::new(NoTokens(AtomicU64::new(0))),
         signer: Arc::new(Signer::new(&clients.0, &clients.1, LONGEST_LIFE)?),

@@ -89,6 +89,7 @@ impl Fleet {
             hub: Arc::new(Server {
                 shared,
                 records: records.clone(),
+                fence: None,
             }),
             tokens: records,
             signer,

@@ -1,4 +1,4 @@
-//! One live stream per cluster.
+//! One live stream per cluster in this process. Over all processes the [hub](super::Hub) decides.
 
 use std::{
     collections::HashMap,
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::Stream;
 use crate::{
     proto::{Refused, refused::Code},
-    session::outranks,
+    session::{Claim, outranks},
 };
 
 /// How long a fenced stream may take to be gone before its follower is served.
@@ -63,7 +63,7 @@ impl Fences {
         if let Some(live) = state.live.get(&stream.cluster)
             && !outranks(&stream.claim, &live.stream.claim)
         {
-            return Err(fenced(&live.stream));
+            return Err(fenced(&live.stream.cluster, &live.stream.claim));
         }
         state.last += 1;
         stream.id = state.last;
@@ -77,7 +77,9 @@ impl Fences {
         let before = state.live.insert(stream.cluster.clone(), live);
         drop(state);
         let before = before.map(|before| {
-            before.fence.send_replace(Some(fenced(&stream)));
+            before
+                .fence
+                .send_replace(Some(fenced(&stream.cluster, &stream.claim)));
             if before.stream.claim.instance != stream.claim.instance {
                 tracing::warn!(
                     cluster = %stream.cluster,
@@ -113,12 +115,13 @@ impl Drop for Place<'_> {
     }
 }
 
-fn fenced(by: &Stream) -> Refused {
+/// What an agent is told when another one is served.
+pub fn fenced(cluster: &ClusterName, by: &Claim) -> Refused {
     Refused {
         code: Code::Fenced.into(),
         reason: format!(
-            "the agent {:?} speaks for cluster {}; if it is not yours, revoke the cluster's certificates",
-            by.claim.instance, by.cluster
+            "the agent {:?} speaks for cluster {cluster}; if it is not yours, revoke the cluster's certificates",
+            by.instance
         ),
     }
 }

@@ -23,6 +23,8 @@ use crate::{
 
 /// Answers that may wait for the agent to read; then nothing more of it is read.
 const ANSWERS: usize = 16;
+/// Bytes of an agent's instance, which is kept as long as it is served, and told to others. A pod's UID has 36.
+const INSTANCE: usize = 256;
 const CHECK: Duration = Duration::from_secs(5);
 
 type Sender = mpsc::Sender<Result<FromServer, Status>>;
@@ -67,23 +69,7 @@ impl Served {
         let Some(hello) = greeting(&mut session, messages).await? else {
             return Ok(());
         };
-        if hello.cluster_uid != self.peer.cluster_uid {
-            return Err(ServerEnd::Refused(Refused {
-                code: Code::ClusterUid.into(),
-                reason: format!(
-                    "the certificate is for cluster UID {}, the agent runs in {}",
-                    self.peer.cluster_uid, hello.cluster_uid
-                ),
-            }));
-        }
-        let stream = Stream {
-            id: 0,
-            cluster: self.peer.cluster.clone(),
-            claim: Claim {
-                instance: hello.instance.clone(),
-                started_ms: hello.started_ms,
-            },
-        };
+        let stream = self.stream(&hello)?;
         let place = self
             .fences
             .enter(stream)
@@ -114,12 +100,41 @@ impl Served {
         );
         let result = tokio::select! {
             refused = ends => Err(ServerEnd::Refused(refused)),
+            refused = lost(&*self.hub, &place.stream) => Err(ServerEnd::Refused(refused)),
             result = live.run(messages, sender, desired) => result,
         };
         let why = result.as_ref().err().map(ToString::to_string);
         let why = why.unwrap_or_else(|| "the agent hung up".to_owned());
         self.hub.closed(&place.stream, why).await;
         result
+    }
+
+    /// The stream as the agent claims it, which its fences will number.
+    fn stream(&self, hello: &Hello) -> Result<Stream, ServerEnd> {
+        let refused = |code: Code, reason: String| {
+            let code = code.into();
+            Err(ServerEnd::Refused(Refused { code, reason }))
+        };
+        let (uid, instance) = (&hello.cluster_uid, &hello.instance);
+        if *uid != self.peer.cluster_uid {
+            let known = &self.peer.cluster_uid;
+            let reason =
+                format!("the certificate is for cluster UID {known}, the agent runs in {uid}");
+            return refused(Code::ClusterUid, reason);
+        }
+        if instance.len() > INSTANCE {
+            let length = instance.len();
+            let reason = format!("the agent's instance has {length} bytes; {INSTANCE} are allowed");
+            return refused(Code::Protocol, reason);
+        }
+        Ok(Stream {
+            id: 0,
+            cluster: self.peer.cluster.clone(),
+            claim: Claim {
+                instance: instance.clone(),
+                started_ms: hello.started_ms,
+            },
+        })
     }
 }
 
@@ -211,6 +226,16 @@ async fn ended(
         () = sleep(until(not_after)) => closed("the certificate has expired"),
         refused = told(fenced) => refused,
         refused = told(end) => refused,
+    }
+}
+
+/// Waits until the stream is no longer its cluster's.
+async fn lost(hub: &dyn Hub, stream: &Stream) -> Refused {
+    loop {
+        sleep(CHECK).await;
+        if let Err(refused) = hub.holds(stream).await {
+            return refused;
+        }
     }
 }
 

@@ -92,7 +92,11 @@ fn own(user: RedisUser) -> &'static [&'static str] {
             "XREVRANGE gloonet:v1:logs:west:probe:gateway-0 + - COUNT 1",
         ],
         RedisUser::ManagementServer => &[
+            "WATCH gloonet:v1:fence:west",
+            "GET gloonet:v1:fence:west",
+            "UNWATCH",
             "MULTI",
+            "SET gloonet:v1:fence:west 1 EX 60",
             "DEL gloonet:v1:snapshot:west",
             "HSET gloonet:v1:snapshot:west head 1",
             "HGET gloonet:v1:snapshot:west head",

@@ -259,6 +259,25 @@ async fn the_certificate_of_a_cluster_that_had_the_name_before_is_refused() {
 }
 
 #[tokio::test]
+async fn an_agent_whose_instance_has_no_end_is_refused() {
+    let kit = Kit::start().await;
+    let hello = from_agent::Message::Hello(Hello {
+        protocol_version: 1,
+        cluster_uid: UID.to_owned(),
+        instance: "x".repeat(1 << 20),
+        ..Hello::default()
+    });
+    let held = kit.credentials("west");
+    let (last, _) = ended_by(&kit, &held, vec![encoded(hello)]).await;
+    let (code, reason) = refused(last);
+    assert_eq!(code, Code::Protocol);
+    assert!(
+        reason.contains("1048576 bytes; 256 are allowed"),
+        "{reason}"
+    );
+}
+
+#[tokio::test]
 async fn fifty_thousand_objects_come_up_in_one_snapshot() {
     const MANY: usize = 50_000;
     let kit = Kit::start().await;

@@ -46,6 +46,8 @@ pub(super) struct Memory {
     pub(super) desired: watch::Sender<Option<Source>>,
     pub(super) end: watch::Sender<Option<Refused>>,
     pub(super) records: Mutex<HashMap<String, (TokenRecord, u64)>>,
+    /// Whom other replicas let in instead.
+    pub(super) elsewhere: Mutex<Option<Refused>>,
     /// For the objects of all clusters.
     pub(super) room: Arc<Room>,
     pub(super) alerts: Mutex<Vec<EnrolError>>,
@@ -95,6 +97,11 @@ impl Hub for Memory {
             .iter()
             .for_each(|key| drop(seen.objects.remove(key)));
         seen.objects.extend(changes.upserts);
+    }
+
+    async fn holds(&self, _: &Stream) -> Result<(), Refused> {
+        let refused = self.elsewhere.lock().unwrap().clone();
+        refused.map_or(Ok(()), Err)
     }
 
     async fn acked(&self, _: &Stream, _: Ack) {}
@@ -173,6 +180,7 @@ impl Kit {
             desired: watch::Sender::new(None),
             end: watch::Sender::new(None),
             records: Mutex::default(),
+            elsewhere: Mutex::default(),
             room: Arc::new(Room::new(ROOM, |_, bytes| bytes.len())),
             alerts: Mutex::default(),
         });

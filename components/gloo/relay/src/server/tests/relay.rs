@@ -60,6 +60,21 @@ async fn two_agents_of_one_cluster_are_served_by_the_order_they_started_in() {
 }
 
 #[tokio::test]
+async fn an_agent_whose_cluster_another_replica_serves_now_is_fenced_within_seconds() {
+    let kit = Kit::start().await;
+    let mut old = kit.agent("west", "old", 1);
+    old.warmed().await;
+    *kit.memory.elsewhere.lock().unwrap() = Some(Refused {
+        code: Code::Fenced.into(),
+        reason: "the agent \"new\" speaks for cluster west".to_owned(),
+    });
+    let status = old
+        .wait("fenced", |status| status.state == State::Fenced)
+        .await;
+    assert!(status.last_error.unwrap().contains("\"new\""));
+}
+
+#[tokio::test]
 async fn results_are_answered_with_their_turn() {
     let kit = Kit::start().await;
     let mut agent = kit.agent("west", "one", 1);
