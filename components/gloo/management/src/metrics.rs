@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::shared::Shared;
+use crate::{failed, shared::Shared};
 use gloo_api::Approval;
 
 const BUCKETS: [f64; 10] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 80.0];
@@ -160,9 +160,14 @@ type Resource = Family<[(&'static str, String); 2], Gauge>;
 fn resources(shared: &Shared, registry: &mut Registry) {
     let (warnings, errors) = (Resource::default(), Resource::default());
     let state = shared.state();
+    let too_large = failed::too_large(&state);
     for (subject, status) in state.translator.statuses() {
         let (place, gvk) = crate::state::subject(subject);
         let label = [("namespace", place.slot.namespace.clone()), ("gvk", gvk)];
+        if too_large.contains_key(subject) {
+            errors.get_or_create(&label).inc();
+            continue;
+        }
         match status.state().approval {
             Approval::Warning => drop(warnings.get_or_create(&label).inc()),
             Approval::Invalid | Approval::Failed => drop(errors.get_or_create(&label).inc()),
@@ -177,7 +182,7 @@ fn resources(shared: &Shared, registry: &mut Registry) {
     registry.register("translation_warning", "Resources with a warning", warnings);
     registry.register(
         "translation_error",
-        "Resources that are not followed",
+        "Resources that are not followed, or a policy of which could not be made",
         errors,
     );
 }

@@ -156,7 +156,7 @@ pub(crate) mod tests {
         }
     }
 
-    fn object(
+    pub(crate) fn object(
         kind: &str,
         api: &str,
         namespace: &str,

@@ -11,7 +11,7 @@ use gloo_relay::{
 };
 use gloo_store::Unsaved;
 use gloo_translate::{
-    Delta, Translator, World,
+    Delta, PolicyKey, Translator, World,
     verdict::{Status, Subject},
     world::Place,
 };
@@ -95,6 +95,8 @@ pub struct State {
     pub clusters: BTreeMap<ClusterName, Cluster>,
     /// Objects that cannot be read, and why. The last readable version stays in force.
     pub unreadable: BTreeMap<(ClusterName, ObjectKey), String>,
+    /// Policies that would be too large to hand over, and their bytes. The version before stays in force.
+    pub too_large: BTreeMap<PolicyKey, usize>,
     pub safe_mode: bool,
     /// All that the output depends on was known once. Who enrols later took no part in the output before, and holds nobody up.
     warm: bool,
@@ -113,6 +115,7 @@ impl State {
             translator,
             clusters: BTreeMap::new(),
             unreadable: BTreeMap::new(),
+            too_large: BTreeMap::new(),
             safe_mode,
             warm: false,
             flows: Flows::default(),
@@ -213,6 +216,10 @@ impl State {
         for (key, rule) in rules {
             let cluster = key.slot.cluster.clone();
             let object = rule.map(|rule| rule.manifest(&key).to_string());
+            if self.measure(&key, object.as_ref().map_or(0, String::len)) {
+                // The resource it comes from may be anywhere.
+                touched.extend(self.clusters.keys().cloned());
+            }
             let policy = ObjectKey::new(
                 "cilium.io/v2",
                 "CiliumNetworkPolicy",
@@ -230,6 +237,14 @@ impl State {
             touched.insert(cluster);
         }
         touched
+    }
+
+    /// Whether a policy became too large, or is that no longer.
+    fn measure(&mut self, key: &PolicyKey, bytes: usize) -> bool {
+        if bytes <= OBJECT_BYTES {
+            return self.too_large.remove(key).is_some();
+        }
+        self.too_large.insert(key.clone(), bytes) != Some(bytes)
     }
 
     fn want(
