@@ -1,18 +1,22 @@
 //! Statuses of what is in dry run, with what of the observed traffic it would deny.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use gloo_api::ClusterName;
 use gloo_relay::key::ObjectKey;
-use gloo_translate::dry_run::{Trial, WINDOW, dry_run};
+use gloo_translate::{
+    Slot,
+    dry_run::{Pair, Side, Trial, WINDOW, dry_run},
+    verdict::Subject,
+};
 
 use crate::{
     flows::Flows,
     state::{State, place_of},
 };
 
-/// Pairs a status lists at most; those with the most flows come first.
+/// Lines of a status at most; those with the most flows come first.
 const LISTED: usize = 50;
 
 /// Statuses of the dry runs of a cluster's resources.
@@ -28,7 +32,7 @@ pub fn statuses(state: &State, cluster: &ClusterName) -> Vec<(ObjectKey, Bytes)>
         .filter_map(|(subject, trials)| {
             state.restated(subject, |status| {
                 if let Some(list) = status.would_deny() {
-                    *list = would_deny(state, &trials);
+                    *list = would_deny(state, subject, &trials);
                 }
             })
         })
@@ -36,7 +40,7 @@ pub fn statuses(state: &State, cluster: &ClusterName) -> Vec<(ObjectKey, Bytes)>
 }
 
 /// Of one resource; settings named `global` are a trial in each workspace.
-fn would_deny(state: &State, trials: &[&Trial]) -> Vec<String> {
+fn would_deny(state: &State, subject: &Subject, trials: &[&Trial]) -> Vec<String> {
     let pairs = match &state.flows {
         Flows::Pairs(pairs) if pairs.is_empty() => {
             return vec![format!(
@@ -47,36 +51,71 @@ fn would_deny(state: &State, trials: &[&Trial]) -> Vec<String> {
         Flows::Unknown(why) => return vec![format!("nothing is known: {why}")],
     };
     let world = state.translator.world();
-    let each = trials.iter().flat_map(|trial| dry_run(trial, world, pairs));
-    let mut denied: Vec<_> = each.collect();
-    if denied.is_empty() {
+    // Who writes in the management plane's own namespace sees all workspaces.
+    let everything = place_of(subject).slot == world.admin();
+    let (mut named, mut others) = (Vec::new(), BTreeMap::<_, Others>::new());
+    for trial in trials {
+        let denied = dry_run(trial, world, pairs);
+        for pair in denied {
+            let view = state.translator.view();
+            if everything
+                || trial
+                    .workspace()
+                    .is_some_and(|of| view.sees(of, &pair.source.slot))
+            {
+                named.push((pair.flows, pair_line(pair)));
+            } else {
+                let of = others.entry(&pair.destination).or_default();
+                of.sources.insert(&pair.source);
+                of.flows += pair.flows;
+            }
+        }
+    }
+    let others = others.into_iter();
+    named.extend(others.map(|(destination, others)| (others.flows, others.line(destination))));
+    if named.is_empty() {
         return vec![format!(
             "nothing of {} observed pairs of the last {WINDOW}",
             pairs.len()
         )];
     }
-    denied.sort_by(|a, b| b.flows.total_cmp(&a.flows));
-    let more = denied.len().saturating_sub(LISTED);
-    let mut list: Vec<_> = denied
-        .into_iter()
-        .take(LISTED)
-        .map(|pair| {
-            let side = |side: &gloo_translate::dry_run::Side| {
-                format!(
-                    "{}/{}/{}",
-                    side.slot.cluster, side.slot.namespace, side.workload
-                )
-            };
-            format!(
-                "{} to {}: {:.0} flows in {WINDOW}",
-                side(&pair.source),
-                side(&pair.destination),
-                pair.flows
-            )
-        })
-        .collect();
-    if more > 0 {
-        list.push(format!("and {more} more pairs"));
-    }
-    list
+    named.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let more = named.len().saturating_sub(LISTED);
+    let lines = named.into_iter().take(LISTED).map(|(_, line)| line);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    lines.chain(more).collect()
 }
+
+/// Workloads whose names are no business of whoever reads the status.
+#[derive(Default)]
+struct Others<'a> {
+    sources: BTreeSet<&'a Side>,
+    flows: f64,
+}
+
+impl Others<'_> {
+    fn line(&self, destination: &Side) -> String {
+        format!(
+            "{} workloads of others, whom this workspace shares nothing with, to {}: {:.0} flows in {WINDOW}",
+            self.sources.len(),
+            side(destination),
+            self.flows
+        )
+    }
+}
+
+fn pair_line(pair: &Pair) -> String {
+    let (source, destination) = (side(&pair.source), side(&pair.destination));
+    format!(
+        "{source} to {destination}: {:.0} flows in {WINDOW}",
+        pair.flows
+    )
+}
+
+fn side(side: &Side) -> String {
+    let Slot { cluster, namespace } = &side.slot;
+    format!("{cluster}/{namespace}/{}", side.workload)
+}
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,16 @@ pub struct Trial {
     pub rules: BTreeMap<PolicyKey, Rule>,
 }
 
+impl Trial {
+    /// Whose trial it is; without rules it is nobody's.
+    pub fn workspace(&self) -> Option<&str> {
+        self.rules
+            .values()
+            .next()
+            .map(|rule| rule.workspace.as_str())
+    }
+}
+
 /// Pods of one workload, as flows name them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Side {

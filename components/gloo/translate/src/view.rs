@@ -54,6 +54,15 @@ impl View {
         self.owners.get(slot).is_some_and(|owned| owned.config)
     }
 
+    /// Whether people of a workspace may know of what is in a namespace: it is theirs, or of a workspace services are shared with.
+    pub fn sees(&self, workspace: &str, slot: &Slot) -> bool {
+        self.owner(slot).is_some_and(|owner| {
+            owner == workspace
+                || self.importers(workspace).contains(owner)
+                || self.exporters(workspace).contains(owner)
+        })
+    }
+
     pub(crate) fn slots(&self, workspace: &str) -> &BTreeSet<Slot> {
         self.members.get(workspace).unwrap_or(&NOWHERE)
     }
