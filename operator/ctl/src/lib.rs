@@ -1,6 +1,6 @@
 //! The `gloonet` command line.
 //!
-//! One file per subcommand. `render` and `snapshot diff` work without a cluster. Only `cluster register` and `cluster revoke` write, and only they
+//! One file per subcommand. `render` works without a cluster, and so does `snapshot diff` between two files. Only `cluster register` and `cluster revoke` write, and only they
 //! read Secrets: the records of tokens and the relay's root certificate, both by name.
 
 #![forbid(unsafe_code)]
@@ -13,6 +13,7 @@ mod duration;
 mod explain;
 mod fetch;
 mod format;
+mod forward;
 mod insights;
 mod offline;
 mod render;
@@ -123,7 +124,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             .await
             .map_err(Failure::Insights)?,
         Command::Snapshot(snapshot::Command::Diff(given)) => {
-            let (text, same) = snapshot::diff::run(&given).map_err(Failure::Diff)?;
+            let (text, same) = snapshot::diff::run(kubeconfig, &given)
+                .await
+                .map_err(Failure::Diff)?;
             if !same {
                 code = ExitCode::from(DIFFERENT);
             }

@@ -1,6 +1,14 @@
+use axum::{
+    Json, Router,
+    http::{HeaderMap, StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
 use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::forward;
 
 fn policy(name: &str, port: &str) -> Value {
     json!({
@@ -20,10 +28,9 @@ fn compared(old: &Value, new: &Value, cluster: Option<&str>) -> Result<(String, 
     let [old, new] = [("old.json", old), ("new.json", new)].map(|(name, value)| {
         let path = folder.path().join(name);
         fs::write(&path, value.to_string()).unwrap();
-        path
+        read(&path).unwrap()
     });
-    let cluster = cluster.map(str::to_owned);
-    run(&Arguments { old, new, cluster })
+    super::compared(&old, &new, cluster)
 }
 
 #[test]
@@ -166,4 +173,57 @@ fn a_long_value_is_cut() {
     let (text, _) = compared(&of(""), &of(&"é".repeat(5000)), None).unwrap();
     let shown = format!("data: \"\" → \"{}…\n", "é".repeat(119));
     assert!(text.contains(&shown), "{text}");
+}
+
+/// A management server that answers so for this token, and what the command makes of it.
+async fn now(output: Value, token: &str) -> Result<(String, Value), DiffError> {
+    let refused = (StatusCode::FORBIDDEN, "ann may not get /snapshots/output");
+    let routes = Router::new().route(
+        "/snapshots/output",
+        get(
+            async move |headers: HeaderMap| match headers.get(header::AUTHORIZATION) {
+                Some(shown) if shown == "Bearer of-ann" => Json(output).into_response(),
+                _ => refused.into_response(),
+            },
+        ),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, format!("{token}\n")).unwrap();
+    let question = live::question(Which::Output, Some(&file))?;
+    let stream = TcpStream::connect(address).await.unwrap();
+    let answer = forward::get(stream, &question, "gloo-mesh-mgmt-server-a").await;
+    live::document(&question, answer.map_err(DiffError::Forward)?)
+}
+
+#[tokio::test]
+async fn what_the_server_holds_now_is_compared_with_what_was_saved() {
+    let saved = (
+        "before.json".to_owned(),
+        snapshot(&[policy("web", "80")], &[]),
+    );
+    let held = snapshot(&[policy("web", "80"), policy("db", "1")], &[]);
+    let found = now(held.clone(), "of-ann").await.unwrap();
+    let (text, same) = super::compared(&saved, &found, Some("west")).unwrap();
+    assert!(!same);
+    let added = "  + cilium.io/v2 CiliumNetworkPolicy shop/db";
+    assert!(text.contains(added), "{text}");
+    let wrong = now(json!([]), "of-ann").await.unwrap();
+    let said = super::compared(&saved, &wrong, None)
+        .unwrap_err()
+        .to_string();
+    let words = "/snapshots/output of pod gloo-mesh-mgmt-server-a is no snapshot";
+    assert!(said.starts_with(words), "{said}");
+}
+
+#[tokio::test]
+async fn who_may_not_see_snapshots_is_told_the_servers_words() {
+    let said = now(json!({}), "of-bob").await.unwrap_err().to_string();
+    assert!(said.contains("ann may not get /snapshots/output"), "{said}");
+    let error = now(json!({}), "two\nlines").await.unwrap_err();
+    let said = crate::sentence(&error);
+    assert!(said.contains("more than one line"), "{said}");
 }
