@@ -162,7 +162,8 @@ fn parts(
 
 /// Over a connection of its own: what a snapshot takes is no reason to make a stream wait.
 fn fence(args: &Args) -> Result<Fence, RunError> {
-    let entries = Fences::new(Redis::new(&args.redis), Seal::read(&args.store_key)?);
+    let seal = Seal::read(&args.store_key)?;
+    let entries = Fences::new(Redis::new(&args.redis), seal, rand::random);
     Ok(Fence::new(entries, args.pod_name.clone()))
 }
 

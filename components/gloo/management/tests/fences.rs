@@ -31,7 +31,11 @@ fn replica(redis: &RedisServer, name: &str) -> Server {
         redis_credentials: None,
         redis_ca: None,
     };
-    let entries = Fences::new(Redis::new(&args), Seal::new(&[9; 32]).unwrap());
+    let entries = Fences::new(
+        Redis::new(&args),
+        Seal::new(&[9; 32]).unwrap(),
+        rand::random,
+    );
     let mut state = State::new("mgmt".parse().unwrap(), true);
     state.register(&"west".parse().unwrap(), Some(Registration::default()));
     let nobody = tower::service_fn(async |_: http::Request<Body>| {

@@ -72,6 +72,7 @@ fn judge(there: Option<&Holder>, ours: &Holder, when: Moment) -> Word {
 pub struct Fences {
     redis: Redis,
     seal: Seal,
+    nonce: fn() -> [u8; 12],
     one: Mutex<()>,
 }
 
@@ -84,10 +85,12 @@ fn place(cluster: &ClusterName) -> String {
 }
 
 impl Fences {
-    pub fn new(redis: Redis, seal: Seal) -> Self {
+    /// `nonce` is random.
+    pub fn new(redis: Redis, seal: Seal, nonce: fn() -> [u8; 12]) -> Self {
         Self {
             redis,
             seal,
+            nonce,
             one: Mutex::default(),
         }
     }
@@ -168,7 +171,7 @@ impl Fences {
     ) -> Result<bool, StoreError> {
         // Texts and a number are always JSON.
         let text = serde_json::to_vec(ours).unwrap_or_default();
-        let sealed = self.seal.close(&place(cluster), text, rand::random());
+        let sealed = self.seal.close(&place(cluster), text, (self.nonce)());
         let entry = sealed.map_err(|source| StoreError::Seal {
             cluster: cluster.clone(),
             source,

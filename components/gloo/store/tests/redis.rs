@@ -34,7 +34,8 @@ fn fences(server: &RedisServer) -> Fences {
         redis_credentials: Some(server.credentials().to_owned()),
         redis_ca: None,
     };
-    Fences::new(Redis::new(&args), Seal::new(&[9; 32]).unwrap())
+    let nonce = || [7; 12];
+    Fences::new(Redis::new(&args), Seal::new(&[9; 32]).unwrap(), nonce)
 }
 
 /// The stream of an agent that started then.

@@ -68,7 +68,7 @@ async fn of_the_platform(scene: &Scene) -> Result<Vec<Canary>> {
             {
                 let text = String::from_utf8_lossy(&value.0);
                 // The line of a user of Redis has a name and rights besides the hash.
-                let of_redis = key.ends_with(".acl");
+                let of_redis = key.starts_with("user-");
                 let words = text
                     .split_whitespace()
                     .filter(|word| word.len() >= SHORTEST && (!of_redis || word.starts_with('#')));

@@ -147,7 +147,7 @@ async fn a_cluster_that_would_fill_the_memory_keeps_what_it_said_and_no_other_no
     }
     assert_eq!(kit.seen("west", |seen| seen.objects.len()), 3);
     assert!(kit.memory.room.uses().values().all(|one| one.arriving == 0));
-    let mut other = kit.agent("east", "one", 1);
+    let other = kit.agent("east", "one", 1);
     other.observed.send_modify(|source| {
         let source = source.as_mut().unwrap();
         for number in 0..4 {
