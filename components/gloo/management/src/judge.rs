@@ -96,7 +96,7 @@ struct Others<'a> {
 impl Others<'_> {
     fn line(&self, destination: &Side) -> String {
         format!(
-            "{} workloads of others, whom this workspace shares nothing with, to {}: {:.0} flows in {WINDOW}",
+            "{} of others' workloads, whom this workspace shares nothing with, to {}: {:.0} flows in {WINDOW}",
             self.sources.len(),
             side(destination),
             self.flows

@@ -84,12 +84,16 @@ async fn a_dry_run_lists_what_it_would_deny_of_the_traffic_there_is() -> Result<
     }
     scene.apply(&resources(&shop.namespace))?;
     let (inside, outside) = (&shop.namespace, &street.namespace);
-    let wanted = format!("lab/{outside}/passerby to lab/{inside}/web: ");
+    let wanted = format!(
+        "1 of others' workloads, whom this workspace shares nothing with, to lab/{inside}/web: "
+    );
     let list = denied(&scene, inside, &wanted).await?;
     assert!(
         !list.contains("clerk"),
         "the workspace itself is let in: {list}"
     );
+    // Security test 39: who is no business of the workspace's is counted.
+    assert!(!list.contains(outside), "{list}");
     let policies = [
         "get",
         "ciliumnetworkpolicies",

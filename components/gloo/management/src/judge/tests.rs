@@ -84,7 +84,7 @@ fn a_dry_run_names_no_workload_of_whom_the_workspace_shares_nothing_with_and_cou
     let own = "west/shop/gone to west/shop/web: 90 flows in 1h";
     let counted = |workloads: usize, flows: usize| {
         format!(
-            "{workloads} workloads of others, whom this workspace shares nothing with, to west/shop/web: {flows} flows in 1h"
+            "{workloads} of others' workloads, whom this workspace shares nothing with, to west/shop/web: {flows} flows in 1h"
         )
     };
     assert_eq!(list(&[], &[]), [own.to_owned(), counted(3, 10)]);
@@ -97,5 +97,5 @@ fn a_dry_run_names_workloads_of_workspaces_that_it_shares_with() {
     let list = list(&[], &["bank"]);
     assert_eq!(list.len(), 3, "{list:?}");
     assert_eq!(list[2], "west/bank/gone to west/shop/web: 3 flows in 1h");
-    assert!(list[1].starts_with("2 workloads of others"), "{list:?}");
+    assert!(list[1].starts_with("2 of others' workloads"), "{list:?}");
 }
