@@ -193,7 +193,7 @@ fn tests(lab: &Lab, suites: &Suites, tally: &mut Tally) -> Result<()> {
             "every panel against Prometheus",
             60,
         ),
-        ("alone", &[ALONE], "what befalls a platform", 1420),
+        ("alone", &[ALONE], "what befalls a platform", 1800),
     ];
     every(rows.map(|row| suite(lab, suites, row, tally)))
 }
