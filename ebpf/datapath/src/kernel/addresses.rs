@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::maps::{Maps, address};
+use super::services::number;
 use crate::{Error, Frontend, Scope};
 use datapath_abi::service as abi;
 
@@ -52,9 +53,7 @@ impl Addresses {
         frontend: Frontend,
         exclusive: bool,
     ) -> Result<(), Error> {
-        let before = self.flags(frontend);
-        self.count(frontend, exclusive);
-        self.follow(maps, frontend, before)
+        self.change(maps, frontend, |all| all.count(frontend, exclusive))
             .inspect_err(|_| self.forget(frontend, exclusive))
     }
 
@@ -65,18 +64,18 @@ impl Addresses {
         frontend: Frontend,
         exclusive: bool,
     ) -> Result<(), Error> {
-        let before = self.flags(frontend);
-        self.forget(frontend, exclusive);
-        self.follow(maps, frontend, before)
+        self.change(maps, frontend, |all| all.forget(frontend, exclusive))
     }
 
-    /// Has the entry follow what changed.
-    fn follow(
-        &self,
+    /// Counts anew and has the entry follow.
+    fn change(
+        &mut self,
         maps: &mut Maps,
         frontend: Frontend,
-        before: Option<u32>,
+        count: impl FnOnce(&mut Self),
     ) -> Result<(), Error> {
+        let before = self.flags(frontend);
+        count(self);
         match self.flags(frontend) {
             now if now == before => Ok(()),
             Some(flags) => write(maps, place(frontend), flags),
@@ -136,9 +135,6 @@ fn any((ip, scope): Place) -> abi::Frontend {
         address: address(ip),
         port: 0,
         protocol: 0,
-        scope: match scope {
-            Scope::Inside => abi::INSIDE,
-            Scope::Outside => abi::OUTSIDE,
-        },
+        scope: number(scope),
     }
 }

@@ -223,10 +223,7 @@ fn key(frontend: Frontend) -> abi::Frontend {
         address: address(frontend.ip),
         port: frontend.port.to_be(),
         protocol,
-        scope: match frontend.scope {
-            Scope::Inside => abi::INSIDE,
-            Scope::Outside => abi::OUTSIDE,
-        },
+        scope: number(frontend.scope),
     }
 }
 
@@ -243,6 +240,13 @@ fn frontend(key: &abi::Frontend) -> Option<Frontend> {
         protocol,
         scope: scope(key.scope),
     })
+}
+
+pub(super) fn number(scope: Scope) -> u8 {
+    match scope {
+        Scope::Inside => abi::INSIDE,
+        Scope::Outside => abi::OUTSIDE,
+    }
 }
 
 fn scope(number: u8) -> Scope {

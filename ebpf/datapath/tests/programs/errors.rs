@@ -4,7 +4,7 @@ use datapath_abi::metric::EGRESS;
 use datapath_abi::reason;
 use datapath_abi::service::OUTSIDE;
 
-use crate::frame::{Frame, SCTP, TCP, UDP, icmp, sctp, see, tcp, udp};
+use crate::frame::{Frame, SCTP, TCP, UDP, icmp, of, see, udp};
 use crate::node::{NEIGHBOUR, NODE, Node, PASSED, POD, REDIRECTED, REMOTE, ROUTER, WORLD};
 use crate::outcome::Outcome;
 
@@ -15,14 +15,6 @@ const UNREACHABLE: u8 = 3;
 const TIME_EXCEEDED: u8 = 11;
 /// What every error quotes: the header and eight bytes. Of UDP the last two are a checksum that nobody looks at.
 const QUOTE: usize = 28;
-
-fn of(protocol: u8, source: (&str, u16), destination: (&str, u16)) -> Frame {
-    match protocol {
-        UDP => udp(source, destination),
-        SCTP => sctp(source, destination, 1, &[0; 16]),
-        _ => tcp(source, destination),
-    }
-}
 
 /// Sends a packet to a service, and answers what its backend gets.
 fn ask(node: &mut Node, protocol: u8, backend: (&str, u16)) -> Vec<u8> {

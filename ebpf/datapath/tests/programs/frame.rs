@@ -83,6 +83,15 @@ pub(crate) fn sctp(
 }
 
 /// An ICMP message; `id` is where an echo has its identifier.
+/// One of a protocol with ports.
+pub(crate) fn of(protocol: u8, source: (&str, u16), destination: (&str, u16)) -> Frame {
+    match protocol {
+        UDP => udp(source, destination),
+        SCTP => sctp(source, destination, 1, &[0; 16]),
+        _ => tcp(source, destination),
+    }
+}
+
 pub(crate) fn icmp(source: &str, destination: &str, icmp_type: u8, id: u16, rest: &[u8]) -> Frame {
     let mut l4 = vec![icmp_type, 0, 0, 0];
     l4.extend(id.to_be_bytes());

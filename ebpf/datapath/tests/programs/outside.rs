@@ -6,7 +6,7 @@ use datapath_abi::policy::{ALLOW, DEFAULT_DENY};
 use datapath_abi::reason;
 use datapath_abi::service::{INSIDE, OUTSIDE};
 
-use crate::frame::{Frame, SCTP, TCP, UDP, icmp, ip, sctp, see, tcp, tcp_flags, udp};
+use crate::frame::{Frame, SCTP, TCP, UDP, icmp, ip, of, see, tcp, tcp_flags, udp};
 use crate::node::{NEIGHBOUR, NODE, Node, PASSED, POD, REDIRECTED, REMOTE, ROUTER, WORLD};
 use crate::rules::any;
 
@@ -22,14 +22,6 @@ const ACK: u8 = 0x10;
 /// What every router quotes: the header and eight bytes.
 const QUOTE: usize = 28;
 const ICMP_HEADER: usize = 8;
-
-fn of(protocol: u8, source: (&str, u16), destination: (&str, u16)) -> Frame {
-    match protocol {
-        UDP => udp(source, destination),
-        SCTP => sctp(source, destination, 1, &[0; 16]),
-        _ => tcp(source, destination),
-    }
-}
 
 /// A node at which the client's connection was opened, and how the backend sees the client.
 fn asked(service: (&str, u16), protocol: u8, backend: (&str, u16)) -> (Node, (String, u16)) {

@@ -8,9 +8,9 @@ use aya_ebpf::programs::TcContext;
 use datapath_abi::endpoint::Source;
 use datapath_abi::reason;
 
-use super::direct;
 use super::party::Sender;
-use crate::config::{DIRECT_IFINDEX, ROUTER_IP, TUNNEL_IFINDEX, is_own_pod_range};
+use super::{direct, remote};
+use crate::config::{DIRECT_IFINDEX, ROUTER_IP, is_own_pod_range};
 use crate::maps::cilium_lxc_source;
 
 /// What the host itself made came by none.
@@ -26,7 +26,7 @@ pub(crate) fn sender(ctx: &TcContext, source: u32) -> Result<Sender, u8> {
     if is_pods(source) {
         return behind(device, source).ok_or(reason::INVALID_SOURCE_IP);
     }
-    if direct::is_of_other_node(source) && device != between_nodes() {
+    if direct::is_of_other_node(source) && device != remote::device() {
         return Err(reason::INVALID_SOURCE_IP);
     }
     Ok(Sender::FOREIGNER)
@@ -53,16 +53,6 @@ fn device(ctx: &TcContext) -> u32 {
 #[inline(always)]
 fn is_pods(address: u32) -> bool {
     is_own_pod_range(address) && address != ROUTER_IP.load()
-}
-
-/// The device that carries packets from pods of other nodes.
-#[inline(always)]
-fn between_nodes() -> u32 {
-    if direct::is_on() {
-        DIRECT_IFINDEX.load()
-    } else {
-        TUNNEL_IFINDEX.load()
-    }
 }
 
 /// The pod at a link, if it has the address.

@@ -61,15 +61,8 @@ extern "C" fn serve_outside(skb: *mut __sk_buff, packet: *mut Packet) -> u32 {
 /// send it on to the router that has such addresses here, and so in a circle until its hops end.
 #[inline(always)]
 fn is_nobodys(ctx: &TcContext, packet: &Packet) -> bool {
-    if packet.destination == NODE_IP.load() {
-        return false;
-    }
-    let any = service::any_port(packet.destination, OUTSIDE);
-    let of_services_alone = cilium_lb4_services.get_ptr(&any).is_some_and(|claimed| {
-        // SAFETY: a map value of plain numbers.
-        unsafe { (*claimed).flags & EXCLUSIVE != 0 }
-    });
-    of_services_alone && next_device(ctx, packet).is_some()
+    claimed(packet.destination).is_some_and(|flags| flags & EXCLUSIVE != 0)
+        && next_device(ctx, packet).is_some()
 }
 
 #[inline(always)]
@@ -106,16 +99,20 @@ fn translate(ctx: &TcContext, packet: &mut Packet) -> Result<bool, u8> {
 fn knows_ports(packet: &mut Packet) -> Result<bool, u8> {
     match fragment::settle(packet) {
         Ok(()) => Ok(true),
-        Err(reason) if is_of_services(packet.destination) => Err(reason),
+        Err(reason) if claimed(packet.destination).is_some() => Err(reason),
         Err(_) => Ok(false),
     }
 }
 
-/// Whether an address other than the node's own is one of services.
+/// What is said of an address that is one of services. The node's own is not, whatever services are there.
 #[inline(always)]
-fn is_of_services(address: u32) -> bool {
-    let any = service::any_port(address, OUTSIDE);
-    address != NODE_IP.load() && cilium_lb4_services.get_ptr(&any).is_some()
+fn claimed(address: u32) -> Option<u32> {
+    if address == NODE_IP.load() {
+        return None;
+    }
+    let found = cilium_lb4_services.get_ptr(&service::any_port(address, OUTSIDE))?;
+    // SAFETY: a map value of plain numbers.
+    Some(unsafe { (*found).flags })
 }
 
 #[inline(always)]

@@ -1,4 +1,4 @@
-//! Sending a packet of a pod to another node, in the way that this cluster's packets go.
+//! The way that packets of pods go to other nodes in this cluster.
 
 use aya_ebpf::helpers::bpf_check_mtu;
 use aya_ebpf::programs::TcContext;
@@ -25,18 +25,23 @@ pub(crate) fn point() -> u8 {
     }
 }
 
+/// The device of this way, for both directions.
+#[inline(always)]
+pub(crate) fn device() -> u32 {
+    if direct::is_on() {
+        DIRECT_IFINDEX.load()
+    } else {
+        TUNNEL_IFINDEX.load()
+    }
+}
+
 /// Whether a packet fits the way as it is. If it does not and must not be cut, that is the reason to drop it.
 #[inline(always)]
 pub(crate) fn fits(ctx: &TcContext) -> Result<bool, u8> {
     if ctx.len() <= ALWAYS_FITS {
         return Ok(true);
     }
-    let device = if direct::is_on() {
-        DIRECT_IFINDEX.load()
-    } else {
-        TUNNEL_IFINDEX.load()
-    };
-    let mut mtu = 0;
+    let (device, mut mtu) = (device(), 0);
     // SAFETY: a plain helper call; it writes the number.
     let checked = unsafe { bpf_check_mtu(ctx.skb.skb.cast(), device, &raw mut mtu, 0, SEGMENTS) };
     if checked == 0 {
