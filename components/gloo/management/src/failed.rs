@@ -7,7 +7,7 @@ use gloo_api::{Approval, ClusterName, State as Verdict};
 use gloo_relay::{key::ObjectKey, table::OBJECT_BYTES};
 use gloo_translate::{PolicyKey, Slot, rule::Origin, verdict::Subject};
 
-use crate::state::{Said, State, place_of};
+use crate::state::{Said, State, place_of, policy_key};
 
 /// Objects a status names at most.
 const NAMED: usize = 5;
@@ -54,6 +54,14 @@ pub(crate) fn too_large(state: &State) -> BTreeMap<Subject, Vec<(PolicyKey, usiz
         }
     }
     subjects
+}
+
+/// Policies of a cluster that are too large to hand over.
+pub fn unmade(state: &State, cluster: &ClusterName) -> Vec<ObjectKey> {
+    let keys = state.too_large.keys();
+    keys.filter(|key| key.slot.cluster == *cluster)
+        .filter_map(|key| policy_key(key).ok())
+        .collect()
 }
 
 fn subject(origin: &Origin) -> Subject {

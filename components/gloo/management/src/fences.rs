@@ -1,6 +1,6 @@
 //! Which of two agents of one cluster is served, where they ask different replicas.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use gloo_relay::{
     proto::{Refused, refused::Code},
@@ -8,28 +8,23 @@ use gloo_relay::{
 };
 use gloo_store::{Fences, Holder, Moment, Word};
 use gloonet_daemon::error::chain;
-use tokio::{sync::watch, time::timeout};
+use tokio::time::timeout;
+
+use crate::shared::Shared;
 
 /// No stream waits longer for Redis.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What all replicas know, and what is said of it.
+/// What all replicas know, and which of them this is.
 #[derive(Debug)]
 pub struct Fence {
     entries: Fences,
-    /// Of this process; a stream's number is unique in it only.
-    replica: String,
-    /// Why other replicas are not known of; then each decides by its own streams.
-    pub away: watch::Sender<Option<String>>,
+    shared: Arc<Shared>,
 }
 
 impl Fence {
-    pub fn new(entries: Fences, replica: String) -> Self {
-        Self {
-            entries,
-            replica,
-            away: watch::Sender::new(None),
-        }
+    pub fn new(entries: Fences, shared: Arc<Shared>) -> Self {
+        Self { entries, shared }
     }
 
     /// Refuses a stream that is not its cluster's. Without Redis none is.
@@ -37,7 +32,8 @@ impl Fence {
         let ours = Holder {
             instance: stream.claim.instance.clone(),
             started_ms: stream.claim.started_ms,
-            stream: format!("{}/{}", self.replica, stream.id),
+            // A stream's number is unique in its process only.
+            stream: format!("{}/{}", self.shared.instance, stream.id),
         };
         let asked = self.entries.ask(&stream.cluster, &ours, when);
         let why = match timeout(PATIENCE, asked).await {
@@ -47,7 +43,8 @@ impl Fence {
             }
             Ok(Err(error)) => chain(&error),
             Err(_) => {
-                self.entries.reset().await;
+                // Who cannot at once finds somebody making a new connection.
+                let _ = timeout(Duration::ZERO, self.entries.reset()).await;
                 format!("Redis did not answer within {} s", PATIENCE.as_secs())
             }
         };
@@ -56,7 +53,7 @@ impl Fence {
     }
 
     fn tell(&self, now: Option<String>) {
-        self.away.send_if_modified(|before| {
+        self.shared.fences.send_if_modified(|before| {
             if before.is_some() != now.is_some() {
                 match &now {
                     Some(reason) => tracing::warn!(

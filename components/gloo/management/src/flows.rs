@@ -135,11 +135,11 @@ mod tests {
     use axum::{
         Router,
         body::{Body, Bytes},
+        http::StatusCode,
         response::{IntoResponse, Redirect, Response},
         routing::any,
     };
     use futures::stream;
-    use reqwest::StatusCode;
     use tokio::net::TcpListener;
 
     use super::*;

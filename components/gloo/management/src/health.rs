@@ -4,34 +4,30 @@ use std::sync::Arc;
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 use crate::shared::{Shared, StoreState};
 
-#[derive(Clone, Debug)]
-struct Served {
-    shared: Arc<Shared>,
-    fences: watch::Receiver<Option<String>>,
-}
-
 /// `/healthz`: the process serves. `/readyz`: the store was read, or is known to be away.
-pub fn routes(shared: Arc<Shared>, fences: watch::Receiver<Option<String>>) -> Router {
+pub fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok"))
         .route("/readyz", get(ready))
         .route("/relay", get(relay))
-        .with_state(Served { shared, fences })
+        .with_state(shared)
 }
 
-async fn ready(State(Served { shared, .. }): State<Served>) -> (StatusCode, &'static str) {
+async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
     if *shared.store.borrow() == StoreState::Unknown {
         return (StatusCode::SERVICE_UNAVAILABLE, "Redis was not asked yet");
     }
     (StatusCode::OK, "ok")
 }
 
-async fn relay(State(Served { shared, fences }): State<Served>) -> Json<Value> {
-    let fences = fences.borrow().clone();
+async fn relay(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    let fences = match &*shared.fences.borrow() {
+        None => "for all replicas".to_owned(),
+        Some(why) => format!("of this replica only: {why}"),
+    };
     let redis = match &*shared.store.borrow() {
         StoreState::Ok => json!("ok"),
         StoreState::Unknown => json!("unknown"),
@@ -57,10 +53,7 @@ async fn relay(State(Served { shared, fences }): State<Served>) -> Json<Value> {
         // A resource that cannot be followed is said in its own status; it is no fault of the server.
         "translation": {"errors": &*shared.broken.borrow()},
         "redis": redis,
-        "fences": fences.map_or_else(
-            || "for all replicas".to_owned(),
-            |why| format!("of this replica only: {why}"),
-        ),
+        "fences": fences,
         "safeMode": state.cold(),
     }))
 }
@@ -74,12 +67,7 @@ mod tests {
     async fn a_computation_that_ended_in_the_middle_is_an_error_until_the_next_one() {
         let clusters = Clusters::new("west".parse().unwrap(), true);
         let shared = Arc::new(Shared::new(clusters, "server".to_owned()));
-        let (_, fences) = watch::channel(None);
-        let served = Served {
-            shared: shared.clone(),
-            fences,
-        };
-        let errors = async || relay(State(served.clone())).await.0["translation"]["errors"].clone();
+        let errors = async || relay(State(shared.clone())).await.0["translation"]["errors"].clone();
         assert_eq!(errors().await, Value::Null);
         shared
             .broken

@@ -42,7 +42,7 @@ pub struct Server {
     pub shared: Arc<Shared>,
     pub records: Arc<Records>,
     /// `None`: there is no other replica.
-    pub fence: Option<Arc<Fence>>,
+    pub fence: Option<Fence>,
 }
 
 impl Server {

@@ -50,19 +50,15 @@ fn would_deny(state: &State, subject: &Subject, trials: &[&Trial]) -> Vec<String
         Flows::Pairs(pairs) => pairs,
         Flows::Unknown(why) => return vec![format!("nothing is known: {why}")],
     };
-    let world = state.translator.world();
+    let (view, world) = (state.translator.view(), state.translator.world());
     // Who writes in the management plane's own namespace sees all workspaces.
     let everything = place_of(subject).slot == world.admin();
     let (mut named, mut others) = (Vec::new(), BTreeMap::<_, Others>::new());
     for trial in trials {
-        let denied = dry_run(trial, world, pairs);
-        for pair in denied {
-            let view = state.translator.view();
-            if everything
-                || trial
-                    .workspace()
-                    .is_some_and(|of| view.sees(of, &pair.source.slot))
-            {
+        let workspace = trial.workspace();
+        for pair in dry_run(trial, world, pairs) {
+            let source = &pair.source.slot;
+            if everything || workspace.is_some_and(|of| view.sees(of, source)) {
                 named.push((pair.flows, pair_line(pair)));
             } else {
                 let of = others.entry(&pair.destination).or_default();

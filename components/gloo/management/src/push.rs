@@ -35,6 +35,7 @@ pub fn decide(state: &mut State, name: &ClusterName, now: Timestamp) -> bool {
         .collect();
     let judged = judge::statuses(state, name);
     let failed = failed::statuses(state, name, &judged);
+    let unmade = failed::unmade(state, name);
     let Some(cluster) = state.clusters.get_mut(name) else {
         return false;
     };
@@ -44,6 +45,12 @@ pub fn decide(state: &mut State, name: &ClusterName, now: Timestamp) -> bool {
     }
     let current = current(name, cluster);
     let mut desired = cluster.wanted.clone();
+    // A server that has just started never made the version before; the cluster has it.
+    for key in unmade {
+        if let Some(bytes) = current.get(&key) {
+            desired.entry(key).or_insert_with(|| bytes.clone());
+        }
+    }
     desired.extend(judged);
     desired.extend(failed);
     desired.extend(broken);
@@ -66,7 +73,7 @@ fn current(name: &ClusterName, cluster: &Cluster) -> Objects {
     }
 }
 
-fn policies(objects: &Objects) -> Objects {
+pub(crate) fn policies(objects: &Objects) -> Objects {
     objects
         .iter()
         .filter(|(key, _)| key.kind() == POLICY)

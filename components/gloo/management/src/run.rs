@@ -85,21 +85,16 @@ pub async fn start(
     let shared = Arc::new(shared);
     let records = Arc::new(Records::new(client.clone()));
     let store = Store::new(Redis::new(&args.redis), Seal::read(&args.store_key)?);
-    let fence = Arc::new(fence(args)?);
     let hub = Arc::new(Server {
         shared: shared.clone(),
         records: records.clone(),
-        fence: Some(fence.clone()),
+        fence: Some(fence(args, shared.clone())?),
     });
     let signing = ["tls.crt", "tls.key"].map(|name| args.signing.join(name));
     let authority = [read(signing[0].clone())?, read(signing[1].clone())?];
     let parts = parts(args, hub, records.clone(), &authority)?;
     let bound = bind(args.health_address, "health").await?;
-    listener::serve(
-        bound,
-        health::routes(shared.clone(), fence.away.subscribe()),
-        closing.clone(),
-    );
+    listener::serve(bound, health::routes(shared.clone()), closing.clone());
     let bound = bind(args.stats_address, "statistics").await?;
     let routes = snapshots::routes(shared.clone(), client.clone());
     listener::serve(bound, routes, closing.clone());
@@ -161,10 +156,10 @@ fn parts(
 }
 
 /// Over a connection of its own: what a snapshot takes is no reason to make a stream wait.
-fn fence(args: &Args) -> Result<Fence, RunError> {
+fn fence(args: &Args, shared: Arc<Shared>) -> Result<Fence, RunError> {
     let seal = Seal::read(&args.store_key)?;
     let entries = Fences::new(Redis::new(&args.redis), seal, rand::random);
-    Ok(Fence::new(entries, args.pod_name.clone()))
+    Ok(Fence::new(entries, shared))
 }
 
 fn telemetry(args: &Args) -> Option<TelemetrySigner> {

@@ -55,6 +55,8 @@ pub struct Shared {
     pub store: watch::Sender<StoreState>,
     /// Why the last computation ended in the middle; the output is that of the one before.
     pub broken: watch::Sender<Option<String>>,
+    /// Why other replicas are not known of; then each decides by its own streams which agent is served.
+    pub fences: watch::Sender<Option<String>>,
     pub metrics: Metrics,
 }
 
@@ -70,6 +72,7 @@ impl Shared {
             unsaved: Notify::new(),
             store: watch::Sender::new(StoreState::Unknown),
             broken: watch::Sender::new(None),
+            fences: watch::Sender::new(None),
             metrics: Metrics::default(),
         }
     }

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use gloo_relay::{key::ObjectKey, table::Objects};
 use gloonet_daemon::exposition;
 use kube::Client;
-use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::{
@@ -125,7 +124,8 @@ fn name(out: &mut Vec<u8>, text: &str) {
 }
 
 fn object(out: &mut Vec<u8>, key: &ObjectKey, bytes: &Bytes) {
-    if serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+    // As whoever reads the document will: what is no value to it would take all the others with it.
+    if serde_json::from_slice::<Value>(bytes).is_ok() {
         out.extend_from_slice(bytes);
     } else {
         let unread = json!({"unreadable": key.to_string()});
@@ -159,15 +159,17 @@ mod tests {
 
     #[test]
     fn objects_are_grouped_by_cluster_and_kind_and_one_that_is_no_json_is_named() {
-        let object = |api, kind, name, text: &'static str| {
+        let object = |api, kind, name, text: &'static [u8]| {
             let key = ObjectKey::new(api, kind, "shop", name).unwrap();
-            (key, Bytes::from_static(text.as_bytes()))
+            (key, Bytes::from_static(text))
         };
         let west = [
-            object("v1", "Service", "a", r#"{"n": 1}"#),
-            object("v1", "Service", "b", r#"{"n": "}"#),
-            object("v1", "Pod", "a", r#"{"n": 2}"#),
-            object("apps/v1", "Deployment", "a", r#"{"n": [3]} "#),
+            object("v1", "Service", "a", br#"{"n": 1}"#),
+            object("v1", "Service", "b", br#"{"n": "}"#),
+            object("v1", "Service", "c", b"{\"n\": \"\xff\"}"),
+            object("v1", "Service", "d", br#"{"n": 1e999}"#),
+            object("v1", "Pod", "a", br#"{"n": 2}"#),
+            object("apps/v1", "Deployment", "a", br#"{"n": [3]} "#),
         ];
         let all = [
             ("east".to_owned(), Objects::new()),
@@ -175,7 +177,12 @@ mod tests {
         ];
         let found: Value = serde_json::from_slice(&document(&all.into())).unwrap();
         let expected = json!({"east": {}, "west": {
-            "v1,kind=Service": [{"n": 1}, {"unreadable": "v1 Service shop/b"}],
+            "v1,kind=Service": [
+                {"n": 1},
+                {"unreadable": "v1 Service shop/b"},
+                {"unreadable": "v1 Service shop/c"},
+                {"unreadable": "v1 Service shop/d"},
+            ],
             "v1,kind=Pod": [{"n": 2}],
             "apps/v1,kind=Deployment": [{"n": [3]}],
         }});

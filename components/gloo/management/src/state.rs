@@ -220,13 +220,7 @@ impl State {
                 // The resource it comes from may be anywhere.
                 touched.extend(self.clusters.keys().cloned());
             }
-            let policy = ObjectKey::new(
-                "cilium.io/v2",
-                "CiliumNetworkPolicy",
-                &key.slot.namespace,
-                &key.name,
-            );
-            self.want(&cluster, policy, object);
+            self.want(&cluster, policy_key(&key), object);
             touched.insert(cluster);
         }
         for (subject, status) in statuses {
@@ -329,6 +323,11 @@ pub(crate) fn place_of(subject: &Subject) -> &Place {
 pub(crate) fn status_key(subject: &Subject) -> Result<ObjectKey, KeyError> {
     let (place, api, kind) = kind_of(subject);
     ObjectKey::new(api, kind, &place.slot.namespace, &place.name)
+}
+
+pub(crate) fn policy_key(key: &PolicyKey) -> Result<ObjectKey, KeyError> {
+    let namespace = &key.slot.namespace;
+    ObjectKey::new("cilium.io/v2", "CiliumNetworkPolicy", namespace, &key.name)
 }
 
 fn kind_of(subject: &Subject) -> (&Place, &'static str, &'static str) {

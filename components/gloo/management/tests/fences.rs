@@ -41,10 +41,11 @@ fn replica(redis: &RedisServer, name: &str) -> Server {
     let nobody = tower::service_fn(async |_: http::Request<Body>| {
         Ok::<_, Infallible>(http::Response::new(Body::empty()))
     });
+    let shared = Arc::new(Shared::new(state, name.to_owned()));
     Server {
-        shared: Arc::new(Shared::new(state, name.to_owned())),
         records: Arc::new(Records::new(kube::Client::new(nobody, "default"))),
-        fence: Some(Arc::new(Fence::new(entries, name.to_owned()))),
+        fence: Some(Fence::new(entries, shared.clone())),
+        shared,
     }
 }
 
@@ -71,16 +72,17 @@ async fn admit(server: &Server, stream: &Stream) -> Result<(), Refused> {
     admitted.map(drop)
 }
 
-/// redis-server answers.
-async fn up(redis: &RedisServer) {
+/// A redis-server that answers, and two replicas that ask it.
+async fn two_replicas() -> (RedisServer, Server, Server) {
+    let redis = RedisServer::start(&[]);
     drop(redis.connection().await);
+    let (a, b) = (replica(&redis, "a"), replica(&redis, "b"));
+    (redis, a, b)
 }
 
 #[tokio::test]
 async fn an_older_agent_is_refused_by_the_replica_the_newer_one_is_not_connected_to() {
-    let redis = RedisServer::start(&[]);
-    up(&redis).await;
-    let (a, b) = (replica(&redis, "a"), replica(&redis, "b"));
+    let (_redis, a, b) = two_replicas().await;
     let (old, new) = (stream(1, "old", 1), stream(1, "new", 2));
     admit(&a, &new).await.unwrap();
     let refused = admit(&b, &old).await.unwrap_err();
@@ -97,9 +99,7 @@ async fn an_older_agent_is_refused_by_the_replica_the_newer_one_is_not_connected
 
 #[tokio::test]
 async fn the_stream_of_an_older_agent_ends_once_another_replica_serves_the_newer_one() {
-    let redis = RedisServer::start(&[]);
-    up(&redis).await;
-    let (a, b) = (replica(&redis, "a"), replica(&redis, "b"));
+    let (_redis, a, b) = two_replicas().await;
     let (old, new) = (stream(1, "old", 1), stream(1, "new", 2));
     admit(&a, &old).await.unwrap();
     a.holds(&old).await.unwrap();
@@ -115,23 +115,19 @@ async fn the_stream_of_an_older_agent_ends_once_another_replica_serves_the_newer
 
 #[tokio::test]
 async fn without_redis_each_replica_decides_by_its_own_streams_and_says_so() {
-    let mut redis = RedisServer::start(&[]);
-    up(&redis).await;
-    let (a, b) = (replica(&redis, "a"), replica(&redis, "b"));
+    let (mut redis, a, b) = two_replicas().await;
     let (old, new) = (stream(1, "old", 1), stream(1, "new", 2));
     admit(&a, &new).await.unwrap();
     redis.stop();
     admit(&b, &old).await.unwrap();
     b.holds(&old).await.unwrap();
-    let away = b.fence.as_ref().unwrap().away.borrow().clone();
+    let away = b.shared.fences.borrow().clone();
     assert!(away.is_some_and(|why| why.contains("Redis")));
 }
 
 #[tokio::test]
 async fn a_redis_that_was_wiped_is_told_again_who_is_served() {
-    let redis = RedisServer::start(&[]);
-    up(&redis).await;
-    let (a, b) = (replica(&redis, "a"), replica(&redis, "b"));
+    let (redis, a, b) = two_replicas().await;
     let (old, new) = (stream(1, "old", 1), stream(1, "new", 2));
     admit(&a, &new).await.unwrap();
     let mut raw = redis.connection().await;

@@ -54,7 +54,8 @@ pub enum Word {
 }
 
 fn judge(there: Option<&Holder>, ours: &Holder, when: Moment) -> Word {
-    let Some(there) = there.filter(|there| there.stream != ours.stream) else {
+    // By more than the stream: a server that started again in its pod numbers them from the beginning.
+    let Some(there) = there.filter(|there| *there != ours) else {
         return Word::Served;
     };
     let same = there.instance == ours.instance;
@@ -205,12 +206,15 @@ mod tests {
     #[test]
     fn the_later_started_is_served_and_keeps_its_place_whoever_asks() {
         let (old, new) = (holder("old", 1, "a/1"), holder("new", 2, "b/1"));
+        // At a server that started again in its pod, and numbers streams from the beginning.
+        let again = holder("old", 1, "b/1");
         for (there, ours, when, served) in [
             (&old, &new, Moment::Opening, true),
             (&old, &new, Moment::Open, true),
             (&new, &old, Moment::Opening, false),
             (&new, &old, Moment::Open, false),
             (&new, &new, Moment::Open, true),
+            (&new, &again, Moment::Opening, false),
         ] {
             let word = judge(Some(there), ours, when);
             assert_eq!(word == Word::Served, served, "{there:?} {ours:?} {when:?}");

@@ -1,7 +1,7 @@
 //! What the management plane keeps in Redis: how it gets there, how entries are sealed, and snapshots of clusters.
 //!
-//! The management server writes snapshots, the insights engine reads them; and which agent of a cluster is served, over all replicas. Redis is foreign ground: whoever reads takes only what
-//! opens under the seal.
+//! The management server writes snapshots, the insights engine reads them. Of each cluster it also has which agent is served, over all
+//! replicas. Redis is foreign ground: whoever reads takes only what opens under the seal.
 #![forbid(unsafe_code)]
 
 mod connection;

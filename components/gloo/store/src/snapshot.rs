@@ -57,7 +57,7 @@ pub enum StoreError {
         cluster: ClusterName,
         source: FrameError,
     },
-    #[error("the snapshot of cluster {cluster} cannot be sealed")]
+    #[error("what is kept of cluster {cluster} cannot be sealed")]
     Seal {
         cluster: ClusterName,
         source: SealError,

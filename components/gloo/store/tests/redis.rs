@@ -19,23 +19,22 @@ fn server() -> RedisServer {
     RedisServer::with_password("of-this-test", &[])
 }
 
-fn store(server: &RedisServer) -> Store {
+fn at(server: &RedisServer) -> Redis {
     let args = RedisArgs {
         redis_url: server.url(),
         redis_credentials: Some(server.credentials().to_owned()),
         redis_ca: None,
     };
-    Store::new(Redis::new(&args), Seal::new(&[9; 32]).unwrap())
+    Redis::new(&args)
+}
+
+fn store(server: &RedisServer) -> Store {
+    Store::new(at(server), Seal::new(&[9; 32]).unwrap())
 }
 
 fn fences(server: &RedisServer) -> Fences {
-    let args = RedisArgs {
-        redis_url: server.url(),
-        redis_credentials: Some(server.credentials().to_owned()),
-        redis_ca: None,
-    };
     let nonce = || [7; 12];
-    Fences::new(Redis::new(&args), Seal::new(&[9; 32]).unwrap(), nonce)
+    Fences::new(at(server), Seal::new(&[9; 32]).unwrap(), nonce)
 }
 
 /// The stream of an agent that started then.

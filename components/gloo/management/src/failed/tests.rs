@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     metrics,
     push::{
-        decide,
+        decide, policies,
         tests::{name, object, registered, shop},
     },
     shared::Shared,
@@ -36,12 +36,6 @@ fn verdict(desired: &Objects) -> (String, String) {
     (text("approval"), text("message"))
 }
 
-fn policies(desired: &Objects) -> Objects {
-    let mut policies = desired.clone();
-    policies.retain(|key, _| key.kind() == "CiliumNetworkPolicy");
-    policies
-}
-
 #[test]
 fn a_policy_that_is_too_large_is_said_at_the_resource_it_comes_from_and_the_last_one_stays() {
     let mut state = State::new(name("west"), true);
@@ -64,6 +58,14 @@ fn a_policy_that_is_too_large_is_said_at_the_resource_it_comes_from_and_the_last
         assert!(message.contains(word), "{message}");
     }
     assert_eq!(policies(&after), policies(&before));
+    // Also of a server that has just started, and never made it.
+    let mut restarted = State::new(name("west"), true);
+    restarted.register(&name("west"), Some(registered()));
+    let mut all = shop(1);
+    all.upserts.extend(many.upserts.clone());
+    all.upserts.extend(policies(&before));
+    let restated = desired(&mut restarted, &all);
+    assert_eq!(policies(&restated), policies(&before));
     let shared = Shared::new(state, "server".to_owned());
     let errors = || {
         let text = metrics::text(&shared).unwrap();

@@ -365,12 +365,10 @@ impl Incoming {
     }
 
     fn ask(&self, arriving: usize, result: usize) -> Result<(), Refusal> {
-        let asked = self
-            .seat
-            .as_ref()
-            .map(|seat| seat.arriving(arriving, result));
-        asked
-            .unwrap_or(Ok(()))
+        let Some(seat) = &self.seat else {
+            return Ok(());
+        };
+        seat.arriving(arriving, result)
             .map_err(|full| Refusal::Full { full })
     }
 

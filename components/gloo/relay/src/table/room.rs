@@ -74,7 +74,7 @@ impl Room {
         self.with(|uses| uses.shares = shares);
     }
 
-    /// A cluster's objects are held, wherever they came from. Nobody is asked: what is held stays.
+    /// A cluster's objects, which another replica took, are held here, too. Nobody is asked: what is held stays.
     pub fn keep<'a>(
         &self,
         cluster: &ClusterName,
@@ -82,7 +82,7 @@ impl Room {
     ) {
         let objects = objects.into_iter();
         let held = objects.map(|(key, bytes)| (self.weigh)(key, bytes)).sum();
-        self.with(|uses| uses.of(cluster).held = held);
+        self.with(|uses| uses.took(cluster, held));
     }
 
     pub fn uses(&self) -> BTreeMap<ClusterName, Use> {
@@ -125,6 +125,13 @@ impl Uses {
     fn of(&mut self, cluster: &ClusterName) -> &mut Use {
         self.of.entry(cluster.clone()).or_default()
     }
+
+    fn took(&mut self, cluster: &ClusterName, held: usize) {
+        *self.of(cluster) = Use {
+            held,
+            ..Use::default()
+        };
+    }
 }
 
 /// A cluster's part of the memory.
@@ -146,12 +153,11 @@ impl Seat {
     /// Objects of this weight are on their way beside those that are held, and lead to `result`. Refused, they are let go of.
     pub(super) fn arriving(&self, arriving: usize, result: usize) -> Result<(), Full> {
         self.room.with(|uses| {
-            let before = uses.of(&self.cluster).clone();
+            let held = uses.of(&self.cluster).held;
             let may = self.room.may(uses, &self.cluster);
-            let beside = before.held.saturating_add(arriving);
-            let wants = beside.max(result);
+            let wants = held.saturating_add(arriving).max(result);
             // Else who is at his limit could change nothing any more, nor have less.
-            let no_more = result <= before.held && arriving <= HARD_BYTES;
+            let no_more = result <= held && arriving <= HARD_BYTES;
             let used = uses.of(&self.cluster);
             if wants <= may || no_more {
                 used.arriving = arriving;
@@ -174,12 +180,7 @@ impl Seat {
 
     /// What arrived is held.
     pub(super) fn taken(&self, held: usize) {
-        self.room.with(|uses| {
-            *uses.of(&self.cluster) = Use {
-                held,
-                ..Use::default()
-            };
-        });
+        self.room.with(|uses| uses.took(&self.cluster, held));
     }
 
     pub(super) fn let_go(&self) {

@@ -1,3 +1,5 @@
+//! Objects, and sums over them that are kept up with every change.
+
 use bytes::Bytes;
 
 use super::{Objects, room::Weigh};

@@ -23,14 +23,22 @@ fn source(count: usize, size: usize) -> Source {
     source
 }
 
-/// Moves all there is to move, acknowledging at once.
-fn run(outgoing: &mut Outgoing, source: &Source, incoming: &mut Incoming) -> Vec<Taken> {
+/// Moves all there is to move, acknowledging at once, or until it is refused.
+fn send(
+    outgoing: &mut Outgoing,
+    source: &Source,
+    incoming: &mut Incoming,
+) -> Result<Vec<Taken>, Refusal> {
     let mut taken = Vec::new();
     while let Some(frame) = outgoing.next(source).unwrap() {
-        taken.push(incoming.take(&frame).unwrap());
+        taken.push(incoming.take(&frame)?);
         assert!(outgoing.acked(&incoming.ack()));
     }
-    taken
+    Ok(taken)
+}
+
+fn run(outgoing: &mut Outgoing, source: &Source, incoming: &mut Incoming) -> Vec<Taken> {
+    send(outgoing, source, incoming).unwrap()
 }
 
 fn agree(source: &Source, incoming: &Incoming) {
