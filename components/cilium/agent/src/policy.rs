@@ -164,11 +164,12 @@ impl Policies {
             feed, repository, ..
         } = &mut *state;
         feed.tell(repository, watched, around.local);
-        let forgotten = feed.remember(&self.store, around.local);
         state.blocks.set_routers(&around.routers);
         state.fed = true;
         let mut pass = self.write(&mut state);
-        pass.failures.extend(forgotten);
+        // After the datapath, which need not wait for files.
+        let failures = state.feed.remember(&self.store, around.local);
+        pass.failures.extend(failures);
         pass
     }
 

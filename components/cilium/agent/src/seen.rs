@@ -105,15 +105,6 @@ impl<K> Seen<K> {
     pub fn objects(&self) -> &BTreeMap<Key, Arc<K>> {
         &self.objects
     }
-
-    /// Those of a namespace, by name.
-    pub fn of_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
-        let from = (namespace.to_owned(), String::new());
-        let all = self.objects.range(from..);
-        all.take_while(|((of, _), _)| of == namespace)
-            .map(|(_, object)| object.clone())
-            .collect()
-    }
 }
 
 /// What was seen by somebody else; a cache's journal knows nothing of it.

@@ -131,29 +131,11 @@ impl Store {
         write(&self.folder.join("prefixes.json"), prefixes)
     }
 
-    /// What was written of policies, by namespace, and sentences about what cannot be read.
-    pub fn policies<T: DeserializeOwned>(&self) -> (BTreeMap<String, T>, Vec<String>) {
-        let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
-        let files = fs::read_dir(self.folder.join("policies"));
-        for path in files
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-        {
-            let namespace = path.file_stem().and_then(|stem| stem.to_str());
-            let whole = path
-                .extension()
-                .is_some_and(|extension| extension == "json");
-            let Some(namespace) = namespace.filter(|_| whole) else {
-                continue;
-            };
-            match read(&path) {
-                Ok(policies) => drop(found.insert(namespace.to_owned(), policies)),
-                Err(error) => problems.push(format!("{}: {error}", path.display())),
-            }
-        }
-        (found, problems)
+    /// What was written of policies, by namespace, and sentences about what cannot be decoded.
+    pub fn policies<T: DeserializeOwned>(
+        &self,
+    ) -> Result<(BTreeMap<String, T>, Vec<String>), StoreError> {
+        read_all(&self.folder.join("policies"))
     }
 
     pub fn write_policies(
@@ -180,27 +162,14 @@ impl Store {
 
     /// Every endpoint written. A file that cannot be decoded is told about and left for a person to look at.
     pub fn load(&self) -> Result<Found, StoreError> {
-        let folder = self.endpoints();
-        let failed = |source| StoreError::Read {
-            path: folder.clone(),
-            source,
+        let (endpoints, problems) = read_all::<Endpoint>(&self.endpoints())?;
+        let mut found = Found {
+            endpoints: endpoints.into_values().collect(),
+            problems: problems
+                .iter()
+                .map(|problem| format!("endpoint state {problem}"))
+                .collect(),
         };
-        let mut found = Found::default();
-        for entry in fs::read_dir(&folder).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.extension().is_none_or(|extension| extension != "json") {
-                // A write that was cut off.
-                let _ = fs::remove_file(&path);
-                continue;
-            }
-            match read::<Endpoint>(&path) {
-                Ok(endpoint) => found.endpoints.push(endpoint),
-                Err(error) => found.problems.push(format!(
-                    "endpoint state {} is skipped: {error}",
-                    path.display()
-                )),
-            }
-        }
         found.endpoints.sort_by_key(|endpoint| endpoint.id);
         Ok(found)
     }
@@ -241,6 +210,32 @@ fn remove(path: PathBuf) -> Result<(), StoreError> {
         }
         _ => Ok(()),
     }
+}
+
+/// What the files of a folder say, by their names, and sentences about those that cannot be decoded: they are left for a person to
+/// look at.
+fn read_all<T: DeserializeOwned>(
+    folder: &Path,
+) -> Result<(BTreeMap<String, T>, Vec<String>), StoreError> {
+    let failed = |source| StoreError::Read {
+        path: folder.to_owned(),
+        source,
+    };
+    let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            // A write that was cut off.
+            let _ = fs::remove_file(&path);
+            continue;
+        }
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        match read(&path) {
+            Ok(object) => drop(found.insert(name.into_owned(), object)),
+            Err(error) => problems.push(format!("{} is skipped: {error}", path.display())),
+        }
+    }
+    Ok((found, problems))
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> io::Result<T> {

@@ -101,12 +101,7 @@ where
 
     /// Those of one namespace.
     pub fn of_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
-        let known = self.lock();
-        let first = (namespace.to_owned(), String::new());
-        let from = known.objects.range(first..);
-        from.take_while(|((other, _), _)| other == namespace)
-            .map(|(_, object)| object.clone())
-            .collect()
+        of_namespace(&self.lock().objects, namespace)
     }
 
     /// Looks at all objects under their names, and at which of them changed of late; changes wait meanwhile.
@@ -230,6 +225,15 @@ where
     fn lock(&self) -> MutexGuard<'_, Known<K>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Those of one namespace, by name.
+pub(crate) fn of_namespace<K>(objects: &BTreeMap<Key, Arc<K>>, namespace: &str) -> Vec<Arc<K>> {
+    let first = (namespace.to_owned(), String::new());
+    let from = objects.range(first..);
+    from.take_while(|((other, _), _)| other == namespace)
+        .map(|(_, object)| object.clone())
+        .collect()
 }
 
 impl<K> Known<K> {

@@ -177,6 +177,10 @@ impl Controller for EndpointGc {
             self.orphans.next(now),
             self.foreign.next(now),
             self.borrowed.next(now),
+            // What came or fell due since the last comparison waits for the next one.
+            self.compared
+                .filter(|_| !compare)
+                .map(|at| (at + COMPARE).saturating_duration_since(now)),
         ];
         Decision {
             writes: seen

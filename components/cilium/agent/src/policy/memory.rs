@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::seen::Seen;
 use crate::store::Store;
-use crate::watch::Key;
+use crate::watch::{Key, of_namespace};
 
 /// Of the files. One that an agent does not know says nothing to it.
 const VERSION: u32 = 1;
@@ -40,7 +40,9 @@ struct File<N, C> {
 impl Memory {
     /// What an earlier process wrote. What cannot be read is told and left: the next pass writes what is there now.
     pub(super) fn read(store: &Store) -> Self {
-        let (files, problems) = store.policies::<File<NetworkPolicy, CiliumNetworkPolicy>>();
+        let (files, problems) = store
+            .policies::<File<NetworkPolicy, CiliumNetworkPolicy>>()
+            .unwrap_or_else(|error| (BTreeMap::new(), vec![cilium_cni::error::chain(&error)]));
         for problem in problems {
             tracing::warn!("Policies of an earlier agent are not known: {problem}");
         }
@@ -89,8 +91,8 @@ impl Memory {
         let mut gone: BTreeSet<String> = self.written.keys().cloned().collect();
         for namespace in namespaces {
             let now = OfNamespace {
-                network_policies: network_policies.of_namespace(namespace),
-                policies: policies.of_namespace(namespace),
+                network_policies: of_namespace(network_policies.objects(), namespace),
+                policies: of_namespace(policies.objects(), namespace),
             };
             if now.is_empty() {
                 continue;

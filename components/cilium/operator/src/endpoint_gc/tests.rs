@@ -203,19 +203,35 @@ fn an_endpoint_with_another_pods_number_goes_when_it_has_it_too_long_and_somebod
 
 #[test]
 fn numbers_are_compared_now_and_then_and_what_was_put_right_meanwhile_is_no_fault() {
-    let (mut duty, start) = (duty(), Instant::now());
-    let (wrong, right) = (world("a", 301), world("a", 300));
-    duty.decide(&wrong, start);
-    // Between two comparisons nothing is found, forgotten or removed.
-    let soon = start + COMPARE / 2;
-    assert_eq!(duty.decide(&right, soon).writes, []);
-    assert_eq!(
-        duty.decide(&wrong, start + AWAY.saturating_sub(COMPARE))
-            .writes,
-        []
-    );
-    assert_eq!(duty.decide(&right, start + AWAY).writes, []);
-    assert_eq!(duty.decide(&wrong, start + AWAY + COMPARE).writes, []);
+    let (wrong, right, soon) = (world("a", 301), world("a", 300), COMPARE / 2);
+    // Whether the last of these looks removes something.
+    let removes = |looks: &[(&World, Duration)]| {
+        let (mut duty, start) = (duty(), Instant::now());
+        looks.iter().fold(false, |_, (world, after)| {
+            !duty.decide(world, start + *after).writes.is_empty()
+        })
+    };
+    let first = (&wrong, Duration::ZERO);
+    // Between two comparisons nothing is forgotten …
+    assert!(removes(&[first, (&right, soon), (&wrong, AWAY)]));
+    // … and nothing removed.
+    let early = (&wrong, AWAY.saturating_sub(soon));
+    assert!(!removes(&[first, early, (&wrong, AWAY)]));
+    assert!(removes(&[
+        first,
+        early,
+        (&wrong, AWAY),
+        (&wrong, AWAY + soon)
+    ]));
+    assert!(!removes(&[first, (&right, COMPARE), (&wrong, AWAY)]));
+}
+
+#[test]
+fn what_waits_for_a_comparison_does_not_wait_longer() {
+    let (mut duty, start, world) = (duty(), Instant::now(), world("a", 301));
+    duty.decide(&world, start);
+    let look = duty.decide(&world, start + COMPARE / 3);
+    assert_eq!(look.again, Some(COMPARE * 2 / 3));
 }
 
 #[test]
