@@ -63,13 +63,5 @@ impl Component for Redis {
     }
 }
 
-/// URL of the managed one.
-pub(crate) fn url() -> String {
-    format!(
-        "redis://{}.{}.svc:{PORT}",
-        WORKLOAD.name, WORKLOAD.namespace
-    )
-}
-
 #[cfg(test)]
 mod tests;

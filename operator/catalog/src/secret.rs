@@ -1,7 +1,5 @@
 //! Which Secrets must exist. The values are made once by the cluster crate (randomness is an effect) and never regenerated.
 
-use std::borrow::Cow;
-
 use gloo_api::ClusterName;
 
 use crate::object::digest;
@@ -87,16 +85,9 @@ pub fn acl_key(rules: &str) -> String {
 
 impl SecretKind {
     /// The keys the Secret must hold.
-    pub fn keys(&self) -> Vec<Cow<'static, str>> {
-        let fixed: &[&'static str] = match self {
-            Self::RedisUser { rules, .. } => {
-                return vec![
-                    Cow::Borrowed("username"),
-                    Cow::Borrowed("password"),
-                    Cow::Owned(acl_key(rules)),
-                ];
-            }
-            Self::Password { .. } => &["username", "password"],
+    pub fn keys(&self) -> Vec<String> {
+        let fixed: &[&str] = match self {
+            Self::Password { .. } | Self::RedisUser { .. } => &["username", "password"],
             Self::Ca { .. } => &["tls.crt", "tls.key"],
             Self::Leaf { .. } => &["tls.crt", "tls.key", "ca.crt"],
             Self::Root { .. } => &["ca.crt"],
@@ -105,7 +96,11 @@ impl SecretKind {
             Self::Vessel => &[],
             Self::Token { .. } => &["token"],
         };
-        fixed.iter().copied().map(Cow::Borrowed).collect()
+        let mut keys: Vec<String> = fixed.iter().map(|key| (*key).to_owned()).collect();
+        if let Self::RedisUser { rules, .. } = self {
+            keys.push(acl_key(rules));
+        }
+        keys
     }
 
     /// The authority it is made from.

@@ -41,12 +41,7 @@ fn condition(seen: &Seen, spec: &SecretSpec, now: Timestamp) -> Option<SecretCon
         Look::Absent => return Some(SecretCondition::Missing),
         Look::Here(view) => view,
     };
-    if spec
-        .kind
-        .keys()
-        .iter()
-        .any(|key| !found.keys.contains(key.as_ref()))
-    {
+    if spec.kind.keys().iter().any(|key| !found.keys.contains(key)) {
         return Some(SecretCondition::Incomplete);
     }
     let Some(ca) = spec.kind.authority() else {

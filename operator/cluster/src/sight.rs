@@ -3,60 +3,37 @@
 use std::collections::BTreeSet;
 
 use gloonet_api::MESH_NAMESPACE;
-use gloonet_catalog::{ComponentId, Probe, ProbeKind, ProbeTarget, component};
+use gloonet_catalog::{ComponentId, component};
 use gloonet_plan::Rendered;
 
 use crate::eyes::{Seen, Source};
 
 /// A sentence about what `id` is judged by and has not been read. A kind that the API server does not know yet is not followed,
 /// and counts for nothing.
-pub fn unread(
-    seen: &Seen,
-    rendered: &Rendered,
-    probes: &[(ComponentId, Probe)],
-    id: ComponentId,
-) -> Option<String> {
-    let needed = sources(rendered, probes, id);
-    let unread = seen.unread().filter(|source| needed.contains(source));
+pub fn unread(seen: &Seen, rendered: &Rendered, id: ComponentId) -> Option<String> {
+    let mut unread = seen.unread().peekable();
+    // Nearly always nothing is, and watches wait for this look.
+    unread.peek()?;
+    let needed = sources(rendered, id);
+    let unread = unread.filter(|source| needed.contains(source));
     let named: Vec<String> = unread.map(ToString::to_string).collect();
     (!named.is_empty()).then(|| format!("{} cannot be read", named.join(", ")))
 }
 
-fn sources(
-    rendered: &Rendered,
-    probes: &[(ComponentId, Probe)],
-    id: ComponentId,
-) -> BTreeSet<Source> {
+fn sources(rendered: &Rendered, id: ComponentId) -> BTreeSet<Source> {
     // The specification itself is judged by these, and so whatever is rendered from it.
     let mut sources = BTreeSet::from([Source::Nodes, Source::Secrets(MESH_NAMESPACE.to_owned())]);
     for key in rendered.keys(id) {
+        // What is probed of a component are its own pods, which are where its workload is.
         if let (true, Some(namespace)) = (key.is_workload(), &key.namespace) {
             sources.insert(Source::Pods(namespace.clone()));
         }
         sources.insert(Source::of(&key));
     }
-    let own = probes.iter().filter(|(whose, _)| *whose == id);
-    for target in own.flat_map(|(_, probe)| targets(probe)) {
-        if let ProbeTarget::EachPod(pods) | ProbeTarget::AnyPod(pods) = target {
-            sources.insert(Source::Pods(pods.namespace.clone()));
-        }
-    }
     if component(id).reads_cilium_nodes() {
         sources.insert(Source::CiliumNodes);
     }
     sources
-}
-
-fn targets(probe: &Probe) -> impl Iterator<Item = &ProbeTarget> {
-    let further = match &probe.kind {
-        ProbeKind::LogArrives(way) => Some(&way.redis),
-        ProbeKind::Http(_)
-        | ProbeKind::RedisReadWrite { .. }
-        | ProbeKind::Json(_)
-        | ProbeKind::PrometheusJobsUp { .. }
-        | ProbeKind::MetricSums { .. } => None,
-    };
-    [&probe.target].into_iter().chain(further)
 }
 
 #[cfg(test)]
@@ -74,15 +51,10 @@ mod tests {
             ..ClusterFacts::default()
         };
         let input = validate(&GlooNetworkSpec::named("west"), &facts).unwrap();
-        let measured = |id| component(id).probes(&input).into_iter();
-        let probes: Vec<_> = ComponentId::ALL
-            .into_iter()
-            .flat_map(|id| measured(id).map(move |probe| (id, probe)))
-            .collect();
         let rendered = render::render(&input);
         let mut seen = Seen::default();
         seen.expect(source);
-        let sentence = |id: &ComponentId| unread(&seen, &rendered, &probes, *id);
+        let sentence = |id: &ComponentId| unread(&seen, &rendered, *id);
         let blind: Vec<_> = ComponentId::ALL
             .into_iter()
             .filter(|id| sentence(id).is_some())

@@ -218,9 +218,9 @@ impl Controller {
         let (results, earlier) = (&self.results, &self.earlier);
         let inventory = self.hands.inventory();
         let uid = |key: &ObjectKey| inventory.entries.get(key).map(|entry| entry.uid.clone());
-        let (eyes, probes) = (&self.eyes, &self.probes);
+        let eyes = &self.eyes;
         render::desired(rendered, input, &needed, paused, uid, |id| {
-            if let Some(unread) = eyes.read(|seen| sight::unread(seen, rendered, probes, id)) {
+            if let Some(unread) = eyes.read(|seen| sight::unread(seen, rendered, id)) {
                 return Err(unread);
             }
             let mut observed = base.clone();

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use gloonet_plan::retry;
 use jiff::Timestamp;
 
 /// Between probes while something is on its way.
 const BUSY: Duration = Duration::from_secs(2);
 /// Between probes while everything is healthy.
 const CALM: Duration = Duration::from_secs(15);
-const FIRST_RETRY: Duration = Duration::from_secs(2);
 const LONGEST_RETRY: Duration = Duration::from_mins(1);
 
 /// What a reconcile asks for.
@@ -46,11 +46,8 @@ impl Schedule {
             self.failures = 0;
             return (wake, probes);
         }
-        let pause = FIRST_RETRY
-            .saturating_mul(1 << self.failures.min(6))
-            .min(LONGEST_RETRY);
+        let pause = retry::pause(self.failures, LONGEST_RETRY, jitter);
         self.failures += 1;
-        let pause = pause.mul_f64(0.8 + 0.4 * jitter);
         // A look sets off a turn, and with it what has just failed.
         let probes = if next.failed {
             pause.clamp(BUSY, CALM)

@@ -32,11 +32,8 @@ pub fn lint(
 ) -> Result<(), Fault> {
     let mut handled = BTreeSet::new();
     for step in steps {
-        let key = match step {
-            Step::EnsureSecret { spec, .. } => ObjectKey::secret(&spec.namespace, &spec.name),
-            Step::Apply { object, .. } => object.key.clone(),
-            Step::Delete { key, .. } | Step::Forget { key, .. } => key.clone(),
-            Step::Release => continue,
+        let Some(key) = step.key() else {
+            continue;
         };
         if !handled.insert(key.clone()) {
             return Err(Fault::Twice(key));

@@ -7,9 +7,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{Fingerprint, ObjectKey, Step, progress::Trouble};
 
-/// Pause after the first failure; doubles with each further one up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Pause after a failure that followed `before` others: doubles with each, up to `longest`, and is up to a fifth shorter or longer by
+/// `jitter`, which is from 0 to 1.
+pub fn pause(before: u32, longest: Duration, jitter: f64) -> Duration {
+    let pause = FIRST_PAUSE.saturating_mul(1 << before.min(6)).min(longest);
+    pause.mul_f64(0.8 + 0.4 * jitter)
+}
 
 /// What came of a write that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,10 +64,7 @@ impl Retries {
         };
         let same = self.waits.get(&key).filter(|last| last.content == content);
         let times = same.map_or(0, |last| last.times);
-        let pause = FIRST_PAUSE
-            .saturating_mul(1 << times.min(6))
-            .min(LONGEST_PAUSE);
-        let pause = pause.mul_f64(0.8 + 0.4 * jitter);
+        let pause = pause(times, LONGEST_PAUSE, jitter);
         // The time of a look is in whole seconds: one that comes in time must not find a rest of one.
         let whole = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
         let until = now + SignedDuration::from_secs(i64::try_from(whole).unwrap_or(i64::MAX));
@@ -95,18 +98,13 @@ impl Retries {
 }
 
 fn write(step: &Step) -> Option<(ObjectKey, Content)> {
-    match step {
-        Step::EnsureSecret { spec, .. } => {
-            let key = ObjectKey::secret(&spec.namespace, &spec.name);
-            Some((key, Content::Secret(spec.clone())))
-        }
-        Step::Apply { object, .. } => {
-            let content = Content::Object(object.fingerprint.clone());
-            Some((object.key.clone(), content))
-        }
-        Step::Delete { key, uid, .. } => Some((key.clone(), Content::Nothing(uid.clone()))),
-        Step::Forget { .. } | Step::Release => None,
-    }
+    let content = match step {
+        Step::EnsureSecret { spec, .. } => Content::Secret(spec.clone()),
+        Step::Apply { object, .. } => Content::Object(object.fingerprint.clone()),
+        Step::Delete { uid, .. } => Content::Nothing(uid.clone()),
+        Step::Forget { .. } | Step::Release => return None,
+    };
+    Some((step.key()?, content))
 }
 
 #[cfg(test)]

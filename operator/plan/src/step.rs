@@ -120,6 +120,16 @@ impl fmt::Display for Step {
 }
 
 impl Step {
+    /// The object it is about.
+    pub fn key(&self) -> Option<ObjectKey> {
+        match self {
+            Self::EnsureSecret { spec, .. } => Some(ObjectKey::secret(&spec.namespace, &spec.name)),
+            Self::Apply { object, .. } => Some(object.key.clone()),
+            Self::Delete { key, .. } | Self::Forget { key, .. } => Some(key.clone()),
+            Self::Release => None,
+        }
+    }
+
     /// Name of the component the step is for.
     pub fn component(&self) -> Option<&str> {
         match self {

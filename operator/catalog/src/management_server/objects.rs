@@ -1,4 +1,4 @@
-use gloonet_api::{gloo::ServiceType, redis::RedisMode};
+use gloonet_api::gloo::ServiceType;
 use kube_core::DynamicObject;
 use serde_json::{Value, json};
 
@@ -7,8 +7,9 @@ use crate::object::{
     Builder, allow, container_security, from_field, from_memory_limit, http_probe, image, nodes,
     pod_security, pods, pull_secrets, requirements, spread,
 };
+use crate::redis::Place;
 use crate::trust::{self, RedisUser};
-use crate::{ComponentId, ImageName, Input, RenderError, prometheus, redis};
+use crate::{ComponentId, ImageName, Input, RenderError, prometheus};
 use gloo_api::names::{
     RELAY_PORT, SERVER_HEALTH_PORT, SERVER_STATS_PORT, SERVER_TLS, SIGNING, STORE_KEY,
     TELEMETRY_KEY,
@@ -170,22 +171,13 @@ pub(crate) struct Store {
 
 /// For one of those that keep something there.
 pub(crate) fn store(input: &Input, user: RedisUser) -> Store {
-    let redis = &input.spec.redis;
-    match (redis.mode, &redis.external) {
-        (RedisMode::External, Some(external)) => {
-            let tls = external.tls.state.is_enabled();
-            let scheme = if tls { "rediss" } else { "redis" };
-            Store {
-                url: format!("{scheme}://{}", external.address),
-                credentials: external.credentials_secret.clone(),
-                authority: external.tls.ca_secret.clone().filter(|_| tls),
-            }
-        }
-        _ => Store {
-            url: redis::url(),
-            credentials: Some(user.secret().to_owned()),
-            authority: None,
-        },
+    // Validation refuses a server without any.
+    let place = Place::of(input).unwrap_or(Place::Ours);
+    let scheme = if place.tls() { "rediss" } else { "redis" };
+    Store {
+        url: format!("{scheme}://{}", place.address()),
+        credentials: place.credentials(user).map(str::to_owned),
+        authority: place.authority().map(str::to_owned),
     }
 }
 

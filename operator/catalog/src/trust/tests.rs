@@ -5,7 +5,7 @@ use crate::component::tests::{input, input_of};
 use crate::{KeyUsage, SecretKind, State};
 
 #[test]
-fn by_default_there_are_two_authorities_with_what_they_sign_and_two_passwords() {
+fn by_default_there_are_two_authorities_with_what_they_sign_and_five_passwords() {
     let names: Vec<String> = Trust
         .secrets(&input())
         .into_iter()

@@ -100,8 +100,8 @@ async fn a_try_that_hangs_is_followed_by_another() {
         0 => Does::Hangs,
         _ => Does::Answers(Duration::ZERO),
     });
-    let since = election.win(|| {}).await;
-    assert_eq!(since, came.lock().unwrap()[1]);
+    let won = timeout(Duration::from_mins(1), election.win(|| {}));
+    assert_eq!(won.await.unwrap(), came.lock().unwrap()[1]);
 }
 
 #[tokio::test(start_paused = true)]

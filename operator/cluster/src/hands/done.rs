@@ -42,7 +42,6 @@ impl Done {
 /// Says in the log and in the counts that a step failed.
 pub(super) fn failed(fault: &Fault, step: &Step, done: &mut Done) -> Failure {
     let trouble = fault.to_trouble();
-    let passing = matches!(trouble, Trouble::Passing(_));
     let (Trouble::Passing(why) | Trouble::Lasting(why)) = &trouble;
     tracing::warn!(%step, why, "step failed");
     if let Some(name) = step.component() {
@@ -50,7 +49,7 @@ pub(super) fn failed(fault: &Fault, step: &Step, done: &mut Done) -> Failure {
     }
     Failure {
         trouble,
-        ends_plan: passing && (fault.is_silence() || fault.is_overload()),
+        ends_plan: fault.is_silence() || fault.is_overload(),
     }
 }
 

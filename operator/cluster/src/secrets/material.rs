@@ -263,7 +263,7 @@ mod tests {
             rules: "~a:* +get".to_owned(),
             length: 32,
         };
-        assert!(!kind.keys().contains(&acl_key("~* +@all").into()));
+        assert!(!kind.keys().contains(&acl_key("~* +@all")));
         let made = complete(&kind, None, Some("kept".to_owned())).unwrap();
         assert_eq!(made["password"], b"kept");
         let line = text(&made, &acl_key("~a:* +get"));

@@ -114,8 +114,11 @@ fn read(file: &Path) -> Result<(String, Value), DiffError> {
         file: file.to_owned(),
         source,
     })?;
-    let name = file.display().to_string();
-    match serde_json::from_slice(&bytes) {
+    document(file.display().to_string(), &bytes)
+}
+
+fn document(name: String, bytes: &[u8]) -> Result<(String, Value), DiffError> {
+    match serde_json::from_slice(bytes) {
         Ok(document) => Ok((name, document)),
         Err(source) => Err(DiffError::Json { name, source }),
     }

@@ -64,8 +64,8 @@ fn a_policy_that_is_too_large_is_said_at_the_resource_it_comes_from_and_the_last
     let mut all = shop(1);
     all.upserts.extend(many.upserts.clone());
     all.upserts.extend(policies(&before));
-    let restated = desired(&mut restarted, &all);
-    assert_eq!(policies(&restated), policies(&before));
+    let said_again = desired(&mut restarted, &all);
+    assert_eq!(policies(&said_again), policies(&before));
     let shared = Shared::new(state, "server".to_owned());
     let errors = || {
         let text = metrics::text(&shared).unwrap();

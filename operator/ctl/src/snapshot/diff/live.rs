@@ -65,9 +65,5 @@ pub(super) fn document(question: &Question, answer: Answer) -> Result<(String, V
         let words = super::text::plain(&String::from_utf8_lossy(&body));
         return Err(DiffError::Refused { pod, path, words });
     }
-    let name = format!("{path} of pod {pod}");
-    match serde_json::from_slice(&body) {
-        Ok(document) => Ok((name, document)),
-        Err(source) => Err(DiffError::Json { name, source }),
-    }
+    super::document(format!("{path} of pod {pod}"), &body)
 }
