@@ -16,12 +16,8 @@ mod cilium_operator;
 mod drift;
 #[path = "alone/foreign_cni.rs"]
 mod foreign_cni;
-#[path = "alone/insights.rs"]
-mod insights;
 #[path = "alone/leadership.rs"]
 mod leadership;
-#[path = "alone/listeners.rs"]
-mod listeners;
 #[path = "alone/main_job.rs"]
 mod main_job;
 #[path = "alone/objects_deleted.rs"]
@@ -32,9 +28,5 @@ mod policy_lifecycle;
 mod rights;
 #[path = "alone/routing.rs"]
 mod routing;
-#[path = "alone/secrets.rs"]
-mod secrets;
-#[path = "alone/telemetry.rs"]
-mod telemetry;
 #[path = "alone/uninstall.rs"]
 mod uninstall;

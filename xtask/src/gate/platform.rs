@@ -19,6 +19,8 @@ const FLEET: &str = "fleet";
 const CLUSTERS: u32 = 3;
 /// The one from which things are taken away.
 const OUTAGES: &str = "outages";
+/// The one that is asked what it tells.
+const REPORTS: &str = "reports";
 /// One test after the other.
 const ALONE: &str = "--test-threads=1";
 /// How many tests of users' behaviour run at once: they wait more than they work.
@@ -26,33 +28,45 @@ const AT_ONCE: u32 = 3;
 /// Between one new agent and the next.
 const SOAK_SECONDS: u16 = 3;
 
+/// What runs on a cluster of its own, or on several.
+type Part = fn(&Lab, &Suites, &mut Tally) -> Result<()>;
+
 /// Runs everything on real clusters, and takes them down whatever happened.
 ///
-/// The tests mostly wait, so they go on in two rows beside each other, which take about the same time.
+/// The tests mostly wait, so they go on in three rows beside each other, which take about the same time.
 pub fn run(suites: &Suites, tally: &mut Tally) -> Result<()> {
     let lab = Lab::named(CLUSTER)?;
     let fleet = Lab::named(&lab.beside(FLEET))?;
     let outage = Lab::named(&lab.beside(OUTAGES))?;
+    let report = Lab::named(&lab.beside(REPORTS))?;
     // What a run before this one left behind when it was killed.
-    every([&lab, &fleet, &outage].map(take_down))?;
+    every([&lab, &fleet, &outage, &report].map(take_down))?;
     let own = lab_itself(suites, tally);
-    let (first, second) = thread::scope(|scope| {
-        let second = scope.spawn(|| {
-            let mut tally = Tally::default();
-            let fleet = several_clusters(&fleet, suites, &mut tally);
-            let outages = outages(&outage, suites, &mut tally);
-            (every([fleet, outages]), tally)
-        });
-        (one_cluster(&lab, suites, tally), second.join())
+    let rows: [&[(&Lab, Part)]; 3] = [
+        &[(&lab, one_cluster)],
+        &[(&fleet, several_clusters), (&report, reports)],
+        &[(&outage, outages)],
+    ];
+    let [first, second, third] = thread::scope(|scope| {
+        rows.map(|parts| scope.spawn(|| row(parts, suites)))
+            .map(|row| ended_row(row.join(), tally))
     });
-    let second = second.map_or_else(
-        |_| Err(anyhow!("the thread of the second row panicked")),
-        |(result, found)| {
-            tally.append(found);
-            result
-        },
-    );
-    every([own, first, second])
+    every([own, first, second, third])
+}
+
+/// One part after the other, also when one before it failed.
+fn row(parts: &[(&Lab, Part)], suites: &Suites) -> (Result<()>, Tally) {
+    let mut tally = Tally::default();
+    let results = (parts.iter())
+        .map(|(lab, part)| part(lab, suites, &mut tally))
+        .collect::<Vec<_>>();
+    (every(results), tally)
+}
+
+fn ended_row(ended: thread::Result<(Result<()>, Tally)>, tally: &mut Tally) -> Result<()> {
+    let (result, found) = ended.map_err(|_| anyhow!("the thread of a row panicked"))?;
+    tally.append(found);
+    result
 }
 
 /// Brings the platform up as a user would, and runs the suites that need one cluster.
@@ -90,6 +104,15 @@ fn outages(lab: &Lab, suites: &Suites, tally: &mut Tally) -> Result<()> {
     ended(lab, result)
 }
 
+/// What it tells of itself, and whom.
+fn reports(lab: &Lab, suites: &Suites, tally: &mut Tally) -> Result<()> {
+    let result = one(lab).and_then(|()| {
+        let what = "what a platform tells, and whom";
+        suite(lab, suites, ("reports", &[ALONE], what, 840), tally)
+    });
+    ended(lab, result)
+}
+
 /// One cluster with everything on it.
 fn one(lab: &Lab) -> Result<()> {
     let arguments = up::Arguments {
@@ -109,7 +132,7 @@ fn ended(lab: &Lab, result: Result<()>) -> Result<()> {
 }
 
 /// What any of them complains of.
-pub(super) fn every<const N: usize>(results: [Result<()>; N]) -> Result<()> {
+pub(super) fn every(results: impl IntoIterator<Item = Result<()>>) -> Result<()> {
     let complaints: Vec<String> = results
         .into_iter()
         .filter_map(|result| result.err().map(|error| format!("{error:#}")))
@@ -193,7 +216,7 @@ fn tests(lab: &Lab, suites: &Suites, tally: &mut Tally) -> Result<()> {
             "every panel against Prometheus",
             60,
         ),
-        ("alone", &[ALONE], "what befalls a platform", 1800),
+        ("alone", &[ALONE], "what befalls a platform", 900),
     ];
     every(rows.map(|row| suite(lab, suites, row, tally)))
 }

@@ -17,13 +17,14 @@ use crate::process;
 use crate::progress::Step;
 
 /// Package and name of each, in the order of the gate.
-const ALL: [(&str, &str); 7] = [
+const ALL: [(&str, &str); 8] = [
     ("lab", "live"),
     ("testing/e2e", "fleet"),
     ("operator/catalog", "dry_run"),
     ("operator/catalog", "live_dashboards"),
     ("testing/e2e", "shared"),
     ("testing/e2e", "alone"),
+    ("testing/e2e", "reports"),
     ("testing/e2e", "outages"),
 ];
 
