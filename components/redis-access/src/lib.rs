@@ -1,7 +1,7 @@
 //! A connection to Redis: made when it is needed, kept until it is let go of, with credentials that are read anew for each.
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 use std::{
@@ -129,6 +129,7 @@ fn read(path: &Path) -> Result<String, AccessError> {
 mod tests {
     use redis::IntoConnectionInfo;
 
+    use super::testing::RedisServer;
     use super::*;
 
     async fn refused(url: &str, authority: &[u8]) -> AccessError {
@@ -152,5 +153,47 @@ mod tests {
         // Bytes that are no text at all cannot even be read.
         let error = refused("rediss://127.0.0.1:1", &[0xff, 0xfe]).await;
         assert!(matches!(error, AccessError::File { .. }), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn redis_is_known_by_who_signed_its_certificate_and_by_its_name() {
+        let server = RedisServer::over_tls();
+        let authority = server.credentials().join("ca.crt");
+        let asked = async |host: &str, authority: &Path| {
+            let access = Access::new(None, Some(authority.to_owned()), Duration::from_secs(5));
+            let url = format!("rediss://{host}:{}", server.port());
+            access.get(url.into_connection_info().unwrap()).await
+        };
+        let mut connection = answers(|| asked("127.0.0.1", &authority)).await;
+        let pong: String = redis::cmd("PING")
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(pong, "PONG");
+
+        let other = RedisServer::over_tls();
+        for (host, authority, words) in [
+            (
+                "127.0.0.1",
+                other.credentials().join("ca.crt"),
+                "BadSignature",
+            ),
+            ("localhost", authority, "not valid for name"),
+        ] {
+            let error = asked(host, &authority).await.err().unwrap();
+            let said = format!("{:?}", std::error::Error::source(&error));
+            assert!(said.contains(words), "{said}");
+        }
+    }
+
+    /// It takes a moment to listen.
+    async fn answers<T>(ask: impl AsyncFn() -> Result<T, AccessError>) -> T {
+        for _ in 0..100 {
+            if let Ok(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        ask().await.unwrap()
     }
 }

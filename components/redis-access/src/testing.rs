@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
 use tempfile::TempDir;
 
@@ -39,12 +40,38 @@ impl RedisServer {
         Self::new(Some(password), arguments)
     }
 
+    /// One that speaks TLS only. Who signed its certificate, which names 127.0.0.1, is in the file `ca.crt`.
+    pub fn over_tls() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        certify(folder.path());
+        let of_clients = ["--tls-auth-clients", "no", "--tls-ca-cert-file", "ca.crt"];
+        let own = [
+            "--tls-cert-file",
+            "tls.crt",
+            "--tls-key-file",
+            "tls.key",
+            "--port",
+            "0",
+        ];
+        let arguments = [&of_clients[..], &own].concat();
+        Self::within(folder, "--tls-port", None, &arguments)
+    }
+
     fn new(password: Option<&'static str>, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::within(folder, "--port", password, arguments)
+    }
+
+    fn within(
+        folder: TempDir,
+        listen: &str,
+        password: Option<&'static str>,
+        arguments: &[&str],
+    ) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let folder = tempfile::tempdir().unwrap();
-        let mut all: Vec<String> = ["--bind", "127.0.0.1", "--port", &port.to_string()]
+        let mut all: Vec<String> = ["--bind", "127.0.0.1", listen, &port.to_string()]
             .iter()
             .chain(&["--save", ""])
             .chain(arguments)
@@ -63,6 +90,11 @@ impl RedisServer {
         }
     }
 
+    /// Where it listens, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Host and port.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
@@ -73,7 +105,7 @@ impl RedisServer {
         format!("redis://{}", self.address())
     }
 
-    /// A folder with the file `password`, as a Secret is mounted.
+    /// A folder with the file `password` or `ca.crt`, as a Secret is mounted.
     pub fn credentials(&self) -> &Path {
         self.folder.path()
     }
@@ -120,6 +152,25 @@ impl Drop for RedisServer {
     fn drop(&mut self) {
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
+    }
+}
+
+/// Certificates as the server and its clients read them.
+fn certify(folder: &Path) {
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let own = authority.self_signed(&key).unwrap();
+    let issuer = Issuer::new(authority, key);
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let signed = leaf.signed_by(&key, &issuer).unwrap();
+    for (name, text) in [
+        ("ca.crt", own.pem()),
+        ("tls.crt", signed.pem()),
+        ("tls.key", key.serialize_pem()),
+    ] {
+        std::fs::write(folder.join(name), text).unwrap();
     }
 }
 

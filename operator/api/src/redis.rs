@@ -118,7 +118,7 @@ pub struct ExternalTls {
     /// Whether to speak TLS.
     #[serde(default = "Switch::enabled")]
     pub state: Switch,
-    /// Secret in the namespace `gloo-mesh` with the key `ca.crt`. Absent: the system's certificate authorities.
+    /// Secret in the namespace `gloo-mesh` with the key `ca.crt`: who signed the certificate. TLS needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret: Option<String>,
 }

@@ -239,6 +239,13 @@ pub(crate) fn http_probe(path: &str, port: &str, period: u32, failures: u32) -> 
     })
 }
 
+/// The same of a listener on the loopback of the node, in whose network the pod is.
+pub(crate) fn loopback_probe(path: &str, port: &str, period: u32, failures: u32) -> Value {
+    let mut probe = http_probe(path, port, period, failures);
+    probe["httpGet"]["host"] = json!("127.0.0.1");
+    probe
+}
+
 pub(crate) fn requirements(resources: &Resources) -> Value {
     let mut block = json!({});
     if !resources.requests.is_empty() {

@@ -100,14 +100,8 @@ pub struct ClientTls {
 pub struct RedisLogin {
     pub username: Option<SecretKeyRef>,
     pub password: Option<SecretKeyRef>,
-    /// TLS when present; `ca` then names the trusted certificate, the system's roots when `ca` is absent.
-    pub tls: Option<RedisTls>,
-}
-
-/// TLS towards a Redis of the user's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RedisTls {
-    pub ca: Option<SecretKeyRef>,
+    /// The authority that Redis is known by. Absent: no TLS.
+    pub authority: Option<SecretKeyRef>,
 }
 
 /// One key of one Secret; the value never leaves the executor.

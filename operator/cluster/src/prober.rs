@@ -232,17 +232,14 @@ impl Prober {
             Some(reference) => Some(self.credentials.get(eyes, reference).await?),
             None => None,
         };
-        let tls = match &login.tls {
-            None => redis::Tls::Off,
-            Some(tls) => match &tls.ca {
-                None => redis::Tls::System,
-                Some(ca) => redis::Tls::Authority(self.credentials.get(eyes, ca).await?),
-            },
+        let authority = match &login.authority {
+            Some(reference) => Some(self.credentials.get(eyes, reference).await?),
+            None => None,
         };
         Ok(redis::Login {
             username,
             password,
-            tls,
+            authority,
         })
     }
 }

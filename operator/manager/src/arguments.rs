@@ -15,8 +15,8 @@ pub struct Arguments {
     /// Listen here for /metrics.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9464")]
     pub metrics_address: SocketAddr,
-    /// Listen here for /healthz and /readyz.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9465")]
+    /// Listen here for /healthz and /readyz; whoever asks shares the network namespace.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9465")]
     pub health_address: SocketAddr,
     /// Name of this replica in the Lease; must differ between replicas.
     #[arg(

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::{WORKLOAD, rbac};
 use crate::labels::PART_OF;
-use crate::object::{Builder, from_field, http_probe, image, pull_secrets, requirements};
+use crate::object::{Builder, from_field, image, loopback_probe, pull_secrets, requirements};
 use crate::{ComponentId, ImageName, Input, RenderError};
 
 const HEALTH_PORT: u16 = cilium_api::names::OPERATOR_HEALTH_PORT;
@@ -87,16 +87,9 @@ fn container(input: &Input) -> Value {
             {"name": "health", "containerPort": HEALTH_PORT, "hostPort": HEALTH_PORT, "protocol": "TCP"},
             {"name": "prometheus", "containerPort": METRICS_PORT, "hostPort": METRICS_PORT, "protocol": "TCP"},
         ],
-        "livenessProbe": loopback(10, 6),
-        "readinessProbe": loopback(5, 5),
+        "livenessProbe": loopback_probe("/healthz", "health", 10, 6),
+        "readinessProbe": loopback_probe("/healthz", "health", 5, 5),
         "resources": requirements(&input.spec.cilium.operator.resources),
         "securityContext": crate::object::container_security(),
     })
-}
-
-/// The health listener is on the node's loopback, so the kubelet asks there.
-fn loopback(period: u32, failures: u32) -> Value {
-    let mut probe = http_probe("/healthz", "health", period, failures);
-    probe["httpGet"]["host"] = json!("127.0.0.1");
-    probe
 }

@@ -12,8 +12,8 @@ use kube_core::DynamicObject;
 use super::catalog;
 use crate::labels::{COMPONENT_LABEL, MANAGED_BY_LABEL};
 use crate::{
-    ClusterFacts, ComponentId, Input, NodeFacts, Observed, ProbeOutcome, ProbeResult, Workload,
-    WorkloadRef, validate,
+    ClusterFacts, ComponentId, Input, NodeFacts, Observed, ProbeOutcome, ProbeResult, SecretFacts,
+    Workload, WorkloadRef, validate,
 };
 
 pub(crate) fn facts() -> ClusterFacts {
@@ -33,6 +33,12 @@ pub(crate) fn facts() -> ClusterFacts {
             .to_vec(),
         service_cidrs: vec!["10.96.0.0/16".parse().unwrap()],
         storage_classes: BTreeSet::from(["fast".to_owned()]),
+        secrets: BTreeMap::from([(
+            "external-redis-ca".to_owned(),
+            SecretFacts {
+                keys: BTreeSet::from(["ca.crt".to_owned()]),
+            },
+        )]),
         ..ClusterFacts::default()
     }
 }

@@ -1,5 +1,6 @@
 use gloonet_api::gloo::ServiceType;
 use gloonet_api::redis::{ExternalRedis, RedisMode};
+use serde_json::json;
 
 use super::*;
 use crate::State;
@@ -50,27 +51,22 @@ fn the_relay_is_the_only_port_open_to_everybody() {
 
 #[test]
 fn an_external_redis_is_reached_by_its_own_address_and_over_tls_where_it_says_so() {
-    let external: ExternalRedis =
-        serde_json::from_value(serde_json::json!({"address": "r.example:6380"})).unwrap();
-    let tls = external.tls.state.is_enabled();
-    let objects = ManagementServer
-        .objects(&input_of(|spec| {
+    for (tls, scheme) in [
+        (json!({"state": "Disabled"}), "redis"),
+        (json!({"caSecret": "external-redis-ca"}), "rediss"),
+    ] {
+        let external: ExternalRedis =
+            serde_json::from_value(json!({"address": "r.example:6380", "tls": tls})).unwrap();
+        let input = input_of(|spec| {
             spec.redis.mode = RedisMode::External;
             spec.redis.external = Some(external);
-        }))
-        .unwrap();
-    let scheme = if tls { "rediss" } else { "redis" };
-    let given = arguments(&objects);
-    assert!(
-        given.contains(&format!("--redis-url={scheme}://r.example:6380")),
-        "{given:?}"
-    );
-    assert!(
-        !given
-            .iter()
-            .any(|one| one.starts_with("--redis-credentials")),
-        "{given:?}"
-    );
+        });
+        let given = arguments(&ManagementServer.objects(&input).unwrap());
+        let url = format!("--redis-url={scheme}://r.example:6380");
+        assert!(given.contains(&url), "{given:?}");
+        let credentials = |one: &String| one.starts_with("--redis-credentials");
+        assert!(!given.iter().any(credentials), "{given:?}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use kube_core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::{API_SERVER_CONFIG_MAP, HEALTH_PORT, METRICS_PORT, NAME, REPLICAS};
-use crate::object::{Builder, container_security, from_field, http_probe, image, pull_secrets};
+use crate::object::{Builder, container_security, from_field, image, loopback_probe, pull_secrets};
 use crate::{ImageName, ImageResolver, ReleaseLock, RenderError};
 
 const UID: u32 = 65532;
@@ -30,14 +30,14 @@ fn pod(images: &ImageResolver) -> Value {
     let mut container = json!({
         "name": NAME,
         "command": ["/usr/bin/gloonet-operator"],
-        "args": [format!("--metrics-address=0.0.0.0:{METRICS_PORT}"), format!("--health-address=0.0.0.0:{HEALTH_PORT}")],
+        "args": [format!("--metrics-address=0.0.0.0:{METRICS_PORT}"), format!("--health-address=127.0.0.1:{HEALTH_PORT}")],
         "env": environment(),
         "ports": [
             {"name": "metrics", "containerPort": METRICS_PORT, "hostPort": METRICS_PORT, "protocol": "TCP"},
             {"name": "health", "containerPort": HEALTH_PORT, "hostPort": HEALTH_PORT, "protocol": "TCP"},
         ],
-        "livenessProbe": http_probe("/healthz", "health", 20, 6),
-        "readinessProbe": http_probe("/readyz", "health", 5, 3),
+        "livenessProbe": loopback_probe("/healthz", "health", 20, 6),
+        "readinessProbe": loopback_probe("/readyz", "health", 5, 3),
         "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "192Mi"}},
         "securityContext": container_security(),
     });

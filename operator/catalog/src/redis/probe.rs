@@ -1,7 +1,6 @@
 use gloonet_api::MESH_NAMESPACE;
 
 use super::{PORT, Place, READ_WRITE, WORKLOAD};
-use crate::probe::RedisTls;
 use crate::trust::RedisUser;
 use crate::{Input, PodSelector, Probe, ProbeKind, ProbeTarget, RedisLogin, SecretKeyRef};
 
@@ -42,9 +41,7 @@ pub(crate) fn access(input: &Input) -> Option<(ProbeTarget, RedisLogin)> {
     let login = RedisLogin {
         username: credentials("username"),
         password: credentials("password"),
-        tls: place.tls().then(|| RedisTls {
-            ca: place.authority().map(|secret| key(secret, "ca.crt")),
-        }),
+        authority: place.authority().map(|secret| key(secret, "ca.crt")),
     };
     Some((target, login))
 }

@@ -5,7 +5,7 @@ use gloonet_api::redis::{ExternalRedis, ExternalTls};
 
 use super::*;
 use crate::component::tests::{answered, failed, input, input_of, named, running};
-use crate::{ProbeKind, ProbeTarget, RedisLogin, State};
+use crate::{ProbeKind, ProbeTarget, SecretKeyRef, State};
 
 const POD: &str = "gloo-mesh/gloo-mesh-redis-0";
 
@@ -27,7 +27,10 @@ fn external() -> Input {
         spec.redis.mode = RedisMode::External;
         spec.redis.external = Some(ExternalRedis {
             address: "redis.example.org:6380".to_owned(),
-            tls: ExternalTls::default(),
+            tls: ExternalTls {
+                state: Switch::Enabled,
+                ca_secret: Some("external-redis-ca".to_owned()),
+            },
             credentials_secret: None,
         });
     })
@@ -80,17 +83,14 @@ fn an_external_redis_renders_nothing_and_is_asked_over_tls() {
         probe.target,
         ProbeTarget::Address("redis.example.org:6380".to_owned())
     );
-    assert!(matches!(
-        &probe.kind,
-        ProbeKind::RedisReadWrite {
-            login: RedisLogin {
-                tls: Some(_),
-                password: None,
-                ..
-            },
-            ..
-        }
-    ));
+    let ProbeKind::RedisReadWrite { login, .. } = &probe.kind else {
+        panic!("{probe:?}");
+    };
+    let authority = SecretKeyRef::new("gloo-mesh", "external-redis-ca", "ca.crt");
+    assert_eq!(
+        (&login.authority, &login.password),
+        (&Some(authority), &None)
+    );
 }
 
 #[test]

@@ -44,20 +44,24 @@ fn external_redis(external: &ExternalRedis, facts: &ClusterFacts, refusals: &mut
             refusals,
         );
     }
-    if let Some(name) = external
-        .tls
-        .ca_secret
-        .as_ref()
-        .filter(|_| external.tls.state.is_enabled())
-    {
-        secret(
-            "redis.external.tls.caSecret",
-            name,
-            "ca.crt",
-            facts,
-            refusals,
-        );
+    if external.tls.state.is_enabled() {
+        authority(external, facts, refusals);
     }
+}
+
+/// Images carry no certificate authorities: of a Redis that nobody vouches for every program would say by itself that it does
+/// not know who signed.
+fn authority(external: &ExternalRedis, facts: &ClusterFacts, refusals: &mut Vec<Refusal>) {
+    let field = "redis.external.tls.caSecret";
+    if let Some(name) = &external.tls.ca_secret {
+        return secret(field, name, "ca.crt", facts, refusals);
+    }
+    let message = format!(
+        "TLS to {} is on and nothing says who signed its certificate; name a Secret in {MESH_NAMESPACE} with the authority under the key \
+         ca.crt, or set redis.external.tls.state to Disabled",
+        external.address
+    );
+    refusals.push(Refusal::new(field, message));
 }
 
 fn managed_redis(spec: &GlooNetworkSpec, facts: &ClusterFacts, refusals: &mut Vec<Refusal>) {

@@ -184,7 +184,7 @@ fn external_redis_without_an_address_is_refused() {
 
 #[test]
 fn a_missing_secret_and_a_secret_without_its_key_are_named() {
-    let missing = refused(external(ExternalTls::default(), Some("redis-auth-secrets")));
+    let missing = refused(external(tls(Switch::Disabled), Some("redis-auth-secrets")));
     names(
         &missing,
         &[
@@ -193,7 +193,7 @@ fn a_missing_secret_and_a_secret_without_its_key_are_named() {
         ],
     );
     let without_key = refused_with(
-        external(ExternalTls::default(), Some("redis-auth-secrets")),
+        external(tls(Switch::Disabled), Some("redis-auth-secrets")),
         |facts| {
             let keys = ["username".to_owned()].into();
             facts
@@ -204,12 +204,15 @@ fn a_missing_secret_and_a_secret_without_its_key_are_named() {
     names(&without_key, &["no key password", "username", "add it"]);
 }
 
-#[test]
-fn a_ca_secret_is_only_asked_for_when_tls_is_on() {
-    let tls = |state| ExternalTls {
+fn tls(state: Switch) -> ExternalTls {
+    ExternalTls {
         state,
         ca_secret: Some("redis-certs".to_owned()),
-    };
+    }
+}
+
+#[test]
+fn a_ca_secret_is_only_asked_for_when_tls_is_on() {
     names(
         &refused(external(tls(Switch::Enabled), None)),
         &["redis-certs", "ca.crt"],
@@ -217,6 +220,19 @@ fn a_ca_secret_is_only_asked_for_when_tls_is_on() {
     assert_eq!(
         refused(external(tls(Switch::Disabled), None)),
         Vec::<String>::new()
+    );
+}
+
+#[test]
+fn tls_to_a_redis_that_nobody_vouches_for_is_refused_because_no_image_carries_authorities() {
+    names(
+        &refused(external(ExternalTls::default(), None)),
+        &[
+            "redis.external.tls.caSecret",
+            "redis.example.org:6379",
+            "key ca.crt",
+            "redis.external.tls.state to Disabled",
+        ],
     );
 }
 

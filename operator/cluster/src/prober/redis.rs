@@ -15,20 +15,12 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// The probe key vanishes by itself should the probe be cut off.
 const EXPIRY_SECONDS: u32 = 60;
 
-/// Transport security towards Redis.
-pub(super) enum Tls {
-    Off,
-    /// Trusts the system's certificate authorities.
-    System,
-    /// Trusts this certificate authority, in PEM.
-    Authority(String),
-}
-
 /// How to log in.
 pub(super) struct Login {
     pub(super) username: Option<String>,
     pub(super) password: Option<String>,
-    pub(super) tls: Tls,
+    /// Who signed Redis' certificate, in PEM. Absent: no TLS.
+    pub(super) authority: Option<String>,
 }
 
 /// Waits until the last entry of a stream holds `token`. Whoever calls it sets the limit.
@@ -106,7 +98,7 @@ async fn connect(address: &str, login: Login) -> Result<MultiplexedConnection, P
     let Login {
         username,
         password,
-        tls,
+        authority,
     } = login;
     let wrong = |error: RedisError| ProbeError::Connect(error.to_string());
     let (host, port) = address
@@ -123,27 +115,29 @@ async fn connect(address: &str, login: Login) -> Result<MultiplexedConnection, P
     if let Some(password) = password {
         login = login.set_password(password);
     }
-    let target = match tls {
-        Tls::Off => ConnectionAddr::Tcp(host, port),
-        Tls::System | Tls::Authority(_) => ConnectionAddr::TcpTls {
+    let target = if authority.is_some() {
+        ConnectionAddr::TcpTls {
             host,
             port,
             insecure: false,
             tls_params: None,
-        },
+        }
+    } else {
+        ConnectionAddr::Tcp(host, port)
     };
     let target: ConnectionInfo = target
         .into_connection_info()
         .map_err(wrong)?
         .set_redis_settings(login);
-    let trusting = |root_cert| TlsCertificates {
-        client_tls: None,
-        root_cert,
-    };
-    let client = match tls {
-        Tls::Off => Client::open(target),
-        Tls::System => Client::build_with_tls(target, trusting(None)),
-        Tls::Authority(pem) => Client::build_with_tls(target, trusting(Some(pem.into_bytes()))),
+    let client = match authority {
+        None => Client::open(target),
+        Some(pem) => {
+            let trusted = TlsCertificates {
+                client_tls: None,
+                root_cert: Some(pem.into_bytes()),
+            };
+            Client::build_with_tls(target, trusted)
+        }
     };
     let patience = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(STEP))
@@ -180,6 +174,10 @@ fn values(info: &str) -> Values {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use redis_access::testing::RedisServer;
+
     use super::*;
 
     #[test]
@@ -196,5 +194,34 @@ mod tests {
             values(info),
             wanted.map(|(name, value)| (name.to_owned(), value)).into()
         );
+    }
+
+    fn vouched_for_by(server: &RedisServer) -> Login {
+        let path = server.credentials().join("ca.crt");
+        Login {
+            username: None,
+            password: None,
+            authority: Some(fs::read_to_string(path).unwrap()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_redis_over_tls_is_asked_when_the_authority_named_signed_its_certificate() {
+        let server = RedisServer::over_tls();
+        let mut values = Err(ProbeError::Redis("not asked yet".to_owned()));
+        for _ in 0..100 {
+            values = read_write(&server.address(), vouched_for_by(&server), "gloonet:probe").await;
+            if values.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let values = values.unwrap();
+        assert!(values.contains_key("used_memory"), "{values:?}");
+
+        let other = RedisServer::over_tls();
+        let error = read_write(&server.address(), vouched_for_by(&other), "gloonet:probe").await;
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("certificate"), "{error}");
     }
 }

@@ -18,7 +18,7 @@ fn changed() -> ClusterFacts {
 fn what_was_accepted_stands_whatever_became_of_the_cluster_and_of_the_release() {
     let mut spec = GlooNetworkSpec::named("west");
     spec.prometheus.managed.storage.state = Switch::Enabled;
-    external(ExternalTls::default(), Some("redis-auth-secrets"))(&mut spec);
+    external(tls(Switch::Disabled), Some("redis-auth-secrets"))(&mut spec);
     pool(&["10.244.0.0/20"])(&mut spec);
     let keys = ["password".to_owned()].into();
     let mut before = facts();
