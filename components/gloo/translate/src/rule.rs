@@ -207,21 +207,4 @@ fn digest(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_too_long_is_cut_and_stays_its_own() {
-        let long = |last: &str| {
-            isolation_name(
-                &"s".repeat(63),
-                80,
-                &format!("{}{last}", "w".repeat(200)),
-                0,
-            )
-        };
-        assert_eq!(long("a").len(), LONGEST);
-        assert_ne!(long("a"), long("b"));
-        assert_eq!(isolation_name("web", 80, "shop", 0), "settings-web-80-shop");
-    }
-}
+mod tests;

@@ -34,6 +34,9 @@ use tokio_util::sync::CancellationToken;
 pub(super) const AUTHORITY: &str = "gloo-mesh-mgmt-server.gloo-mesh";
 pub(super) const UID: &str = "of-the-measurement";
 
+/// Memory of the server's pod, of which clusters may have a quarter: as large as who manages 100 of such clusters sets it.
+const MEMORY_LIMIT: usize = 8 << 30;
+
 /// Name of a cluster.
 pub(super) fn name(number: usize) -> Result<ClusterName> {
     format!("cluster-{number}")
@@ -118,7 +121,8 @@ impl Server {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = Runtime::new().context("a runtime")?;
         let files = tempfile::tempdir().context("a folder for certificates")?;
-        let shared = Arc::new(Shared::new(state(clusters)?, "server".to_owned()));
+        let shared = Shared::new(state(clusters)?, "server".to_owned());
+        let shared = Arc::new(shared.within(Some(MEMORY_LIMIT)));
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = listener.local_addr()?;
         let parts = runtime.block_on(async { parts(files.path(), shared.clone()) })?;
