@@ -25,6 +25,13 @@ pub(crate) fn json(value: &impl serde::Serialize) -> Result<String, FormatError>
     Ok(text)
 }
 
+/// As JSON in one line: of many, each can be read when it comes.
+pub(crate) fn json_line(value: &impl serde::Serialize) -> Result<String, FormatError> {
+    let mut text = serde_json::to_string(value).map_err(FormatError::Json)?;
+    text.push('\n');
+    Ok(text)
+}
+
 /// As one YAML document.
 pub(crate) fn yaml(value: &impl serde::Serialize) -> Result<String, FormatError> {
     serde_norway::to_string(value).map_err(FormatError::Yaml)

@@ -3,6 +3,7 @@
 mod engine;
 mod explain;
 mod table;
+mod watch;
 
 use std::{path::Path, time::Duration};
 
@@ -25,7 +26,7 @@ pub(crate) struct Arguments {
     command: Option<Command>,
     #[command(flatten)]
     filter: Filter,
-    /// Go on and print what changes, until interrupted.
+    /// Go on and print what changes, until interrupted; as JSON an object a line.
     #[arg(short, long)]
     watch: bool,
     /// How to print. JSON and YAML hold evidence and history.
@@ -75,7 +76,7 @@ pub enum InsightsError {
     Format(#[source] FormatError),
     #[error("there is no code {0} in this release: gloonet insights codes lists them")]
     Code(Code),
-    #[error("standard output cannot be written")]
+    #[error("what it says cannot be written")]
     Output(#[source] std::io::Error),
 }
 
@@ -119,24 +120,37 @@ async fn overview(kubeconfig: Option<&Path>) -> Result<Overview, InsightsError> 
     engine::ask(client).await.map_err(InsightsError::Engine)
 }
 
-/// Prints the table once, and then a line for each change.
+/// Prints what is there, and then each change. People get a table first, programs get everything in the form of a change.
 async fn watch(kubeconfig: Option<&Path>, given: &Arguments) -> Result<String, InsightsError> {
     let mut last = overview(kubeconfig).await?;
     let chosen = choose(&last, &given.filter);
-    let mut text = table::text(&last, &chosen, &given.filter, Timestamp::now());
+    let mut text = match given.output {
+        Format::Table => table::text(&last, &chosen, &given.filter, Timestamp::now()),
+        output => changes(&watch::first(&chosen), output)?,
+    };
     loop {
         let written = crate::say(&mut std::io::stdout().lock(), &text);
         written.map_err(InsightsError::Output)?;
         tokio::time::sleep(WATCH).await;
-        // The engine is replaced now and then; that is no end.
+        text.clear();
         match overview(kubeconfig).await {
             Ok(now) => {
-                text = table::changes(&choose(&last, &given.filter), &choose(&now, &given.filter));
+                let (before, after) = (choose(&last, &given.filter), choose(&now, &given.filter));
+                text = changes(&watch::between(&before, &after), given.output)?;
                 last = now;
             }
-            Err(error) => text = format!("… {}\n", crate::sentence(&error)),
+            // The engine is replaced now and then; that is no end. Standard output is for what it says.
+            Err(error) => {
+                let line = format!("… {}\n", crate::sentence(&error));
+                let written = crate::say(&mut std::io::stderr().lock(), &line);
+                written.map_err(InsightsError::Output)?;
+            }
         }
     }
+}
+
+fn changes(changes: &[watch::Change<'_>], output: Format) -> Result<String, InsightsError> {
+    watch::text(changes, output).map_err(InsightsError::Format)
 }
 
 /// The worst first, then by code and place.

@@ -144,7 +144,7 @@ impl Scene {
     }
 }
 
-/// What a rule says; a test that expects findings sees them printed.
+/// What a rule says; a test that expects findings sees them printed, and each must say what was seen.
 pub fn found(rule: &Rule, scene: &Scene) -> Vec<String> {
     match (rule.find)(&scene.view()) {
         Ok(all) => all.iter().map(line).collect(),
@@ -153,6 +153,8 @@ pub fn found(rule: &Rule, scene: &Scene) -> Vec<String> {
 }
 
 fn line(finding: &Finding) -> String {
+    let seen = !finding.evidence.is_empty();
+    assert!(seen, "{}: no evidence", finding.summary);
     let place = finding
         .cluster
         .as_ref()

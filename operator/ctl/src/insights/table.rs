@@ -31,7 +31,7 @@ pub(super) fn text(
                 one.code.to_string(),
                 one.cluster.clone(),
                 one.target.to_string(),
-                state(one),
+                state(one).to_owned(),
                 age(one.created, now),
                 one.summary.clone(),
             ]);
@@ -48,10 +48,10 @@ pub(super) fn text(
     text
 }
 
-fn state(insight: &Insight) -> String {
+pub(super) fn state(insight: &Insight) -> &'static str {
     match &insight.suppressed {
-        Some(_) => "suppressed".to_owned(),
-        None => insight.state.as_str().to_owned(),
+        Some(_) => "suppressed",
+        None => insight.state.as_str(),
     }
 }
 
@@ -89,34 +89,6 @@ fn unknown(overview: &Overview, filter: &Filter) -> String {
     lines.collect()
 }
 
-/// A line for each insight that came, went or changed its state.
-pub(super) fn changes(before: &[&Insight], now: &[&Insight]) -> String {
-    let states = |all: &[&Insight]| -> BTreeMap<String, &'static str> {
-        all.iter()
-            .map(|one| (one.id.clone(), one.state.as_str()))
-            .collect()
-    };
-    let (old, new) = (states(before), states(now));
-    let mut text = String::new();
-    for one in now
-        .iter()
-        .filter(|one| old.get(&one.id) != new.get(&one.id))
-    {
-        text.push_str(&line(state(one).as_str(), one));
-    }
-    for one in before.iter().filter(|one| !new.contains_key(&one.id)) {
-        text.push_str(&line("gone", one));
-    }
-    text
-}
-
-fn line(what: &str, one: &Insight) -> String {
-    format!(
-        "{what:<10} {:<8} {} {} {}: {}\n",
-        one.severity, one.code, one.cluster, one.target, one.summary
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use gloo_insights::Unjudged;
@@ -148,18 +120,5 @@ mod tests {
         };
         let printed = text(&overview, &chosen, &filter, now);
         assert!(printed.contains("has not reported (BP0109)"), "{printed}");
-    }
-
-    #[test]
-    fn what_came_and_what_went_is_a_line_each() {
-        let (one, other) = (
-            insight("HLT0101", "ERROR", "west", "active"),
-            insight("HLT0102", "ERROR", "west", "active"),
-        );
-        let printed = changes(&[&one], &[&other]);
-        let lines: Vec<&str> = printed.lines().collect();
-        assert!(lines[0].starts_with("active") && lines[0].contains("HLT0102"));
-        assert!(lines[1].starts_with("gone") && lines[1].contains("HLT0101"));
-        assert_eq!(changes(&[&one], &[&one]), "");
     }
 }

@@ -21,11 +21,16 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn find(view: &View<'_>) -> Answer {
-    if view.config()?.data.is_none() || view.hubble()?.enabled {
+    let config = view.config()?;
+    if config.data.is_none() || view.hubble()?.enabled {
         return Ok(Vec::new());
     }
     let target = Target::new("ConfigMap", "kube-system", "cilium-config");
-    Ok(vec![Finding::new(target, "enable-hubble is not true")])
+    let finding = Finding::new(target, "enable-hubble is not true");
+    Ok(vec![finding.because(
+        "enable-hubble",
+        config.get("enable-hubble").unwrap_or("not there"),
+    )])
 }
 
 #[cfg(test)]

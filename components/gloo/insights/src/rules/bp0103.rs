@@ -23,6 +23,7 @@ fn find(view: &View<'_>) -> Answer {
     let finding = |policy: &Policy| {
         let target = Target::new(&policy.kind, &policy.namespace, &policy.name);
         Finding::new(target, format!("{} selects no pod", policy.sentence()))
+            .because("pods selected", policy.selects)
     };
     Ok(policies
         .filter(|policy| policy.selects == 0)

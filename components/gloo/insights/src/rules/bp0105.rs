@@ -18,18 +18,20 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn find(view: &View<'_>) -> Answer {
-    let several = view.nodes()?.nodes.len() > 1;
-    let Some(counts) = view.operator()?.deployment.filter(|_| several) else {
+    let nodes = view.nodes()?.nodes.len();
+    let Some(counts) = view.operator()?.deployment.filter(|_| nodes > 1) else {
         return Ok(Vec::new());
     };
     if counts.desired != 1 {
         return Ok(Vec::new());
     }
     let target = Target::new("Deployment", "kube-system", "cilium-operator");
-    Ok(vec![Finding::new(
-        target,
-        "cilium-operator has one replica",
-    )])
+    let finding = Finding::new(target, "cilium-operator has one replica");
+    Ok(vec![
+        finding
+            .because("replicas wanted", counts.desired)
+            .because("nodes", nodes),
+    ])
 }
 
 #[cfg(test)]

@@ -22,7 +22,8 @@ fn find(view: &View<'_>) -> Answer {
         return Ok(Vec::new());
     }
     let target = Target::new("ConfigMap", "kube-system", "cilium-config");
-    Ok(vec![Finding::new(target, "debug is true")])
+    let finding = Finding::new(target, "debug is true");
+    Ok(vec![finding.because("debug", "true")])
 }
 
 #[cfg(test)]

@@ -29,7 +29,8 @@ fn find(view: &View<'_>) -> Answer {
     }
     let target = Target::new("Lease", "kube-system", "cilium-operator-resource-lock");
     let Some(lease) = &operator.lease else {
-        return Ok(vec![Finding::new(target, "there is no lease")]);
+        let finding = Finding::new(target, "there is no lease");
+        return Ok(vec![finding.because("looked at", taken)]);
     };
     // As it was when it was looked at: the report itself may be some intervals old.
     let age = lease.renewed.map(|at| taken.duration_since(at).as_secs());

@@ -19,10 +19,12 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn find(view: &View<'_>) -> Answer {
-    let nodes = view.operator()?.nodes_without_pod_cidr.iter();
+    let operator = view.operator()?;
+    let nodes = operator.nodes_without_pod_cidr.iter();
     let finding = |node: &String| {
         let summary = format!("{node} has no pod range");
         Finding::new(Target::node(node), summary)
+            .because("pod ranges given to nodes", operator.pod_cidrs_used)
     };
     Ok(nodes.map(finding).collect())
 }

@@ -18,11 +18,13 @@ pub(crate) const RULE: Rule = Rule {
     find,
 };
 
+const TAINT: &str = "node.cilium.io/agent-not-ready";
+
 fn find(view: &View<'_>) -> Answer {
     let nodes = view.operator()?.nodes_not_ready.iter();
     let finding = |node: &String| {
-        let summary = format!("{node} has the taint node.cilium.io/agent-not-ready");
-        Finding::new(Target::node(node), summary)
+        let summary = format!("{node} has the taint {TAINT}");
+        Finding::new(Target::node(node), summary).because("taint", TAINT)
     };
     Ok(nodes.map(finding).collect())
 }

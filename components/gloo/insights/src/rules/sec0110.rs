@@ -23,7 +23,8 @@ fn find(view: &View<'_>) -> Answer {
         return Ok(Vec::new());
     }
     let target = Target::new("ConfigMap", "kube-system", "cilium-config");
-    Ok(vec![Finding::new(target, "policy-audit-mode is true")])
+    let finding = Finding::new(target, "policy-audit-mode is true");
+    Ok(vec![finding.because("policy-audit-mode", "true")])
 }
 
 #[cfg(test)]
