@@ -266,6 +266,10 @@ fn every_panel_that_should_have_data_has_some() {
         for (title, asked) in dashboard.panels() {
             let panel = format!("{} / {title}", dashboard.name);
             if is_quiet(&dashboard.name, &title) {
+                // Without an answer to look at, but Prometheus must not refuse the question.
+                for query in &asked {
+                    let _answered = has_data(query);
+                }
                 quiet.insert((dashboard.name.clone(), title));
             } else {
                 queries.insert(panel, asked);

@@ -70,7 +70,9 @@ async fn repeat(analyzer: Analyzer, parts: Parts) {
     sleep(Duration::from_secs(3).mul_f64(rand::random())).await;
     loop {
         let begun = Instant::now();
-        let outcome = once(analyzer, &parts.reader, interval).await;
+        let reader = parts.reader.clone();
+        let work = async move { analyzers::run(analyzer, &reader).await };
+        let outcome = once(work, interval).await;
         let failed = match &outcome {
             Outcome::Found(_) => None,
             Outcome::Failed(why) => Some(why.clone()),
@@ -101,9 +103,11 @@ async fn repeat(analyzer: Analyzer, parts: Parts) {
 }
 
 /// A panic or an endless wait ends this run and nothing else.
-async fn once(analyzer: Analyzer, reader: &Arc<Reader>, limit: Duration) -> Outcome {
-    let reader = reader.clone();
-    let run = tokio::spawn(async move { analyzers::run(analyzer, &reader).await });
+async fn once(
+    work: impl Future<Output = Result<Record, AnalyzeError>> + Send + 'static,
+    limit: Duration,
+) -> Outcome {
+    let run = tokio::spawn(work);
     let stop = run.abort_handle();
     match tokio::time::timeout(limit, run).await {
         Ok(Ok(found)) => outcome(found),
@@ -160,5 +164,50 @@ mod tests {
             report(Analyzer::Nodes, failed, 20),
         );
         assert_ne!(one.run, other.run);
+    }
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    fn failure(outcome: Outcome) -> String {
+        match outcome {
+            Outcome::Failed(why) => why,
+            Outcome::Found(record) => panic!("{record:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_the_failure_of_the_one_that_panicked() {
+        let broken = once(async { panic!("a list without an end") }, LIMIT);
+        let sound = once(
+            async { Err(AnalyzeError::Other("looked".to_owned())) },
+            LIMIT,
+        );
+        let (broken, sound) = tokio::join!(broken, sound);
+        let broken = failure(broken);
+        assert!(broken.starts_with("it ended in the middle"), "{broken}");
+        assert_eq!(failure(sound), "looked");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_end_is_ended_at_its_limit_and_holds_nobody_up() {
+        let (dropped, gone) = tokio::sync::oneshot::channel::<()>();
+        let endless = once(
+            async move {
+                let _held = dropped;
+                std::future::pending().await
+            },
+            LIMIT,
+        );
+        let begun = tokio::time::Instant::now();
+        let other = async {
+            let work = async { Err(AnalyzeError::Other("looked".to_owned())) };
+            (failure(once(work, LIMIT).await), begun.elapsed())
+        };
+        let (endless, (said, after)) = tokio::join!(endless, other);
+        assert_eq!(failure(endless), "it took more than 20 s");
+        assert_eq!(begun.elapsed(), LIMIT);
+        assert_eq!((said.as_str(), after), ("looked", Duration::ZERO));
+        // What it held is let go of, or a connection would be left behind every time.
+        assert!(gone.await.is_err());
     }
 }
