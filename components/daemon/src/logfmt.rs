@@ -96,7 +96,7 @@ impl Visit for Line {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::{
         io,
         sync::{Arc, Mutex},
@@ -119,7 +119,8 @@ mod tests {
         }
     }
 
-    fn logged(work: impl FnOnce()) -> String {
+    /// What the work logs.
+    pub(crate) fn logged(work: impl FnOnce()) -> String {
         let sink = Sink::default();
         let writer = sink.clone();
         let layer = tracing_subscriber::fmt::layer()

@@ -39,27 +39,38 @@ impl Backoff for Pauses {
     }
 }
 
-/// Says in the log that a watch is interrupted. One that is too old is listed anew, and nobody has to look into it.
+/// Says in the log that a watch is interrupted. Two answers of the API server are part of its life, and nobody has to look into them:
+/// a watch that is too old is listed anew, and what asks too early, of a kind that was only just defined, asks again.
 pub fn interrupted(kind: &str, error: &watcher::Error) {
-    if has_expired(error) {
-        tracing::info!(kind, "Watch is too old, listing anew");
-    } else {
-        let error = chain(error);
-        tracing::warn!(
-            kind,
-            error,
-            "Watch interrupted, trying again; what is known stays in force"
-        );
+    match answer(error) {
+        Some(GONE) => tracing::info!(kind, "Watch is too old, listing anew"),
+        Some(TOO_MANY_REQUESTS) => {
+            let asked = chain(error);
+            tracing::info!(kind, asked, "The API server asks to wait, trying again");
+        }
+        _ => {
+            let error = chain(error);
+            tracing::warn!(
+                kind,
+                error,
+                "Watch interrupted, trying again; what is known stays in force"
+            );
+        }
     }
 }
 
-/// Whether the API server has forgotten what a watch would go on from (410 Gone): part of a long watch's life.
-fn has_expired(error: &watcher::Error) -> bool {
-    const GONE: u16 = 410;
+/// The API server has forgotten what a watch would go on from.
+const GONE: u16 = 410;
+/// Overload, or the storage of a new kind is not ready.
+const TOO_MANY_REQUESTS: u16 = 429;
+
+/// The code the API server answered with.
+fn answer(error: &watcher::Error) -> Option<u16> {
     match error {
         watcher::Error::WatchError(status)
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == GONE,
-        _ => false,
+        | watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => Some(status.code),
+        _ => None,
     }
 }
 
@@ -68,20 +79,39 @@ mod tests {
     use kube::core::Status;
 
     use super::*;
+    use crate::logfmt::tests::logged;
 
     fn status(code: u16) -> Box<Status> {
         Box::new(Status::failure("too old resource version: 560 (563)", "Expired").with_code(code))
     }
 
     #[test]
-    fn a_watch_that_is_too_old_has_expired_and_one_that_is_refused_has_not() {
-        for (code, expired) in [(410, true), (403, false), (500, false)] {
-            let error = watcher::Error::WatchError(status(code));
-            assert_eq!(has_expired(&error), expired, "{code}");
-            let error = watcher::Error::WatchStartFailed(kube::Error::Api(status(code)));
-            assert_eq!(has_expired(&error), expired, "{code}");
+    fn the_api_servers_answer_is_known_wherever_in_a_watch_it_comes() {
+        for code in [GONE, TOO_MANY_REQUESTS, 403] {
+            for error in [
+                watcher::Error::WatchError(status(code)),
+                watcher::Error::InitialListFailed(kube::Error::Api(status(code))),
+                watcher::Error::WatchStartFailed(kube::Error::Api(status(code))),
+            ] {
+                assert_eq!(answer(&error), Some(code), "{error}");
+            }
         }
-        assert!(!has_expired(&watcher::Error::NoResourceVersion));
+        assert_eq!(answer(&watcher::Error::NoResourceVersion), None);
+    }
+
+    #[test]
+    fn only_what_somebody_has_to_look_into_is_a_warning() {
+        for (code, warned) in [
+            (GONE, false),
+            (TOO_MANY_REQUESTS, false),
+            (403, true),
+            (500, true),
+        ] {
+            let error = watcher::Error::WatchStartFailed(kube::Error::Api(status(code)));
+            let said = logged(|| interrupted("pods", &error));
+            assert_eq!(said.contains("level=warn"), warned, "{code}: {said}");
+            assert!(said.contains("pods"), "{said}");
+        }
     }
 
     #[test]
