@@ -115,6 +115,7 @@ fn an_uninstall_does_not_come_back_to_what_it_left_to_kubernetes() {
     world.converge(&mut desired);
     let order = graph::order(&desired).unwrap();
     let hanging = object("Deployment/prometheus=1").key;
+    let spec = GlooNetworkSpec::named("west");
     let mut status = told(None, false);
     let mut now = Timestamp::UNIX_EPOCH;
     let end = now + removal::PATIENCE + SignedDuration::from_secs(20);
@@ -128,7 +129,7 @@ fn an_uninstall_does_not_come_back_to_what_it_left_to_kubernetes() {
                 world.run(step);
             }
         }
-        status = report::leaving(&status, None, &look, now);
+        status = report::leaving(&status, None, &spec, &look, now);
         now += SignedDuration::from_secs(2);
     }
     assert!(world.live.get(&hanging).is_some());
