@@ -22,13 +22,13 @@ mod object;
 mod pins;
 mod policies;
 mod pressure;
+mod remnant;
 mod services;
 mod source_ranges;
 mod sysctl;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -287,6 +287,8 @@ impl Datapath for Kernel {
     }
 }
 
+pub use self::remnant::{Remnant, remnants};
+
 #[cfg(feature = "testing")]
 pub(crate) use self::object::OBJECT;
 #[cfg(feature = "testing")]
@@ -299,11 +301,4 @@ pub(crate) fn policy_trie(
     entries: &BTreeMap<PolicyKey, PolicyEntry>,
 ) -> Result<PolicyTrie, Error> {
     policies::make(id, entries)
-}
-
-/// Takes everything of ours off the node: programs, maps, devices, routes. Pods keep their links and lose their network.
-pub fn cleanup(bpffs: &Path) -> Result<(), Error> {
-    nodes::remove_routes(bpffs)?;
-    pins::remove_all(bpffs)?;
-    devices::remove_all()
 }

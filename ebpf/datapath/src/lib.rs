@@ -19,7 +19,7 @@ pub use contract::Datapath;
 pub use datapath_abi::reason::name as reason_name;
 pub use error::Error;
 pub use fake::Fake;
-pub use kernel::{Kernel, cleanup};
+pub use kernel::{Kernel, Remnant, remnants};
 pub use mac::{Mac, ParseMacError};
 pub use model::{
     Backend, Collected, Config, Counter, Direction, Endpoint, Event, EventKind, EventSource, Flow,

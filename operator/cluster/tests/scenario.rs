@@ -7,6 +7,8 @@
 
 #[path = "scenario/api_server.rs"]
 mod api_server;
+#[path = "scenario/quarrels.rs"]
+mod quarrels;
 #[path = "scenario/retries.rs"]
 mod retries;
 

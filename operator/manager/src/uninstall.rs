@@ -36,7 +36,8 @@ impl Controller {
             return self.release(platform, &look).await;
         }
         self.hands.store().await?;
-        let status = report::leaving(&previous, platform.metadata.generation, &look, now);
+        let generation = platform.metadata.generation;
+        let status = report::leaving(&previous, generation, &platform.spec, &look, now);
         self.metrics.told(&status);
         if status != previous {
             self.cluster.store_status(&status).await?;
@@ -71,7 +72,8 @@ impl Controller {
                 )
                 .await;
         }
-        let note = format!("the platform is removed{}", report::stays(&look.kept));
+        let stays = report::stays(&look.kept, &platform.spec);
+        let note = format!("the platform is removed{stays}");
         self.events
             .say(platform, EventKind::Normal, "Uninstalled", "Delete", &note)
             .await;

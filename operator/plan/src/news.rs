@@ -91,3 +91,113 @@ fn complaint(before: &GlooNetworkStatus, after: &GlooNetworkStatus) -> Option<Ne
 fn find<'a>(status: &'a GlooNetworkStatus, kind: &str) -> Option<&'a Condition> {
     status.conditions.iter().find(|one| one.type_ == kind)
 }
+
+#[cfg(test)]
+mod tests {
+    use gloonet_api::status::ComponentState;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+
+    fn row(health: ComponentHealth, message: &str) -> ComponentStatus {
+        ComponentStatus {
+            name: "redis".to_owned(),
+            version: "7.0.15".to_owned(),
+            state: ComponentState::Managed,
+            health,
+            message: message.to_owned(),
+            since: None,
+            updated: None,
+            ready: 0,
+            desired: 1,
+        }
+    }
+
+    fn status(rows: Vec<ComponentStatus>, conditions: &[[&str; 4]]) -> GlooNetworkStatus {
+        let condition = |[kind, status, reason, message]: &[&str; 4]| Condition {
+            type_: (*kind).to_owned(),
+            status: (*status).to_owned(),
+            reason: (*reason).to_owned(),
+            message: (*message).to_owned(),
+            observed_generation: None,
+            last_transition_time: Time(jiff::Timestamp::UNIX_EPOCH),
+        };
+        GlooNetworkStatus {
+            components: rows,
+            conditions: conditions.iter().map(condition).collect(),
+            ..GlooNetworkStatus::default()
+        }
+    }
+
+    /// `!` before a warning.
+    fn told(before: &GlooNetworkStatus, after: &GlooNetworkStatus) -> Vec<String> {
+        let word = |one: News| {
+            let mark = if one.warning { "!" } else { "" };
+            format!("{mark}{}: {}", one.reason, one.note)
+        };
+        news(before, after).into_iter().map(word).collect()
+    }
+
+    #[test]
+    fn a_component_is_news_when_it_became_healthy_or_broke_and_not_on_its_way() {
+        use ComponentHealth::{Degraded, Healthy, Progressing, Unknown, Waiting};
+        let of = |health| status(vec![row(health, "why")], &[]);
+        let nobody = GlooNetworkStatus::default();
+        assert_eq!(
+            told(&nobody, &of(Healthy)),
+            ["ComponentHealthy: redis: why"]
+        );
+        assert_eq!(
+            told(&of(Healthy), &of(Degraded)),
+            ["!ComponentDegraded: redis: why"]
+        );
+        for quiet in [Progressing, Waiting, Unknown] {
+            assert_eq!(told(&nobody, &of(quiet)), [""; 0]);
+            assert_eq!(
+                told(&of(quiet), &of(Healthy)),
+                ["ComponentHealthy: redis: why"]
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_said_of_a_component_is_not_said_again_in_other_words() {
+        let broken = |message| status(vec![row(ComponentHealth::Degraded, message)], &[]);
+        assert_eq!(
+            told(&broken("no pod"), &broken("one pod of three")),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn the_platform_is_news_when_it_becomes_available_and_when_it_stops_to_be() {
+        let of = |value| status(Vec::new(), &[["Available", value, "Some", "because"]]);
+        let nobody = GlooNetworkStatus::default();
+        assert_eq!(told(&nobody, &of("True")), ["Available: because"]);
+        assert_eq!(told(&of("False"), &of("True")), ["Available: because"]);
+        assert_eq!(told(&of("True"), &of("False")), ["!NotAvailable: because"]);
+        for (before, after) in [("True", "True"), ("False", "False"), ("False", "Unknown")] {
+            assert_eq!(told(&of(before), &of(after)), [""; 0], "{before} {after}");
+        }
+        assert_eq!(told(&nobody, &of("False")), [""; 0], "it never was");
+    }
+
+    #[test]
+    fn a_complaint_is_a_warning_once_and_again_when_it_says_something_else() {
+        let of = |reason, message| status(Vec::new(), &[["Degraded", "True", reason, message]]);
+        let nobody = GlooNetworkStatus::default();
+        for reason in ["Refused", "UnknownField", "FightingManager", "PauseExpired"] {
+            let first = of(reason, "redis");
+            assert_eq!(told(&nobody, &first), [format!("!{reason}: redis")]);
+            assert_eq!(told(&first, &first), [""; 0]);
+            assert_eq!(
+                told(&first, &of(reason, "grafana")),
+                [format!("!{reason}: grafana")]
+            );
+        }
+        // A component has said that itself.
+        assert_eq!(told(&nobody, &of("ComponentDegraded", "redis")), [""; 0]);
+        let over = status(Vec::new(), &[["Degraded", "False", "Refused", "redis"]]);
+        assert_eq!(told(&nobody, &over), [""; 0]);
+    }
+}

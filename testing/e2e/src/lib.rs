@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod events;
 pub mod fleet;
 pub mod insights;
 pub mod ledger;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use cilium_cni::runtime;
 use datapath::Datapath;
 use datapath::link::Netlink;
 use gloonet_daemon::listener::{self, ListenError};
@@ -97,7 +98,7 @@ async fn serve(
     tasks: &mut JoinSet<()>,
 ) -> Result<(), RunError> {
     // First of all: what another agent of this node holds is not to be touched.
-    let store = Store::claim(&arguments.runtime_dir.join("state")).await?;
+    let store = Store::claim(&arguments.runtime_dir.join(runtime::STATE)).await?;
     let progress = Progress::default();
     let metrics = Metrics::new(progress.clone());
     let place = Place {
@@ -263,7 +264,7 @@ async fn operate(
     if !agent.datapath.is_active() {
         succeed(start, &agent).await?;
     }
-    let folder = runtime_dir.join("deleteQueue");
+    let folder = runtime_dir.join(runtime::QUEUE);
     let queue = blocking(move || restore::lock_queue(&folder)).await;
     let queue = queue
         .ok_or(RunError::Part("deletion queue"))?
@@ -289,7 +290,7 @@ async fn operate(
     tasks.spawn(task::foreign::run(
         agent.clone(),
         start.arguments.cni_conf_dir.clone(),
-        runtime_dir.join("cni-install.json"),
+        runtime_dir.join(runtime::INSTALL_REPORT),
     ));
     start
         .store
@@ -312,7 +313,7 @@ fn serve_api(
     metrics: Arc<Metrics>,
     tasks: &mut JoinSet<()>,
 ) -> Result<(), RunError> {
-    let socket = runtime_dir.join("cilium.sock");
+    let socket = runtime_dir.join(runtime::SOCKET);
     let listener = api::listen(&socket).map_err(|source| RunError::Socket {
         path: socket,
         source,

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cilium_cni::runtime;
 use ipnet::Ipv4Net;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -91,7 +92,7 @@ impl Store {
         }
         Ok(Self {
             folder: folder.to_owned(),
-            _lock: Arc::new(lock(folder.join("lockfile"))?),
+            _lock: Arc::new(lock(folder.join(runtime::LOCK))?),
         })
     }
 

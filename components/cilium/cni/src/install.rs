@@ -19,7 +19,10 @@ pub const BINARY: &str = "cilium-cni";
 /// Sorts before what other plugins usually install; a runtime takes the first file.
 pub const CONFLIST: &str = "05-cilium.conflist";
 /// Appended to the name of a configuration that is not ours. Runtimes read only .conf, .conflist and .json.
-const BACKUP_SUFFIX: &str = "cilium_bak";
+pub const BACKUP_SUFFIX: &str = "cilium_bak";
+/// What the program says of itself, and is known by on a node.
+pub const ABOUT: &str =
+    "The CNI plugin of GlooNetwork's Cilium; a container runtime calls it with CNI_COMMAND set";
 
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {

@@ -7,10 +7,7 @@ use cilium_cni::{error, install, plugin};
 use clap::Parser;
 
 #[derive(Parser)]
-#[command(
-    version,
-    about = "The CNI plugin of GlooNetwork's Cilium; a container runtime calls it with CNI_COMMAND set"
-)]
+#[command(version, about = install::ABOUT)]
 enum Command {
     /// Put the plugin and its configuration on a node.
     Install(install::InstallArguments),

@@ -1,5 +1,6 @@
 //! Questions to the agent. Every one has a limit in time.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,6 +53,18 @@ impl Agent {
         })
     }
 
+    /// Whether anybody is there to answer.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub async fn listens(&self) -> Result<bool, Error> {
+        match self.connect().await {
+            Ok(_) => Ok(true),
+            Err(Error::NotRunning(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     pub async fn get<T: DeserializeOwned>(&self, path: &str, asked: &str) -> Result<T, Error> {
         self.call(Method::GET, path, asked, LIMIT).await
     }
@@ -88,6 +101,12 @@ impl Agent {
         Client::connect(Path::new(&self.socket), LIMIT)
             .await
             .map_err(|source| Error::connecting(&self.socket.display().to_string(), source))
+    }
+}
+
+impl fmt::Display for Agent {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.socket.display().fmt(out)
     }
 }
 

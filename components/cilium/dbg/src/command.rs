@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod monitor;
 pub mod node;
 pub mod policy;
+pub mod post_uninstall_cleanup;
 pub mod service;
 pub mod status;
 pub mod version;
@@ -74,6 +75,8 @@ enum Command {
     /// Encryption between nodes
     #[command(subcommand)]
     Encrypt(encrypt::Command),
+    /// After the last agent of this node: take away what it left
+    PostUninstallCleanup(post_uninstall_cleanup::Arguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -116,6 +119,9 @@ pub async fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Error
         Command::Monitor(arguments) => monitor::run(arguments, &agent, out).await,
         Command::Config(arguments) => config::run(arguments, &agent, out).await,
         Command::Encrypt(command) => encrypt::run(command, &agent, out).await,
+        Command::PostUninstallCleanup(arguments) => {
+            post_uninstall_cleanup::run(arguments, &agent, out).await
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 use std::io;
+use std::path::PathBuf;
 
 use cilium_cni::client::ClientError;
+use cilium_cni::install::InstallError;
 
 /// Why a command could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,40 @@ pub enum Error {
         "after {seconds} s the datapath has policy revision {has} and not {wanted}; cilium-dbg status says whether policies cannot be written"
     )]
     Behind { wanted: u64, has: u64, seconds: u64 },
+    #[error(
+        "a Cilium agent runs on this node and holds {0}: its pods need what would be removed; delete the GlooNetwork, or switch \
+         spec.cilium.state to Removed, and wait until the pods of DaemonSet cilium are gone"
+    )]
+    AgentRuns(String),
+    #[error(
+        "nothing was removed; with --force these {0} go, and pods that still run on this node lose their network"
+    )]
+    NotForced(usize),
+    #[error(
+        "{folder} is no folder, so what is left there cannot be told; mount the node's, or name it with {option}"
+    )]
+    NoFolder {
+        folder: PathBuf,
+        option: &'static str,
+    },
+    #[error("cannot learn from {path} whether an agent runs")]
+    Lock {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot tell whether the CNI plugin of this node is ours")]
+    Installed(#[source] InstallError),
+    #[error("cannot clean the node's datapath")]
+    Datapath(#[source] datapath::Error),
+    #[error(
+        "cannot remove {path}; when that is mended, the same command goes on with what is left"
+    )]
+    Remove {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("{0}")]
     Usage(String),
 }

@@ -238,20 +238,14 @@ pub(super) fn remove_tunnel(netlink: &mut Netlink) -> Result<(), Error> {
         })
 }
 
-/// Deletes our devices; their routes go with them.
-pub(super) fn remove_all() -> Result<(), Error> {
-    let remove = || -> Result<(), link::Error> {
-        let mut netlink = Netlink::new()?;
-        for ifindex in netlink.bound_to_block()? {
-            netlink.unbind_from_block(ifindex)?;
-        }
-        for name in [HOST, TUNNEL] {
-            netlink.delete(name)?;
-        }
-        Ok(())
-    };
-    remove().map_err(|source| Error::Network {
-        operation: "remove the node's devices".to_owned(),
-        source,
-    })
+/// What is left of an agent's work: the links of pods with a program of ours, and devices of ours. One of a pair goes with the other
+/// and is not named.
+pub(super) fn left(netlink: &mut Netlink) -> Result<(Vec<u32>, Vec<&'static str>), link::Error> {
+    let links = netlink.links()?;
+    let index_of = |name: &str| Some(links.iter().find(|link| link.name == name)?.index);
+    let mut bound = netlink.bound_to_block()?;
+    bound.retain(|index| index_of(HOST_PEER) != Some(*index));
+    let devices = [HOST, TUNNEL].into_iter();
+    let devices = devices.filter(|name| index_of(name).is_some());
+    Ok((bound, devices.collect()))
 }

@@ -9,7 +9,7 @@ use super::State;
 use super::devices::{Devices, node_route};
 use super::maps::{Maps, Named, address, ip};
 use super::pins;
-use crate::link::{self, Netlink, Route};
+use crate::link::{Netlink, Route};
 use crate::{Config, Error, Node};
 use datapath_abi::ip::Owner;
 
@@ -95,12 +95,12 @@ pub(super) fn list(state: &mut State, devices: &Devices) -> Result<Vec<Node>, Er
     Ok(nodes.into_values().collect())
 }
 
-/// Takes back the routes of native routing, which do not go with a device of ours.
-pub(super) fn remove_routes(bpffs: &Path) -> Result<(), Error> {
+/// The routes of native routing, which do not go with a device of ours.
+pub(super) fn direct_routes(bpffs: &Path) -> Result<Vec<Route>, Error> {
     let name = "cilium_node_cidr";
     let path = pins::maps(bpffs).join(name);
     if !path.exists() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let map = MapData::from_pin(path)
         .and_then(|data| LpmTrie::try_from(Map::LpmTrie(data)))
@@ -110,22 +110,17 @@ pub(super) fn remove_routes(bpffs: &Path) -> Result<(), Error> {
             source,
         })?;
     let ranges: Vec<(Ipv4Net, Owner)> = Named { name, map }.all()?;
-    let remove = || -> Result<(), link::Error> {
-        let mut netlink = Netlink::new()?;
-        for route in netlink.routes()? {
-            let direct = |(range, owner): &(Ipv4Net, Owner)| {
-                route.destination == *range && route.gateway == Some(ip(owner.node))
-            };
-            if ranges.iter().any(direct) {
-                netlink.delete_route(&route)?;
-            }
-        }
-        Ok(())
-    };
-    remove().map_err(|source| Error::Network {
-        operation: "remove the routes to pod ranges".to_owned(),
+    let routes = Netlink::new().and_then(|mut netlink| netlink.routes());
+    let mut routes = routes.map_err(|source| Error::Network {
+        operation: "read the routes to pod ranges".to_owned(),
         source,
-    })
+    })?;
+    routes.retain(|route| {
+        ranges.iter().any(|(range, owner)| {
+            route.destination == *range && route.gateway == Some(ip(owner.node))
+        })
+    });
+    Ok(routes)
 }
 
 fn owners(maps: &Maps) -> Result<Vec<Range>, Error> {

@@ -25,11 +25,7 @@ pub(super) struct Pins {
 impl Pins {
     /// Makes the folders; refuses a folder that is no bpffs, and a cgroup root that is no cgroup v2.
     pub(super) fn prepare(config: &Config) -> Result<Self, Error> {
-        require(
-            &config.bpffs,
-            BPF_FS_MAGIC,
-            "a BPF file system; mount one with `mount -t bpf bpf`",
-        )?;
+        require_bpffs(&config.bpffs)?;
         require(
             &config.cgroup_root,
             CGROUP2_SUPER_MAGIC,
@@ -174,8 +170,8 @@ fn make(folder: &Path) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(failed("make folder", folder))
 }
 
-/// With everything in it. What is not there is removed.
-fn remove(folder: &Path) -> Result<(), Error> {
+/// With everything in it; links detach with their last name. What is not there is removed.
+pub(super) fn remove(folder: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(failed("remove", folder)(error))
@@ -193,6 +189,11 @@ fn root(bpffs: &Path) -> PathBuf {
     bpffs.join("gloonet")
 }
 
+fn require_bpffs(path: &Path) -> Result<(), Error> {
+    let what = "a BPF file system; mount one with `mount -t bpf bpf`";
+    require(path, BPF_FS_MAGIC, what)
+}
+
 fn require(path: &Path, kind: FsType, what: &str) -> Result<(), Error> {
     let found = statfs(path).map_err(|errno| failed("look at", path)(errno.into()))?;
     if found.filesystem_type() == kind {
@@ -201,7 +202,8 @@ fn require(path: &Path, kind: FsType, what: &str) -> Result<(), Error> {
     Err(Error::Config(format!("{} is not {what}", path.display())))
 }
 
-/// Unpins everything of ours below a bpffs; links detach with their last name.
-pub(super) fn remove_all(bpffs: &Path) -> Result<(), Error> {
-    remove(&root(bpffs))
+/// The folder of everything of ours below a bpffs, if there is one. Without the bpffs itself, nothing can be said.
+pub(super) fn left(bpffs: &Path) -> Result<Option<PathBuf>, Error> {
+    require_bpffs(bpffs)?;
+    Ok(Some(root(bpffs)).filter(|root| root.exists()))
 }

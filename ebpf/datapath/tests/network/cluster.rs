@@ -12,7 +12,7 @@ use std::time::Duration;
 use datapath::link::{PodLinkSpec, create_pod_link, settle_pod_link};
 use datapath::{
     Config, Counter, Datapath, Direction, Endpoint, IpEntry, Kernel, Node as NodeEntry,
-    PolicyEntry, PolicyKey, Routing, Verdict,
+    PolicyEntry, PolicyKey, Routing, Verdict, remnants,
 };
 use nix::mount::{MsFlags, mount};
 
@@ -218,6 +218,20 @@ impl Node {
                 .set_policy(ALLOW_ALL, &rules(Verdict::Allow))
                 .unwrap();
         });
+    }
+
+    /// Takes everything of ours off the node, and says what that was.
+    pub(crate) fn clean(&self) -> Vec<String> {
+        let bpffs = self.config.bpffs.clone();
+        self.namespace.run(move || {
+            let found = remnants(&bpffs).unwrap();
+            for remnant in &found {
+                remnant.remove().unwrap();
+                // Somebody was quicker.
+                remnant.remove().unwrap();
+            }
+            found.iter().map(ToString::to_string).collect()
+        })
     }
 
     pub(crate) fn pod(&self, last: u8) -> Pod {

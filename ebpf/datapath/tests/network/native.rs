@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use datapath::{
     Datapath, Direction, Error, IpEntry, Node as NodeEntry, PolicyEntry, PolicyKey, Protocol,
-    Routing, Scope, Verdict, cleanup,
+    Routing, Scope, Verdict,
 };
 use datapath_abi::reason;
 
@@ -292,12 +292,12 @@ fn a_network_changes_its_routing_when_its_agents_start_anew() {
 }
 
 #[test]
-fn cleanup_takes_the_routes_back() {
+fn the_routes_between_nodes_are_among_what_an_agent_leaves() {
     let mut cluster = Cluster::native();
     let node = &mut cluster.nodes[0];
     node.stop();
-    let bpffs = node.config.bpffs.clone();
-    node.namespace.run(move || cleanup(&bpffs).unwrap());
+    let named = node.clean();
+    assert_eq!(named[0], "the route to pods in 10.244.2.0/24");
     let routes = node.namespace.ip("route show");
     assert!(!routes.contains("10.244."), "{routes}");
 }

@@ -10,7 +10,7 @@ use aya::maps::{HashMap, MapData};
 use datapath::link::delete_pod_link;
 use datapath::{
     Config, Datapath, Direction, Endpoint, Error, IpEntry, Kernel, PolicyEntry, PolicyKey, Service,
-    Verdict, cleanup,
+    Verdict, remnants,
 };
 use datapath_abi::{FORMAT, reason};
 use ipnet::Ipv4Net;
@@ -352,20 +352,33 @@ fn a_folder_that_is_no_bpffs_or_no_cgroup_is_refused() {
 }
 
 #[test]
-fn cleanup_leaves_no_device_route_or_pin() {
+fn what_an_agent_leaves_is_named_and_nothing_stays_of_it() {
     let mut cluster = Cluster::new();
     let node = &mut cluster.nodes[0];
     let pod = node.pod(10);
     node.stop();
-    let bpffs = node.config.bpffs.clone();
-    node.namespace.run(move || {
-        cleanup(&bpffs).unwrap();
-        assert!(!bpffs.join("gloonet").exists());
-        cleanup(&bpffs).unwrap();
-    });
+    let pins = node.config.bpffs.join("gloonet");
+    let named = [
+        &format!("programs and maps in {}", pins.display()),
+        "the programs on links of pods (1)",
+        "device cilium_host",
+        "device cilium_vxlan",
+    ];
+    assert_eq!(node.clean(), named);
+    assert_eq!(node.clean(), [""; 0]);
+    let kept = pins.clone();
+    assert!(!node.namespace.run(move || kept.exists()));
     let links = node.namespace.ip("-br link");
     assert!(!links.contains("cilium_"), "{links}");
+    assert!(links.contains("lxc10"), "{links}");
     let routes = node.namespace.ip("route show");
     assert!(!routes.contains("10.244."), "{routes}");
     drop(pod);
+}
+
+#[test]
+fn what_is_left_is_not_looked_for_in_a_folder_that_is_no_bpffs() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = remnants(folder.path()).unwrap_err();
+    assert!(matches!(error, Error::Config(_)), "{error}");
 }

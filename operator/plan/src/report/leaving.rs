@@ -1,7 +1,7 @@
 //! The status while everything is being taken away.
 
 use gloonet_api::{
-    GlooNetworkStatus,
+    GlooNetworkSpec, GlooNetworkStatus, ManagementState,
     status::{ComponentHealth, ComponentState, ComponentStatus},
 };
 use jiff::Timestamp;
@@ -15,10 +15,15 @@ use crate::{
 /// Reason of every condition from the first look of an uninstall on.
 const UNINSTALLING: &str = "Uninstalling";
 
+/// Pods that were there before still have their network by it. An agent that ends takes nothing along, whatever ends it.
+const ON_NODES: &str = "on every node the pod network as its last agent left it, and /var/run/cilium, cilium-cni and \
+    05-cilium.conflist: docs/runbooks/uninstall.md says how to take them away";
+
 /// Status during an uninstall. When the removal of a component began is kept in its row, so the clock survives a restart.
 pub fn leaving(
     previous: &GlooNetworkStatus,
     generation: Option<i64>,
+    spec: &GlooNetworkSpec,
     look: &Uninstall,
     now: Timestamp,
 ) -> GlooNetworkStatus {
@@ -28,7 +33,7 @@ pub fn leaving(
         .chain(&look.left)
         .map(|name| row(previous, look, name, now))
         .collect();
-    let kept = stays(&look.kept);
+    let kept = stays(&look.kept, spec);
     let message = match &look.current {
         Some(current) => format!("removing {current}, {} to go{kept}", look.left.len()),
         None => format!("everything is removed{kept}"),
@@ -50,8 +55,8 @@ pub fn leaving(
     status
 }
 
-/// What stays after the uninstall, as the end of a sentence.
-pub fn stays(kept: &[ObjectKey]) -> String {
+/// What stays after the uninstall, as the end of a sentence. Where no object stays nothing was ever installed, on nodes neither.
+pub fn stays(kept: &[ObjectKey], spec: &GlooNetworkSpec) -> String {
     if kept.is_empty() {
         return String::new();
     }
@@ -64,8 +69,11 @@ pub fn stays(kept: &[ObjectKey]) -> String {
         .collect();
     if definitions > 0 {
         named.push(format!(
-            "{definitions} CustomResourceDefinitions with the objects people made of them"
+            "{definitions} CustomResourceDefinitions with the objects made of them"
         ));
+    }
+    if spec.cilium.state == ManagementState::Managed {
+        named.push(ON_NODES.to_owned());
     }
     format!("; these stay: {}", named.join(", "))
 }
@@ -186,10 +194,40 @@ mod tests {
             current: Some("redis".to_owned()),
             ..Uninstall::default()
         };
-        let first = leaving(&switched_off, None, &look, now);
+        let spec = GlooNetworkSpec::named("west");
+        let first = leaving(&switched_off, None, &spec, &look, now);
         assert_eq!(began(&first, "redis"), Some(now));
         assert_eq!(first.components[0].version, "7.0.15");
-        let later = leaving(&first, None, &look, now + PATIENCE);
+        let later = leaving(&first, None, &spec, &look, now + PATIENCE);
         assert_eq!(began(&later, "redis"), Some(now));
+    }
+
+    fn key(kind: &str, name: &str) -> ObjectKey {
+        ObjectKey {
+            group: String::new(),
+            version: "v1".to_owned(),
+            kind: kind.to_owned(),
+            namespace: None,
+            name: name.to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_stays_is_named_and_what_agents_left_on_nodes_with_it_where_we_had_agents() {
+        let kept = [
+            key("CustomResourceDefinition", "ciliumnodes.cilium.io"),
+            key("CustomResourceDefinition", "workspaces.admin.gloo.solo.io"),
+            key("Namespace", "gloo-mesh"),
+        ];
+        let objects = "; these stay: Namespace gloo-mesh, 2 CustomResourceDefinitions with the objects made of them";
+        let mut spec = GlooNetworkSpec::named("west");
+        assert_eq!(stays(&kept, &spec), format!("{objects}, {ON_NODES}"));
+        spec.cilium.state = ManagementState::Removed;
+        assert_eq!(stays(&kept, &spec), objects);
+    }
+
+    #[test]
+    fn a_platform_that_was_refused_from_the_beginning_leaves_nothing() {
+        assert_eq!(stays(&[], &GlooNetworkSpec::named("west")), "");
     }
 }

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::world::{World, object, platform};
 use crate::{
-    Plan, Situation, Step, graph,
+    Fights, Plan, Situation, Step, graph,
     progress::{Outcome, Trouble},
     removal, report, status,
 };
@@ -23,27 +23,44 @@ fn next(
     retry: bool,
     second: i64,
 ) -> GlooNetworkStatus {
+    let outcome = Outcome {
+        trouble,
+        ..Outcome::default()
+    };
+    reported(previous, outcome, retry, second, &Others::default())
+}
+
+/// What is not about a component of ours.
+#[derive(Default)]
+struct Others {
+    unknown_fields: Vec<String>,
+    fights: Vec<String>,
+}
+
+fn reported(
+    previous: &GlooNetworkStatus,
+    outcome: Outcome,
+    retry: bool,
+    second: i64,
+    others: &Others,
+) -> GlooNetworkStatus {
     let (mut world, mut desired) = (World::new(), platform());
     world.converge(&mut desired);
     let facts = ClusterFacts {
         api_server: Some(("192.0.2.1".to_owned(), 6443)),
         ..ClusterFacts::default()
     };
-    let outcome = Outcome {
-        trouble,
-        ..Outcome::default()
-    };
     let situation = Situation {
         previous,
         generation: Some(2),
         input: Some(&validate(&GlooNetworkSpec::named("west"), &facts).unwrap()),
         refusals: &[],
-        unknown_fields: &[],
+        unknown_fields: &others.unknown_fields,
         desired: &desired,
         plan: &Plan::default(),
         outcomes: &BTreeMap::from([(ComponentId::Redis, outcome)]),
         retry,
-        fights: Vec::new(),
+        fights: others.fights.clone(),
         inventory: &world.inventory,
         inventory_name: ("gloonet-system", "gloonet-inventory"),
         versions: &BTreeMap::new(),
@@ -109,12 +126,61 @@ fn a_change_that_is_refused_for_good_leaves_what_runs_available() {
     assert_eq!(condition(&long, "Available").status, "True");
 }
 
+/// What is said in a platform where all is healthy.
+fn said_of(others: &Others) -> GlooNetworkStatus {
+    let nobody = GlooNetworkStatus::default();
+    reported(&nobody, Outcome::default(), false, 0, others)
+}
+
+#[test]
+fn who_changes_an_object_back_again_and_again_is_named_with_the_object() {
+    let mut fights = Fights::default();
+    let key = object("ConfigMap/redis=1").key;
+    for second in 0..5 {
+        let now = Timestamp::from_second(second).unwrap();
+        fights.corrected(&key, "helm had changed .data.key", now);
+    }
+    let status = said_of(&Others {
+        fights: fights.sentences(),
+        ..Others::default()
+    });
+    assert_eq!(words(&status), ["False", "True", "False"]);
+    let degraded = condition(&status, "Degraded");
+    assert_eq!(degraded.reason, "FightingManager");
+    let named = format!("{key} was changed back 5 times: helm had changed .data.key");
+    assert!(degraded.message.starts_with(&named), "{}", degraded.message);
+    assert!(status.message.contains(&named), "{}", status.message);
+}
+
+#[test]
+fn every_field_that_is_not_known_is_named_before_who_fights() {
+    let unknown_fields = ["spec.cilium.colour", "spec.size"].map(str::to_owned);
+    let status = said_of(&Others {
+        unknown_fields: unknown_fields.to_vec(),
+        fights: vec!["somebody fights".to_owned()],
+    });
+    let degraded = condition(&status, "Degraded");
+    assert_eq!(degraded.reason, "UnknownField");
+    let parts: Vec<&str> = degraded.message.split("; ").collect();
+    assert!(
+        parts[0].starts_with("spec.cilium.colour is no field"),
+        "{parts:?}"
+    );
+    assert!(
+        degraded.message.contains("spec.size is no field"),
+        "{parts:?}"
+    );
+    assert_eq!(parts.last(), Some(&"somebody fights"));
+    assert_eq!(condition(&status, "Available").status, "True");
+}
+
 #[test]
 fn an_uninstall_does_not_come_back_to_what_it_left_to_kubernetes() {
     let (mut world, mut desired) = (World::new(), platform());
     world.converge(&mut desired);
     let order = graph::order(&desired).unwrap();
     let hanging = object("Deployment/prometheus=1").key;
+    let spec = GlooNetworkSpec::named("west");
     let mut status = told(None, false);
     let mut now = Timestamp::UNIX_EPOCH;
     let end = now + removal::PATIENCE + SignedDuration::from_secs(20);
@@ -128,7 +194,7 @@ fn an_uninstall_does_not_come_back_to_what_it_left_to_kubernetes() {
                 world.run(step);
             }
         }
-        status = report::leaving(&status, None, &look, now);
+        status = report::leaving(&status, None, &spec, &look, now);
         now += SignedDuration::from_secs(2);
     }
     assert!(world.live.get(&hanging).is_some());

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use gloonet_e2e::{
-    Scene, platform,
+    Scene, events, platform,
     wait::{Progress, until},
 };
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
+use k8s_openapi::{
+    api::{apps::v1::Deployment, core::v1::ConfigMap},
+    jiff::Timestamp,
+};
 use kube::{
     Api,
     api::{Patch, PatchParams},
@@ -27,6 +30,7 @@ async fn a_hand_edited_deployment_is_put_right_and_foreign_fields_stay() -> Resu
         .spec
         .context("a spec")?
         .replicas;
+    let began = Timestamp::now();
     let edit =
         json!({"metadata": {"annotations": {"example.org/mine": "yes"}}, "spec": {"replicas": 0}});
     let by_hand = PatchParams {
@@ -48,6 +52,15 @@ async fn a_hand_edited_deployment_is_put_right_and_foreign_fields_stay() -> Resu
             ))
         },
     )
+    .await?;
+    let expected = "Deployment kube-system/cilium-operator was changed by somebody else (kubectl-edit had changed .spec.replicas); restored";
+    until("it is said who had changed what", CORRECTED, async || {
+        let said = events::said(&scene, "DriftCorrected", began)?;
+        Ok(Progress::when(
+            said.iter().any(|note| note == expected),
+            said.join("; "),
+        ))
+    })
     .await?;
     let annotations = deployments
         .get("cilium-operator")
