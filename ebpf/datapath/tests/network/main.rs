@@ -5,7 +5,10 @@
     reason = "a test's support fails by panicking"
 )]
 
+mod affinity;
 mod balanced;
+#[path = "../programs/chance.rs"]
+mod chance;
 mod cluster;
 mod cost;
 mod crowd;
