@@ -12,6 +12,7 @@ mod chance;
 mod cluster;
 mod cost;
 mod crowd;
+mod lost;
 mod maglev;
 mod masquerade;
 mod mtu;
