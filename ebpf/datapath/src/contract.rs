@@ -5,7 +5,7 @@ use ipnet::Ipv4Net;
 
 use crate::{
     Collected, Counter, Endpoint, Error, EventSource, Flow, Frontend, IpEntry, MapPressure, Node,
-    PolicyEntry, PolicyKey, Service,
+    PolicyEntry, PolicyKey, Service, Tenant,
 };
 
 /// The datapath of one node, as its callers see it.
@@ -26,6 +26,10 @@ pub trait Datapath: Send + Sync + 'static {
     fn remove_endpoint(&self, id: u16) -> Result<(), Error>;
     /// The pods known now, those of an earlier process included.
     fn endpoints(&self) -> Result<Vec<Endpoint>, Error>;
+
+    /// Who has which address on this node, as far as that outlives a change of layout: also while [`Self::is_active`] is not so, and
+    /// [`Self::endpoints`] are those of this datapath's own, new maps.
+    fn tenants(&self) -> Result<Vec<Tenant>, Error>;
 
     /// Says who holds a range of addresses and where; the longest prefix wins.
     fn upsert_ip(&self, prefix: Ipv4Net, entry: IpEntry) -> Result<(), Error>;

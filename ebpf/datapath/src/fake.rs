@@ -12,7 +12,7 @@ use self::events::Events;
 use self::policies::Policies;
 use crate::{
     Collected, Counter, Datapath, Endpoint, Error, Event, EventSource, Flow, Frontend, GaveWay,
-    IpEntry, MapPressure, Node, PolicyEntry, PolicyKey, Service,
+    IpEntry, MapPressure, Node, PolicyEntry, PolicyKey, Service, Tenant,
 };
 
 /// A datapath in memory, for tests of its callers: keeps the promises of [`Datapath`] and moves no packet.
@@ -38,7 +38,9 @@ struct State {
     gave_way: Vec<GaveWay>,
     lost_events: u64,
     waits: bool,
+    tenants: Vec<Tenant>,
     refuses_services: bool,
+    refuses_endpoints: bool,
 }
 
 impl Fake {
@@ -56,9 +58,19 @@ impl Fake {
         self.state().waits = true;
     }
 
+    /// What [`Datapath::tenants`] shall answer beside the endpoints known.
+    pub fn set_tenants(&self, tenants: Vec<Tenant>) {
+        self.state().tenants = tenants;
+    }
+
     /// As with a full map: no Service is taken while this is set.
     pub fn refuse_services(&self, refuses: bool) {
         self.state().refuses_services = refuses;
+    }
+
+    /// The same for endpoints.
+    pub fn refuse_endpoints(&self, refuses: bool) {
+        self.state().refuses_endpoints = refuses;
     }
 
     /// What [`Datapath::counters`] shall answer from now on.
@@ -113,7 +125,11 @@ impl Datapath for Fake {
     }
 
     fn upsert_endpoint(&self, endpoint: &Endpoint) -> Result<(), Error> {
-        self.state().endpoints.insert(endpoint.id, endpoint.clone());
+        let mut state = self.state();
+        if state.refuses_endpoints {
+            return Err(Error::MapFull { map: "cilium_lxc" });
+        }
+        state.endpoints.insert(endpoint.id, endpoint.clone());
         Ok(())
     }
 
@@ -124,6 +140,17 @@ impl Datapath for Fake {
 
     fn endpoints(&self) -> Result<Vec<Endpoint>, Error> {
         Ok(self.state().endpoints.values().cloned().collect())
+    }
+
+    fn tenants(&self) -> Result<Vec<Tenant>, Error> {
+        let state = self.state();
+        let own = state.endpoints.values().map(|endpoint| Tenant {
+            ip: endpoint.ip,
+            id: endpoint.id,
+            ifindex: endpoint.ifindex,
+            mac: endpoint.mac,
+        });
+        Ok(own.chain(state.tenants.iter().copied()).collect())
     }
 
     fn upsert_ip(&self, prefix: Ipv4Net, entry: IpEntry) -> Result<(), Error> {

@@ -44,7 +44,7 @@ use self::services::Generations;
 use crate::link::Netlink;
 use crate::{
     Collected, Config, Counter, Datapath, Endpoint, Error, EventSource, Flow, Frontend, IpEntry,
-    MapPressure, Node, PolicyEntry, PolicyKey, Service,
+    MapPressure, Node, PolicyEntry, PolicyKey, Service, Tenant,
 };
 
 /// The datapath in the kernel: programs on the node's devices, pinned so that they go on without this process.
@@ -163,6 +163,10 @@ impl Datapath for Kernel {
 
     fn endpoints(&self) -> Result<Vec<Endpoint>, Error> {
         endpoints::list(&self.state().maps)
+    }
+
+    fn tenants(&self) -> Result<Vec<Tenant>, Error> {
+        endpoints::tenants(&self.state().maps)
     }
 
     fn upsert_ip(&self, prefix: Ipv4Net, entry: IpEntry) -> Result<(), Error> {

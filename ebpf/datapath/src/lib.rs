@@ -24,5 +24,6 @@ pub use mac::{Mac, ParseMacError};
 pub use model::{
     Backend, Collected, Config, Counter, Direction, Endpoint, Event, EventKind, EventSource, Flow,
     FlowEnd, Frontend, GaveWay, IpEntry, MAX_FLOWS, MAX_POLICY_ENTRIES, Maglev, MapPressure, Node,
-    PerProtocol, PolicyEntry, PolicyKey, Protocol, Routing, Scope, Service, Verdict, WhenEmpty,
+    PerProtocol, PolicyEntry, PolicyKey, Protocol, Routing, Scope, Service, Tenant, Verdict,
+    WhenEmpty,
 };

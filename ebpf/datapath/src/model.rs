@@ -72,6 +72,19 @@ pub struct Endpoint {
     pub policy: u32,
 }
 
+/// What is known of a pod whatever the layout of the maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// The pod's address.
+    pub ip: Ipv4Addr,
+    /// Number of the endpoint.
+    pub id: u16,
+    /// Interface index of the host's side.
+    pub ifindex: u32,
+    /// Ethernet address of the pod's own side.
+    pub mac: Mac,
+}
+
 /// What is known about a range of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IpEntry {

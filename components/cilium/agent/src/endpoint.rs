@@ -56,7 +56,6 @@ pub struct Endpoint {
     /// What the identity stands for, each `source:key=value`.
     pub labels: Vec<String>,
     /// Number of the policy in the datapath; 0: none yet, and nothing passes.
-    #[serde(default)]
     pub policy: u32,
     pub state: EndpointState,
 }

@@ -218,7 +218,8 @@ impl Endpoints {
             .program(&endpoint)
             .and_then(|()| self.settle(&endpoint));
         if adopted.is_err() {
-            let _ = self.writer.unprogram(&endpoint);
+            // What is written of it stays, for the next start.
+            let _ = self.writer.take_back(&endpoint);
             self.forget(&endpoint);
         }
         adopted.map(drop)
@@ -243,7 +244,7 @@ impl Endpoints {
         {
             return Err(EndpointError::Exists(new.attachment));
         }
-        let id = free_id(&table).ok_or(EndpointError::NoNumber)?;
+        let id = free_id(&table, &self.writer.store).ok_or(EndpointError::NoNumber)?;
         let endpoint = Endpoint {
             id,
             attachment: new.attachment,
@@ -330,12 +331,13 @@ impl Endpoints {
     }
 }
 
-/// Numbers go round like addresses do; 0 means "no endpoint" to the datapath.
-fn free_id(table: &Table) -> Option<u16> {
+/// Numbers go round like addresses do; 0 means "no endpoint" to the datapath. One that a later release gave is not free: nobody here
+/// knows whether its pod still runs.
+fn free_id(table: &Table, store: &Store) -> Option<u16> {
     let after = table.last_id.checked_add(1).unwrap_or(1);
     (after..=u16::MAX)
         .chain(1..after)
-        .find(|id| !table.endpoints.contains_key(id))
+        .find(|id| !table.endpoints.contains_key(id) && !store.is_of_later_release(*id))
 }
 
 /// The identities of the node's pods, for the table of addresses.

@@ -118,7 +118,7 @@ impl Policies {
         let blocks = Blocks::read(&*datapath)?;
         let options = Options {
             max_entries,
-            numbers: store.prefixes(),
+            numbers: blocks.numbers(&store),
             ..Options::default()
         };
         let mut repository = Repository::new(options);
@@ -153,10 +153,11 @@ impl Policies {
     pub fn pass(&self, watched: &Watched, around: &Surroundings<'_>) -> Pass {
         let mut state = self.lock();
         if state.runs_api_server != around.runs_api_server {
+            let numbers = state.blocks.numbers(&self.store);
             state.begin_anew(Options {
                 host_runs_apiserver: around.runs_api_server,
                 max_entries: self.max_entries,
-                numbers: self.store.prefixes(),
+                numbers,
                 ..Options::default()
             });
         }

@@ -10,8 +10,8 @@ use ipnet::Ipv4Net;
 
 use crate::ipam::router_address;
 use crate::kubernetes::Watched;
+use crate::nodes::router;
 use crate::publish::cilium_node;
-use crate::restore;
 use crate::run::{RunError, Start};
 use crate::store::NodeState;
 
@@ -56,13 +56,14 @@ async fn ask(
     let ip = start.arguments.node_ip;
     let seen = watched.nodes.get("", &start.node);
     let given = given(seen.as_deref());
+    let published = seen.as_deref().and_then(router);
     if seen.is_none() || !*announced {
         let cidr = kept.and_then(|state| state.pod_cidrs.first().copied());
         let object = cilium_node(
             &start.node,
             ip,
             cidr,
-            kept.map(|state| state.router),
+            kept.map(|state| state.router).or(published),
             &given,
             &start.boot_id,
             &BTreeSet::new(),
@@ -81,7 +82,7 @@ async fn ask(
         start.progress.waiting(&sentence);
         return Ok(None);
     }
-    let state = decide(start, ip, given, kept)?;
+    let state = decide(start, ip, given, kept, published)?;
     start.store.write_node(&state)?;
     Ok(Some(state))
 }
@@ -94,23 +95,61 @@ pub(crate) fn given(node: Option<&CiliumNode>) -> Vec<Ipv4Net> {
         .collect()
 }
 
-/// The router keeps its address over restarts, since every pod has it as its gateway.
 fn decide(
     start: &Start,
     ip: Ipv4Addr,
     pod_cidrs: Vec<Ipv4Net>,
     kept: Option<&NodeState>,
+    published: Option<Ipv4Addr>,
 ) -> Result<NodeState, RunError> {
-    let router = if let Some(state) = kept.filter(|state| state.pod_cidrs == pod_cidrs) {
-        state.router
-    } else {
-        let found = restore::load(&start.store).endpoints;
-        let held: Vec<Ipv4Addr> = found.iter().map(|endpoint| endpoint.ip).collect();
-        router_address(&pod_cidrs, &held).ok_or_else(|| RunError::NoRouter(pod_cidrs.clone()))?
+    let held = || {
+        let found = start.store.load();
+        found.iter().map(|endpoint| endpoint.ip).collect()
     };
+    let router = router_of(&pod_cidrs, kept, published, held)
+        .ok_or_else(|| RunError::NoRouter(pod_cidrs.clone()))?;
     Ok(NodeState {
         ip,
         pod_cidrs,
         router,
     })
+}
+
+/// The router keeps its address over restarts, since every pod has it as its gateway: the one written down here, or where that
+/// cannot be read the one in this node's CiliumNode.
+fn router_of(
+    pod_cidrs: &[Ipv4Net],
+    kept: Option<&NodeState>,
+    published: Option<Ipv4Addr>,
+    held: impl FnOnce() -> Vec<Ipv4Addr>,
+) -> Option<Ipv4Addr> {
+    let known = match kept {
+        Some(state) => (state.pod_cidrs == pod_cidrs).then_some(state.router),
+        None => published,
+    };
+    known.or_else(|| router_address(pod_cidrs, &held()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_router_is_as_written_down_or_as_published_and_only_then_an_address_that_is_free() {
+        let ip = |last| Ipv4Addr::new(10, 244, 1, last);
+        let cidrs = ["10.244.1.0/24".parse().unwrap()];
+        let kept = |cidrs: &[Ipv4Net]| NodeState {
+            ip: Ipv4Addr::new(172, 30, 0, 11),
+            pod_cidrs: cidrs.to_vec(),
+            router: ip(5),
+        };
+        let held = || vec![ip(1)];
+        let same = router_of(&cidrs, Some(&kept(&cidrs)), Some(ip(6)), held);
+        assert_eq!(same, Some(ip(5)));
+        let unread = router_of(&cidrs, None, Some(ip(6)), held);
+        assert_eq!(unread, Some(ip(6)));
+        let moved = router_of(&cidrs, Some(&kept(&[])), Some(ip(6)), held);
+        let new = router_of(&cidrs, None, None, held);
+        assert_eq!([moved, new], [Some(ip(2)); 2]);
+    }
 }

@@ -1,17 +1,17 @@
 //! What an agent does first: take over what an earlier process left running. Nothing healthy is touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
 use cilium_api::NumericIdentity;
+use cilium_cni::error::chain;
 use cilium_cni::queue::Queue;
-use datapath::Datapath;
 use datapath::link::Link;
+use datapath::{Datapath, Tenant};
 
 use crate::endpoint::{AttachmentKey, Endpoint};
 use crate::endpoints::Endpoints;
-use crate::store::{Found, Store};
 
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -19,34 +19,39 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Restored {
     pub kept: usize,
-    /// Sentences about what was dropped or could not be read.
+    /// Sentences about what was dropped or could not be taken over.
     pub problems: Vec<String>,
 }
 
 /// `links` are the node's interfaces now. An endpoint whose link is gone has no pod any more. One that only the datapath
-/// knows (the state folder was lost) is kept as long as its link is there.
+/// knows (the state folder was lost, or a later release wrote it) is kept as long as its link is there.
 pub fn restore(
     endpoints: &Endpoints,
-    store_found: Found,
+    written: Vec<Endpoint>,
     datapath: &dyn Datapath,
     links: &[Link],
 ) -> Restored {
     let by_index: BTreeMap<u32, &Link> = links.iter().map(|link| (link.index, link)).collect();
-    let mut restored = Restored {
-        kept: 0,
-        problems: store_found.problems,
-    };
-    let known: Vec<u16> = store_found
-        .endpoints
-        .iter()
-        .map(|endpoint| endpoint.id)
-        .collect();
-    let unknown = orphans(datapath, &known, &by_index, &mut restored.problems);
+    let mut restored = Restored::default();
     let active = datapath.is_active();
-    for mut endpoint in store_found.endpoints.into_iter().chain(unknown) {
+    let running = running(datapath, active, &by_index).unwrap_or_else(|error| {
+        let problem = format!(
+            "endpoints of the datapath cannot be read: {}",
+            chain(&error)
+        );
+        restored.problems.push(problem);
+        BTreeMap::new()
+    });
+    let known: BTreeSet<u16> = written.iter().map(|endpoint| endpoint.id).collect();
+    let unknown = orphans(&running, &known, &by_index);
+    for mut endpoint in written.into_iter().chain(unknown) {
         if !active {
             // Numbers of policies are given anew in empty maps: the old one may be another pod's.
             endpoint.policy = 0;
+        } else if let Some(now) = running.get(&endpoint.id).filter(|now| is(&endpoint, now)) {
+            // Written before its file, and by whoever ran last: a file may have waited for its release to come back.
+            endpoint.identity = NumericIdentity(now.identity);
+            endpoint.policy = now.policy;
         }
         let name = format!("endpoint {} of {}", endpoint.id, endpoint.owner());
         let alive = by_index
@@ -62,10 +67,9 @@ pub fn restore(
         }
         match endpoints.adopt(endpoint) {
             Ok(()) => restored.kept += 1,
-            Err(error) => restored.problems.push(format!(
-                "{name} could not be restored: {}",
-                cilium_cni::error::chain(&error)
-            )),
+            Err(error) => restored
+                .problems
+                .push(format!("{name} could not be restored: {}", chain(&error))),
         }
     }
     restored
@@ -89,21 +93,49 @@ fn drop_dead(
     endpoints.discard_state(endpoint.id);
 }
 
-fn orphans(
+/// What packets go through now. Of maps of another layout only that is known which lies with the connections: who a pod is and what
+/// it may, the API server tells before those maps are replaced.
+fn running(
     datapath: &dyn Datapath,
-    known: &[u16],
+    active: bool,
     links: &BTreeMap<u32, &Link>,
-    problems: &mut Vec<String>,
-) -> Vec<Endpoint> {
-    let found = match datapath.endpoints() {
-        Ok(found) => found,
-        Err(error) => {
-            problems.push(format!("endpoints of the datapath cannot be read: {error}"));
-            Vec::new()
-        }
+) -> Result<BTreeMap<u16, datapath::Endpoint>, datapath::Error> {
+    let found = if active {
+        datapath.endpoints()?
+    } else {
+        let tenants = datapath.tenants()?.into_iter();
+        tenants.map(|tenant| stranger(tenant, links)).collect()
     };
-    found
-        .into_iter()
+    let by_number = found.into_iter().map(|endpoint| (endpoint.id, endpoint));
+    Ok(by_number.collect())
+}
+
+fn stranger(tenant: Tenant, links: &BTreeMap<u32, &Link>) -> datapath::Endpoint {
+    datapath::Endpoint {
+        id: tenant.id,
+        ip: tenant.ip,
+        mac: tenant.mac,
+        host_mac: links
+            .get(&tenant.ifindex)
+            .map(|link| link.mac)
+            .unwrap_or_default(),
+        ifindex: tenant.ifindex,
+        identity: NumericIdentity::INIT.0,
+        policy: 0,
+    }
+}
+
+fn is(endpoint: &Endpoint, running: &datapath::Endpoint) -> bool {
+    (endpoint.ip, endpoint.ifindex, endpoint.mac) == (running.ip, running.ifindex, running.mac)
+}
+
+fn orphans(
+    running: &BTreeMap<u16, datapath::Endpoint>,
+    known: &BTreeSet<u16>,
+    links: &BTreeMap<u32, &Link>,
+) -> Vec<Endpoint> {
+    running
+        .values()
         .filter(|endpoint| !known.contains(&endpoint.id))
         .map(|endpoint| Endpoint {
             id: endpoint.id,
@@ -160,18 +192,19 @@ pub fn drain(queue: &Queue, endpoints: &Endpoints) -> std::io::Result<usize> {
                 done += 1;
             }
             Err(error) => {
-                tracing::warn!(endpoint = %key, error = cilium_cni::error::chain(&error), "A queued deletion failed and stays queued");
+                tracing::warn!(endpoint = %key, error = chain(&error), "A queued deletion failed and stays queued");
             }
         }
     }
     Ok(done)
 }
 
-/// The state folder's endpoints, for [`restore`].
-pub fn load(store: &Store) -> Found {
-    store.load().unwrap_or_else(|error| Found {
-        endpoints: Vec::new(),
-        problems: vec![cilium_cni::error::chain(&error)],
+/// What people are told of files that could not be read.
+pub fn summary(unread: &[String]) -> Option<String> {
+    let first = unread.first()?;
+    Some(match unread.len() - 1 {
+        0 => first.clone(),
+        more => format!("{first} (and {more} more, see the log)"),
     })
 }
 

@@ -352,7 +352,7 @@ async fn restore_endpoints(start: &Start, agent: &Arc<Agent>) -> Result<(), RunE
         let links = Netlink::new().and_then(|mut netlink| netlink.links())?;
         Ok(restore::restore(
             &worker.endpoints,
-            restore::load(&store),
+            store.load(),
             &*worker.datapath,
             &links,
         ))
@@ -364,6 +364,7 @@ async fn restore_endpoints(start: &Start, agent: &Arc<Agent>) -> Result<(), RunE
     for problem in &restored.problems {
         tracing::warn!("{problem}");
     }
+    agent.report("state", restore::summary(&start.store.unread()));
     tracing::info!(
         kept = restored.kept,
         "Endpoints of an earlier process are restored"

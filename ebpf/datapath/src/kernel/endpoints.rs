@@ -2,7 +2,7 @@ use nix::net::if_::if_indextoname;
 
 use super::maps::{Maps, address, ip};
 use super::{State, epoch, now, sysctl};
-use crate::{Endpoint, Error, Mac};
+use crate::{Endpoint, Error, Mac, Tenant};
 use datapath_abi::endpoint::{Endpoint as Entry, Source, Tenure};
 
 /// Maps first, then the program, and only then the link goes up.
@@ -63,6 +63,11 @@ pub(super) fn remove(state: &mut State, id: u16) -> Result<(), Error> {
     for old in list(&state.maps)?.into_iter().filter(|old| old.id == id) {
         forget(state, &old)?;
     }
+    // Of maps before these, of which only that is left.
+    let tenures = &mut state.maps.cilium_lxc_tenure;
+    for (address, _) in (tenures.all()?.into_iter()).filter(|(_, tenure)| tenure.id == id) {
+        tenures.unset(&address)?;
+    }
     Ok(())
 }
 
@@ -88,6 +93,17 @@ pub(super) fn list(maps: &Maps) -> Result<Vec<Endpoint>, Error> {
             policy: entry.policy,
         })
         .collect())
+}
+
+pub(super) fn tenants(maps: &Maps) -> Result<Vec<Tenant>, Error> {
+    let all = maps.cilium_lxc_tenure.all()?.into_iter();
+    let known = all.map(|(key, tenure)| Tenant {
+        ip: ip(key),
+        id: tenure.id,
+        ifindex: tenure.ifindex,
+        mac: Mac(tenure.mac),
+    });
+    Ok(known.collect())
 }
 
 /// Keeps the pods that an earlier process left, as far as their links are still there.

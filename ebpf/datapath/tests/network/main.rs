@@ -5,10 +5,14 @@
     reason = "a test's support fails by panicking"
 )]
 
+mod affinity;
 mod balanced;
+#[path = "../programs/chance.rs"]
+mod chance;
 mod cluster;
 mod cost;
 mod crowd;
+mod lost;
 mod maglev;
 mod masquerade;
 mod mtu;

@@ -160,7 +160,7 @@ fn a_pinned_map_of_another_layout_is_refused_with_its_path() {
 }
 
 /// To the next process, what runs then is of another version.
-fn age(node: &Node) {
+pub(crate) fn age(node: &Node) {
     let root = node.config.bpffs.join("gloonet");
     node.namespace.run(move || {
         fs::rename(root.join(format!("maps-v{FORMAT}")), root.join("maps-v1")).unwrap();
@@ -170,15 +170,15 @@ fn age(node: &Node) {
 
 /// What the agent restores and learns again: here, what the datapath knew.
 #[derive(Clone)]
-struct Known {
-    endpoints: Vec<Endpoint>,
+pub(crate) struct Known {
+    pub(crate) endpoints: Vec<Endpoint>,
     ips: Vec<(Ipv4Net, IpEntry)>,
     nodes: Vec<datapath::Node>,
     services: Vec<Service>,
     policies: Vec<(u32, BTreeMap<PolicyKey, PolicyEntry>)>,
 }
 
-fn known(node: &Node) -> Known {
+pub(crate) fn known(node: &Node) -> Known {
     node.datapath(|datapath| Known {
         endpoints: datapath.endpoints().unwrap(),
         ips: datapath.ips().unwrap(),
@@ -190,7 +190,7 @@ fn known(node: &Node) -> Known {
     })
 }
 
-fn tell(node: &Node, known: Known) {
+pub(crate) fn tell(node: &Node, known: Known) {
     node.datapath(move |datapath| {
         for (id, entries) in &known.policies {
             datapath.set_policy(*id, entries).unwrap();

@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 use datapath::{Datapath, Frontend, Protocol, Routing, Scope};
 
 use crate::balanced;
+use crate::chance::{BOUND, TEN, distance};
 use crate::cluster::{Cluster, Node, Pod, Services};
-use crate::traffic::{ask_udp, echo, open_tcp, serve_tcp, serve_udp, tcp, udp};
+use crate::traffic::{
+    ask_numbers, ask_udp, echo, open_tcp, serve_numbers, serve_tcp, serve_udp, tcp, udp,
+};
 
 const VIP: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
 
@@ -199,6 +202,23 @@ fn who_asks_a_service_packet_by_packet_hears_that_nobody_listens_behind_it() {
             assert_eq!(said.kind(), ErrorKind::ConnectionRefused, "{backend}");
         }
     }
+}
+
+#[test]
+fn sockets_meet_every_endpoint_of_a_service_equally_often() {
+    const FIRST: u16 = 2000;
+    let cluster = Cluster::new();
+    let node = &cluster.nodes[0];
+    let (client, server) = (node.pod(10), node.pod(20));
+    let ports = FIRST..FIRST + 10;
+    serve_numbers(&server.namespace, server.ip, ports.clone());
+    let backends: Vec<_> = ports.map(|port| (server.ip, port)).collect();
+    set(&cluster.nodes, Protocol::Tcp, 80, &backends);
+    let mut met = [0; TEN];
+    for port in ask_numbers(&client.namespace, VIP, 80, 10_000) {
+        met[usize::from(port - FIRST)] += 1;
+    }
+    assert!(distance(&met) < BOUND, "{met:?}");
 }
 
 #[test]

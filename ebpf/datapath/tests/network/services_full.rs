@@ -1,16 +1,14 @@
 //! Services that are many, and that find no room.
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener};
-use std::thread;
+use std::net::Ipv4Addr;
 
 use datapath::{Datapath, Protocol, Scope, Service};
 use datapath_abi::service::MAX_SERVICES;
 
 use crate::balanced;
 use crate::cluster::{Cluster, Node};
-use crate::traffic::{serve_tcp, tcp};
+use crate::traffic::{ask_numbers, serve_numbers, serve_tcp, tcp};
 
 const VIP: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
 
@@ -45,28 +43,12 @@ fn a_thousand_endpoints_all_get_connections() {
     let node = &cluster.nodes[0];
     let client = node.pod(10);
     let server = node.pod(20);
-    let ip = server.ip;
-    server.namespace.run(move || {
-        for port in 2000..2000 + ENDPOINTS {
-            let listener = TcpListener::bind((ip, port)).unwrap();
-            thread::spawn(move || {
-                for mut stream in listener.incoming().flatten() {
-                    let _gone = stream.write_all(&port.to_be_bytes());
-                }
-            });
-        }
-    });
-    let ports = (2000..2000 + ENDPOINTS).map(|port| (ip, port));
-    balanced::set(node, service(80, ports));
-    let seen: BTreeSet<u16> = client.namespace.run(|| {
-        let ask = |_| {
-            let mut answer = [0; 2];
-            let mut stream = std::net::TcpStream::connect((VIP, 80)).unwrap();
-            stream.read_exact(&mut answer).unwrap();
-            u16::from_be_bytes(answer)
-        };
-        (0..8000).map(ask).collect()
-    });
+    let ports = 2000..2000 + ENDPOINTS;
+    serve_numbers(&server.namespace, server.ip, ports.clone());
+    balanced::set(node, service(80, ports.map(|port| (server.ip, port))));
+    let seen: BTreeSet<u16> = ask_numbers(&client.namespace, VIP, 80, 8000)
+        .into_iter()
+        .collect();
     // Of a fair choice each is missed with e^-8: a third of one is missed on average, and more than five once in millions.
     assert!(seen.len() + 5 >= usize::from(ENDPOINTS), "{}", seen.len());
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::Duration;
@@ -49,6 +50,33 @@ pub(crate) fn swallow_tcp(namespace: &Namespace, ip: Ipv4Addr, port: u16) {
             }
         });
     });
+}
+
+/// Answers every connection to one of these ports with the port's number.
+pub(crate) fn serve_numbers(namespace: &Namespace, ip: Ipv4Addr, ports: Range<u16>) {
+    namespace.run(move || {
+        for port in ports {
+            let listener = TcpListener::bind((ip, port)).unwrap();
+            thread::spawn(move || {
+                for mut stream in listener.incoming().flatten() {
+                    let _gone = stream.write_all(&port.to_be_bytes());
+                }
+            });
+        }
+    });
+}
+
+/// The ports that so many connections, one after the other, were answered by.
+pub(crate) fn ask_numbers(namespace: &Namespace, ip: Ipv4Addr, port: u16, times: u32) -> Vec<u16> {
+    namespace.run(move || {
+        let ask = |_| {
+            let mut answer = [0; 2];
+            let mut stream = TcpStream::connect((ip, port)).unwrap();
+            stream.read_exact(&mut answer).unwrap();
+            u16::from_be_bytes(answer)
+        };
+        (0..times).map(ask).collect()
+    })
 }
 
 /// Answers every datagram with the address it came from, a blank, and the datagram.

@@ -142,10 +142,14 @@ impl Frame {
         if let Some(at) = checksum_offset(self.protocol)
             .filter(|at| l4.len() >= at + 2 && self.fragment.trailing_zeros() >= 13)
         {
-            let sum = !ones(
+            let mut sum = !ones(
                 &l4,
                 pseudo(self.protocol, self.source, self.destination, l4.len()),
             );
+            if self.protocol == UDP && sum == 0 {
+                // Zero would say that there is none (RFC 768).
+                sum = 0xffff;
+            }
             l4[at..at + 2].copy_from_slice(&sum.to_be_bytes());
         }
         if self.protocol == SCTP && l4.len() >= 12 {

@@ -6,10 +6,12 @@
 )]
 
 mod arrival;
+mod chance;
 mod conntrack;
 mod cost;
 mod errors;
 mod events;
+mod fair;
 mod fragments;
 mod fragments_outside;
 mod frame;

@@ -33,6 +33,17 @@ impl Writer {
     }
 
     pub(super) fn unprogram(&self, endpoint: &Endpoint) -> Result<(), EndpointError> {
+        self.take_back(endpoint)?;
+        self.store
+            .remove_endpoint(endpoint.id)
+            .map_err(|source| EndpointError::Store {
+                endpoint: endpoint.attachment.clone(),
+                source,
+            })
+    }
+
+    /// Out of the datapath; what is written of it stays.
+    pub(super) fn take_back(&self, endpoint: &Endpoint) -> Result<(), EndpointError> {
         let failed = |source| EndpointError::Datapath {
             endpoint: endpoint.attachment.clone(),
             source: Box::new(source),
@@ -40,13 +51,7 @@ impl Writer {
         self.datapath.remove_endpoint(endpoint.id).map_err(failed)?;
         self.datapath
             .remove_ip(Ipv4Net::from(endpoint.ip))
-            .map_err(failed)?;
-        self.store
-            .remove_endpoint(endpoint.id)
-            .map_err(|source| EndpointError::Store {
-                endpoint: endpoint.attachment.clone(),
-                source,
-            })
+            .map_err(failed)
     }
 
     pub(super) fn keep(&self, endpoint: &Endpoint) -> Result<(), EndpointError> {

@@ -6,6 +6,8 @@ use std::net::Ipv4Addr;
 use datapath::Datapath;
 use ipnet::Ipv4Net;
 
+use crate::store::Store;
+
 /// What the datapath has, and the nodes' second names.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
@@ -21,6 +23,22 @@ impl Blocks {
         Ok(Self {
             written: datapath.blocks()?.into_iter().collect(),
             routers: Vec::new(),
+        })
+    }
+
+    /// The numbers an earlier process gave. Where its file is not known, those that the datapath still has; of what shares a number
+    /// the widest, for a router shares that of its node's prefix.
+    pub(super) fn numbers(&self, store: &Store) -> BTreeMap<Ipv4Net, u32> {
+        store.prefixes().unwrap_or_else(|| {
+            let mut widest = BTreeMap::new();
+            for (prefix, number) in &self.written {
+                let known = widest.entry(*number).or_insert(*prefix);
+                if prefix.prefix_len() < known.prefix_len() {
+                    *known = *prefix;
+                }
+            }
+            let all = widest.into_iter();
+            all.map(|(number, prefix)| (prefix, number)).collect()
         })
     }
 

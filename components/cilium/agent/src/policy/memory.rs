@@ -11,10 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::seen::Seen;
 use crate::store::Store;
+use crate::store::form::{Form, Step, as_it_is};
 use crate::watch::{Key, of_namespace};
-
-/// Of the files. One that an agent does not know says nothing to it.
-const VERSION: u32 = 1;
 
 /// What the folder says.
 #[derive(Debug, Default)]
@@ -32,30 +30,19 @@ struct OfNamespace {
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct File<N, C> {
-    version: u32,
     network_policies: Vec<N>,
     cilium_network_policies: Vec<C>,
 }
 
+impl<N, C> Form for File<N, C> {
+    const STEPS: &'static [Step] = &[as_it_is];
+}
+
 impl Memory {
-    /// What an earlier process wrote. What cannot be read is told and left: the next pass writes what is there now.
+    /// What an earlier process wrote. In place of what cannot be read the next pass writes what is there now.
     pub(super) fn read(store: &Store) -> Self {
-        let (files, problems) = store
-            .policies::<File<NetworkPolicy, CiliumNetworkPolicy>>()
-            .unwrap_or_else(|error| (BTreeMap::new(), vec![cilium_cni::error::chain(&error)]));
-        for problem in problems {
-            tracing::warn!("Policies of an earlier agent are not known: {problem}");
-        }
         let mut memory = Self::default();
-        for (namespace, file) in files {
-            if file.version != VERSION {
-                tracing::warn!(
-                    namespace,
-                    version = file.version,
-                    "Policies of an agent of another version are not known"
-                );
-                continue;
-            }
+        for (namespace, file) in store.policies::<File<NetworkPolicy, CiliumNetworkPolicy>>() {
             let all = OfNamespace {
                 network_policies: file.network_policies.into_iter().map(Arc::new).collect(),
                 policies: file
@@ -134,7 +121,6 @@ impl OfNamespace {
 
     fn file(&self) -> File<&NetworkPolicy, &CiliumNetworkPolicy> {
         File {
-            version: VERSION,
             network_policies: self.network_policies.iter().map(AsRef::as_ref).collect(),
             cilium_network_policies: self.policies.iter().map(AsRef::as_ref).collect(),
         }
@@ -212,8 +198,31 @@ mod tests {
         let later = file.replace("\"version\": 1", "\"version\": 2");
         for other in [later.as_str(), "{"] {
             std::fs::write(path("bank.json"), other).unwrap();
-            assert_eq!(names(&Memory::read(&store).seen().0), ["shop"]);
+            let mut memory = Memory::read(&store);
+            assert_eq!(names(&memory.seen().0), ["shop"]);
+            memory.follow(&store, &asked, &network, &cilium);
+            let aside = std::fs::read_to_string(path("bank.aside")).unwrap();
+            assert_eq!(aside, other);
         }
+    }
+
+    #[test]
+    fn the_fixture_is_read_and_is_what_would_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let fixture = include_str!("../store/fixtures/v1/policies/shop.json");
+        let path = folder.path().join("policies/shop.json");
+        std::fs::write(&path, fixture).unwrap();
+        let (network, cilium) = Memory::read(&store).seen();
+        assert_eq!(
+            (names(&network), names(&cilium)),
+            (vec!["shop".to_owned()], vec!["shop".to_owned()])
+        );
+        let asked = BTreeSet::from(["shop"]);
+        Memory::default().follow(&store, &asked, &network, &cilium);
+        let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(json(&written), json(fixture));
     }
 
     #[test]

@@ -11,7 +11,7 @@ struct Node {
     datapath: Arc<Fake>,
     watched: Watched,
     store: Store,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn node() -> Node {
@@ -24,7 +24,7 @@ fn node() -> Node {
         datapath,
         watched: Watched::new(&Readers::default()),
         store,
-        _folder: folder,
+        folder,
     }
 }
 
@@ -162,6 +162,32 @@ fn a_prefix_keeps_its_number_over_a_restart() {
 }
 
 #[test]
+fn where_the_numbers_cannot_be_read_the_running_datapath_says_them() {
+    let node = node();
+    node.know_identity();
+    // Numbers that a new count would not come to.
+    for (prefix, number) in [
+        ("10.244.1.1/32", 40),
+        ("172.30.0.0/24", 40),
+        ("192.0.2.0/24", 50),
+    ] {
+        let prefix = prefix.parse().unwrap();
+        node.datapath.upsert_block(prefix, number).unwrap();
+    }
+    let file = node.folder.path().join("prefixes.json");
+    std::fs::write(file, r#"{"version": 99}"#).unwrap();
+    let again = start(&node.store, &node.datapath);
+    for prefix in ["172.30.0.0/24", "192.0.2.0/24"] {
+        node.isolate(prefix);
+        again.pass(&node.watched, &Surroundings::default());
+        again.admit(&web()).unwrap();
+        let numbers = node.store.prefixes().unwrap();
+        let expected = if prefix == "192.0.2.0/24" { 50 } else { 40 };
+        assert_eq!(numbers[&prefix.parse().unwrap()], expected);
+    }
+}
+
+#[test]
 fn policies_of_an_earlier_process_stay_while_pods_use_them_and_numbers_do_not_come_twice() {
     let node = node();
     node.pass();
@@ -195,7 +221,7 @@ fn pod_of_shop() -> Endpoint {
         "id": 7, "attachment": {"container-id": "c", "ifname": "eth0"},
         "pod": {"namespace": "shop", "name": "slow", "uid": "u"},
         "ip": "10.244.1.7", "mac": "02:00:00:00:00:01", "host-mac": "02:00:00:00:00:02",
-        "ifindex": 9, "interface": "lxc7", "identity": 300, "labels": [], "state": "ready",
+        "ifindex": 9, "interface": "lxc7", "identity": 300, "labels": [], "policy": 0, "state": "ready",
     });
     serde_json::from_value(endpoint).unwrap()
 }

@@ -8,6 +8,7 @@ use datapath::{Fake, Mac};
 use super::*;
 use crate::bell::Bells;
 use crate::ipam::Pool;
+use crate::store::Store;
 
 struct Node {
     folder: tempfile::TempDir,
@@ -75,7 +76,7 @@ fn an_endpoint_whose_link_is_there_is_kept_and_one_whose_link_is_gone_is_dropped
     }
     let restored = restore(
         &node.endpoints,
-        load(&node.store),
+        node.store.load(),
         &*node.datapath,
         &[link(1, "lxc1")],
     );
@@ -88,7 +89,7 @@ fn an_endpoint_whose_link_is_there_is_kept_and_one_whose_link_is_gone_is_dropped
     );
     assert_eq!(node.endpoints.list(), [endpoint(1)]);
     assert_eq!(node.datapath.endpoints().unwrap().len(), 1);
-    assert_eq!(load(&node.store).endpoints, [endpoint(1)]);
+    assert_eq!(node.store.load(), [endpoint(1)]);
 }
 
 #[test]
@@ -97,7 +98,7 @@ fn a_link_index_that_now_belongs_to_another_interface_is_not_the_endpoints_link(
     node.store.write_endpoint(&endpoint(1)).unwrap();
     let restored = restore(
         &node.endpoints,
-        load(&node.store),
+        node.store.load(),
         &*node.datapath,
         &[link(1, "lxcother")],
     );
@@ -112,7 +113,7 @@ fn pods_keep_running_when_the_state_folder_was_lost_but_the_datapath_was_not() {
         .unwrap();
     let restored = restore(
         &node.endpoints,
-        load(&node.store),
+        node.store.load(),
         &*node.datapath,
         &[link(1, "lxc1")],
     );
@@ -130,13 +131,121 @@ fn pods_keep_running_when_the_state_folder_was_lost_but_the_datapath_was_not() {
     );
 }
 
+/// As [`endpoint`], as far as the datapath says.
+fn unnamed(id: u16) -> Endpoint {
+    Endpoint {
+        attachment: AttachmentKey {
+            container_id: format!("unknown-{id}"),
+            ifname: "eth0".to_owned(),
+        },
+        ..endpoint(id)
+    }
+}
+
+/// A node that an agent of a later release ran on: nothing it wrote can be read.
+fn rolled_back() -> Node {
+    let node = node();
+    let file = node.folder.path().join("endpoints/1.json");
+    std::fs::write(file, r#"{"version": 99}"#).unwrap();
+    node
+}
+
+#[test]
+fn after_a_way_back_the_datapath_stands_in_for_what_the_later_release_wrote_at_every_start() {
+    let node = rolled_back();
+    let carried = endpoint(1).for_datapath();
+    node.datapath.upsert_endpoint(&carried).unwrap();
+    let restored = restore(
+        &node.endpoints,
+        node.store.load(),
+        &*node.datapath,
+        &[link(1, "lxc1")],
+    );
+    assert_eq!((restored.kept, restored.problems), (1, Vec::new()));
+    assert_eq!(node.endpoints.list(), [unnamed(1)]);
+    assert!(node.store.is_of_later_release(1), "the file is as it was");
+    let said = summary(&node.store.unread()).unwrap();
+    assert!(said.contains("1.json is of version 99"), "{said}");
+    assert_eq!(node.store.load(), []);
+    node.endpoints.delete(&unnamed(1).attachment).unwrap();
+    assert!(!node.store.is_of_later_release(1), "it goes with its pod");
+}
+
+#[test]
+fn after_a_way_back_to_maps_of_another_layout_the_pods_are_those_that_have_their_addresses_now() {
+    let node = rolled_back();
+    node.datapath.wait_for_activation();
+    let known = endpoint(1);
+    node.datapath.set_tenants(vec![Tenant {
+        ip: known.ip,
+        id: 1,
+        ifindex: known.ifindex,
+        mac: known.mac,
+    }]);
+    let link = Link {
+        mac: known.host_mac,
+        ..link(1, "lxc1")
+    };
+    restore(&node.endpoints, node.store.load(), &*node.datapath, &[link]);
+    let stranger = Endpoint {
+        identity: NumericIdentity::INIT,
+        policy: 0,
+        state: EndpointState::WaitingForIdentity,
+        ..unnamed(1)
+    };
+    assert_eq!(node.endpoints.list(), std::slice::from_ref(&stranger));
+    assert_eq!(
+        node.datapath.endpoints().unwrap(),
+        [stranger.for_datapath()],
+        "packets find it once these maps are read"
+    );
+}
+
+#[test]
+fn a_pod_that_cannot_be_taken_over_now_keeps_what_is_written_of_it_for_the_next_start() {
+    let node = rolled_back();
+    let carried = endpoint(1).for_datapath();
+    node.datapath.upsert_endpoint(&carried).unwrap();
+    node.datapath.refuse_endpoints(true);
+    let restored = restore(
+        &node.endpoints,
+        node.store.load(),
+        &*node.datapath,
+        &[link(1, "lxc1")],
+    );
+    assert_eq!((restored.kept, restored.problems.len()), (0, 1));
+    assert!(node.store.is_of_later_release(1));
+}
+
+#[test]
+fn who_a_pod_is_says_the_running_datapath_rather_than_a_file_that_is_older() {
+    let node = node();
+    node.store.write_endpoint(&endpoint(1)).unwrap();
+    let now = datapath::Endpoint {
+        identity: 301,
+        policy: 9,
+        ..endpoint(1).for_datapath()
+    };
+    node.datapath.upsert_endpoint(&now).unwrap();
+    restore(
+        &node.endpoints,
+        node.store.load(),
+        &*node.datapath,
+        &[link(1, "lxc1")],
+    );
+    assert_eq!(node.datapath.endpoints().unwrap(), [now]);
+    let known = &node.endpoints.list()[0];
+    assert_eq!((known.identity, known.policy), (NumericIdentity(301), 9));
+    assert_eq!(known.attachment, endpoint(1).attachment);
+}
+
 #[test]
 fn what_del_queued_while_no_agent_was_there_is_done_at_start() {
     let node = node();
     node.store.write_endpoint(&endpoint(1)).unwrap();
     restore(
         &node.endpoints,
-        load(&node.store),
+        node.store.load(),
         &*node.datapath,
         &[link(1, "lxc1")],
     );

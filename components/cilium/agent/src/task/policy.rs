@@ -57,8 +57,9 @@ pub async fn run(agent: Arc<Agent>, bell: Bell, node: Bell) {
 fn pass(agent: &Agent) -> Vec<String> {
     let began = Instant::now();
     let waited = waiting(agent);
+    let unnamed = name_the_nameless(agent, &agent.endpoints.list());
+    // Whoever has a name again is judged by it at once: the running datapath may be replaced after this pass.
     let endpoints = agent.endpoints.list();
-    let unnamed = name_the_nameless(agent, &endpoints);
     let slices = agent.watched.slices.of_namespace("default");
     let api_servers = addresses_of(slices.iter().map(AsRef::as_ref), ("default", "kubernetes"));
     let pass = agent.policies.pass(
@@ -107,8 +108,7 @@ fn pass(agent: &Agent) -> Vec<String> {
     failures
 }
 
-/// Endpoints that an earlier process left and whose state cannot be read. What follows from a name is the next pass's, for which
-/// naming rings.
+/// Endpoints that an earlier process left and whose state cannot be read.
 fn name_the_nameless(agent: &Agent, endpoints: &[Endpoint]) -> Vec<String> {
     let mut failures = Vec::new();
     for endpoint in endpoints {
@@ -147,3 +147,6 @@ fn routers(agent: &Agent) -> Vec<(Ipv4Addr, Ipv4Addr)> {
         .filter_map(|node| Some((node.router?, node.ip)))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ use cilium_cni::environment::Verb;
 use cilium_cni::netconf::{self, NetConf};
 use datapath::{
     Collected, Counter, Datapath, Endpoint, Error, EventSource, Fake, Flow, Frontend, IpEntry,
-    MapPressure, PolicyEntry, PolicyKey, Routing, Service,
+    MapPressure, PolicyEntry, PolicyKey, Routing, Service, Tenant,
 };
 use ipnet::Ipv4Net;
 
@@ -160,6 +160,10 @@ impl Datapath for Moody {
             return Err(Error::Config("the map is gone".to_owned()));
         }
         self.fake.endpoints()
+    }
+
+    fn tenants(&self) -> Result<Vec<Tenant>, Error> {
+        self.fake.tenants()
     }
 
     fn upsert_ip(&self, prefix: Ipv4Net, entry: IpEntry) -> Result<(), Error> {
