@@ -19,6 +19,7 @@ use crate::kubernetes::{Kubernetes, OwnPod, Watched};
 use crate::metrics::timings::Timings;
 use crate::moment::Moment;
 use crate::policy::Policies;
+use crate::services::Reserved;
 
 /// The node as it runs now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +96,8 @@ pub struct Agent {
     identities: Mutex<Option<(u64, Arc<Identities>)>>,
     /// Parts that have written everything they know at least once.
     filled: watch::Sender<BTreeSet<&'static str>>,
+    /// What Services were last denied.
+    reserved: Mutex<Arc<Reserved>>,
     /// When Services were last compared with the datapath.
     services_updated: Mutex<Option<Moment>>,
     /// What does not work now, by part; an entry is a sentence.
@@ -134,6 +137,7 @@ impl Agent {
             cluster_health: OnceLock::new(),
             identities: Mutex::default(),
             filled: watch::Sender::new(BTreeSet::new()),
+            reserved: Mutex::default(),
             services_updated: Mutex::default(),
             problems: Mutex::default(),
         }
@@ -185,6 +189,20 @@ impl Agent {
     /// The parts that have said so.
     pub fn all_filled(&self) -> watch::Receiver<BTreeSet<&'static str>> {
         self.filled.subscribe()
+    }
+
+    /// What no Service gets by naming it, as of the last look at Services.
+    pub fn reserved(&self) -> Arc<Reserved> {
+        let reserved = self.reserved.lock();
+        reserved.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over what is reserved now.
+    pub fn reserve(&self, now: Reserved) -> Arc<Reserved> {
+        let now = Arc::new(now);
+        let reserved = self.reserved.lock();
+        *reserved.unwrap_or_else(PoisonError::into_inner) = now.clone();
+        now
     }
 
     /// Every Service was compared with the datapath, and written where it fits.

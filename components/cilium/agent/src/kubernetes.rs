@@ -1,5 +1,6 @@
 //! The only module that speaks to the API server.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +54,8 @@ pub enum KubernetesError {
 #[derive(Clone)]
 pub struct Kubernetes {
     client: Client,
+    /// Where the API server is asked, unless that is a name.
+    server: Option<(Ipv4Addr, u16)>,
 }
 
 impl std::fmt::Debug for Kubernetes {
@@ -194,8 +197,14 @@ impl Kubernetes {
                 .map_err(|error| KubernetesError::Kubeconfig(path.display().to_string(), error))?,
             None => Config::incluster_env().map_err(KubernetesError::InCluster)?,
         };
+        let server = server_of(&config.cluster_url);
         let client = Client::try_from(asking::prudent(config)).map_err(KubernetesError::Client)?;
-        Ok(Self { client })
+        Ok(Self { client, server })
+    }
+
+    /// The address and port at which the API server is asked; none where it has a name.
+    pub fn server(&self) -> Option<(Ipv4Addr, u16)> {
+        self.server
     }
 
     /// Starts one watch per kind. They end with `tasks`.
@@ -333,6 +342,11 @@ impl OwnPod {
     }
 }
 
+fn server_of(url: &http::Uri) -> Option<(Ipv4Addr, u16)> {
+    let ip = url.host()?.parse().ok()?;
+    Some((ip, url.port_u16().unwrap_or(443)))
+}
+
 async fn from_file(path: &Path) -> Result<Config, kube::config::KubeconfigError> {
     Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default())
         .await
@@ -357,6 +371,15 @@ async fn limited<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_api_server_is_known_by_its_address_and_port_and_not_by_a_name() {
+        let server = |url: &str| server_of(&url.parse().unwrap());
+        let ip = Ipv4Addr::new(172, 30, 0, 10);
+        assert_eq!(server("https://172.30.0.10:6443/"), Some((ip, 6443)));
+        assert_eq!(server("https://172.30.0.10"), Some((ip, 443)));
+        assert_eq!(server("https://kubernetes.example:6443"), None);
+    }
 
     #[test]
     fn an_event_is_one_the_api_server_takes_and_its_note_is_cut_to_the_limit() {

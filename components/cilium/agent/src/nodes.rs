@@ -68,7 +68,7 @@ fn read(node: &CiliumNode) -> Option<KnownNode> {
 }
 
 /// A router address outside the node's own ranges would let it take another's.
-fn router(node: &CiliumNode) -> Option<Ipv4Addr> {
+pub(crate) fn router(node: &CiliumNode) -> Option<Ipv4Addr> {
     let std::net::IpAddr::V4(ip) = node.address(AddressType::CiliumInternalIP)? else {
         return None;
     };
