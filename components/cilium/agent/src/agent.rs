@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use cilium_hubble::observer::Observer;
 use datapath::{Datapath, Maglev, Routing};
@@ -43,7 +44,8 @@ pub struct Tally {
     /// Endpoints that were written to the datapath: new ones, and those whose identity or policy is another.
     pub regenerations: AtomicU64,
     pub regenerations_failed: AtomicU64,
-    pub node_events: AtomicU64,
+    pub nodes_updated: AtomicU64,
+    pub nodes_removed: AtomicU64,
     pub publish_failures: AtomicU64,
     pub flows: FlowTally,
 }
@@ -235,6 +237,12 @@ impl Agent {
             tracing::info!(part, "Works again");
             problems.remove(part);
         }
+    }
+
+    /// As [`Self::report`], of a pass that began then.
+    pub fn ran(&self, part: &'static str, began: Instant, problem: Option<String>) {
+        self.timings.ran(problem.is_none(), began.elapsed());
+        self.report(part, problem);
     }
 
     /// Warns of something in an event about the agent's pod; whether it is told.

@@ -15,6 +15,7 @@ use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::bell::{Bell, Bells};
+use crate::metrics::calls::Calls;
 use crate::publish::withdrawal;
 use crate::watch::Cache;
 
@@ -130,8 +132,10 @@ impl Watched {
             identities: Cache::trimmed(bells(&[&readers.policy, &readers.network]), |identity| {
                 // There are thousands, and they are a number and its labels.
                 let name = identity.metadata.name.take();
+                let resource_version = identity.metadata.resource_version.take();
                 identity.metadata = ObjectMeta {
                     name,
+                    resource_version,
                     ..ObjectMeta::default()
                 };
             }),
@@ -189,8 +193,11 @@ impl Watched {
 }
 
 impl Kubernetes {
-    /// Makes no request yet.
-    pub async fn connect(kubeconfig: Option<&Path>) -> Result<Self, KubernetesError> {
+    /// Makes no request yet. Those to come are counted in `calls`.
+    pub async fn connect(
+        kubeconfig: Option<&Path>,
+        calls: &Calls,
+    ) -> Result<Self, KubernetesError> {
         let config = match kubeconfig {
             Some(path) => from_file(path)
                 .await
@@ -198,8 +205,16 @@ impl Kubernetes {
             None => Config::incluster_env().map_err(KubernetesError::InCluster)?,
         };
         let server = server_of(&config.cluster_url);
-        let client = Client::try_from(asking::prudent(config)).map_err(KubernetesError::Client)?;
-        Ok(Self { client, server })
+        let host = config.cluster_url.authority().map(ToString::to_string);
+        let counted = calls.to(host.unwrap_or_default());
+        let client = ClientBuilder::try_from(asking::prudent(config));
+        let client = client
+            .map_err(KubernetesError::Client)?
+            .with_layer(&counted);
+        Ok(Self {
+            client: client.build(),
+            server,
+        })
     }
 
     /// The address and port at which the API server is asked; none where it has a name.

@@ -27,6 +27,7 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
         if !knows_enough(&agent.watched) {
             continue;
         }
+        let began = Instant::now();
         let worker = agent.clone();
         let mut now = std::mem::take(&mut balancing);
         let passed = blocking(move || (pass(&worker, &mut now), now)).await;
@@ -63,7 +64,7 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
         }
         let problem = judged.problem;
         pause = if problem.is_none() { REPAIR } else { RETRY };
-        agent.report("services", problem);
+        agent.ran("services", began, problem);
     }
 }
 

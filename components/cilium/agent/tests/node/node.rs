@@ -46,7 +46,10 @@ pub(crate) async fn node(cidr: &str) -> Node {
     )
     .unwrap();
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let kubernetes = Kubernetes::connect(Some(&kubeconfig)).await.unwrap();
+    let progress = Progress::default();
+    let metrics = Metrics::new(progress.clone());
+    let kubernetes = Kubernetes::connect(Some(&kubeconfig), metrics.calls());
+    let kubernetes = kubernetes.await.unwrap();
     let datapath = Arc::new(Moody::default());
     let own = Own {
         name: "worker-1".to_owned(),
@@ -81,8 +84,7 @@ pub(crate) async fn node(cidr: &str) -> Node {
     ));
     let socket = folder.path().join("cilium.sock");
     let listener = api::listen(&socket).unwrap();
-    let progress = Progress::default();
-    let router = api::router(agent.clone(), Metrics::new(progress.clone()));
+    let router = api::router(agent.clone(), metrics);
     tokio::spawn(async move { axum::serve(listener, router).await });
     Node {
         agent,
