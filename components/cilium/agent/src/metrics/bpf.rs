@@ -1,10 +1,12 @@
-//! Memory of the maps and programs that the agent holds, as the kernel tells it of open descriptors.
+//! Maps and programs of the kernel: memory of those that the agent holds, as is told of open descriptors, and writes to maps.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::snapshot::{Metric, float, gauge};
+use datapath::MapOperations;
+
+use super::snapshot::{Metric, counter, float, gauge};
 
 /// How the kernel names descriptors of each sort, and under which name it tells their number.
 const MAPS: (&str, &str) = ("anon_inode:bpf-map", "map_id");
@@ -24,6 +26,24 @@ pub(super) fn memory() -> Vec<Metric> {
             one(PROGRAMS),
         ),
     ]
+}
+
+/// Entries that the agent writes or removes one by one; those it removes many at once are in `datapath_conntrack_gc_entries`.
+pub(super) fn operations(done: Vec<MapOperations>) -> Metric {
+    let rows = done.into_iter().map(|one| {
+        let outcome = if one.well { "success" } else { "fail" };
+        let labels = vec![
+            ("map_name", one.map.to_owned()),
+            ("operation", one.operation.to_owned()),
+            ("outcome", outcome.to_owned()),
+        ];
+        (labels, float(one.number))
+    });
+    counter(
+        "bpf_map_ops",
+        "Entries of maps written and removed one by one",
+        rows.collect(),
+    )
 }
 
 /// What the kernel says of each descriptor of a sort. One that is closed meanwhile is left out.

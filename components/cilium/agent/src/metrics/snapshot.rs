@@ -9,7 +9,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use super::bpf::memory;
+use super::bpf::{memory, operations};
 use super::cluster_health::cluster_health;
 use super::events::events;
 use super::policy::policy;
@@ -74,6 +74,7 @@ impl Snapshot {
         metrics.extend(traffic(&agent.datapath.counters().unwrap_or_default()));
         metrics.push(pressure(agent));
         metrics.extend(memory());
+        metrics.push(operations(agent.datapath.map_operations()));
         metrics.extend(policy(agent));
         metrics.extend(cluster(agent));
         metrics.extend(events(&agent.watched));

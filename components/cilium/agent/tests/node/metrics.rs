@@ -13,11 +13,12 @@ use serde_json::{Value, json};
 use crate::node::{Node, node};
 
 /// Families and their labels, without the prefix. Of a histogram its count is looked for.
-const READ: [(&str, &[&str]); 37] = [
+const READ: [(&str, &[&str]); 38] = [
     (
         "agent_api_process_time_seconds_count",
         &["method", "path", "return_code"],
     ),
+    ("bpf_map_ops_total", &["map_name", "operation", "outcome"]),
     ("bpf_map_pressure", &["map_name"]),
     ("bpf_maps_virtual_memory_max_bytes", &[]),
     ("bpf_progs_virtual_memory_max_bytes", &[]),
@@ -76,13 +77,12 @@ const READ: [(&str, &[&str]); 37] = [
 
 /// What it reads and an agent of ours has nothing to say of: there is no proxy and no store but the API server's, and single calls
 /// to the kernel are not timed (neither are they by Cilium, unless it is told to).
-const ABSENT: [&str; 6] = [
+const ABSENT: [&str; 5] = [
     "kvstore_",
     "policy_l7_",
     "proxy_redirects",
     "proxy_upstream_",
     "bpf_syscall_",
-    "bpf_map_ops_",
 ];
 
 /// Everything that is counted only once it was so.

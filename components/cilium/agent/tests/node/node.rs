@@ -22,7 +22,7 @@ use cilium_cni::environment::Verb;
 use cilium_cni::netconf::{self, NetConf};
 use datapath::{
     Collected, Counter, Datapath, Endpoint, Error, EventSource, Fake, Flow, Frontend, IpEntry,
-    MapPressure, PolicyEntry, PolicyKey, Routing, Service,
+    MapOperations, MapPressure, PolicyEntry, PolicyKey, Routing, Service,
 };
 use ipnet::Ipv4Net;
 
@@ -267,6 +267,10 @@ impl Datapath for Moody {
 
     fn counters(&self) -> Result<Vec<Counter>, Error> {
         self.fake.counters()
+    }
+
+    fn map_operations(&self) -> Vec<MapOperations> {
+        self.fake.map_operations()
     }
 
     fn map_pressure(&self) -> Result<Vec<MapPressure>, Error> {
