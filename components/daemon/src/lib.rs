@@ -14,6 +14,7 @@ pub mod logging;
 pub mod prometheus;
 pub mod signals;
 pub mod tasks;
+pub mod troubles;
 #[cfg(feature = "kubernetes")]
 pub mod watching;
 #[cfg(feature = "web")]

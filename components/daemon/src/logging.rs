@@ -3,9 +3,12 @@
 use std::panic;
 
 use clap::ValueEnum;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::logfmt::Logfmt;
+use crate::troubles::Counting;
 
 /// Arguments about the log.
 #[derive(Clone, Debug, clap::Args)]
@@ -50,12 +53,16 @@ impl Logging {
     }
 }
 
-/// Logfmt of what the directives let through; for programs whose tools read nothing else. A second start changes nothing.
+/// Logfmt of what the directives let through; for programs whose tools read nothing else. What is written as an error or a warning is
+/// counted, see [`crate::troubles`]. A second start changes nothing.
 pub fn start_logfmt(directives: &str) {
-    let started = fmt()
-        .with_env_filter(EnvFilter::new(directives))
+    let lines = fmt::layer()
         .with_writer(std::io::stderr)
-        .event_format(Logfmt)
+        .event_format(Logfmt);
+    let started = tracing_subscriber::registry()
+        .with(EnvFilter::new(directives))
+        .with(lines)
+        .with(Counting)
         .try_init();
     if started.is_ok() {
         panics_as_lines();

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use crate::{
-    Collected, Counter, Endpoint, Error, EventSource, Flow, Frontend, IpEntry, MapPressure, Node,
-    PolicyEntry, PolicyKey, Service, Tenant,
+    Collected, Counter, Endpoint, Error, EventSource, Flow, Frontend, IpEntry, MapOperations,
+    MapPressure, Node, PolicyEntry, PolicyKey, Service, Tenant,
 };
 
 /// The datapath of one node, as its callers see it.
@@ -108,6 +108,8 @@ pub trait Datapath: Send + Sync + 'static {
 
     /// Packets and bytes so far, over all processors; only what is not zero.
     fn counters(&self) -> Result<Vec<Counter>, Error>;
+    /// Writes to maps, since the process began.
+    fn map_operations(&self) -> Vec<MapOperations>;
     /// How full each map is that can be full.
     fn map_pressure(&self) -> Result<Vec<MapPressure>, Error>;
     /// The MTU of the pods' links: the lowest of the devices, less the tunnel's 50 bytes if there is one.

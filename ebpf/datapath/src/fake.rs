@@ -12,7 +12,7 @@ use self::events::Events;
 use self::policies::Policies;
 use crate::{
     Collected, Counter, Datapath, Endpoint, Error, Event, EventSource, Flow, Frontend, GaveWay,
-    IpEntry, MapPressure, Node, PolicyEntry, PolicyKey, Service, Tenant,
+    IpEntry, MapOperations, MapPressure, Node, PolicyEntry, PolicyKey, Service, Tenant,
 };
 
 /// A datapath in memory, for tests of its callers: keeps the promises of [`Datapath`] and moves no packet.
@@ -322,6 +322,16 @@ impl Datapath for Fake {
 
     fn counters(&self) -> Result<Vec<Counter>, Error> {
         Ok(self.state().counters.clone())
+    }
+
+    fn map_operations(&self) -> Vec<MapOperations> {
+        let number = self.state().services.len() as u64;
+        vec![MapOperations {
+            map: "cilium_lb4_services",
+            operation: "update",
+            well: true,
+            number,
+        }]
     }
 
     fn map_pressure(&self) -> Result<Vec<MapPressure>, Error> {

@@ -19,6 +19,7 @@ mod maps;
 mod nodes;
 mod now;
 mod object;
+mod operations;
 mod pins;
 mod policies;
 mod pressure;
@@ -44,7 +45,7 @@ use self::services::Generations;
 use crate::link::Netlink;
 use crate::{
     Collected, Config, Counter, Datapath, Endpoint, Error, EventSource, Flow, Frontend, IpEntry,
-    MapPressure, Node, PolicyEntry, PolicyKey, Service, Tenant,
+    MapOperations, MapPressure, Node, PolicyEntry, PolicyKey, Service, Tenant,
 };
 
 /// The datapath in the kernel: programs on the node's devices, pinned so that they go on without this process.
@@ -275,6 +276,10 @@ impl Datapath for Kernel {
 
     fn counters(&self) -> Result<Vec<Counter>, Error> {
         counters::read(&self.state().maps)
+    }
+
+    fn map_operations(&self) -> Vec<MapOperations> {
+        operations::all()
     }
 
     fn map_pressure(&self) -> Result<Vec<MapPressure>, Error> {

@@ -23,7 +23,7 @@ pub use kernel::{Kernel, Remnant, remnants};
 pub use mac::{Mac, ParseMacError};
 pub use model::{
     Backend, Collected, Config, Counter, Direction, Endpoint, Event, EventKind, EventSource, Flow,
-    FlowEnd, Frontend, GaveWay, IpEntry, MAX_FLOWS, MAX_POLICY_ENTRIES, Maglev, MapPressure, Node,
-    PerProtocol, PolicyEntry, PolicyKey, Protocol, Routing, Scope, Service, Tenant, Verdict,
-    WhenEmpty,
+    FlowEnd, Frontend, GaveWay, IpEntry, MAX_FLOWS, MAX_POLICY_ENTRIES, Maglev, MapOperations,
+    MapPressure, Node, PerProtocol, PolicyEntry, PolicyKey, Protocol, Routing, Scope, Service,
+    Tenant, Verdict, WhenEmpty,
 };

@@ -209,6 +209,19 @@ impl Counter {
     }
 }
 
+/// How often entries of a map were written one by one, or removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapOperations {
+    /// The map's name, as pinned.
+    pub map: &'static str,
+    /// `update` or `delete`.
+    pub operation: &'static str,
+    /// Whether the kernel did it.
+    pub well: bool,
+    /// Since the process began.
+    pub number: u64,
+}
+
 /// How full a map is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapPressure {

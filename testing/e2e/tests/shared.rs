@@ -28,6 +28,8 @@ mod policy_egress;
 mod policy_ingress;
 #[path = "shared/second_agent.rs"]
 mod second_agent;
+#[path = "shared/services_hostile.rs"]
+mod services_hostile;
 #[path = "shared/services_outside.rs"]
 mod services_outside;
 #[path = "shared/tunnel.rs"]

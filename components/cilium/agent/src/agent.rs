@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use cilium_hubble::observer::Observer;
 use datapath::{Datapath, Maglev, Routing};
@@ -19,6 +20,7 @@ use crate::kubernetes::{Kubernetes, OwnPod, Watched};
 use crate::metrics::timings::Timings;
 use crate::moment::Moment;
 use crate::policy::Policies;
+use crate::services::Reserved;
 
 /// The node as it runs now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +44,8 @@ pub struct Tally {
     /// Endpoints that were written to the datapath: new ones, and those whose identity or policy is another.
     pub regenerations: AtomicU64,
     pub regenerations_failed: AtomicU64,
-    pub node_events: AtomicU64,
+    pub nodes_updated: AtomicU64,
+    pub nodes_removed: AtomicU64,
     pub publish_failures: AtomicU64,
     pub flows: FlowTally,
 }
@@ -95,6 +98,8 @@ pub struct Agent {
     identities: Mutex<Option<(u64, Arc<Identities>)>>,
     /// Parts that have written everything they know at least once.
     filled: watch::Sender<BTreeSet<&'static str>>,
+    /// What Services were last denied.
+    reserved: Mutex<Arc<Reserved>>,
     /// When Services were last compared with the datapath.
     services_updated: Mutex<Option<Moment>>,
     /// What does not work now, by part; an entry is a sentence.
@@ -134,6 +139,7 @@ impl Agent {
             cluster_health: OnceLock::new(),
             identities: Mutex::default(),
             filled: watch::Sender::new(BTreeSet::new()),
+            reserved: Mutex::default(),
             services_updated: Mutex::default(),
             problems: Mutex::default(),
         }
@@ -187,6 +193,20 @@ impl Agent {
         self.filled.subscribe()
     }
 
+    /// What no Service gets by naming it, as of the last look at Services.
+    pub fn reserved(&self) -> Arc<Reserved> {
+        let reserved = self.reserved.lock();
+        reserved.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over what is reserved now.
+    pub fn reserve(&self, now: Reserved) -> Arc<Reserved> {
+        let now = Arc::new(now);
+        let reserved = self.reserved.lock();
+        *reserved.unwrap_or_else(PoisonError::into_inner) = now.clone();
+        now
+    }
+
     /// Every Service was compared with the datapath, and written where it fits.
     pub fn services_are_updated(&self, now: Moment) {
         *self
@@ -217,6 +237,12 @@ impl Agent {
             tracing::info!(part, "Works again");
             problems.remove(part);
         }
+    }
+
+    /// As [`Self::report`], of a pass that began then.
+    pub fn ran(&self, part: &'static str, began: Instant, problem: Option<String>) {
+        self.timings.ran(problem.is_none(), began.elapsed());
+        self.report(part, problem);
     }
 
     /// Warns of something in an event about the agent's pod; whether it is told.

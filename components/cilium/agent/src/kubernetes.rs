@@ -1,5 +1,6 @@
 //! The only module that speaks to the API server.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
@@ -22,6 +24,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::bell::{Bell, Bells};
+use crate::metrics::calls::Calls;
 use crate::publish::withdrawal;
 use crate::watch::Cache;
 
@@ -53,6 +56,8 @@ pub enum KubernetesError {
 #[derive(Clone)]
 pub struct Kubernetes {
     client: Client,
+    /// Where the API server is asked, unless that is a name.
+    server: Option<(Ipv4Addr, u16)>,
 }
 
 impl std::fmt::Debug for Kubernetes {
@@ -127,8 +132,10 @@ impl Watched {
             identities: Cache::trimmed(bells(&[&readers.policy, &readers.network]), |identity| {
                 // There are thousands, and they are a number and its labels.
                 let name = identity.metadata.name.take();
+                let resource_version = identity.metadata.resource_version.take();
                 identity.metadata = ObjectMeta {
                     name,
+                    resource_version,
                     ..ObjectMeta::default()
                 };
             }),
@@ -186,16 +193,33 @@ impl Watched {
 }
 
 impl Kubernetes {
-    /// Makes no request yet.
-    pub async fn connect(kubeconfig: Option<&Path>) -> Result<Self, KubernetesError> {
+    /// Makes no request yet. Those to come are counted in `calls`.
+    pub async fn connect(
+        kubeconfig: Option<&Path>,
+        calls: &Calls,
+    ) -> Result<Self, KubernetesError> {
         let config = match kubeconfig {
             Some(path) => from_file(path)
                 .await
                 .map_err(|error| KubernetesError::Kubeconfig(path.display().to_string(), error))?,
             None => Config::incluster_env().map_err(KubernetesError::InCluster)?,
         };
-        let client = Client::try_from(asking::prudent(config)).map_err(KubernetesError::Client)?;
-        Ok(Self { client })
+        let server = server_of(&config.cluster_url);
+        let host = config.cluster_url.authority().map(ToString::to_string);
+        let counted = calls.to(host.unwrap_or_default());
+        let client = ClientBuilder::try_from(asking::prudent(config));
+        let client = client
+            .map_err(KubernetesError::Client)?
+            .with_layer(&counted);
+        Ok(Self {
+            client: client.build(),
+            server,
+        })
+    }
+
+    /// The address and port at which the API server is asked; none where it has a name.
+    pub fn server(&self) -> Option<(Ipv4Addr, u16)> {
+        self.server
     }
 
     /// Starts one watch per kind. They end with `tasks`.
@@ -333,6 +357,11 @@ impl OwnPod {
     }
 }
 
+fn server_of(url: &http::Uri) -> Option<(Ipv4Addr, u16)> {
+    let ip = url.host()?.parse().ok()?;
+    Some((ip, url.port_u16().unwrap_or(443)))
+}
+
 async fn from_file(path: &Path) -> Result<Config, kube::config::KubeconfigError> {
     Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default())
         .await
@@ -357,6 +386,15 @@ async fn limited<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_api_server_is_known_by_its_address_and_port_and_not_by_a_name() {
+        let server = |url: &str| server_of(&url.parse().unwrap());
+        let ip = Ipv4Addr::new(172, 30, 0, 10);
+        assert_eq!(server("https://172.30.0.10:6443/"), Some((ip, 6443)));
+        assert_eq!(server("https://172.30.0.10"), Some((ip, 443)));
+        assert_eq!(server("https://kubernetes.example:6443"), None);
+    }
 
     #[test]
     fn an_event_is_one_the_api_server_takes_and_its_note_is_cut_to_the_limit() {

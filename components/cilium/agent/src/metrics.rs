@@ -1,12 +1,16 @@
 //! Metrics with Cilium's names, so that its dashboards and alerts work unchanged.
 
+mod bpf;
+pub mod calls;
 mod cluster_health;
+mod events;
 mod hubble;
 mod policy;
 mod process;
 mod snapshot;
 pub mod timings;
 mod traffic;
+mod troubles;
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +23,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::health::{Phase, Progress};
+use crate::metrics::calls::Calls;
 use crate::metrics::snapshot::Snapshot;
 
 /// Seconds; ADD aims at milliseconds.
@@ -39,6 +44,7 @@ type ApiTimes = Family<ApiCall, Histogram, fn() -> Histogram>;
 pub struct Metrics {
     registry: Mutex<Registry>,
     api: ApiTimes,
+    calls: Calls,
     progress: Progress,
 }
 
@@ -51,12 +57,21 @@ impl Metrics {
             "Time to answer a request on the agent's socket",
             api.clone(),
         );
+        let calls = Calls::default();
+        calls.register(&mut registry);
         registry.register_collector(Box::new(process::Process));
+        registry.register_collector(Box::new(troubles::Troubles));
         Arc::new(Self {
             registry: Mutex::new(registry),
             api,
+            calls,
             progress,
         })
+    }
+
+    /// Where requests to the API server are counted.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     pub(crate) fn observe_api(&self, method: &str, path: &str, code: u16, took: Duration) {

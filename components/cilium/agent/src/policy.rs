@@ -18,6 +18,7 @@ use cilium_policy::{Cookie, Options, PolicyRef, Refused, Repository, Subject, Su
 use datapath::Datapath;
 
 use self::blocks::Blocks;
+pub use self::feed::Changes;
 use self::feed::Feed;
 use crate::endpoint::Endpoint;
 use crate::kubernetes::Watched;
@@ -172,6 +173,11 @@ impl Policies {
         let failures = state.feed.remember(&self.store, around.local);
         pass.failures.extend(failures);
         pass
+    }
+
+    /// Policies that changed since the process began.
+    pub fn changes(&self) -> Changes {
+        self.lock().feed.changes()
     }
 
     /// The number of a pod's policy; the datapath has the policy when this returns.

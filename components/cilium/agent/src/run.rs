@@ -120,7 +120,7 @@ async fn serve(
         "Cilium agent of GlooNetwork starts"
     );
     let start = Start {
-        kubernetes: Kubernetes::connect(arguments.kubeconfig.as_deref()).await?,
+        kubernetes: Kubernetes::connect(arguments.kubeconfig.as_deref(), metrics.calls()).await?,
         store,
         boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .unwrap_or_default()

@@ -12,6 +12,7 @@ mod health_checks;
 mod host_ports;
 mod kept;
 mod names;
+mod reserved;
 mod taken;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,10 @@ pub use self::health::ServiceHealth;
 pub use self::health_checks::HealthCheck;
 pub use self::kept::{Claimant, Kept};
 pub use self::names::ServiceNames;
+use self::reserved::ClusterIps;
+#[cfg(test)]
+pub(crate) use self::reserved::NOTHING;
+pub use self::reserved::Reserved;
 pub use self::taken::{Sockets, listens, taken};
 
 /// Kubernetes' well-known label; agents see it on the CiliumNode, which has the Node's labels.
@@ -50,11 +55,17 @@ pub struct Own<'a> {
     pub zone: Option<&'a str>,
     /// As every node of the cluster has it.
     pub maglev: Option<Maglev>,
+    /// What no Service gets by naming it.
+    pub reserved: &'a Reserved,
 }
 
 impl<'a> Own<'a> {
     /// `node` is what is known of it now.
-    pub fn of(own: &'a crate::agent::Own, node: Option<&'a CiliumNode>) -> Self {
+    pub fn of(
+        own: &'a crate::agent::Own,
+        node: Option<&'a CiliumNode>,
+        reserved: &'a Reserved,
+    ) -> Self {
         let labels = node.and_then(|node| node.metadata.labels.as_ref());
         Self {
             name: &own.name,
@@ -63,6 +74,7 @@ impl<'a> Own<'a> {
                 .and_then(|labels| labels.get(ZONE))
                 .map(String::as_str),
             maglev: own.maglev,
+            reserved,
         }
     }
 }
@@ -79,7 +91,8 @@ struct Published<'a> {
 /// Every address and port of Services, and the host ports of this node's pods. Headless and ExternalName services have no address to
 /// balance.
 ///
-/// Two claims of one address and port: the older Service keeps it, and a Service goes before a host port.
+/// Two claims of one address and port: the older Service keeps it, and a Service goes before a host port. What is [`Reserved`], or
+/// another Service's ClusterIP, no Service gets by naming it.
 pub fn claims<'a>(
     services: impl IntoIterator<Item = &'a Service>,
     slices: &Slices<'a>,
@@ -87,8 +100,20 @@ pub fn claims<'a>(
     own: Own<'a>,
 ) -> BTreeMap<Frontend, Claim<'a>> {
     let mut claims = BTreeMap::new();
-    for service in oldest_first(services) {
+    let services = oldest_first(services);
+    let mut cluster_ips = ClusterIps::default();
+    for service in &services {
+        cluster_ips.follow(&owned(key(service)), Some(service));
+    }
+    for service in services {
+        let name = owned(key(service));
         for claim in of_service(service, slices.behind(key(service)), own) {
+            let at = claim.balanced.frontend;
+            let refused =
+                claim.owner.is_named() && cluster_ips.refusal(own.reserved, at, &name).is_some();
+            if refused {
+                continue;
+            }
             claims.entry(claim.balanced.frontend).or_insert(claim);
         }
     }
@@ -217,6 +242,10 @@ fn key(service: &Service) -> Key<'_> {
     )
 }
 
+fn owned((namespace, name): Key<'_>) -> crate::watch::Key {
+    (namespace.to_owned(), name.to_owned())
+}
+
 /// Labels by which a Service or a slice says that another program balances it, or that nobody does.
 const NOT_OURS: [&str; 2] = [
     "service.kubernetes.io/service-proxy-name",
@@ -232,13 +261,17 @@ fn cluster_address(service: &Service) -> Option<(Ipv4Addr, &ServiceSpec)> {
     if is_left_to_others(&service.metadata) {
         return None;
     }
+    Some((spec_address(service)?, service.spec.as_ref()?))
+}
+
+/// The ClusterIP, whoever balances it.
+fn spec_address(service: &Service) -> Option<Ipv4Addr> {
     let spec = service.spec.as_ref()?;
     if spec.type_.as_deref() == Some("ExternalName") {
         return None;
     }
     let mut all = spec.cluster_ips.iter().flatten().chain(&spec.cluster_ip);
-    let address = all.find_map(|text| text.parse().ok())?;
-    Some((address, spec))
+    all.find_map(|text| text.parse().ok())
 }
 
 /// Addresses whose balancer hands packets to nodes as they are (KEP-1860: `ipMode: Proxy` does not).

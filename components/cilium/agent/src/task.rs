@@ -8,12 +8,12 @@ pub mod health_ports;
 pub mod hubble;
 pub mod network;
 pub mod node;
+pub mod obstacles;
 pub mod policy;
 pub mod publish;
 pub mod service_health;
 pub mod services;
 pub mod sweep;
-pub mod taken_ports;
 
 use std::time::Duration;
 

@@ -41,9 +41,24 @@ struct Known<K> {
 /// How many events of each sort came.
 #[derive(Debug, Default)]
 pub struct Seen {
-    pub applied: AtomicU64,
+    pub created: AtomicU64,
+    pub updated: AtomicU64,
+    /// Those that were here in the same version, as after a listing anew.
+    pub repeated: AtomicU64,
     pub deleted: AtomicU64,
     pub undecodable: AtomicU64,
+}
+
+impl Seen {
+    fn put<K: Resource>(&self, before: Option<&K>, now: &K) {
+        let now = now.meta().resource_version.as_ref();
+        let counter = match before.map(|before| before.meta().resource_version.as_ref()) {
+            None => &self.created,
+            Some(before) if before.is_some() && before == now => &self.repeated,
+            Some(_) => &self.updated,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -205,9 +220,10 @@ where
                 object.meta_mut().managed_fields = None;
                 (self.trim)(&mut object);
                 known.undecodable.remove(&key);
-                known.objects.insert(key.clone(), Arc::new(object));
+                let object = Arc::new(object);
+                let before = known.objects.insert(key.clone(), object.clone());
                 known.journal.note(key);
-                self.seen.applied.fetch_add(1, Ordering::Relaxed);
+                self.seen.put(before.as_deref(), &object);
             }
             Err(invalid) => {
                 let version = invalid.metadata.resource_version.unwrap_or_default();
@@ -282,6 +298,34 @@ mod tests {
             .iter()
             .map(|service| service.name_any())
             .collect()
+    }
+
+    #[test]
+    fn what_came_is_counted_as_new_as_changed_and_as_the_same_again() {
+        let cache = Cache::<Service>::new(Bells::default());
+        let changed = object("a", "3", json!([{"port": 81}]));
+        for event in [
+            Event::Apply(good("a")),
+            Event::Apply(changed),
+            Event::InitApply(object("a", "3", json!([{"port": 81}]))),
+            Event::Apply(good("b")),
+            Event::Delete(good("a")),
+            Event::Apply(bad("x")),
+        ] {
+            cache.take(Ok(event));
+        }
+        let seen = &cache.seen;
+        let counts = [
+            &seen.created,
+            &seen.updated,
+            &seen.repeated,
+            &seen.deleted,
+            &seen.undecodable,
+        ];
+        assert_eq!(
+            counts.map(|count| count.load(Ordering::Relaxed)),
+            [2, 1, 1, 1, 1]
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use datapath_abi::event::Runtime;
 
 use super::maps::Maps;
+use super::operations::{UPDATE, counted};
 use crate::Error;
 
 /// Raises the number that says under which policies a connection was allowed. One process does that at a time: two would
@@ -37,5 +38,6 @@ fn change(maps: &mut Maps, change: impl FnOnce(&mut Runtime)) -> Result<(), Erro
     let mut runtime = map.map.get(&0, 0).map_err(map.failed("read"))?;
     change(&mut runtime);
     let failed = map.failed("write");
-    map.map.set(0, runtime, 0).map_err(failed)
+    let written = map.map.set(0, runtime, 0);
+    counted(map.name, UPDATE, written).map_err(failed)
 }

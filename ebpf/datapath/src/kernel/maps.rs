@@ -17,6 +17,7 @@ use datapath_abi::service::{Backend, Frontend, Member, Service, Slot, SourceRang
 use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
+use super::operations::{DELETE, UPDATE, counted};
 use super::pins::Pins;
 use crate::Error;
 
@@ -144,7 +145,8 @@ fn is_full(error: &MapError) -> bool {
 impl<K: Pod, V: Pod> Named<HashMap<MapData, K, V>> {
     pub(super) fn set(&mut self, key: &K, value: &V) -> Result<(), Error> {
         let failed = self.failed("write");
-        self.map.insert(key, value, 0).map_err(failed)
+        let written = self.map.insert(key, value, 0);
+        counted(self.name, UPDATE, written).map_err(failed)
     }
 
     pub(super) fn get(&self, key: &K) -> Result<Option<V>, Error> {
@@ -154,9 +156,8 @@ impl<K: Pod, V: Pod> Named<HashMap<MapData, K, V>> {
     /// Removing what is not there is fine.
     pub(super) fn unset(&mut self, key: &K) -> Result<(), Error> {
         let failed = self.failed("remove from");
-        absent_is_none(self.map.remove(key))
-            .map(drop)
-            .map_err(failed)
+        let removed = absent_is_none(self.map.remove(key)).map(drop);
+        counted(self.name, DELETE, removed).map_err(failed)
     }
 
     pub(super) fn all(&self) -> Result<Vec<(K, V)>, Error> {
@@ -170,14 +171,14 @@ impl<K: Pod, V: Pod> Named<HashMap<MapData, K, V>> {
 impl<V: Pod> Named<LpmTrie<MapData, Address, V>> {
     pub(super) fn set(&mut self, prefix: Ipv4Net, value: &V) -> Result<(), Error> {
         let failed = self.failed("write");
-        self.map.insert(&key(prefix), value, 0).map_err(failed)
+        let written = self.map.insert(&key(prefix), value, 0);
+        counted(self.name, UPDATE, written).map_err(failed)
     }
 
     pub(super) fn unset(&mut self, prefix: Ipv4Net) -> Result<(), Error> {
         let failed = self.failed("remove from");
-        absent_is_none(self.map.remove(&key(prefix)))
-            .map(drop)
-            .map_err(failed)
+        let removed = absent_is_none(self.map.remove(&key(prefix))).map(drop);
+        counted(self.name, DELETE, removed).map_err(failed)
     }
 
     pub(super) fn all(&self) -> Result<Vec<(Ipv4Net, V)>, Error> {

@@ -8,9 +8,13 @@ use datapath_abi::policy::{self as abi, ALL_BITS, EXACT_BITS, MAX_ENTRIES, PROTO
 
 use super::State;
 use super::maps::{Maps, absent_is_none};
+use super::operations::{DELETE, UPDATE, counted};
 use crate::{Direction, Error, PolicyEntry, PolicyKey, Verdict};
 
 pub(crate) type Trie = LpmTrie<MapData, abi::Key, abi::Entry>;
+
+/// Of the map of tables; each of these counts as it.
+const NAME: &str = "cilium_policy";
 
 /// A new trie takes the place of the old one in one step. The kernel waits there until no packet is being judged by the old one
 /// (5 to 15 ms); [`update`] does not.
@@ -21,7 +25,8 @@ pub(super) fn set(
 ) -> Result<(), Error> {
     let trie = make(id, entries)?;
     let outer = &mut state.maps.cilium_policy.map;
-    outer.insert(id, &trie, 0).map_err(failed("write"))?;
+    let written = outer.insert(id, &trie, 0);
+    counted(NAME, UPDATE, written).map_err(failed("write"))?;
     state.policy_sizes.insert(id, entries.len());
     Ok(())
 }
@@ -82,9 +87,8 @@ pub(super) fn update(
 
 pub(super) fn remove(state: &mut State, id: u32) -> Result<(), Error> {
     state.policy_sizes.remove(&id);
-    absent_is_none(state.maps.cilium_policy.map.remove(&id))
-        .map(drop)
-        .map_err(failed("remove from"))
+    let removed = absent_is_none(state.maps.cilium_policy.map.remove(&id)).map(drop);
+    counted(NAME, DELETE, removed).map_err(failed("remove from"))
 }
 
 pub(super) fn list(maps: &Maps) -> Result<Vec<u32>, Error> {
@@ -171,14 +175,13 @@ fn write(trie: &mut Trie, key: &PolicyKey, entry: PolicyEntry) -> Result<(), Err
         port_bits: key.port_bits,
         pad: 0,
     };
-    trie.insert(&kernel_key(key), value, 0)
-        .map_err(failed("write"))
+    let written = trie.insert(&kernel_key(key), value, 0);
+    counted(NAME, UPDATE, written).map_err(failed("write"))
 }
 
 fn erase(trie: &mut Trie, key: &PolicyKey) -> Result<(), Error> {
-    absent_is_none(trie.remove(&kernel_key(key)))
-        .map(drop)
-        .map_err(failed("remove from"))
+    let removed = absent_is_none(trie.remove(&kernel_key(key))).map(drop);
+    counted(NAME, DELETE, removed).map_err(failed("remove from"))
 }
 
 /// The kernel answers with the longest prefix that matches; it is the entry itself only if it is as long.
@@ -248,7 +251,7 @@ fn kernel_key(key: &PolicyKey) -> Key<abi::Key> {
 fn failed(operation: &'static str) -> impl FnOnce(MapError) -> Error {
     move |source| Error::Map {
         operation,
-        map: "cilium_policy",
+        map: NAME,
         source,
     }
 }

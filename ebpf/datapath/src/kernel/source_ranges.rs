@@ -8,15 +8,15 @@ use datapath_abi::service::{GENERATION_BITS, SourceRange};
 use ipnet::Ipv4Net;
 
 use super::maps::{Maps, absent_is_none, address, ip};
+use super::operations::{DELETE, UPDATE, counted};
 use crate::Error;
 
 pub(super) fn set(maps: &mut Maps, generation: u32, ranges: &[Ipv4Net]) -> Result<(), Error> {
     let trie = &mut maps.cilium_lb4_source_range;
     for range in ranges {
         let failed = trie.failed("write");
-        trie.map
-            .insert(&key(generation, *range), 1, 0)
-            .map_err(failed)?;
+        let written = trie.map.insert(&key(generation, *range), 1, 0);
+        counted(trie.name, UPDATE, written).map_err(failed)?;
     }
     Ok(())
 }
@@ -26,7 +26,8 @@ pub(super) fn unset(maps: &mut Maps, generation: u32) -> Result<(), Error> {
     let trie = &mut maps.cilium_lb4_source_range;
     for range in ranges {
         let failed = trie.failed("remove from");
-        absent_is_none(trie.map.remove(&key(generation, range))).map_err(failed)?;
+        let removed = absent_is_none(trie.map.remove(&key(generation, range)));
+        counted(trie.name, DELETE, removed).map_err(failed)?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use datapath::{Datapath, Protocol, Scope, Service};
+use datapath::{Datapath, MapOperations, Protocol, Scope, Service};
 use datapath_abi::service::MAX_SERVICES;
 
 use crate::balanced;
@@ -36,6 +36,16 @@ fn rows(node: &Node) -> (u32, u32) {
     (of("cilium_lb4_backends"), of("cilium_lb4_members"))
 }
 
+/// Writes to the maps of services that the kernel did, or did not do.
+fn writes(node: &Node, well: bool) -> u64 {
+    let all = node.datapath(Datapath::map_operations);
+    let of = |one: &&MapOperations| {
+        let written = one.operation == "update" && one.well == well;
+        written && one.map.starts_with("cilium_lb4_")
+    };
+    all.iter().filter(of).map(|one| one.number).sum()
+}
+
 #[test]
 fn a_thousand_endpoints_all_get_connections() {
     const ENDPOINTS: u16 = 1000;
@@ -64,10 +74,14 @@ fn a_service_that_finds_no_room_is_refused_by_name_of_the_map_and_the_others_sta
     let large = u16::try_from(MAX_SERVICES / 2).unwrap();
     balanced::set(node, service(81, crowd(large)));
     let before = rows(node);
+    // Others may write meanwhile: the counters are the process's.
+    assert!(writes(node, true) >= u64::from(large));
     for _ in 0..3 {
+        let refusals = writes(node, false);
         let refused = refusal(node, service(82, crowd(large))).unwrap();
         assert!(refused.contains("is full"), "{refused}");
         assert!(refused.contains("cilium_lb4_"), "{refused}");
+        assert!(writes(node, false) > refusals);
         assert_eq!(rows(node), before, "what was refused left something behind");
     }
     // A change that finds no room leaves the service as it was.

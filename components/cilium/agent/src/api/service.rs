@@ -51,7 +51,8 @@ fn all(agent: &Agent) -> Result<Vec<Service>, Error> {
     let node = agent.watched.nodes.get("", &agent.own.name);
     let services = services.iter().map(AsRef::as_ref);
     let slices = Slices::of(slices.iter().map(AsRef::as_ref));
-    let own = Own::of(&agent.own, node.as_deref());
+    let reserved = agent.reserved();
+    let own = Own::of(&agent.own, node.as_deref(), &reserved);
     let wanted = claims(services, &slices, pods.iter().map(AsRef::as_ref), own);
     Ok(describe(&wanted, realized, &slices))
 }

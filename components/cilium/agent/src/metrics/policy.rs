@@ -24,11 +24,45 @@ pub(super) fn policy(agent: &Agent) -> Vec<Metric> {
             "Policies whose entries do not fit; the old ones stay",
             one(count(agent.policies.too_large().len())),
         ),
+        changes(agent),
         connections(agent),
+        resets(),
         rounds(agent),
         shed(agent),
         lost(agent),
     ]
+}
+
+/// A policy that is followed in part only, and one that cannot be read at all, is a failure.
+fn changes(agent: &Agent) -> Metric {
+    let changes = agent.policies.changes();
+    let watched = &agent.watched;
+    let unreadable = read(&watched.network_policies.seen.undecodable)
+        + read(&watched.policies.seen.undecodable)
+        + read(&watched.clusterwide_policies.seen.undecodable);
+    let row = |outcome: &str, value| (vec![("outcome", outcome.to_owned())], value);
+    counter(
+        "policy_change",
+        "Policies that were written or deleted, by whether all of them is followed",
+        vec![
+            row("success", float(changes.whole)),
+            row("fail", float(changes.in_part) + unreadable),
+        ],
+    )
+}
+
+/// Always none: the table is read bucket by bucket, and an entry that goes meanwhile sends nobody back to the beginning.
+fn resets() -> Metric {
+    let labels = vec![
+        ("area", "conntrack".to_owned()),
+        ("name", "dump_interrupts".to_owned()),
+        ("family", "ipv4".to_owned()),
+    ];
+    counter(
+        "datapath_conntrack_dump_resets",
+        "Times that reading the table of connections had to begin anew",
+        vec![(labels, 0.0)],
+    )
 }
 
 /// As the last round found them.

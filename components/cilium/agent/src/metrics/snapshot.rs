@@ -9,7 +9,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use super::bpf::{memory, operations};
 use super::cluster_health::cluster_health;
+use super::events::events;
 use super::policy::policy;
 use super::traffic::traffic;
 use crate::agent::Agent;
@@ -71,8 +73,11 @@ impl Snapshot {
         ];
         metrics.extend(traffic(&agent.datapath.counters().unwrap_or_default()));
         metrics.push(pressure(agent));
+        metrics.extend(memory());
+        metrics.push(operations(agent.datapath.map_operations()));
         metrics.extend(policy(agent));
         metrics.extend(cluster(agent));
+        metrics.extend(events(&agent.watched));
         metrics.extend(work(agent));
         if let Some(health) = agent.cluster_health.get() {
             metrics.extend(cluster_health(&health.report()));
@@ -205,38 +210,6 @@ fn pressure(agent: &Agent) -> Metric {
 
 fn cluster(agent: &Agent) -> Vec<Metric> {
     let watched = &agent.watched;
-    let kinds = [
-        ("Pod", &watched.pods.seen),
-        ("Namespace", &watched.namespaces.seen),
-        ("Service", &watched.services.seen),
-        ("EndpointSlice", &watched.slices.seen),
-        ("CiliumNode", &watched.nodes.seen),
-        ("CiliumEndpoint", &watched.endpoints.seen),
-        ("CiliumIdentity", &watched.identities.seen),
-        ("NetworkPolicy", &watched.network_policies.seen),
-        ("CiliumNetworkPolicy", &watched.policies.seen),
-        (
-            "CiliumClusterwideNetworkPolicy",
-            &watched.clusterwide_policies.seen,
-        ),
-        ("CiliumCIDRGroup", &watched.cidr_groups.seen),
-    ];
-    let mut events = Vec::new();
-    for (scope, seen) in kinds {
-        let rows = [
-            ("update", "success", &seen.applied),
-            ("delete", "success", &seen.deleted),
-            ("update", "failed", &seen.undecodable),
-        ];
-        for (action, status, value) in rows {
-            let labels = vec![
-                ("scope", scope.to_owned()),
-                ("action", action.to_owned()),
-                ("status", status.to_owned()),
-            ];
-            events.push((labels, read(value)));
-        }
-    }
     let interrupted = if watched.trouble().is_some() {
         1.0
     } else {
@@ -261,7 +234,6 @@ fn cluster(agent: &Agent) -> Vec<Metric> {
             "Parts that do not work now",
             vec![(Vec::new(), count(agent.problems().len()) + interrupted)],
         ),
-        counter("kubernetes_events", "Events of the API server", events),
     ]
 }
 
@@ -269,6 +241,13 @@ fn work(agent: &Agent) -> Vec<Metric> {
     let tally = &agent.tally;
     let by = |label: &'static str, value: &str, number: &AtomicU64| {
         (vec![(label, value.to_owned())], read(number))
+    };
+    let node = |event: &str, number: &AtomicU64| {
+        let labels = vec![
+            ("event_type", event.to_owned()),
+            ("source", "custom-resource".to_owned()),
+        ];
+        (labels, read(number))
     };
     vec![
         counter(
@@ -290,7 +269,10 @@ fn work(agent: &Agent) -> Vec<Metric> {
         counter(
             "nodes_all_events_received",
             "Changes of nodes",
-            vec![by("source", "custom-resource", &tally.node_events)],
+            vec![
+                node("update", &tally.nodes_updated),
+                node("delete", &tally.nodes_removed),
+            ],
         ),
     ]
 }

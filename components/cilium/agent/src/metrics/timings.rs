@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
@@ -36,6 +37,11 @@ struct Stage {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Status {
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Way {
     r#type: &'static str,
     protocol: &'static str,
@@ -54,6 +60,8 @@ pub struct Timings {
     update: Times<Scope>,
     regeneration: Times<Stage>,
     latency: Times<Way>,
+    runs: Family<Status, Counter>,
+    run: Times<Status>,
 }
 
 impl Default for Timings {
@@ -63,6 +71,8 @@ impl Default for Timings {
             update: times(),
             regeneration: times(),
             latency: Times::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS)),
+            runs: Family::default(),
+            run: times(),
         }
     }
 }
@@ -80,6 +90,14 @@ impl Timings {
         self.update
             .get_or_create(&Scope { scope: "global" })
             .observe(took.as_secs_f64());
+    }
+
+    /// One pass of a part of the agent that runs again and again.
+    pub fn ran(&self, well: bool, took: Duration) {
+        let status = if well { "success" } else { "failure" };
+        let status = Status { status };
+        self.runs.get_or_create(&status).inc();
+        self.run.get_or_create(&status).observe(took.as_secs_f64());
     }
 
     /// A new pod, from the request to its datapath.
@@ -136,6 +154,16 @@ impl Timings {
             "node_health_connectivity_latency_seconds",
             "Seconds that nodes took to answer a probe",
             self.latency.clone(),
+        );
+        registry.register(
+            "controllers_runs",
+            "Passes of the agent's parts, by how they ended",
+            self.runs.clone(),
+        );
+        registry.register(
+            "controllers_runs_duration_seconds",
+            "Seconds that a pass took, by how it ended",
+            self.run.clone(),
         );
     }
 }

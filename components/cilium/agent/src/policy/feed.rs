@@ -40,6 +40,25 @@ pub(super) struct Feed {
     behind: Behind,
     ports: BTreeMap<u32, NamedPorts>,
     memory: Memory,
+    changes: Changes,
+}
+
+/// Policies that were written or deleted, by whether they are followed in full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub whole: u64,
+    pub in_part: u64,
+}
+
+impl Changes {
+    fn add(&mut self, whole: bool) {
+        let counter = if whole {
+            &mut self.whole
+        } else {
+            &mut self.in_part
+        };
+        *counter += 1;
+    }
 }
 
 impl Feed {
@@ -56,6 +75,11 @@ impl Feed {
         };
         feed.begin_anew(repository);
         feed
+    }
+
+    /// Since the process began.
+    pub(super) fn changes(&self) -> Changes {
+        self.changes
     }
 
     /// Has the next process begin with what is known now. Sentences about what failed.
@@ -92,6 +116,7 @@ impl Feed {
             network_policies,
             policies,
             memory,
+            changes,
             ..
         } = std::mem::take(self);
         for object in network_policies.objects().values() {
@@ -104,6 +129,7 @@ impl Feed {
             network_policies,
             policies,
             memory,
+            changes,
             ..Self::default()
         };
     }
@@ -217,27 +243,33 @@ impl Feed {
             .network_policies
             .look(&watched.network_policies.entries(), |key| ending.holds(key));
         for (_, object) in &changed.put {
-            tell(repository.upsert_network_policy(object));
+            self.changes
+                .add(tell(repository.upsert_network_policy(object)));
         }
         for key in changed.gone {
+            self.changes.add(true);
             repository.remove_policy(&policy_id(PolicyKind::NetworkPolicy, key));
         }
         let changed = self
             .policies
             .look(&watched.policies.entries(), |key| ending.holds(key));
         for (_, object) in &changed.put {
-            tell(repository.upsert_cilium_policy(object));
+            self.changes
+                .add(tell(repository.upsert_cilium_policy(object)));
         }
         for key in changed.gone {
+            self.changes.add(true);
             repository.remove_policy(&policy_id(PolicyKind::CiliumNetworkPolicy, key));
         }
         let changed = self
             .clusterwide
             .look(&watched.clusterwide_policies.entries(), |_| false);
         for (_, object) in &changed.put {
-            tell(repository.upsert_clusterwide_policy(object));
+            self.changes
+                .add(tell(repository.upsert_clusterwide_policy(object)));
         }
         for key in changed.gone {
+            self.changes.add(true);
             repository.remove_policy(&policy_id(PolicyKind::CiliumClusterwideNetworkPolicy, key));
         }
     }
@@ -289,11 +321,12 @@ fn is_ending(namespace: &Namespace) -> bool {
     namespace.metadata.deletion_timestamp.is_some()
 }
 
-/// The parts of a policy that are not followed; the policy's condition says them, too.
-fn tell((policy, refusals): (PolicyId, Vec<Refusal>)) {
-    for refusal in refusals {
+/// The parts of a policy that are not followed; the policy's condition says them, too. Whether it is followed in full.
+fn tell((policy, refusals): (PolicyId, Vec<Refusal>)) -> bool {
+    for refusal in &refusals {
         tracing::warn!(%policy, "Part of a policy is not followed: {refusal}");
     }
+    refusals.is_empty()
 }
 
 fn policy_id(kind: PolicyKind, (namespace, name): Key) -> PolicyId {

@@ -367,3 +367,35 @@ fn a_policy_that_was_too_large_is_named_until_it_is_gone() {
     assert!(node.policies.too_large().is_empty());
     assert!(node.policies.unplaced().is_empty());
 }
+
+#[test]
+fn changes_are_counted_once_each_by_whether_all_of_the_policy_is_followed() {
+    let node = node();
+    let around = Surroundings::default();
+    let proxied = json!({
+        "apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy",
+        "metadata": {"namespace": "shop", "name": "proxied", "uid": "u"},
+        "spec": {"endpointSelector": {}, "ingress": [{"toPorts": [{
+            "ports": [{"port": "80", "protocol": "TCP"}], "rules": {"http": [{}]},
+        }]}]},
+    });
+    node.isolate("10.0.0.0/8");
+    let guarded = serde_json::from_value(proxied).unwrap();
+    node.watched.policies.take(Ok(Event::Apply(guarded)));
+    let counted = |whole, in_part| Changes { whole, in_part };
+    for _ in 0..2 {
+        node.policies.pass(&node.watched, &around);
+        assert_eq!(node.policies.changes(), counted(1, 1));
+    }
+    node.forget_policy();
+    node.policies.pass(&node.watched, &around);
+    assert_eq!(node.policies.changes(), counted(2, 1));
+    // What is told anew is no change.
+    let runs_api_server = true;
+    let around = Surroundings {
+        runs_api_server,
+        ..around
+    };
+    node.policies.pass(&node.watched, &around);
+    assert_eq!(node.policies.changes(), counted(2, 1));
+}

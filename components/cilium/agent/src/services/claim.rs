@@ -48,6 +48,14 @@ impl<'a> Owner<'a> {
         }
     }
 
+    /// Whether whoever wrote the Service chose the address.
+    pub(super) fn is_named(self) -> bool {
+        matches!(
+            self,
+            Self::Service(_, Reach::ExternalIp | Reach::LoadBalancer)
+        )
+    }
+
     /// The port at which nodes answer load balancers.
     pub fn health_check_port(self) -> Option<u16> {
         match self {

@@ -4,15 +4,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use datapath::{Frontend, Service as Balanced};
+use datapath::{Frontend, Protocol, Scope, Service as Balanced};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
 use super::health_checks::HealthCheck;
-use super::{Behind, Own, endpoints, health_checks, host_ports, of_service};
+use super::reserved::{ClusterIps, Refusal, Reserved};
+use super::{Behind, Claim, Own, endpoints, health_checks, host_ports, of_service};
 use crate::kubernetes::Watched;
 use crate::seen::Seen;
 use crate::watch::Key;
@@ -45,6 +47,24 @@ impl fmt::Display for Claimant {
     }
 }
 
+/// One object's claim to an address and port.
+#[derive(Debug)]
+struct Wish {
+    claimant: Arc<Claimant>,
+    /// Whoever wrote the Service chose the address.
+    named: bool,
+    balanced: Balanced,
+}
+
+impl Wish {
+    /// The process that keeps the port is the Service's own endpoint there: whoever asks comes to the Service after all.
+    fn is_served(&self, why: &Refusal) -> bool {
+        let Frontend { ip, port, .. } = self.balanced.frontend;
+        let mut ends = self.balanced.backends.iter();
+        *why == Refusal::Process && ends.any(|end| (end.ip, end.port) == (ip, port))
+    }
+}
+
 /// What each object wants, and what each address and port is for.
 #[derive(Debug, Default)]
 pub struct Kept {
@@ -57,7 +77,9 @@ pub struct Kept {
     zone: Option<String>,
     wishes: BTreeMap<(Kind, Key), (Arc<Claimant>, Vec<Frontend>)>,
     /// In order; a list, since nearly always there is one.
-    claims: BTreeMap<Frontend, Vec<(Arc<Claimant>, Balanced)>>,
+    claims: BTreeMap<Frontend, Vec<Wish>>,
+    cluster_ips: ClusterIps,
+    reserved: Reserved,
 }
 
 impl Kept {
@@ -73,6 +95,11 @@ impl Kept {
             asked.extend(self.services.objects().keys().cloned());
         }
         let mut touched = BTreeSet::new();
+        if self.reserved != *own.reserved {
+            self.reserved = own.reserved.clone();
+            let named = |(_, wishes): &(_, &Vec<Wish>)| wishes.iter().any(|wish| wish.named);
+            touched.extend(self.claims.iter().filter(named).map(|(at, _)| *at));
+        }
         for key in asked {
             self.ask_service(key, own, &mut touched);
         }
@@ -80,8 +107,7 @@ impl Kept {
             self.settle(Kind::HostPort, key, None, Vec::new(), &mut touched);
         }
         for (key, pod) in pods.put {
-            let claims = host_ports::of([&*pod], own.ip);
-            let wishes = claims.map(|claim| claim.balanced).collect();
+            let wishes = host_ports::of([&*pod], own.ip).map(wished).collect();
             self.settle(Kind::HostPort, key, None, wishes, &mut touched);
         }
         touched
@@ -91,7 +117,11 @@ impl Kept {
         let mut created = None;
         let mut wishes = Vec::new();
         self.checks.remove(&key);
-        if let Some(service) = self.services.get(&key) {
+        let service = self.services.get(&key).cloned();
+        for ip in self.cluster_ips.follow(&key, service.as_deref()) {
+            touched.extend(self.frontends_at(ip));
+        }
+        if let Some(service) = &service {
             let age = service.metadata.creation_timestamp.as_ref();
             created = age.map(|time| time.0);
             let slices = self.behind.of(&key);
@@ -99,27 +129,27 @@ impl Kept {
                 .filter(|slice| endpoints::is_balanced(slice))
                 .collect();
             let claims = of_service(service, &slices, own).into_iter();
-            wishes = claims.map(|claim| claim.balanced).collect();
+            wishes = claims.map(wished).collect();
             let check = health_checks::of(service, slices, own);
             self.checks.extend(check.map(|check| (key.clone(), check)));
         }
         self.settle(Kind::Service, key, created, wishes, touched);
     }
 
-    /// What an object wanted before it wants no more.
+    /// Of each wish whether its address was chosen. What an object wanted before it wants no more.
     fn settle(
         &mut self,
         kind: Kind,
         key: Key,
         created: Option<Timestamp>,
-        wishes: Vec<Balanced>,
+        wishes: Vec<(bool, Balanced)>,
         touched: &mut BTreeSet<Frontend>,
     ) {
         if let Some((claimant, frontends)) = self.wishes.remove(&(kind, key.clone())) {
             for frontend in frontends {
                 touched.insert(frontend);
                 if let Some(claims) = self.claims.get_mut(&frontend) {
-                    claims.retain(|(other, _)| *other != claimant);
+                    claims.retain(|wish| wish.claimant != claimant);
                     if claims.is_empty() {
                         self.claims.remove(&frontend);
                     }
@@ -136,12 +166,17 @@ impl Kept {
             key: key.clone(),
         });
         let mut frontends = Vec::with_capacity(wishes.len());
-        for balanced in wishes {
-            frontends.push(balanced.frontend);
-            let claims = self.claims.entry(balanced.frontend).or_default();
-            if let Err(at) = claims.binary_search_by(|(other, _)| other.cmp(&claimant)) {
+        for (named, balanced) in wishes {
+            let wish = Wish {
+                claimant: claimant.clone(),
+                named,
+                balanced,
+            };
+            frontends.push(wish.balanced.frontend);
+            let claims = self.claims.entry(wish.balanced.frontend).or_default();
+            if let Err(at) = claims.binary_search_by(|other| other.claimant.cmp(&claimant)) {
                 claims.reserve_exact(1);
-                claims.insert(at, (claimant.clone(), balanced));
+                claims.insert(at, wish);
             }
         }
         touched.extend(&frontends);
@@ -150,8 +185,44 @@ impl Kept {
 
     /// What is to be balanced there, and whose it is.
     pub fn at(&self, frontend: &Frontend) -> Option<(&Claimant, &Balanced)> {
-        let (claimant, balanced) = self.claims.get(frontend)?.first()?;
-        Some((claimant, balanced))
+        let mut wishes = self.claims.get(frontend)?.iter();
+        let wish = wishes.find(|wish| self.refusal(wish).is_none())?;
+        Some((&wish.claimant, &wish.balanced))
+    }
+
+    fn refusal(&self, wish: &Wish) -> Option<Refusal> {
+        let at = wish.balanced.frontend;
+        let judged = wish.named.then_some(&wish.claimant.key)?;
+        self.cluster_ips.refusal(&self.reserved, at, judged)
+    }
+
+    fn frontends_at(&self, ip: Ipv4Addr) -> impl Iterator<Item = Frontend> {
+        let first = Frontend {
+            ip,
+            port: 0,
+            protocol: Protocol::Tcp,
+            scope: Scope::Inside,
+        };
+        let from = self.claims.range(first..).map(|(at, _)| *at);
+        from.take_while(move |at| at.ip == ip)
+    }
+
+    /// What each Service names and does not get, as a sentence.
+    pub fn refused(&self) -> BTreeSet<String> {
+        let mut by_service: BTreeMap<&Claimant, Vec<(&Frontend, Refusal)>> = BTreeMap::new();
+        for wish in self.claims.values().flatten() {
+            let at = &wish.balanced.frontend;
+            if let Some(why) = self.refusal(wish).filter(|why| !wish.is_served(why)) {
+                by_service
+                    .entry(&wish.claimant)
+                    .or_default()
+                    .push((at, why));
+            }
+        }
+        let sentences = by_service.into_iter();
+        sentences
+            .filter_map(|(claimant, refused)| sentence(claimant, &refused))
+            .collect()
     }
 
     /// Every address and port that is to be balanced.
@@ -163,4 +234,30 @@ impl Kept {
     pub fn health_checks(&self) -> BTreeMap<u16, HealthCheck> {
         self.checks.values().cloned().collect()
     }
+}
+
+fn wished(claim: Claim<'_>) -> (bool, Balanced) {
+    (claim.owner.is_named(), claim.balanced)
+}
+
+/// One for all that a Service does not get, however much that is.
+fn sentence(claimant: &Claimant, refused: &[(&Frontend, Refusal)]) -> Option<String> {
+    let (at, why) = refused.first()?;
+    let distinct: BTreeSet<_> = refused
+        .iter()
+        .map(|(at, _)| (at.ip, at.port, at.protocol))
+        .collect();
+    let others = match distinct.len() - 1 {
+        0 => String::new(),
+        others => format!(" and {others} more like it"),
+    };
+    let protocol = match at.protocol {
+        Protocol::Tcp => "TCP",
+        Protocol::Udp => "UDP",
+        Protocol::Sctp => "SCTP",
+    };
+    Some(format!(
+        "{claimant} names {}:{}/{protocol}{others}, {why}: it does not get it; give it another address or port",
+        at.ip, at.port
+    ))
 }

@@ -1,6 +1,7 @@
-//! Ports of Services at the node's address that a process of the node has, too. Pure.
+//! Node ports and host ports that a process of the node has, too. Pure.
 //!
-//! The Service gets what comes from outside; the process keeps its open connections and hears of no new ones from there.
+//! The Service gets what comes from outside; the process keeps its open connections and hears of no new ones from there. Where a
+//! Service names an address itself the process wins: see `reserved`.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -51,6 +52,14 @@ pub fn taken(kept: &Kept, sockets: &Sockets, node: Ipv4Addr) -> BTreeSet<String>
             })
         })
         .collect()
+}
+
+/// Ports at which a process of the node waits for whoever comes to its address.
+pub(super) fn ports_at(sockets: &Sockets, node: Ipv4Addr) -> Vec<(Protocol, u16)> {
+    let tcp = ports(&sockets.tcp, LISTENS, node).into_iter();
+    let udp = ports(&sockets.udp, UNCONNECTED, node).into_iter();
+    let tcp = tcp.map(|port| (Protocol::Tcp, port));
+    tcp.chain(udp.map(|port| (Protocol::Udp, port))).collect()
 }
 
 /// Ports at which somebody waits for whoever comes to the node's address.

@@ -11,6 +11,7 @@ use crate::services::endpoints::SERVICE_NAME;
 mod host_ports;
 mod kept;
 mod outside;
+mod reserved_ports;
 mod sctp;
 mod taken;
 
@@ -51,6 +52,7 @@ const OWN: Own<'_> = Own {
     ip: Ipv4Addr::new(172, 30, 0, 11),
     zone: Some("north"),
     maglev: None,
+    reserved: &reserved::NOTHING,
 };
 
 fn translated(service: &Service, slices: &[EndpointSlice]) -> Vec<Balanced> {

@@ -39,7 +39,7 @@ pub async fn run(agent: Arc<Agent>) {
         let collected = blocking(move || worker.datapath.collect_flows()).await;
         let crowd = crowd(&agent, collected.as_ref());
         let problem = problem(&agent, collected, &mut pause);
-        agent.report("conntrack", problem.or_else(|| crowd.clone()));
+        agent.ran("conntrack", last, problem.or_else(|| crowd.clone()));
         if let Some(sentence) = crowd
             && told.is_none_or(|told: Instant| told.elapsed() >= BETWEEN_EVENTS)
             && agent.announce(CROWDED, &sentence).await

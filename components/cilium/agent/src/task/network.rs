@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use datapath::{Datapath, IpEntry, Node};
@@ -36,6 +36,7 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
         if !watched.nodes.synced() {
             continue;
         }
+        let began = Instant::now();
         let listed = watched.nodes.list();
         let (known, refusals) = nodes::accept(listed.iter().map(AsRef::as_ref), &previous);
         let known = lingering.extend(known, Instant::now());
@@ -53,7 +54,7 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
         if synced && failures.is_empty() {
             agent.filled("network");
         }
-        agent.report("network", failures.into_iter().next());
+        agent.ran("network", began, failures.into_iter().next());
     }
 }
 
@@ -62,11 +63,11 @@ fn pass(agent: &Agent, known: &[KnownNode], may_remove: bool) -> Vec<String> {
     let mut failures = Vec::new();
     match write_nodes(agent, known, may_remove) {
         Ok(outcome) => {
-            let events = outcome.written + outcome.removed;
-            agent
-                .tally
-                .node_events
-                .fetch_add(events as u64, Ordering::Relaxed);
+            let tally = &agent.tally;
+            let count =
+                |counter: &AtomicU64, n: usize| counter.fetch_add(n as u64, Ordering::Relaxed);
+            count(&tally.nodes_updated, outcome.written);
+            count(&tally.nodes_removed, outcome.removed);
             failures.extend(outcome.failures);
         }
         Err(error) => failures.push(cilium_cni::error::chain(&error)),

@@ -35,9 +35,10 @@ pub async fn run(agent: Arc<Agent>, bell: Bell, boot_id: String) -> String {
             continue;
         }
         changed = None;
+        let began = Instant::now();
         let problem = write(&agent, seen.as_deref(), &boot_id).await;
         pause = if problem.is_none() { REPAIR } else { RETRY };
-        agent.report("node", problem);
+        agent.ran("node", began, problem);
     }
 }
 

@@ -29,6 +29,7 @@ pub async fn run(agent: Arc<Agent>, bell: Bell, node: Bell) {
             pause = RETRY;
             continue;
         }
+        let began = Instant::now();
         let worker = agent.clone();
         let failures = blocking(move || pass(&worker))
             .await
@@ -37,7 +38,7 @@ pub async fn run(agent: Arc<Agent>, bell: Bell, node: Bell) {
         if failures.is_empty() {
             agent.filled("policy");
         }
-        agent.report("policy", failures.into_iter().next());
+        agent.ran("policy", began, failures.into_iter().next());
         let unplaced = agent.policies.unplaced();
         if unplaced != said {
             said = unplaced;

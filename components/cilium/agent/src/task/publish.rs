@@ -31,12 +31,13 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
         if !agent.watched.pods.synced() {
             continue;
         }
+        let began = Instant::now();
         let problem = pass(&agent, &mut written).await;
         if problem.is_some() {
             agent.tally.publish_failures.fetch_add(1, Ordering::Relaxed);
         }
         pause = if problem.is_none() { REPAIR } else { RETRY };
-        agent.report("publish", problem);
+        agent.ran("publish", began, problem);
     }
 }
 

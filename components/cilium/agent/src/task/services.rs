@@ -12,23 +12,22 @@ use crate::bell::Bell;
 use crate::difference::{self, Outcome, Writer, said};
 use crate::kubernetes::Watched;
 use crate::moment::Moment;
-use crate::services::{HealthCheck, Kept, Own, taken};
+use crate::services::{HealthCheck, Kept, Own, Reserved, Sockets, taken};
 use crate::task::health_ports::HealthPorts;
-use crate::task::taken_ports::{TakenPorts, sockets};
+use crate::task::obstacles::{IN_USE, Obstacle, Obstacles, REFUSED, sockets};
 use crate::task::{REPAIR, RETRY};
 
 pub async fn run(agent: Arc<Agent>, bell: Bell) {
     let mut pause = RETRY;
     let mut balancing = Balancing::default();
     let mut health_ports = HealthPorts::default();
-    let mut taken_ports = TakenPorts::default();
+    let mut obstacles = Obstacles::default();
     loop {
         bell.wait(pause).await;
-        // A service without its slices would refuse connections that work now.
-        let watched = &agent.watched;
-        if !watched.services.synced() || !watched.slices.synced() || !watched.pods.synced() {
+        if !knows_enough(&agent.watched) {
             continue;
         }
+        let began = Instant::now();
         let worker = agent.clone();
         let mut now = std::mem::take(&mut balancing);
         let passed = blocking(move || (pass(&worker, &mut now), now)).await;
@@ -43,15 +42,15 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
             Some(Ok(Passed {
                 outcome,
                 checks,
-                taken,
+                found,
             })) => {
                 let count = |counter: &std::sync::atomic::AtomicU64, n: usize| {
                     counter.fetch_add(n as u64, Ordering::Relaxed);
                 };
                 count(&agent.tally.services_updated, outcome.written);
                 count(&agent.tally.services_removed, outcome.removed);
-                if let Some(taken) = taken {
-                    taken_ports.tell(&agent, taken).await;
+                if let Some(found) = found {
+                    obstacles.tell(&agent, found).await;
                 }
                 let closed = health_ports.apply(agent.own.ip, checks).await;
                 Judged::of(outcome, closed)
@@ -65,8 +64,15 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
         }
         let problem = judged.problem;
         pause = if problem.is_none() { REPAIR } else { RETRY };
-        agent.report("services", problem);
+        agent.ran("services", began, problem);
     }
+}
+
+/// A Service without its slices would refuse connections that work now, and one that names an address of a node that is not known
+/// yet would get what an earlier agent refused it.
+fn knows_enough(watched: &Watched) -> bool {
+    let services = watched.services.synced() && watched.slices.synced();
+    services && watched.pods.synced() && watched.nodes.synced()
 }
 
 /// What is said of one look.
@@ -111,9 +117,15 @@ struct Balancing {
     written: BTreeMap<Frontend, Service>,
     /// When the datapath was read; what somebody else changed is mended as late as without a change.
     read: Option<Instant>,
+    /// Of the node, when the datapath was read.
+    sockets: Sockets,
 }
 
 impl Balancing {
+    fn is_due(&self, now: Instant) -> bool {
+        self.read.is_none_or(|read| now - read >= REPAIR)
+    }
+
     /// One look at what is to be, and the changes that follow from it.
     fn pass(
         &mut self,
@@ -123,7 +135,7 @@ impl Balancing {
         now: Instant,
     ) -> Result<Outcome, datapath::Error> {
         let mut touched = self.kept.follow(watched, own);
-        if self.read.is_none_or(|read| now - read >= REPAIR) {
+        if self.is_due(now) {
             self.reread(datapath, now)?;
             touched.extend(self.written.keys());
             touched.extend(self.kept.frontends());
@@ -175,27 +187,51 @@ impl Balancing {
 struct Passed {
     outcome: Outcome,
     checks: BTreeMap<u16, HealthCheck>,
-    /// Ports that a process has as well, when the node was looked at.
-    taken: Option<BTreeSet<String>>,
+    /// What stands in the way of Services, when the node was looked at.
+    found: Option<BTreeSet<Obstacle>>,
 }
 
 fn pass(agent: &Agent, balancing: &mut Balancing) -> Result<Passed, datapath::Error> {
-    let node = agent.watched.nodes.get("", &agent.own.name);
-    let own = Own::of(&agent.own, node.as_deref());
     let now = Instant::now();
+    let due = balancing.is_due(now);
+    if due {
+        match sockets() {
+            Ok(sockets) => balancing.sockets = sockets,
+            Err(error) => tracing::warn!(%error, "Cannot read the node's sockets"),
+        }
+    }
+    let reserved = agent.reserve(reserved(agent, &balancing.sockets));
+    let node = agent.watched.nodes.get("", &agent.own.name);
+    let own = Own::of(&agent.own, node.as_deref(), &reserved);
     let outcome = balancing.pass(&agent.watched, own, &*agent.datapath, now)?;
-    let kept = &balancing.kept;
-    let sockets = (balancing.read == Some(now)).then(sockets).transpose();
-    let sockets = sockets.unwrap_or_else(|error| {
-        tracing::warn!(%error, "Cannot read the node's sockets");
-        None
-    });
-    let taken = sockets.map(|sockets| taken(kept, &sockets, own.ip));
+    let found = due.then(|| obstacles(balancing, own));
     Ok(Passed {
         outcome,
-        checks: kept.health_checks(),
-        taken,
+        checks: balancing.kept.health_checks(),
+        found,
     })
+}
+
+fn reserved(agent: &Agent, sockets: &Sockets) -> Reserved {
+    let nodes = agent.watched.nodes.list();
+    // The API server's are there; no other has to be looked at.
+    let slices = agent.watched.slices.of_namespace("default");
+    Reserved::of(
+        nodes.iter().map(AsRef::as_ref),
+        [agent.own.ip, agent.own.router],
+        slices.iter().map(AsRef::as_ref),
+        agent.kubernetes.server(),
+        sockets,
+    )
+}
+
+fn obstacles(balancing: &Balancing, own: Own<'_>) -> BTreeSet<Obstacle> {
+    let taken = taken(&balancing.kept, &balancing.sockets, own.ip).into_iter();
+    let refused = balancing.kept.refused().into_iter();
+    let taken = taken.map(|sentence| (IN_USE, sentence));
+    taken
+        .chain(refused.map(|sentence| (REFUSED, sentence)))
+        .collect()
 }
 
 #[cfg(test)]

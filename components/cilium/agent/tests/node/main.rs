@@ -5,6 +5,7 @@
 mod crowd;
 mod health;
 mod liveness;
+mod metrics;
 mod node;
 mod plugin;
 mod questions;

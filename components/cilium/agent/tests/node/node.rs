@@ -22,7 +22,7 @@ use cilium_cni::environment::Verb;
 use cilium_cni::netconf::{self, NetConf};
 use datapath::{
     Collected, Counter, Datapath, Endpoint, Error, EventSource, Fake, Flow, Frontend, IpEntry,
-    MapPressure, PolicyEntry, PolicyKey, Routing, Service, Tenant,
+    MapOperations, MapPressure, PolicyEntry, PolicyKey, Routing, Service, Tenant,
 };
 use ipnet::Ipv4Net;
 
@@ -46,7 +46,10 @@ pub(crate) async fn node(cidr: &str) -> Node {
     )
     .unwrap();
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let kubernetes = Kubernetes::connect(Some(&kubeconfig)).await.unwrap();
+    let progress = Progress::default();
+    let metrics = Metrics::new(progress.clone());
+    let kubernetes = Kubernetes::connect(Some(&kubeconfig), metrics.calls());
+    let kubernetes = kubernetes.await.unwrap();
     let datapath = Arc::new(Moody::default());
     let own = Own {
         name: "worker-1".to_owned(),
@@ -81,8 +84,7 @@ pub(crate) async fn node(cidr: &str) -> Node {
     ));
     let socket = folder.path().join("cilium.sock");
     let listener = api::listen(&socket).unwrap();
-    let progress = Progress::default();
-    let router = api::router(agent.clone(), Metrics::new(progress.clone()));
+    let router = api::router(agent.clone(), metrics);
     tokio::spawn(async move { axum::serve(listener, router).await });
     Node {
         agent,
@@ -269,6 +271,10 @@ impl Datapath for Moody {
 
     fn counters(&self) -> Result<Vec<Counter>, Error> {
         self.fake.counters()
+    }
+
+    fn map_operations(&self) -> Vec<MapOperations> {
+        self.fake.map_operations()
     }
 
     fn map_pressure(&self) -> Result<Vec<MapPressure>, Error> {

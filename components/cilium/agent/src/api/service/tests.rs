@@ -10,6 +10,7 @@ const OWN: Own<'_> = Own {
     ip: Ipv4Addr::new(172, 30, 0, 11),
     zone: None,
     maglev: None,
+    reserved: &crate::services::NOTHING,
 };
 
 /// Its balancer's address counts where the type says so.

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::kubernetes::{Readers, Watched};
+use crate::services::Sockets;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 const ZONES: [&str; 2] = ["north", "south"];
@@ -18,6 +19,8 @@ enum Change {
     Slice(&'static str, Option<Value>),
     Pod(&'static str, Option<Value>),
     Zone(&'static str),
+    /// Which of [`reservations`] is so now.
+    Reserved(usize),
     /// The watch begins anew, and this Service is gone meanwhile.
     Relist(&'static str),
 }
@@ -37,13 +40,14 @@ fn service_objects() -> impl Strategy<Value = Value> {
     );
     let kind = prop::sample::select(&["ClusterIP", "LoadBalancer", "ExternalName"][..]);
     let local = prop::sample::select(&["Local", "Cluster"][..]);
-    (created, kind, local, 1..3_u8, 1..3_u8, 80..82_u16, any::<bool>()).prop_map(
+    let external = prop::sample::select(&["203.0.113.1", "203.0.113.2", "10.96.0.1"][..]);
+    (created, kind, local, 1..3_u8, external, 80..82_u16, any::<bool>()).prop_map(
         |(created, kind, local, address, external, port, headless)| {
             let labels = headless.then(|| json!({"service.kubernetes.io/headless": ""}));
             json!({
                 "metadata": {"creationTimestamp": created, "labels": labels},
                 "spec": {
-                    "type": kind, "clusterIP": format!("10.96.0.{address}"), "externalIPs": [format!("203.0.113.{external}")],
+                    "type": kind, "clusterIP": format!("10.96.0.{address}"), "externalIPs": [external],
                     "externalTrafficPolicy": local, "healthCheckNodePort": 32_000 + port,
                     "ports": [{"name": "http", "port": port, "nodePort": 30_000 + port}],
                 },
@@ -96,6 +100,7 @@ fn changes() -> impl Strategy<Value = Change> {
         4 => (named(), slices).prop_map(|(name, object)| Change::Slice(name, object)),
         2 => (named(), pods).prop_map(|(name, object)| Change::Pod(name, object)),
         1 => prop::sample::select(&ZONES[..]).prop_map(Change::Zone),
+        1 => (0..3_usize).prop_map(Change::Reserved),
         1 => named().prop_map(Change::Relist),
     ]
 }
@@ -114,6 +119,22 @@ fn event<K: serde::de::DeserializeOwned>(name: &str, object: Option<Value>) -> E
     } else {
         Event::Delete(object)
     }
+}
+
+/// Nothing, where an API server answers among the addresses that Services name, and where a process listens.
+fn reservations() -> [Reserved; 3] {
+    let external = Ipv4Addr::new(203, 0, 113, 1);
+    let listens = "0: 00000000:0050 00000000:0000 0A 00000000:00000000".to_owned();
+    let sockets = Sockets {
+        tcp: vec![listens],
+        udp: Vec::new(),
+    };
+    let of = |own, client, sockets| Reserved::of([], [own, own], [], client, sockets);
+    [
+        Reserved::default(),
+        of(OWN.ip, Some((external, 81)), &Sockets::default()),
+        of(external, None, &sockets),
+    ]
 }
 
 fn relist(watched: &Watched, without: &str) {
@@ -157,6 +178,7 @@ proptest! {
     ) {
         let watched = Watched::new(&Readers::default());
         let mut kept = Kept::default();
+        let reservations = reservations();
         let mut own = OWN;
         let mut before = BTreeMap::new();
         for changes in looks {
@@ -166,6 +188,7 @@ proptest! {
                     Change::Slice(name, object) => watched.slices.take(Ok(event(name, object))),
                     Change::Pod(name, object) => watched.pods.take(Ok(event(name, object))),
                     Change::Zone(zone) => own.zone = Some(zone),
+                    Change::Reserved(which) => own.reserved = &reservations[which],
                     Change::Relist(without) => relist(&watched, without),
                 }
             }

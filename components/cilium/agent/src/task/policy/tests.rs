@@ -12,6 +12,7 @@ use crate::bell::Bells;
 use crate::endpoints::Endpoints;
 use crate::ipam::Pool;
 use crate::kubernetes::{Kubernetes, Readers, Watched};
+use crate::metrics::calls::Calls;
 use crate::policy::Policies;
 use crate::restore::restore;
 use crate::store::Store;
@@ -29,7 +30,10 @@ async fn agent(folder: &std::path::Path) -> (Agent, Arc<Fake>) {
     )
     .unwrap();
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let kubernetes = Kubernetes::connect(Some(&kubeconfig)).await.unwrap();
+    let calls = Calls::default();
+    let kubernetes = Kubernetes::connect(Some(&kubeconfig), &calls)
+        .await
+        .unwrap();
     let datapath = Arc::new(Fake::new());
     datapath.wait_for_activation();
     let store = Store::open(&folder.join("state")).unwrap();

@@ -12,6 +12,7 @@ const OWN: Own<'_> = Own {
     ip: std::net::Ipv4Addr::new(172, 30, 0, 11),
     zone: None,
     maglev: None,
+    reserved: &crate::services::NOTHING,
 };
 
 struct Node {
@@ -85,6 +86,66 @@ fn what_an_earlier_agent_left_and_nobody_wants_is_removed_by_the_first_pass() {
     };
     node.publish("a", 1);
     assert_eq!(node.pass(0), (0, 1));
+}
+
+/// Services are looked at as they were before, and the first look of a new agent finds what the last one wrote.
+#[test]
+fn before_the_nodes_are_known_nothing_is_decided() {
+    let watched = Watched::new(&Readers::default());
+    watched.services.take(Ok(Event::InitDone));
+    watched.slices.take(Ok(Event::InitDone));
+    watched.pods.take(Ok(Event::InitDone));
+    assert!(!knows_enough(&watched));
+    watched.nodes.take(Ok(Event::InitDone));
+    assert!(knows_enough(&watched));
+}
+
+#[test]
+fn a_service_that_names_anothers_cluster_ip_changes_nothing_there_and_leaves_nothing_behind() {
+    let mut node = Node::new();
+    node.publish("dns", 10);
+    node.pass(0);
+    let before = node.datapath.services().unwrap();
+    let mut hostile: serde_json::Value = json!({
+        "metadata": {"namespace": "shop", "name": "a", "creationTimestamp": "2020-01-01T00:00:00Z"},
+        "spec": {"clusterIP": "10.96.0.9", "externalIPs": ["10.96.0.10"], "ports": [{"port": 80}]},
+    });
+    let object = serde_json::from_value(hostile.clone()).unwrap();
+    node.watched.services.take(Ok(Event::Apply(object)));
+    assert_eq!(node.pass(1), (1, 0));
+    // Also when it comes to name it later.
+    hostile["spec"]["ports"] = json!([{"port": 80}, {"port": 81}]);
+    let object = serde_json::from_value(hostile.clone()).unwrap();
+    node.watched.services.take(Ok(Event::Apply(object)));
+    assert_eq!(node.pass(2), (1, 0));
+    let object = serde_json::from_value(hostile).unwrap();
+    node.watched.services.take(Ok(Event::Delete(object)));
+    assert_eq!(node.pass(3), (0, 2));
+    assert_eq!(node.datapath.services().unwrap(), before);
+}
+
+#[test]
+fn a_node_that_becomes_known_takes_its_ports_back_and_one_that_goes_gives_them_up() {
+    let mut node = Node::new();
+    let object = json!({
+        "metadata": {"namespace": "shop", "name": "a"},
+        "spec": {"clusterIP": "10.96.0.9", "externalIPs": ["172.30.0.12"], "ports": [{"port": 10250}, {"port": 443}]},
+    });
+    let object = serde_json::from_value(object).unwrap();
+    node.watched.services.take(Ok(Event::Apply(object)));
+    assert_eq!(node.pass(0), (6, 0));
+    let other = std::net::Ipv4Addr::new(172, 30, 0, 12);
+    let reserved = Reserved::of([], [other, other], [], None, &Sockets::default());
+    let own = Own {
+        reserved: &reserved,
+        ..OWN
+    };
+    let passed = node
+        .balancing
+        .pass(&node.watched, own, &node.datapath, node.start);
+    assert_eq!(passed.unwrap().removed, 2);
+    assert_eq!(node.balanced().len(), 4);
+    assert_eq!(node.pass(1), (2, 0));
 }
 
 #[test]
