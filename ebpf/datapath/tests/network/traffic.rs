@@ -103,6 +103,11 @@ pub(crate) fn echo(stream: &TcpStream, bytes: usize) {
     assert!(received == expected, "the echo differs");
 }
 
+/// Whether a byte still comes back through an echoing connection.
+pub(crate) fn answers(mut stream: &TcpStream) -> bool {
+    stream.write_all(&[7]).is_ok() && stream.read_exact(&mut [0]).is_ok()
+}
+
 /// Sends a datagram, up to three times; answers who answered, what the server saw as source, and the length of what it echoed.
 pub(crate) fn udp(
     namespace: &Namespace,
