@@ -26,6 +26,7 @@ mod outcome;
 mod outside;
 mod overlay;
 mod policy;
+mod reset;
 mod rules;
 mod sctp;
 mod service;
