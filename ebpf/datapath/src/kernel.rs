@@ -288,6 +288,8 @@ impl Datapath for Kernel {
 }
 
 #[cfg(feature = "testing")]
+pub(crate) use self::maps::key as prefix_key;
+#[cfg(feature = "testing")]
 pub(crate) use self::object::OBJECT;
 #[cfg(feature = "testing")]
 pub(crate) use self::policies::{Trie as PolicyTrie, apply as change_policy};

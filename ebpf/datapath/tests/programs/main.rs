@@ -20,6 +20,7 @@ mod maglev;
 mod malformed;
 mod masquerade;
 mod mutation;
+mod mutation_outside;
 mod native;
 mod node;
 mod outcome;
