@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
+use crate::cluster::Pod;
 use crate::namespace::Namespace;
 
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -220,4 +221,41 @@ pub(crate) fn send_frame(namespace: &Namespace, frame: Vec<u8>) {
     });
     // The packet passes the node in the background.
     thread::sleep(Duration::from_millis(50));
+}
+
+/// Hears every frame in a namespace, also those that its stack does not take.
+pub(crate) struct Ear {
+    socket: OwnedFd,
+    host_mac: [u8; 6],
+}
+
+impl Ear {
+    /// At a pod, from now on.
+    pub(crate) fn at(pod: &Pod) -> Self {
+        let socket = pod.namespace.run(|| {
+            socket(
+                AddressFamily::Packet,
+                SockType::Raw,
+                SockFlag::SOCK_CLOEXEC,
+                SockProtocol::EthAll,
+            )
+            .unwrap()
+        });
+        Self {
+            socket,
+            host_mac: pod.endpoint.host_mac.0,
+        }
+    }
+
+    /// The IPv4 packets that came over the pod's link since it was last asked.
+    pub(crate) fn heard(&self) -> Vec<Vec<u8>> {
+        let mut heard = Vec::new();
+        let mut buffer = vec![0; 65_536];
+        while let Ok(length) = recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+            if buffer[6..12] == self.host_mac && buffer[12..14] == [8, 0] {
+                heard.push(buffer[14..length].to_vec());
+            }
+        }
+        heard
+    }
 }
