@@ -21,7 +21,7 @@ fn three_pods() -> (Cluster, [Pod; 3]) {
         panic!("two nodes")
     };
     let pods = [node.pod(10), node.pod(20), other.pod(30)];
-    // Its own stack would send IPv6 as well, and be counted.
+    // Its own stack would send IPv6 as well, and be counted; where there is no such file it knows none.
     let quiet = "/proc/sys/net/ipv6/conf/all/disable_ipv6";
     let quieten = move || fs::write(quiet, "1");
     drop(pods[0].namespace.run(quieten));

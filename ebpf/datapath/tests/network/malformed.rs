@@ -69,6 +69,72 @@ fn counted(node: &Node) -> u64 {
     came.map(|c| c.packets).sum()
 }
 
+/// Bytes, and the place in a packet of the tunnel where they are written.
+type Change = (usize, &'static [u8]);
+
+/// What is wrong with a packet, how it comes to be so, and as what it is dropped.
+const LIES: &[(&str, &[Change], u8)] = &[
+    ("a shut port", &[(TCP + 2, &[0, 81])], POLICY_DENIED),
+    ("IPv6 by its header", &[(IP, &[0x65])], INVALID_PACKET),
+    ("an IP header of 16 bytes", &[(IP, &[0x44])], INVALID_PACKET),
+    (
+        "an IP header longer than all",
+        &[(IP, &[0x4f])],
+        INVALID_PACKET,
+    ),
+    ("a length of 0", &[(IP + 2, &[0, 0])], INVALID_PACKET),
+    (
+        "a length without a header",
+        &[(IP + 2, &[0, 19])],
+        INVALID_PACKET,
+    ),
+    (
+        "a length without a segment",
+        &[(IP + 2, &[0, 30])],
+        TRUNCATED_L4,
+    ),
+    (
+        "a length beyond the frame",
+        &[(IP + 2, &[0, 41])],
+        INVALID_PACKET,
+    ),
+    (
+        "a TCP header of 16 bytes",
+        &[(TCP + 12, &[0x40])],
+        TRUNCATED_L4,
+    ),
+    (
+        "a TCP header longer than all",
+        &[(TCP + 12, &[0xf0])],
+        TRUNCATED_L4,
+    ),
+    (
+        "UDP longer than all",
+        &[(IP + 9, &[17]), (TCP + 4, &[0, 21])],
+        TRUNCATED_L4,
+    ),
+    (
+        "a first fragment without all ports' header",
+        &[(IP + 2, &[0, 27]), (IP + 6, &[0x20, 0])],
+        INVALID_PACKET,
+    ),
+    (
+        "a fragment over the TCP header",
+        &[(IP + 6, &[0, 1])],
+        INVALID_PACKET,
+    ),
+    (
+        "a fragment without a first",
+        &[(IP + 6, &[0, 100])],
+        FRAGMENT_NOT_FOUND,
+    ),
+    (
+        "another network protocol",
+        &[(FRAME + 12, &[0x88, 0x64])],
+        UNSUPPORTED_L3,
+    ),
+];
+
 #[test]
 fn a_packet_from_the_tunnel_that_contradicts_itself_reaches_nobody() {
     let cluster = Cluster::new();
@@ -78,70 +144,10 @@ fn a_packet_from_the_tunnel_that_contradicts_itself_reaches_nobody() {
     let (pod, ear) = target(receiver);
     let to = receiver.config.node_ip;
     let proper = segment(pod.ip, OPEN);
-    for (what, changes, why) in [
-        ("a shut port", &[(TCP + 2, &[0, 81][..])][..], POLICY_DENIED),
-        ("IPv6 by its header", &[(IP, &[0x65])], INVALID_PACKET),
-        ("an IP header of 16 bytes", &[(IP, &[0x44])], INVALID_PACKET),
-        (
-            "an IP header longer than all",
-            &[(IP, &[0x4f])],
-            INVALID_PACKET,
-        ),
-        ("a length of 0", &[(IP + 2, &[0, 0])], INVALID_PACKET),
-        (
-            "a length without a header",
-            &[(IP + 2, &[0, 19])],
-            INVALID_PACKET,
-        ),
-        (
-            "a length without a segment",
-            &[(IP + 2, &[0, 30])],
-            TRUNCATED_L4,
-        ),
-        (
-            "a length beyond the frame",
-            &[(IP + 2, &[0, 41])],
-            INVALID_PACKET,
-        ),
-        (
-            "a TCP header of 16 bytes",
-            &[(TCP + 12, &[0x40])],
-            TRUNCATED_L4,
-        ),
-        (
-            "a TCP header longer than all",
-            &[(TCP + 12, &[0xf0])],
-            TRUNCATED_L4,
-        ),
-        (
-            "UDP longer than all",
-            &[(IP + 9, &[17]), (TCP + 4, &[0, 21])],
-            TRUNCATED_L4,
-        ),
-        (
-            "a first fragment without all ports' header",
-            &[(IP + 2, &[0, 27]), (IP + 6, &[0x20, 0])],
-            INVALID_PACKET,
-        ),
-        (
-            "a fragment over the TCP header",
-            &[(IP + 6, &[0, 1])],
-            INVALID_PACKET,
-        ),
-        (
-            "a fragment without a first",
-            &[(IP + 6, &[0, 100])],
-            FRAGMENT_NOT_FOUND,
-        ),
-        (
-            "another network protocol",
-            &[(FRAME + 12, &[0x88, 0x64])],
-            UNSUPPORTED_L3,
-        ),
-    ] {
-        let before = refused(receiver, why);
+    for (what, changes, why) in LIES {
+        let before = refused(receiver, *why);
         send(&sender.namespace, to, changed(proper.clone(), changes));
-        assert_eq!(refused(receiver, why), before + 1, "{what}");
+        assert_eq!(refused(receiver, *why), before + 1, "{what}");
         assert_eq!(ear.heard(), Vec::<Vec<u8>>::new(), "{what}");
     }
     send(&sender.namespace, to, proper);

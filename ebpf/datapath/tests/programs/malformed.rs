@@ -185,16 +185,11 @@ fn a_first_fragment_too_short_for_its_ports_never_passes() {
     }
 }
 
+/// Not `from_overlay`, which reads nothing that came without a tunnel: `network/malformed.rs` sends through one.
 #[test]
 fn no_program_fails_on_any_single_changed_byte() {
     let mut node = Node::new();
-    for program in [
-        "from_container",
-        "from_host",
-        "to_netdev",
-        "from_netdev",
-        "from_overlay",
-    ] {
+    for program in ["from_container", "from_host", "to_netdev", "from_netdev"] {
         for (_, frame) in samples() {
             let bytes = frame.bytes();
             for offset in 12..bytes.len() {
