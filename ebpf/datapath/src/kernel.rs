@@ -299,6 +299,8 @@ impl Datapath for Kernel {
 pub use self::remnant::{Remnant, remnants};
 
 #[cfg(feature = "testing")]
+pub(crate) use self::maps::key as prefix_key;
+#[cfg(feature = "testing")]
 pub(crate) use self::object::OBJECT;
 #[cfg(feature = "testing")]
 pub(crate) use self::policies::{Trie as PolicyTrie, apply as change_policy};

@@ -5,7 +5,6 @@ mod frame;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use aya::maps::lpm_trie::Key;
 use aya::maps::{HashMap, HashOfMaps, LpmTrie, Map, MapData, MapError, PerCpuArray};
 use aya::programs::{ProgramError, SchedClassifier, TestRun, TestRunOptions};
 use aya::{Ebpf, EbpfError, EbpfLoader};
@@ -13,14 +12,15 @@ use datapath_abi::address::Address;
 use datapath_abi::endpoint::{Endpoint, Source};
 use datapath_abi::ip::{IDENTITY_HOST, IpEntry};
 use datapath_abi::metric::{self, Metric};
-use datapath_abi::{policy, reason};
+use datapath_abi::{flow, policy, reason};
+use ipnet::Ipv4Net;
 
-use crate::kernel::{OBJECT, PolicyTrie, change_policy, policy_trie};
+use crate::kernel::{OBJECT, PolicyTrie, change_policy, policy_trie, prefix_key};
 use crate::{Direction, PolicyEntry, PolicyKey, Verdict};
 
 const POD: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 10);
-/// Where peers are, with its length as a mapped prefix. Every question is about another of them: a connection nobody knows.
-const PEERS: (Ipv4Addr, u32) = (Ipv4Addr::new(128, 0, 0, 0), 96 + 1);
+/// Connections the node has room for: there is one at a time, and to look for it costs the more the more there may be.
+const CONNECTIONS: (&str, u32) = ("cilium_ct4_global", 64);
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 /// What the kernel says a test frame came in on.
 const LOOPBACK: u32 = 1;
@@ -34,8 +34,8 @@ pub struct Packet {
     pub direction: Direction,
     /// Security identity of the peer.
     pub peer: u32,
-    /// Number of the block its address lies in; 0: none.
-    pub block: u32,
+    /// Its address; the kernel looks up itself in which block that lies.
+    pub address: Ipv4Addr,
     /// IP protocol.
     pub protocol: u8,
     /// Port of the end that is reached, or the type of the ICMP message; 0 for a protocol without.
@@ -48,9 +48,9 @@ pub struct Judge {
     object: Ebpf,
     policy: PolicyTrie,
     entries: BTreeMap<PolicyKey, PolicyEntry>,
-    asked: u32,
-    /// Identity and block the peers have in the maps.
-    peer: Option<(u32, u32)>,
+    blocks: BTreeMap<Ipv4Net, u32>,
+    /// Identities by address, as the kernel knows them.
+    peers: BTreeMap<Ipv4Addr, u32>,
 }
 
 /// The kernel could not be asked.
@@ -80,14 +80,17 @@ pub enum AskError {
 impl Judge {
     /// Loads the programs.
     pub fn new() -> Result<Self, AskError> {
-        let object = EbpfLoader::new().load(OBJECT).map_err(AskError::Load)?;
+        let (connections, room) = CONNECTIONS;
+        let mut loader = EbpfLoader::new();
+        loader.map_max_entries(connections, room);
+        let object = loader.load(OBJECT).map_err(AskError::Load)?;
         let entries = BTreeMap::new();
         let mut judge = Self {
             object,
             policy: policy_trie(POLICY, &entries).map_err(AskError::Policy)?,
             entries,
-            asked: 0,
-            peer: None,
+            blocks: BTreeMap::new(),
+            peers: BTreeMap::new(),
         };
         let source = Source {
             address: address(POD),
@@ -144,14 +147,32 @@ impl Judge {
         change_policy(&mut self.policy, &upserts, &removes).map_err(AskError::Policy)
     }
 
+    /// Numbers the ranges that policies name, and no others.
+    pub fn set_blocks(&mut self, blocks: &BTreeMap<Ipv4Net, u32>) -> Result<(), AskError> {
+        let held = std::mem::replace(&mut self.blocks, blocks.clone());
+        let mut numbers = self.trie::<u32>("cilium_blocks")?;
+        for prefix in held.keys().filter(|prefix| !blocks.contains_key(prefix)) {
+            numbers
+                .remove(&prefix_key(*prefix))
+                .map_err(AskError::Map)?;
+        }
+        for (prefix, number) in blocks {
+            if held.get(prefix) != Some(number) {
+                numbers
+                    .insert(&prefix_key(*prefix), number, 0)
+                    .map_err(AskError::Map)?;
+            }
+        }
+        Ok(())
+    }
+
     /// What the kernel says of a packet that begins a connection. `None`: no entry of the policy matches it (reason 203).
     pub fn ask(&mut self, packet: &Packet) -> Result<Option<Verdict>, AskError> {
-        self.set_peer(packet)?;
-        self.asked = (self.asked + 1) & (u32::MAX >> 1);
-        let peer = Ipv4Addr::from(u32::from(PEERS.0) | self.asked);
-        let bytes = frame::build(packet, (POD, peer));
+        self.know_peer(packet)?;
+        let bytes = frame::build(packet, POD);
         let before = self.drops()?;
         if self.run(packet, &bytes)? != TC_ACT_SHOT {
+            self.forget()?;
             return Ok(Some(Verdict::Allow));
         }
         let after = self.drops()?;
@@ -186,33 +207,35 @@ impl Judge {
         Ok(result.map_err(AskError::Program)?.return_value)
     }
 
-    fn set_peer(&mut self, packet: &Packet) -> Result<(), AskError> {
-        let peer = Some((packet.peer, packet.block));
-        if self.peer == peer {
+    fn know_peer(&mut self, packet: &Packet) -> Result<(), AskError> {
+        if self.peers.get(&packet.address) == Some(&packet.peer) {
             return Ok(());
         }
-        self.peer = None;
-        let key = Key::new(PEERS.1, address(PEERS.0));
         let entry = IpEntry {
             identity: packet.peer,
             // What leaves the pod network meets more checks than a policy's.
             has_tunnel: 1,
             tunnel: Address::default(),
         };
-        let map = self.map("cilium_ipcache")?;
-        let mut ips: LpmTrie<_, Address, IpEntry> = map.try_into().map_err(AskError::Map)?;
+        let key = prefix_key(packet.address.into());
+        let mut ips = self.trie("cilium_ipcache")?;
         ips.insert(&key, entry, 0).map_err(AskError::Map)?;
-        let map = self.map("cilium_blocks")?;
-        let mut blocks: LpmTrie<_, Address, u32> = map.try_into().map_err(AskError::Map)?;
-        if packet.block == 0 {
-            // There may be none, which the kernel says as an error.
-            drop(blocks.remove(&key));
-        } else {
-            blocks
-                .insert(&key, packet.block, 0)
-                .map_err(AskError::Map)?;
+        self.peers.insert(packet.address, packet.peer);
+        Ok(())
+    }
+
+    /// The same packet asked again has to begin a connection again.
+    fn forget(&mut self) -> Result<(), AskError> {
+        let map = self.map(CONNECTIONS.0)?;
+        let mut flows: HashMap<_, flow::Key, flow::State> =
+            map.try_into().map_err(AskError::Map)?;
+        let known: Vec<_> = flows
+            .keys()
+            .collect::<Result<_, _>>()
+            .map_err(AskError::Map)?;
+        for key in known {
+            flows.remove(&key).map_err(AskError::Map)?;
         }
-        self.peer = peer;
         Ok(())
     }
 
@@ -242,6 +265,13 @@ impl Judge {
     ) -> Result<(), AskError> {
         let mut map: HashMap<_, K, V> = self.map(name)?.try_into().map_err(AskError::Map)?;
         map.insert(key, value, 0).map_err(AskError::Map)
+    }
+
+    fn trie<V: aya::Pod>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<LpmTrie<&mut MapData, Address, V>, AskError> {
+        self.map(name)?.try_into().map_err(AskError::Map)
     }
 
     fn map(&mut self, name: &'static str) -> Result<&mut Map, AskError> {

@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod beat;
 pub mod events;
 pub mod fleet;
 pub mod insights;

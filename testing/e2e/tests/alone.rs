@@ -24,6 +24,8 @@ mod main_job;
 mod objects_deleted;
 #[path = "alone/policy_lifecycle.rs"]
 mod policy_lifecycle;
+#[path = "alone/relabel.rs"]
+mod relabel;
 #[path = "alone/rights.rs"]
 mod rights;
 #[path = "alone/routing.rs"]

@@ -218,7 +218,8 @@ pub(super) fn ip(address: Address) -> Ipv4Addr {
     Ipv4Addr::from(address.to_v4().to_ne_bytes())
 }
 
-fn key(prefix: Ipv4Net) -> Key<Address> {
+/// A range as a key.
+pub(crate) fn key(prefix: Ipv4Net) -> Key<Address> {
     Key::new(
         MAPPED_BITS + u32::from(prefix.prefix_len()),
         address(prefix.network()),

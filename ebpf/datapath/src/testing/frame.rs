@@ -11,10 +11,10 @@ const SCTP: u8 = 132;
 const OWN_PORT: u16 = 40_000;
 
 /// A frame that begins a connection. Nobody looks at checksums.
-pub(super) fn build(packet: &Packet, (pod, peer): (Ipv4Addr, Ipv4Addr)) -> Vec<u8> {
+pub(super) fn build(packet: &Packet, pod: Ipv4Addr) -> Vec<u8> {
     let (source, destination) = match packet.direction {
-        Direction::Egress => (pod, peer),
-        Direction::Ingress => (peer, pod),
+        Direction::Egress => (pod, packet.address),
+        Direction::Ingress => (packet.address, pod),
     };
     let l4 = transport(packet);
     let length = u16::try_from(20 + l4.len()).unwrap_or(u16::MAX);

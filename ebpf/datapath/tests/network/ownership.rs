@@ -18,12 +18,8 @@ pub(crate) fn tunnel_packet(inner_source: Ipv4Addr, inner_destination: Ipv4Addr)
     let mut header = vec![0x45, 0, 0, 28, 0, 1, 0, 0, 64, 1, 0, 0];
     header.extend(inner_source.octets());
     header.extend(inner_destination.octets());
-    let sum: u32 = header
-        .chunks(2)
-        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
-        .sum();
-    let sum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
-    header[10..12].copy_from_slice(&sum.to_be_bytes());
+    let sum = checksum(&header);
+    header[10..12].copy_from_slice(&sum);
     packet.extend(header);
     packet.extend([8, 0]);
     packet.extend((!0x0801_u16).to_be_bytes());
@@ -31,7 +27,17 @@ pub(crate) fn tunnel_packet(inner_source: Ipv4Addr, inner_destination: Ipv4Addr)
     packet
 }
 
-fn send(from: &Namespace, to: Ipv4Addr, packet: Vec<u8>) {
+/// Of the internet's protocols (RFC 1071).
+pub(crate) fn checksum(bytes: &[u8]) -> [u8; 2] {
+    let pairs = bytes
+        .chunks(2)
+        .map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+    let sum: u32 = pairs.map(u32::from).sum();
+    let folded = u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+    (!folded).to_be_bytes()
+}
+
+pub(crate) fn send(from: &Namespace, to: Ipv4Addr, packet: Vec<u8>) {
     from.run(move || {
         UdpSocket::bind("0.0.0.0:0")
             .unwrap()
@@ -41,7 +47,7 @@ fn send(from: &Namespace, to: Ipv4Addr, packet: Vec<u8>) {
     sleep(Duration::from_millis(50));
 }
 
-fn refused(node: &Node, reason: u8) -> u64 {
+pub(crate) fn refused(node: &Node, reason: u8) -> u64 {
     node.count(reason, Direction::Ingress)
 }
 

@@ -7,7 +7,7 @@ use datapath::{Datapath, Direction, EventKind, PolicyKey, Verdict};
 use datapath_abi::reason;
 
 use crate::cluster::{ALLOW_ALL, Cluster, Node, rules};
-use crate::traffic::{echo, open_tcp, ping, serve_tcp, serve_udp, tcp, udp};
+use crate::traffic::{answers, echo, open_tcp, ping, serve_tcp, serve_udp, tcp, udp};
 
 fn set(node: &Node, id: u32, verdicts: [(Direction, Verdict); 2]) {
     let entries: BTreeMap<_, _> = verdicts
@@ -63,6 +63,7 @@ fn answers_come_back_on_every_path_where_nothing_may_be_begun_and_a_new_epoch_en
     near.datapath(|datapath| datapath.new_epoch().unwrap());
     echo(&stream, 1 << 20);
     close(far);
+    assert!(!answers(&stream), "the open connection goes on");
     assert!(tcp(&client.namespace, server.ip, 80).is_err());
     assert!(far.count(reason::POLICY_DENIED, Direction::Ingress) > 0);
 }

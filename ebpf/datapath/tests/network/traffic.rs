@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::ops::Range;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
+use crate::cluster::Pod;
 use crate::namespace::Namespace;
 
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -131,6 +132,11 @@ pub(crate) fn echo(stream: &TcpStream, bytes: usize) {
     assert!(received == expected, "the echo differs");
 }
 
+/// Whether a byte still comes back through an echoing connection.
+pub(crate) fn answers(mut stream: &TcpStream) -> bool {
+    stream.write_all(&[7]).is_ok() && stream.read_exact(&mut [0]).is_ok()
+}
+
 /// Sends a datagram, up to three times; answers who answered, what the server saw as source, and the length of what it echoed.
 pub(crate) fn udp(
     namespace: &Namespace,
@@ -243,4 +249,41 @@ pub(crate) fn send_frame(namespace: &Namespace, frame: Vec<u8>) {
     });
     // The packet passes the node in the background.
     thread::sleep(Duration::from_millis(50));
+}
+
+/// Hears every frame in a namespace, also those that its stack does not take.
+pub(crate) struct Ear {
+    socket: OwnedFd,
+    host_mac: [u8; 6],
+}
+
+impl Ear {
+    /// At a pod, from now on.
+    pub(crate) fn at(pod: &Pod) -> Self {
+        let socket = pod.namespace.run(|| {
+            socket(
+                AddressFamily::Packet,
+                SockType::Raw,
+                SockFlag::SOCK_CLOEXEC,
+                SockProtocol::EthAll,
+            )
+            .unwrap()
+        });
+        Self {
+            socket,
+            host_mac: pod.endpoint.host_mac.0,
+        }
+    }
+
+    /// The IPv4 packets that came over the pod's link since it was last asked.
+    pub(crate) fn heard(&self) -> Vec<Vec<u8>> {
+        let mut heard = Vec::new();
+        let mut buffer = vec![0; 65_536];
+        while let Ok(length) = recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+            if buffer[6..12] == self.host_mac && buffer[12..14] == [8, 0] {
+                heard.push(buffer[14..length].to_vec());
+            }
+        }
+        heard
+    }
 }

@@ -1,19 +1,30 @@
+use std::sync::MutexGuard;
+
+use aya::Ebpf;
 use datapath_abi::flow::{CLOSING, State, TCP_CLOSING, TCP_OPEN, TCP_SYN};
 use datapath_abi::metric::{EGRESS, INGRESS};
 use datapath_abi::policy::{ALLOW, DEFAULT_DENY};
 use datapath_abi::reason::{INVALID_PACKET, POLICY_DENIED};
 
-use crate::frame::{Frame, icmp, tcp, tcp_flags, udp};
+use crate::frame::{Frame, icmp, sctp, tcp, tcp_flags, udp};
 use crate::node::{DROPPED, NEIGHBOUR, Node, POD, REDIRECTED, REMOTE, ROUTER};
 use crate::rules::{any, peer};
+use crate::shared;
 
-const FROM: &str = "from_container";
+pub(crate) const FROM: &str = "from_container";
 const OUT_ONLY: u32 = 9;
 const CLOSED: u32 = 10;
 
+pub(crate) const SECOND: u64 = 1_000_000_000;
+
 /// Both pods may begin nothing towards each other but what the first one sends.
-fn one_way() -> Node {
-    let mut node = Node::new();
+pub(crate) fn one_way() -> Node {
+    one_way_on(shared::take())
+}
+
+/// As above, on an object of its own.
+pub(crate) fn one_way_on(object: MutexGuard<'static, Ebpf>) -> Node {
+    let mut node = Node::on(object);
     node.policy(OUT_ONLY, &[any(EGRESS, ALLOW), any(INGRESS, DEFAULT_DENY)]);
     node.policy(
         CLOSED,
@@ -23,15 +34,16 @@ fn one_way() -> Node {
     node
 }
 
-fn from(node: &mut Node, pod: &str, frame: &Frame) -> i32 {
+pub(crate) fn from(node: &mut Node, pod: &str, frame: &Frame) -> i32 {
     node.speak_as(pod);
     node.run(FROM, frame).verdict
 }
 
-fn lifetime(state: &State) -> u64 {
+/// In whole seconds.
+pub(crate) fn lifetime(state: &State) -> u64 {
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).unwrap();
-    let now = now.tv_sec() * 1_000_000_000 + now.tv_nsec();
-    (state.expires - u64::try_from(now).unwrap()).div_ceil(1_000_000_000) * 1_000_000_000
+    let now = u64::try_from(now.tv_sec() * 1_000_000_000 + now.tv_nsec()).unwrap();
+    (state.expires - now).div_ceil(SECOND) * SECOND
 }
 
 #[test]
@@ -187,22 +199,39 @@ fn a_connection_lives_as_long_as_its_state_says() {
 }
 
 #[test]
+fn what_has_no_end_of_its_own_lives_a_minute_after_each_packet() {
+    for (there, back) in [
+        (
+            udp((POD, 4000), (NEIGHBOUR, 53)),
+            udp((NEIGHBOUR, 53), (POD, 4000)),
+        ),
+        (
+            icmp(POD, NEIGHBOUR, 8, 7, b""),
+            icmp(NEIGHBOUR, POD, 0, 7, b""),
+        ),
+        (
+            sctp((POD, 4000), (NEIGHBOUR, 9), 1, &[0; 16]),
+            sctp((NEIGHBOUR, 9), (POD, 4000), 2, &[0; 16]),
+        ),
+    ] {
+        let mut node = one_way();
+        for (sender, frame) in [(POD, &there), (NEIGHBOUR, &back), (POD, &there)] {
+            assert_eq!(from(&mut node, sender, frame), REDIRECTED);
+            let protocol = frame.protocol;
+            assert_eq!(lifetime(&node.flow().1), 60 * SECOND, "protocol {protocol}");
+            // Only what this packet adds makes it a minute again.
+            node.age_flow(30 * SECOND);
+        }
+    }
+}
+
+#[test]
 fn a_connection_that_has_ended_is_none() {
     let mut node = one_way();
     let there = udp((POD, 4000), (NEIGHBOUR, 53));
     let back = udp((NEIGHBOUR, 53), (POD, 4000));
     assert_eq!(from(&mut node, POD, &there), REDIRECTED);
-    let (key, state) = node.flow();
-    node.flows()
-        .insert(
-            key,
-            State {
-                expires: 1,
-                ..state
-            },
-            0,
-        )
-        .unwrap();
+    node.age_flow(u64::MAX);
     assert_eq!(from(&mut node, NEIGHBOUR, &back), DROPPED);
 }
 
@@ -250,22 +279,4 @@ fn what_the_host_began_is_answered_after_a_new_epoch() {
         let back = udp((POD, 53), (host, 4000));
         assert_ne!(node.run(FROM, &back).verdict, DROPPED, "{host}");
     }
-}
-
-#[test]
-fn a_full_table_lets_new_connections_in_and_forgets_the_oldest() {
-    const MANY: u32 = 600;
-    let mut node = one_way();
-    for n in 0..MANY {
-        let port = u16::try_from(1000 + n).unwrap();
-        assert_eq!(
-            from(&mut node, POD, &udp((POD, port), (NEIGHBOUR, 53))),
-            REDIRECTED
-        );
-    }
-    assert_eq!(node.flows().iter().count(), 600);
-    assert_eq!(
-        from(&mut node, NEIGHBOUR, &udp((NEIGHBOUR, 53), (POD, 999))),
-        DROPPED
-    );
 }

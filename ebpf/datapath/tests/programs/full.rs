@@ -1,7 +1,7 @@
 //! What happens when a table takes nothing more.
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
 
 use aya::Ebpf;
@@ -12,8 +12,9 @@ use datapath_abi::reason::CT_INSERT_FAILED;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
+use crate::conntrack::{from, one_way_on};
 use crate::frame::udp;
-use crate::node::{NEIGHBOUR, Node, POD, REDIRECTED};
+use crate::node::{DROPPED, NEIGHBOUR, Node, POD, REDIRECTED};
 use crate::shared;
 
 /// The object with a table of connections that holds so many and evicts none: the real one refuses an entry only when all
@@ -42,11 +43,15 @@ fn with_room_for(connections: u32) -> Ebpf {
     mounted.join().unwrap()
 }
 
+/// Leaked and shared, as the node wants an object it can keep.
+fn own(object: Ebpf) -> MutexGuard<'static, Ebpf> {
+    let object: &Mutex<_> = Box::leak(Box::new(Mutex::new(object)));
+    object.lock().unwrap()
+}
+
 #[test]
 fn a_connection_that_cannot_be_remembered_does_not_begin_and_others_go_on() {
-    // Leaked and shared, as the node wants an object it can keep.
-    let object: &Mutex<_> = Box::leak(Box::new(Mutex::new(with_room_for(2))));
-    let mut node = Node::on(object.lock().unwrap());
+    let mut node = Node::on(own(with_room_for(2)));
     let from = |port| udp((POD, port), (NEIGHBOUR, 53));
     for port in [1, 2] {
         assert_eq!(node.run("from_container", &from(port)).verdict, REDIRECTED);
@@ -56,4 +61,29 @@ fn a_connection_that_cannot_be_remembered_does_not_begin_and_others_go_on() {
     for port in [1, 2] {
         assert_eq!(node.run("from_container", &from(port)).verdict, REDIRECTED);
     }
+}
+
+/// Who evicts takes some at a time, hence far more than there is room for.
+#[test]
+fn a_full_table_lets_new_connections_in_and_forgets_the_oldest_but_not_what_is_in_use() {
+    const ROOM: u32 = 256;
+    const IN_USE: u16 = 1;
+    const OLDEST: u16 = 2;
+    let mut node = one_way_on(own(shared::load_small(&[("cilium_ct4_global", ROOM)])));
+    let there = |port| udp((POD, port), (NEIGHBOUR, 53));
+    let back = |port| udp((NEIGHBOUR, 53), (POD, port));
+    let answer = |node: &mut Node, port| from(node, NEIGHBOUR, &back(port));
+    let begin = |node: &mut Node, port| {
+        assert_eq!(from(node, POD, &there(port)), REDIRECTED, "{port}");
+        assert_eq!(answer(node, port), REDIRECTED, "{port}");
+    };
+    begin(&mut node, IN_USE);
+    begin(&mut node, OLDEST);
+    for port in 1000..1000 + 4 * u16::try_from(ROOM).unwrap() {
+        begin(&mut node, port);
+        assert_eq!(answer(&mut node, IN_USE), REDIRECTED, "at {port}");
+    }
+    assert!(node.flows().iter().count() <= ROOM as usize);
+    assert_eq!(answer(&mut node, OLDEST), DROPPED, "judged as a new one");
+    begin(&mut node, OLDEST);
 }

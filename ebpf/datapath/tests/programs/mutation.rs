@@ -15,13 +15,15 @@ use crate::node::{
 };
 use crate::rules::{any, peer};
 
-const ROUNDS: u32 = 6000;
+pub(crate) const ROUNDS: u32 = 6000;
+
+pub(crate) const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// xorshift64 (Marsaglia 2003).
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -37,7 +39,7 @@ impl Dice {
     }
 }
 
-fn change(dice: &mut Dice, bytes: &mut Vec<u8>) {
+pub(crate) fn change(dice: &mut Dice, bytes: &mut Vec<u8>) {
     let short = |bytes: &mut Vec<u8>, at: usize, value: u16| {
         if let Some(place) = bytes.get_mut(at..at + 2) {
             place.copy_from_slice(&value.to_be_bytes());
@@ -95,19 +97,19 @@ fn change(dice: &mut Dice, bytes: &mut Vec<u8>) {
 }
 
 /// Both ports by addresses, identification and protocol: of datagrams whose first fragment came by.
-type Pieces = BTreeMap<(Ipv4Addr, Ipv4Addr, u16, u8), (u16, u16)>;
+pub(crate) type Pieces = BTreeMap<(Ipv4Addr, Ipv4Addr, u16, u8), (u16, u16)>;
 
 #[derive(Debug)]
-struct Read {
+pub(crate) struct Read {
     source: Ipv4Addr,
-    destination: Ipv4Addr,
-    protocol: u8,
-    port: u16,
-    ttl: u8,
+    pub(crate) destination: Ipv4Addr,
+    pub(crate) protocol: u8,
+    pub(crate) port: u16,
+    pub(crate) ttl: u8,
 }
 
 /// `None`: a packet that is not to be trusted, or whose ports nobody knows.
-fn read(bytes: &[u8], pieces: &mut Pieces, settle: bool) -> Option<Read> {
+pub(crate) fn read(bytes: &[u8], pieces: &mut Pieces, settle: bool) -> Option<Read> {
     let packet = bytes.get(14..)?;
     let short = |at: usize| u16::from_be_bytes([packet[at], packet[at + 1]]);
     let address = |at: usize| Ipv4Addr::from(<[u8; 4]>::try_from(&packet[at..at + 4]).unwrap());
@@ -220,7 +222,7 @@ fn try_all(
     run: fn(&mut Node, &[u8]) -> crate::outcome::Outcome,
     may: fn(&[u8], &mut Pieces) -> bool,
 ) {
-    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let mut dice = Dice(SEED);
     let mut pieces = Pieces::new();
     let mut passed = 0;
     for round in 0..ROUNDS {

@@ -251,6 +251,14 @@ impl Node {
         all[0]
     }
 
+    /// Has the only connection end that many nanoseconds earlier.
+    pub(crate) fn age_flow(&mut self, by: u64) {
+        let (key, state) = self.flow();
+        let expires = state.expires.saturating_sub(by);
+        let older = flow::State { expires, ..state };
+        self.flows().insert(key, older, 0).unwrap();
+    }
+
     /// The ring; the programs put events into it from now on.
     pub(crate) fn ring(&mut self) -> RingBuf<MapData> {
         self.runtime(|runtime| runtime.events = 1);

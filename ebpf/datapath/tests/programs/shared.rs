@@ -56,14 +56,19 @@ fn turn(shared: &'static Shared, load: impl FnOnce() -> Ebpf) -> MutexGuard<'sta
 
 /// The object with the test node's constants; the named maps are those pinned there.
 pub(crate) fn load(pinned: &[(&str, &Path)]) -> Ebpf {
-    load_with(&[("TUNNEL_IFINDEX", LOOPBACK)], pinned)
+    load_with(&[("TUNNEL_IFINDEX", LOOPBACK)], pinned, &[])
+}
+
+/// As above, with fewer entries in the named maps.
+pub(crate) fn load_small(sizes: &[(&str, u32)]) -> Ebpf {
+    load_with(&[("TUNNEL_IFINDEX", LOOPBACK)], &[], sizes)
 }
 
 fn load_native(ifindex: u32) -> Ebpf {
-    load_with(&[("DIRECT_IFINDEX", ifindex)], &[])
+    load_with(&[("DIRECT_IFINDEX", ifindex)], &[], &[])
 }
 
-fn load_with(devices: &[(&str, u32)], pinned: &[(&str, &Path)]) -> Ebpf {
+fn load_with(devices: &[(&str, u32)], pinned: &[(&str, &Path)], sizes: &[(&str, u32)]) -> Ebpf {
     let word = |text| u32::from_ne_bytes(ip(text).octets());
     let (node, router, network) = (word(NODE), word(ROUTER), word("10.244.1.0"));
     let mask = word("255.255.255.0");
@@ -80,6 +85,9 @@ fn load_with(devices: &[(&str, u32)], pinned: &[(&str, &Path)]) -> Ebpf {
     }
     for (name, path) in pinned {
         loader.map_pin_path(name, *path);
+    }
+    for (name, entries) in sizes {
+        loader.map_max_entries(name, *entries);
     }
     loader
         .load_file(concat!(

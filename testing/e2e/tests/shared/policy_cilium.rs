@@ -1,11 +1,11 @@
 //! CiliumNetworkPolicy: what it has beyond NetworkPolicy, and what it refuses by name.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context, Result};
 use gloonet_e2e::{
     Scene,
-    pods::{self, HTTP, Playground},
+    pods::{self, HTTP, Playground, Talker},
     policy::{Cell, EFFECTIVE, Reach, dropped, open},
     wait::{Progress, until},
 };
@@ -207,54 +207,67 @@ async fn a_field_we_do_not_enforce_is_refused_by_name_and_opens_nothing() -> Res
     ground.end().await
 }
 
-/// Upstream's own client reads our flows. It must have been built: `./dev programs hubble`.
+/// Waits until upstream's own client has seen, on the server's node, a drop at the server for that reason and because of exactly these
+/// policies. It must have been built: `./dev programs hubble`.
+async fn dropped_because_of(
+    ground: &Playground<'_>,
+    scene: &Scene,
+    (client, server): (&Talker, &Talker),
+    (reason, policies): (&str, &[&str]),
+) -> Result<()> {
+    let pod = format!("{}/{}", ground.namespace, server.name);
+    let words = "hubble observe --server unix:///var/run/cilium/hubble.sock --verdict DROPPED --last 20 --output json --to-pod";
+    let argv: Vec<&str> = words.split(' ').chain([pod.as_str()]).collect();
+    let address = format!("{}:{HTTP}", server.ip);
+    let knock = ["/agnhost", "connect", &address, "--timeout=500ms"];
+    let what = format!("a drop for {reason} because of {policies:?}");
+    until(&what, Duration::from_secs(15), async || {
+        // What was dropped under earlier policies has their names.
+        if ground.exec(client, &knock).is_ok() {
+            return Ok(Progress::NotYet("it was let in".to_owned()));
+        }
+        let said = scene.in_node(&server.node, &argv)?;
+        let lines = said.lines().map(serde_json::from_str::<Value>);
+        let named = lines.flatten().any(|line| {
+            let flow = &line["flow"];
+            let because = flow["ingress_denied_by"].as_array().into_iter().flatten();
+            let ours = because.filter(|policy| policy["namespace"] == *ground.namespace);
+            let names: BTreeSet<_> = ours.filter_map(|policy| policy["name"].as_str()).collect();
+            flow["drop_reason_desc"] == reason && names.iter().eq(policies)
+        });
+        Ok(Progress::when(named, said))
+    })
+    .await
+}
+
 #[tokio::test]
-async fn hubble_names_the_policy_that_dropped_a_packet() -> Result<()> {
+async fn hubble_names_the_policies_that_dropped_a_packet() -> Result<()> {
     let scene = Scene::open().await?;
     let workers = scene.workers().await?;
     let ground = Playground::start(&scene, "cnp-hubble").await?;
     let server = ground.talker("server", &workers[0]).await?;
     let client = ground.talker("client", &workers[1]).await?;
+    let ends = (&client, &server);
     ground.cilium_policy(
         "no-clients",
         "{endpointSelector: {matchLabels: {app: server}}, ingressDeny: [{fromEndpoints: [{matchLabels: {app: client}}]}]}",
     )?;
-    ground
-        .holds("the client is shut out", &[dropped(&client, &server)])
-        .await?;
-    let pod = format!("{}/{}", ground.namespace, server.name);
-    let argv = [
-        "hubble",
-        "observe",
-        "--server",
-        "unix:///var/run/cilium/hubble.sock",
-        "--verdict",
-        "DROPPED",
-        "--to-pod",
-        &pod,
-        "--last",
-        "20",
-        "--output",
-        "json",
-    ];
-    until(
-        "a drop with its policy's name",
-        Duration::from_secs(10),
-        async || {
-            let said = scene.in_node(&workers[0], &argv)?;
-            let flows = said
-                .lines()
-                .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let named = flows.map(|line| line["flow"].clone()).any(|flow| {
-                let policies = flow["ingress_denied_by"].as_array();
-                let ours = |policy: &Value| {
-                    policy["name"] == "no-clients" && policy["namespace"] == *ground.namespace
-                };
-                flow["drop_reason_desc"] == "POLICY_DENY"
-                    && policies.is_some_and(|list| list.iter().any(ours))
-            });
-            Ok(Progress::when(named, said))
-        },
+    dropped_because_of(&ground, &scene, ends, ("POLICY_DENY", &["no-clients"])).await?;
+    // Nothing denies by itself now: two policies isolate the server, and neither lets the client in.
+    ground.network_policy(
+        "friends",
+        "{podSelector: {matchLabels: {app: server}}, ingress: [{from: [{podSelector: {matchLabels: {app: friend}}}]}]}",
+    )?;
+    ground.cilium_policy(
+        "kin",
+        "{endpointSelector: {matchLabels: {app: server}}, ingress: [{fromEndpoints: [{matchLabels: {app: kin}}]}]}",
+    )?;
+    ground.delete_policy("ciliumnetworkpolicy/no-clients")?;
+    dropped_because_of(
+        &ground,
+        &scene,
+        ends,
+        ("POLICY_DENIED", &["friends", "kin"]),
     )
     .await?;
     ground.end().await

@@ -54,6 +54,7 @@ pub(crate) fn hear(
 ) -> Trial {
     scene.feed(repository);
     repository.commit();
+    judge.set_blocks(repository.prefixes()).unwrap();
     let mut trial = Trial {
         packets: 0,
         disagreement: None,
@@ -67,10 +68,9 @@ pub(crate) fn hear(
             judge.set_policy(&entries(state)).unwrap();
             at_court = Some(subject);
         }
-        let block = kernel::block(repository.prefixes(), packet.address);
         let meant = reference::allows(scene, packet);
         let resolved = kernel::judge(state, repository.prefixes(), packet);
-        let answer = judge.ask(&asked(packet, block)).unwrap();
+        let answer = judge.ask(&asked(packet)).unwrap();
         trial.packets += 1;
         if meant != (resolved == Verdict::Allow) || !same(answer, resolved) {
             trial.disagreement = Some(Disagreement {
@@ -85,14 +85,14 @@ pub(crate) fn hear(
     trial
 }
 
-fn asked(packet: &Packet, block: Option<u32>) -> datapath::testing::Packet {
+fn asked(packet: &Packet) -> datapath::testing::Packet {
     datapath::testing::Packet {
         direction: match packet.direction {
             Direction::Ingress => datapath::Direction::Ingress,
             Direction::Egress => datapath::Direction::Egress,
         },
         peer: packet.identity,
-        block: block.unwrap_or_default(),
+        address: packet.address,
         protocol: packet.protocol,
         port: packet.port,
     }
