@@ -2,10 +2,12 @@
 //! cluster health for raw sockets.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod check;
 mod crowd;
 mod health;
 mod liveness;
 mod node;
 mod plugin;
 mod questions;
+mod slow;
 mod socket;
