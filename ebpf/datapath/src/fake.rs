@@ -39,6 +39,7 @@ struct State {
     lost_events: u64,
     waits: bool,
     refuses_services: bool,
+    refuses_ips: bool,
 }
 
 impl Fake {
@@ -59,6 +60,11 @@ impl Fake {
     /// As with a full map: no Service is taken while this is set.
     pub fn refuse_services(&self, refuses: bool) {
         self.state().refuses_services = refuses;
+    }
+
+    /// As with a full map: no prefix is taken that has no entry yet, while this is set.
+    pub fn refuse_ips(&self, refuses: bool) {
+        self.state().refuses_ips = refuses;
     }
 
     /// What [`Datapath::counters`] shall answer from now on.
@@ -127,7 +133,14 @@ impl Datapath for Fake {
     }
 
     fn upsert_ip(&self, prefix: Ipv4Net, entry: IpEntry) -> Result<(), Error> {
-        self.state().ips.insert(prefix.trunc(), entry);
+        let mut state = self.state();
+        let prefix = prefix.trunc();
+        if state.refuses_ips && !state.ips.contains_key(&prefix) {
+            return Err(Error::MapFull {
+                map: "cilium_ipcache",
+            });
+        }
+        state.ips.insert(prefix, entry);
         Ok(())
     }
 

@@ -341,3 +341,23 @@ fn a_policy_that_was_too_large_is_named_until_it_is_gone() {
     assert!(node.policies.too_large().is_empty());
     assert!(node.policies.unplaced().is_empty());
 }
+
+#[test]
+fn connections_are_judged_anew_when_a_policy_of_the_nodes_pods_changes_and_only_then() {
+    let node = node();
+    node.know_identity();
+    node.pass();
+    node.policies.admit(&web()).unwrap();
+    let after = |change: &dyn Fn()| {
+        let before = node.datapath.epoch();
+        change();
+        assert_eq!(node.pass().failures, Vec::<String>::new());
+        node.datapath.epoch() - before
+    };
+    assert_eq!(after(&|| ()), 0);
+    assert_eq!(after(&|| node.isolate("192.0.2.0/24")), 1);
+    assert_eq!(after(&|| node.isolate("192.0.2.0/24")), 0);
+    assert_eq!(after(&|| node.isolate("198.51.100.0/24")), 1);
+    assert_eq!(after(&|| node.forget_policy()), 1);
+    assert_eq!(after(&|| node.know_identity()), 0);
+}

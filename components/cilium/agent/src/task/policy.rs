@@ -147,3 +147,6 @@ fn routers(agent: &Agent) -> Vec<(Ipv4Addr, Ipv4Addr)> {
         .filter_map(|node| Some((node.router?, node.ip)))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
