@@ -41,6 +41,7 @@ struct State {
     tenants: Vec<Tenant>,
     refuses_services: bool,
     refuses_endpoints: bool,
+    refuses_ips: bool,
 }
 
 impl Fake {
@@ -71,6 +72,11 @@ impl Fake {
     /// The same for endpoints.
     pub fn refuse_endpoints(&self, refuses: bool) {
         self.state().refuses_endpoints = refuses;
+    }
+
+    /// As with a full map: no prefix is taken that has no entry yet, while this is set.
+    pub fn refuse_ips(&self, refuses: bool) {
+        self.state().refuses_ips = refuses;
     }
 
     /// What [`Datapath::counters`] shall answer from now on.
@@ -154,7 +160,14 @@ impl Datapath for Fake {
     }
 
     fn upsert_ip(&self, prefix: Ipv4Net, entry: IpEntry) -> Result<(), Error> {
-        self.state().ips.insert(prefix.trunc(), entry);
+        let mut state = self.state();
+        let prefix = prefix.trunc();
+        if state.refuses_ips && !state.ips.contains_key(&prefix) {
+            return Err(Error::MapFull {
+                map: "cilium_ipcache",
+            });
+        }
+        state.ips.insert(prefix, entry);
         Ok(())
     }
 

@@ -2,11 +2,12 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cilium_api::NumericIdentity;
 use cilium_policy::Subject;
 use k8s_openapi::api::core::v1::Pod;
+use tokio::time::Instant;
 
 use crate::agent::{Agent, blocking};
 use crate::endpoint::{Endpoint, PodRef};

@@ -276,18 +276,4 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_endpoint_that_stays_as_it_was_is_no_regeneration_and_one_that_failed_is() {
-        let tally = Tally::default();
-        let count = |changed| tally.regenerated(&changed);
-        assert_eq!(
-            [Ok(false), Ok(true), Err(())].map(count),
-            [false, true, true]
-        );
-        assert_eq!(tally.regenerations.into_inner(), 1);
-        assert_eq!(tally.regenerations_failed.into_inner(), 1);
-    }
-}
+pub(crate) mod tests;

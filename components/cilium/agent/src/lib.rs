@@ -35,6 +35,7 @@ pub mod ports;
 pub mod publish;
 mod range;
 pub mod restore;
+mod room;
 pub mod run;
 pub mod runtime_config;
 pub mod seen;

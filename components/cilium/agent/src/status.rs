@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::agent::{Agent, blocking};
 use crate::api::cluster_nodes::known;
 use crate::endpoint::Endpoint;
+use crate::room;
 
 pub async fn status(agent: &Arc<Agent>) -> StatusResponse {
     let worker = agent.clone();
@@ -124,17 +125,7 @@ fn policy(agent: &Agent) -> Status {
 
 /// Which pods' policies do not fit into the datapath, and whose fault that is.
 pub fn too_large(agent: &Agent) -> Option<String> {
-    let all = agent.policies.too_large();
-    let (number, refused) = all.first_key_value()?;
-    let pods: Vec<String> = agent
-        .endpoints
-        .list()
-        .iter()
-        .filter(|endpoint| endpoint.policy == *number)
-        .map(Endpoint::owner)
-        .take(3)
-        .collect();
-    Some(format!("the policy of {}: {refused}", pods.join(", ")))
+    room::sentence(&agent.policies.too_large(), &agent.endpoints.list())
 }
 
 /// Ok as long as traffic is carried by what is known; what cannot be updated now is a warning.

@@ -2,9 +2,10 @@
 
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{Method, StatusCode};
+use tokio::time::Instant;
 
 use crate::client::{Answer, Client, ClientError};
 use crate::environment::Pod;

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::install::CONFLIST;
+
 /// A failed call. [`Failure::code`] gives the number of CNI specification 1.1, section "Error".
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -27,10 +29,12 @@ pub enum Failure {
         variable: &'static str,
         problem: String,
     },
-    #[error("reading the network configuration from standard input")]
+    #[error(
+        "reading the network configuration from standard input; the runtime ended it early, call again"
+    )]
     ReadInput(#[source] std::io::Error),
     #[error(
-        "the network configuration on standard input is not what the CNI specification asks for"
+        "the network configuration on standard input is not what the CNI specification asks for; put /etc/cni/net.d/{CONFLIST} right, or restart pod cilium of the node, which writes it"
     )]
     Decode(#[source] serde_json::Error),
     #[error("network configuration: {0}")]

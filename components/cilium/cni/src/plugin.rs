@@ -74,3 +74,6 @@ async fn dispatch(
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests;

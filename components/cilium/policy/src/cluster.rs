@@ -144,6 +144,17 @@ impl Cluster {
         self.by_port_name.get(&(name.to_owned(), protocol))
     }
 
+    fn group(&self, name: &str) -> Option<&Group> {
+        if self.faults.has(Fault::NamesArePatterns) {
+            let mut meant = self
+                .groups
+                .iter()
+                .filter(|(known, _)| known.starts_with(name));
+            return meant.next().map(|(_, group)| group);
+        }
+        self.groups.get(name)
+    }
+
     /// The networks a selector of addresses stands for now. What is not known stands for none.
     pub(crate) fn cover(&self, addresses: &Addresses) -> Cover {
         let single =
@@ -154,7 +165,7 @@ impl Cluster {
                 except,
                 reach,
             } => vec![(*network, within(except, *network), *reach)],
-            Addresses::Group { name, except } => match self.groups.get(name) {
+            Addresses::Group { name, except } => match self.group(name) {
                 Some(group) => group.without(except),
                 None if self.faults.has(Fault::UnknownGroupIsEveryone) => {
                     vec![(Ipv4Net::default(), BTreeSet::new(), Reach::Everywhere)]

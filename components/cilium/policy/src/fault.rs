@@ -19,6 +19,8 @@ pub enum Fault {
     NodesSelectPods,
     /// CVE-2025-64715: a CIDR group nobody knows is no peer condition at all.
     UnknownGroupIsEveryone,
+    /// CVE-2026-39350 in our terms: a name is taken for the beginning of names.
+    NamesArePatterns,
     /// CVE-2026-56743: an ipBlock allows the namespace of the policy.
     IpBlockAllowsNamespace,
     /// An empty list of peers is taken for an absent one.
@@ -35,7 +37,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every one of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::SelectorLeavesNamespace,
         Self::SubjectLeavesNamespace,
         Self::NegativeMatchesReserved,
@@ -43,6 +45,7 @@ impl Fault {
         Self::AllowBeatsDeny,
         Self::NodesSelectPods,
         Self::UnknownGroupIsEveryone,
+        Self::NamesArePatterns,
         Self::IpBlockAllowsNamespace,
         Self::EmptyPeersAreEveryone,
         Self::ExceptForgotten,

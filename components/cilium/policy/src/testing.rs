@@ -5,6 +5,7 @@ pub mod choose;
 pub mod crowd;
 pub mod generate;
 pub mod kernel;
+pub mod many;
 pub mod policies;
 pub mod reference;
 pub mod scene;

@@ -7,7 +7,9 @@ use cilium_policy::{
     testing::{Packet, kernel, scene},
     validate,
 };
+use ipnet::Ipv4Net;
 use serde_json::Value;
+use std::net::Ipv4Addr;
 
 const POD: SubjectId = SubjectId(1);
 const OUTSIDE: &str = "203.0.113.5";
@@ -324,6 +326,44 @@ fn t34_deny_beats_allow_at_every_pair_of_widths_and_within_500_networks() {
         judged(&repository, Direction::Egress, 2, "203.2.0.7", 1),
         Verdict::Allow
     );
+}
+
+/// The address with one bit turned: in the other half of the network of this length around it.
+fn beside(address: Ipv4Addr, length: u8) -> Ipv4Addr {
+    Ipv4Addr::from_bits(address.to_bits() ^ (0x8000_0000 >> (length - 1)))
+}
+
+#[test]
+fn t34_an_allowed_and_a_denied_network_of_any_two_lengths_mean_what_they_say_within_and_just_outside()
+ {
+    let address: Ipv4Addr = OUTSIDE.parse().unwrap();
+    let around = |length| Ipv4Net::new(address, length).unwrap().trunc();
+    let mut repository = cluster();
+    for (allowed, denied) in (0..=32).flat_map(|a| (0..=32).map(move |d| (around(a), around(d)))) {
+        let (id, object) = policy(&cnp(&format!(
+            "{{endpointSelector: {{}}, egress: [{{toCIDR: [{allowed}]}}], egressDeny: [{{toCIDR: [{denied}]}}]}}"
+        )));
+        scene::feed_policy(&mut repository, &id, &object);
+        repository.commit();
+        let lengths = [allowed, denied].map(|network| network.prefix_len());
+        let just_outside = lengths.into_iter().filter(|length| *length > 0);
+        let outside = just_outside.map(|length| beside(address, length));
+        for address in outside.chain([address]) {
+            let meant = if denied.contains(&address) {
+                Verdict::Deny
+            } else if allowed.contains(&address) {
+                Verdict::Allow
+            } else {
+                Verdict::DefaultDeny
+            };
+            let at = address.to_string();
+            let judged = judged(&repository, Direction::Egress, 2, &at, 443);
+            assert_eq!(
+                judged, meant,
+                "{address}: {allowed} allowed, {denied} denied"
+            );
+        }
+    }
 }
 
 #[test]

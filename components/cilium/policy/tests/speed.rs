@@ -6,7 +6,7 @@ use cilium_policy::{
     Options, Repository, Subject, SubjectId,
     testing::{
         crowd::{identity, labels, policy},
-        scene,
+        many, scene,
     },
 };
 
@@ -87,4 +87,31 @@ fn ten_thousand_identities_and_two_hundred_policies_are_resolved_in_a_second_and
         scene::feed_policy(&mut repository, &id, &object);
         assert!(!repository.commit().prefixes_added.is_empty());
     });
+}
+
+/// A quarter of what a map holds.
+#[test]
+fn three_hundred_policies_of_one_pod_need_a_quarter_of_its_map_and_a_change_of_one_ten_milliseconds()
+ {
+    let subject = SubjectId(0);
+    let mut repository = Repository::new(Options::default());
+    many::scene(0..300).feed(&mut repository);
+    repository.commit();
+    let entries = repository.state(subject).unwrap().len();
+    println!(
+        "{entries} entries, {} prefixes",
+        repository.prefixes().len()
+    );
+    assert!((300..4096).contains(&entries), "{entries} entries");
+    let (id, object) = many::policy(300);
+    let change = Duration::from_millis(10);
+    timed("a policy is added", change, || {
+        scene::feed_policy(&mut repository, &id, &object);
+        assert!(!repository.commit().subjects.is_empty());
+    });
+    timed("a policy is removed", change, || {
+        repository.remove_policy(&id);
+        assert!(!repository.commit().subjects.is_empty());
+    });
+    assert_eq!(repository.state(subject).unwrap().len(), entries);
 }

@@ -231,6 +231,9 @@ mod tests {
              # TYPE cilium_endpoint_state gauge\n\
              cilium_endpoint_state{endpoint_state=\"ready\"} 9\n\
              cilium_endpoint_state{endpoint_state=\"regenerating\"} 1\n\
+             # TYPE cilium_policy_too_large gauge\n\
+             cilium_policy_too_large{kind=\"NetworkPolicy\",namespace=\"shop\",name=\"one\"} 1.0\n\
+             cilium_policy_too_large{kind=\"\",namespace=\"\",name=\"\"} 2.0\n\
              # EOF\n",
         );
         assert_eq!(metrics.version.as_deref(), Some("0.1.0"));
@@ -238,7 +241,8 @@ mod tests {
         assert_eq!(metrics.map_pressure.len(), 1);
         assert_eq!(metrics.drops["Policy denied"], 7);
         assert_eq!(metrics.endpoints_not_ready, 1);
-        assert_eq!(metrics.policies_too_large, None);
+        assert_eq!(metrics.policies_too_large, Some(3));
+        assert_eq!(metrics.addresses_total, None);
     }
 
     #[test]

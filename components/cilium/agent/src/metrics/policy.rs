@@ -1,5 +1,9 @@
 //! Policies and connections in numbers.
 
+use std::collections::BTreeSet;
+
+use cilium_api::policy::{MOST_UNPLACED, Unplaced};
+
 use super::snapshot::{Metric, count, counter, float, gauge, read};
 use crate::agent::Agent;
 
@@ -19,11 +23,7 @@ pub(super) fn policy(agent: &Agent) -> Vec<Metric> {
             "How often the resolved policies have changed",
             one(float(agent.policies.revision())),
         ),
-        gauge(
-            "policy_too_large",
-            "Policies whose entries do not fit; the old ones stay",
-            one(count(agent.policies.too_large().len())),
-        ),
+        too_large(&agent.policies.unplaced()),
         changes(agent),
         connections(agent),
         resets(),
@@ -62,6 +62,27 @@ fn resets() -> Metric {
         "datapath_conntrack_dump_resets",
         "Times that reading the table of connections had to begin anew",
         vec![(labels, 0.0)],
+    )
+}
+
+/// Their sum is how many there are: the series without a name counts those that have none of their own, and says that somebody
+/// counted. Not Cilium's.
+fn too_large(unplaced: &BTreeSet<Unplaced>) -> Metric {
+    let row = |[kind, namespace, name]: [&str; 3], value| {
+        let labels = vec![
+            ("kind", kind.to_owned()),
+            ("namespace", namespace.to_owned()),
+            ("name", name.to_owned()),
+        ];
+        (labels, value)
+    };
+    let others = unplaced.len().saturating_sub(MOST_UNPLACED);
+    let named = unplaced.iter().take(MOST_UNPLACED);
+    let named = named.map(|policy| row([&policy.kind, &policy.namespace, &policy.name], 1.0));
+    gauge(
+        "policy_too_large",
+        "Policies that the datapath has no room for; the old entries stay",
+        named.chain([row([""; 3], count(others))]).collect(),
     )
 }
 
@@ -133,4 +154,33 @@ fn lost(agent: &Agent) -> Metric {
         "Events of the datapath that were not read in time",
         vec![(vec![("source", "kernel_buffer".to_owned())], float(lost))],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
+
+    use super::super::snapshot::Snapshot;
+    use super::*;
+
+    #[test]
+    fn a_thousand_policies_without_room_are_fifty_one_series_and_a_thousand_in_sum() {
+        let policy = |number| Unplaced {
+            kind: "CiliumNetworkPolicy".to_owned(),
+            namespace: "shop".to_owned(),
+            name: format!("p{number:04}"),
+        };
+        let unplaced = (0..1000).map(policy).collect();
+        let mut registry = Registry::with_prefix("cilium");
+        registry.register_collector(Box::new(Snapshot::of(vec![too_large(&unplaced)])));
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        let values: Vec<f64> = samples
+            .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
+            .collect();
+        assert_eq!(values.len(), 51, "{text}");
+        assert!((values.iter().sum::<f64>() - 1000.0).abs() < 0.1, "{text}");
+    }
 }

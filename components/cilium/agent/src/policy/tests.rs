@@ -399,3 +399,23 @@ fn changes_are_counted_once_each_by_whether_all_of_the_policy_is_followed() {
     node.policies.pass(&node.watched, &around);
     assert_eq!(node.policies.changes(), counted(2, 1));
 }
+
+#[test]
+fn connections_are_judged_anew_when_a_policy_of_the_nodes_pods_changes_and_only_then() {
+    let node = node();
+    node.know_identity();
+    node.pass();
+    node.policies.admit(&web()).unwrap();
+    let after = |change: &dyn Fn()| {
+        let before = node.datapath.epoch();
+        change();
+        assert_eq!(node.pass().failures, Vec::<String>::new());
+        node.datapath.epoch() - before
+    };
+    assert_eq!(after(&|| ()), 0);
+    assert_eq!(after(&|| node.isolate("192.0.2.0/24")), 1);
+    assert_eq!(after(&|| node.isolate("192.0.2.0/24")), 0);
+    assert_eq!(after(&|| node.isolate("198.51.100.0/24")), 1);
+    assert_eq!(after(&|| node.forget_policy()), 1);
+    assert_eq!(after(&|| node.know_identity()), 0);
+}

@@ -177,23 +177,4 @@ fn write_addresses(
 }
 
 #[cfg(test)]
-mod tests {
-    use datapath::Fake;
-
-    use super::*;
-
-    #[test]
-    fn a_node_that_goes_is_counted_also_when_another_one_takes_its_range() {
-        let datapath = Fake::new();
-        let node = |last: u8| Node {
-            ip: Ipv4Addr::new(172, 30, 0, last),
-            pod_cidrs: vec!["10.244.2.0/24".parse().unwrap()],
-        };
-        let desired = |node: Node| BTreeMap::from([(node.ip, node)]);
-        let follow = |node: Node| follow_nodes(&datapath, &desired(node), true).unwrap();
-        assert_eq!((follow(node(12)).written, follow(node(12)).removed), (1, 0));
-        let outcome = follow(node(13));
-        assert_eq!(outcome.failures, Vec::<String>::new());
-        assert_eq!((outcome.written, outcome.removed), (1, 1));
-    }
-}
+mod tests;

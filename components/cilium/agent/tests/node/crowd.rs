@@ -9,7 +9,7 @@ use cilium_agent::task::flows;
 use cilium_cni::model::metric::Metric;
 use datapath::GaveWay;
 
-use crate::node::{Node, node};
+use crate::node::{Node, hurry, node, unlisted};
 
 /// The pod's address.
 fn attach(node: &Node, name: &str) -> std::net::Ipv4Addr {
@@ -79,4 +79,28 @@ async fn a_pod_that_crowds_the_table_of_connections_is_named_and_what_it_lost_is
     };
     assert_eq!(counted("cilium_ct4_global"), Some(70.0));
     assert_eq!(counted("cilium_snat"), Some(3.0));
+}
+
+fn rounds(node: &Node) -> u64 {
+    let counted = &node.agent.tally.flows.runs;
+    counted.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn no_connection_is_forgotten_before_everything_was_listed_however_crowded_the_table_is() {
+    let node = unlisted("10.244.1.0/24", |router| router).await;
+    node.datapath.fake.crowd(vec![GaveWay {
+        holder: attach(&node, "crawler"),
+        connections: 70,
+        translations: 3,
+    }]);
+    hurry();
+    let round = tokio::spawn(flows::run(node.agent.clone()));
+    // As often as the table is looked at otherwise.
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert_eq!(rounds(&node), 0);
+    node.list();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    round.abort();
+    assert_eq!(rounds(&node), 1);
 }

@@ -2,6 +2,7 @@
 //! cluster health for raw sockets.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod check;
 mod crowd;
 mod health;
 mod liveness;
@@ -9,4 +10,5 @@ mod metrics;
 mod node;
 mod plugin;
 mod questions;
+mod slow;
 mod socket;

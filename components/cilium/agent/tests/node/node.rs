@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::Router;
 use cilium_agent::agent::{Agent, Own};
 use cilium_agent::api;
 use cilium_agent::bell::Bells;
@@ -36,6 +37,13 @@ pub(crate) struct Node {
 
 /// An agent that serves on a socket of its own. Its API server is not there.
 pub(crate) async fn node(cidr: &str) -> Node {
+    let node = unlisted(cidr, |router| router).await;
+    node.list();
+    node
+}
+
+/// As [`node`], before anything was listed; `served` has the last word on what is answered.
+pub(crate) async fn unlisted(cidr: &str, served: impl FnOnce(Router) -> Router) -> Node {
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = folder.path().join("kubeconfig");
     std::fs::write(
@@ -71,8 +79,6 @@ pub(crate) async fn node(cidr: &str) -> Node {
     .unwrap();
     let endpoints = Endpoints::new(pool, datapath.clone(), store, Bells::default(), 1);
     let watched = Arc::new(Watched::new(&Readers::default()));
-    // As after the first listing, of a cluster without policies.
-    policies.pass(&watched, &Surroundings::default());
     let agent = Arc::new(Agent::new(
         own,
         None,
@@ -84,7 +90,7 @@ pub(crate) async fn node(cidr: &str) -> Node {
     ));
     let socket = folder.path().join("cilium.sock");
     let listener = api::listen(&socket).unwrap();
-    let router = api::router(agent.clone(), metrics);
+    let router = served(api::router(agent.clone(), metrics));
     tokio::spawn(async move { axum::serve(listener, router).await });
     Node {
         agent,
@@ -96,6 +102,14 @@ pub(crate) async fn node(cidr: &str) -> Node {
 }
 
 impl Node {
+    /// As after the first listing, of a cluster without policies.
+    pub(crate) fn list(&self) {
+        let agent = &self.agent;
+        agent
+            .policies
+            .pass(&agent.watched, &Surroundings::default());
+    }
+
     pub(crate) async fn client(&self) -> Client {
         Client::connect(&self.socket, Duration::from_secs(5))
             .await
@@ -103,11 +117,15 @@ impl Node {
     }
 
     pub(crate) fn conf(&self, extra: &str, verb: Verb) -> NetConf {
-        let text = format!(
+        netconf::parse(self.text(extra).as_bytes(), verb).unwrap()
+    }
+
+    /// What a runtime writes to the plugin.
+    pub(crate) fn text(&self, extra: &str) -> String {
+        format!(
             r#"{{"cniVersion":"1.1.0","name":"cilium","type":"cilium-cni","agent-socket":"{}"{extra}}}"#,
             self.socket.display()
-        );
-        netconf::parse(text.as_bytes(), verb).unwrap()
+        )
     }
 
     pub(crate) fn refuse_endpoints(&self, refuse: bool) {
@@ -120,6 +138,17 @@ impl Node {
         let used = client.status().await.unwrap().ipam.allocations.len();
         used - client.endpoints().await.unwrap().len() - 1
     }
+}
+
+/// From here on a second lasts as long as what has to be done in it. What comes by a socket takes ten milliseconds, or the clock
+/// would be at the next limit before.
+pub(crate) fn hurry() {
+    tokio::time::pause();
+    tokio::spawn(async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
 }
 
 /// [`Fake`], or a datapath that takes no endpoint.

@@ -300,7 +300,7 @@ fn peers(choose: &mut Choose, preposition: &str) -> (&'static str, Value) {
 fn cidr_rule(choose: &mut Choose) -> Value {
     let mut rule = match choose.below(4) {
         0 | 1 => json!({"cidr": choose.one(&NETWORKS)}),
-        2 => json!({"cidrGroupRef": choose.one(&["g1", "g2", "missing"])}),
+        2 => json!({"cidrGroupRef": choose.one(&["g1", "g2", "missing", "g"])}),
         _ => json!({"cidrGroupSelector": {"matchLabels": {"env": choose.one(&["prod", "test"])}}}),
     };
     if choose.once_in(2) {

@@ -30,8 +30,7 @@ fn find(view: &View<'_>) -> Answer {
             .and_then(|metrics| metrics.policies_too_large);
         if let Some(large) = large.filter(|large| *large > 0) {
             let node = &agent.pod.node;
-            let summary =
-                format!("{large} endpoints on {node} have a policy that does not fit its map");
+            let summary = format!("{large} policies do not fit their maps on {node}");
             let finding = Finding::new(Target::node(node), summary);
             let finding = finding.because("pod", &agent.pod.name);
             all.push(finding.because("policy_too_large", large));
@@ -56,7 +55,7 @@ mod tests {
         });
         assert_eq!(
             found(&RULE, &scene),
-            ["Node/node-a: 2 endpoints on node-a have a policy that does not fit its map"]
+            ["Node/node-a: 2 policies do not fit their maps on node-a"]
         );
         assert!(found(&RULE, &Scene::healthy()).is_empty());
     }

@@ -1,116 +1,148 @@
-use cilium_api::{CiliumIdentity, EndpointState, NumericIdentity, identity_labels};
-use datapath::link::Link;
-use datapath::{Datapath, Fake, Mac, Routing, Tenant};
+mod without_state;
+
+use std::time::Duration;
+
+use axum::{Json, Router};
+use cilium_api::NumericIdentity;
 use kube::runtime::watcher::Event;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use super::*;
-use crate::agent::Own;
-use crate::bell::Bells;
-use crate::endpoints::Endpoints;
-use crate::ipam::Pool;
-use crate::kubernetes::{Kubernetes, Readers, Watched};
-use crate::metrics::calls::Calls;
-use crate::policy::Policies;
-use crate::restore::restore;
-use crate::store::Store;
+use crate::agent::tests::{Alone, alone, beside};
+use crate::health::Progress;
+use crate::kubernetes::OwnPod;
+use crate::metrics::Metrics;
+use crate::status::status;
 
-const POD: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 9);
-
-/// An agent beside the running datapath of another layout, with an empty state folder.
-async fn agent(folder: &std::path::Path) -> (Agent, Arc<Fake>) {
-    let kubeconfig = folder.join("kubeconfig");
-    std::fs::write(
-        &kubeconfig,
-        r#"{"clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:1"}}],
-            "contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],
-            "users":[{"name":"u","user":{}}],"current-context":"c"}"#,
-    )
-    .unwrap();
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let calls = Calls::default();
-    let kubernetes = Kubernetes::connect(Some(&kubeconfig), &calls)
-        .await
-        .unwrap();
-    let datapath = Arc::new(Fake::new());
-    datapath.wait_for_activation();
-    let store = Store::open(&folder.join("state")).unwrap();
-    let own = Own {
-        name: "worker-1".to_owned(),
-        ip: Ipv4Addr::new(172, 30, 0, 11),
-        router: Ipv4Addr::new(10, 244, 1, 1),
-        pod_cidrs: vec!["10.244.1.0/24".parse().unwrap()],
-        cluster: "west".to_owned(),
-        mtu: 1450,
-        routing: Routing::Tunnel,
-        maglev: None,
-    };
-    let pool = Pool::new(own.pod_cidrs.clone(), own.router);
-    let policies = Policies::new(datapath.clone(), store.clone(), 100).unwrap();
-    let endpoints = Endpoints::new(pool, datapath.clone(), store, Bells::default(), 1);
-    let watched = Arc::new(Watched::new(&Readers::default()));
-    let agent = Agent::new(
-        own,
-        None,
-        endpoints,
-        policies,
-        watched,
-        kubernetes,
-        datapath.clone(),
-    );
-    (agent, datapath)
+/// Two pods of which each has an identity and a policy of its own, and what a pass did since.
+async fn two_kinds_of_pods() -> Alone {
+    let node = alone().await;
+    for (name, app, number) in [("one", "web", 300), ("other", "db", 301)] {
+        node.tell_identity(number, app);
+        node.tell_pod(name, app);
+        node.attach(name);
+    }
+    assert_eq!(pass(&node.agent), Vec::<String>::new());
+    node
 }
 
-/// As a watch hands it over.
-fn seen<K: DeserializeOwned>(object: &impl Serialize) -> K {
-    serde_json::from_value(serde_json::to_value(object).unwrap()).unwrap()
-}
-
-/// The API server's lists: one pod, its namespace, and the number of its labels.
-fn list(watched: &Watched) {
-    let pod = json!({
-        "metadata": {"namespace": "shop", "name": "web", "uid": "u", "labels": {"app": "web"}},
-        "spec": {"containers": []}, "status": {"phase": "Running", "podIP": POD},
-    });
-    let namespace = json!({"metadata": {"name": "shop"}});
-    let labels = identity_labels(&seen(&pod), &seen(&namespace), "west");
-    let identity = CiliumIdentity::new(NumericIdentity(300), labels);
-    watched.pods.take(Ok(Event::Apply(seen(&pod))));
-    watched.namespaces.take(Ok(Event::Apply(seen(&namespace))));
-    watched.identities.take(Ok(Event::Apply(seen(&identity))));
+/// Both policies are in the datapath before, and stay as they are: nothing but the pod's own change tells of it.
+#[tokio::test]
+async fn connections_of_a_pod_that_becomes_somebody_else_are_judged_anew() {
+    let node = two_kinds_of_pods().await;
+    let before = node.datapath.epoch();
+    node.tell_pod("one", "db");
+    assert_eq!(pass(&node.agent), Vec::<String>::new());
+    let endpoints = node.agent.endpoints.list();
+    let now: Vec<_> = endpoints.iter().map(|endpoint| endpoint.identity).collect();
+    assert_eq!(now, [NumericIdentity(301); 2]);
+    assert_eq!(node.datapath.epoch(), before + 1);
 }
 
 #[tokio::test]
-async fn a_pod_of_which_only_its_address_is_known_has_name_identity_and_policy_after_one_pass() {
-    let folder = tempfile::tempdir().unwrap();
-    let (agent, datapath) = agent(folder.path()).await;
-    let mac = Mac([2, 0, 0, 0, 0, 1]);
-    datapath.set_tenants(vec![Tenant {
-        ip: POD,
-        id: 7,
-        ifindex: 9,
-        mac,
-    }]);
-    let link = Link {
-        index: 9,
-        name: "lxc7".to_owned(),
-        mac,
-        mtu: 1450,
-        up: true,
-        kind: None,
+async fn connections_are_not_judged_anew_when_every_pod_stays_who_it_was() {
+    let node = two_kinds_of_pods().await;
+    let before = node.datapath.epoch();
+    node.tell_pod("one", "web");
+    node.tell_identity(302, "queue");
+    for _ in 0..3 {
+        assert_eq!(pass(&node.agent), Vec::<String>::new());
+    }
+    assert_eq!(node.datapath.epoch(), before);
+}
+
+/// Takes whatever is written, and passes it on.
+async fn api_server() -> (String, mpsc::UnboundedReceiver<Value>) {
+    let (tell, told) = mpsc::unbounded_channel();
+    let take = move |Json(object): Json<Value>| {
+        let tell = tell.clone();
+        async move {
+            tell.send(object.clone()).unwrap();
+            Json(object)
+        }
     };
-    restore(&agent.endpoints, Vec::new(), &*datapath, &[link]);
-    list(&agent.watched);
-    assert_eq!(pass(&agent), Vec::<String>::new());
-    let known = &agent.endpoints.list()[0];
-    assert_eq!(known.owner(), "shop/web");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(take)).await });
+    (at, told)
+}
+
+fn own_pod() -> OwnPod {
+    OwnPod {
+        namespace: "kube-system".to_owned(),
+        name: "cilium-x".to_owned(),
+        uid: "u".to_owned(),
+        node: "worker-1".to_owned(),
+    }
+}
+
+/// For the pods with this label, and too large for a map of a hundred entries.
+fn wide(app: &str) -> Value {
+    let peers: Vec<_> = (0..200)
+        .map(|n| json!({"ipBlock": {"cidr": format!("192.0.{n}.0/24")}}))
+        .collect();
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"namespace": "shop", "name": format!("wide-{app}"), "uid": app},
+        "spec": {"podSelector": {"matchLabels": {"app": app}}, "ingress": [{"from": peers}]},
+    })
+}
+
+/// What is scraped about policies without room: who, and how many.
+fn scraped(metrics: &Metrics) -> Vec<String> {
+    let text = metrics.text().unwrap();
+    let lines = text.lines();
+    lines
+        .filter_map(|line| line.strip_prefix("cilium_policy_too_large{"))
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+const NOBODY: &str = r#"kind="",namespace="",name=""} 0.0"#;
+
+#[tokio::test]
+async fn policies_without_room_are_all_named_in_an_event_the_status_and_the_metric_until_they_fit()
+{
+    let (at, mut writes) = api_server().await;
+    let node = beside(&at, Some(own_pod())).await;
+    node.list_all();
+    let agent = node.agent.clone();
+    let progress = Progress::default();
+    progress.serving(agent.clone());
+    let metrics = Metrics::new(progress);
+    for (name, app, number) in [("one", "web", 300), ("other", "db", 301)] {
+        node.tell_identity(number, app);
+        node.tell_pod(name, app);
+        node.attach(name);
+        let policy = serde_json::from_value(wide(app)).unwrap();
+        (agent.watched.network_policies).take(Ok(Event::Apply(policy)));
+    }
+    let bell = Bell::default();
+    let task = tokio::spawn(run(agent.clone(), bell.clone(), Bell::default()));
+    bell.ring();
+    let event = tokio::time::timeout(Duration::from_secs(20), writes.recv()).await;
+    let event = event.unwrap().unwrap();
+    assert_eq!(event["reason"], "PolicyTooLarge");
+    let told = event["note"].as_str().unwrap();
+    let begins = "Node worker-1: 2 policies have no room: NetworkPolicy shop/wide-db, NetworkPolicy shop/wide-web; ";
+    assert!(told.starts_with(begins), "{told}");
+    let said = status(&agent).await.policy;
+    assert_eq!(said.state, "Warning");
+    assert_eq!(format!("Node worker-1: {}", said.msg), told);
+    let named = |name| format!(r#"kind="NetworkPolicy",namespace="shop",name="{name}"}} 1.0"#);
     assert_eq!(
-        (known.identity, known.state),
-        (NumericIdentity(300), EndpointState::Ready)
+        scraped(&metrics),
+        [named("wide-db"), named("wide-web"), NOBODY.to_owned()]
     );
-    let written = &datapath.endpoints().unwrap()[0];
-    assert_eq!(written.identity, 300);
-    assert!(datapath.policy(written.policy).unwrap().is_some());
+    for app in ["web", "db"] {
+        let policy = serde_json::from_value(wide(app)).unwrap();
+        (agent.watched.network_policies).take(Ok(Event::Delete(policy)));
+    }
+    bell.ring();
+    while status(&agent).await.policy.state != "Ok" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(scraped(&metrics), [NOBODY]);
+    task.abort();
 }
