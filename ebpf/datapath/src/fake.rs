@@ -23,6 +23,14 @@ pub struct Fake {
     pod_mtu: u32,
 }
 
+/// What is not taken for now.
+#[derive(Debug, Default)]
+struct Refuses {
+    services: bool,
+    endpoints: bool,
+    ips: bool,
+}
+
 #[derive(Debug, Default)]
 struct State {
     endpoints: BTreeMap<u16, Endpoint>,
@@ -39,9 +47,7 @@ struct State {
     lost_events: u64,
     waits: bool,
     tenants: Vec<Tenant>,
-    refuses_services: bool,
-    refuses_endpoints: bool,
-    refuses_ips: bool,
+    refuses: Refuses,
 }
 
 impl Fake {
@@ -66,17 +72,17 @@ impl Fake {
 
     /// As with a full map: no Service is taken while this is set.
     pub fn refuse_services(&self, refuses: bool) {
-        self.state().refuses_services = refuses;
+        self.state().refuses.services = refuses;
     }
 
     /// The same for endpoints.
     pub fn refuse_endpoints(&self, refuses: bool) {
-        self.state().refuses_endpoints = refuses;
+        self.state().refuses.endpoints = refuses;
     }
 
     /// As with a full map: no prefix is taken that has no entry yet, while this is set.
     pub fn refuse_ips(&self, refuses: bool) {
-        self.state().refuses_ips = refuses;
+        self.state().refuses.ips = refuses;
     }
 
     /// What [`Datapath::counters`] shall answer from now on.
@@ -132,7 +138,7 @@ impl Datapath for Fake {
 
     fn upsert_endpoint(&self, endpoint: &Endpoint) -> Result<(), Error> {
         let mut state = self.state();
-        if state.refuses_endpoints {
+        if state.refuses.endpoints {
             return Err(Error::MapFull { map: "cilium_lxc" });
         }
         state.endpoints.insert(endpoint.id, endpoint.clone());
@@ -162,7 +168,7 @@ impl Datapath for Fake {
     fn upsert_ip(&self, prefix: Ipv4Net, entry: IpEntry) -> Result<(), Error> {
         let mut state = self.state();
         let prefix = prefix.trunc();
-        if state.refuses_ips && !state.ips.contains_key(&prefix) {
+        if state.refuses.ips && !state.ips.contains_key(&prefix) {
             return Err(Error::MapFull {
                 map: "cilium_ipcache",
             });
@@ -215,7 +221,7 @@ impl Datapath for Fake {
 
     fn upsert_service(&self, service: &Service) -> Result<(), Error> {
         let mut state = self.state();
-        if state.refuses_services {
+        if state.refuses.services {
             return Err(Error::MapFull {
                 map: "cilium_lb4_services",
             });
