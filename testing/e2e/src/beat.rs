@@ -86,10 +86,13 @@ fn go_on(to: SocketAddr, heard: &Mutex<Heard>, stop: &AtomicBool) -> io::Result<
     while !stop.load(Ordering::Relaxed) {
         let next = Instant::now() + PACE;
         // What is refused on the way was not answered, and the next one is asked all the same.
-        if socket.send(QUESTION).is_ok() && socket.recv(&mut answer).is_ok() {
-            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-            heard.answers += 1;
-            heard.last = Some(Instant::now());
+        if socket.send(QUESTION).is_ok() {
+            // All there are: what is late would wait behind what is late, and the last one would seem to have come later.
+            while socket.recv(&mut answer).is_ok() {
+                let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+                heard.answers += 1;
+                heard.last = Some(Instant::now());
+            }
         }
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
@@ -113,15 +116,14 @@ mod tests {
                 server.send_to(&question[..length], from).unwrap();
             }
             let given = Instant::now();
-            thread::sleep(Duration::from_millis(300));
+            thread::sleep(Duration::from_secs(2));
             stop.store(true, Ordering::Relaxed);
             beat.join().unwrap().unwrap();
             given
         });
         let heard = *heard.lock().unwrap();
-        // One that is late counts for the question after it.
         assert!((1..=50).contains(&heard.answers), "{heard:?}");
         let late = heard.last.unwrap().saturating_duration_since(given);
-        assert!(late < Duration::from_millis(200), "{late:?}");
+        assert!(late < Duration::from_secs(1), "{late:?}");
     }
 }

@@ -102,8 +102,8 @@ impl Playground<'_> {
         self.scene.kubectl(&arguments).map(drop)
     }
 
-    /// Puts a label on a pod, `KEY=VALUE`.
-    pub fn label(&self, pod: &str, label: &str) -> Result<()> {
+    /// Puts labels on a pod, `KEY=VALUE` with spaces between them, in one write.
+    pub fn label(&self, pod: &str, labels: &str) -> Result<()> {
         let namespace = [
             "label",
             "pod",
@@ -112,7 +112,8 @@ impl Playground<'_> {
             &self.namespace,
         ];
         let mut arguments = namespace.to_vec();
-        arguments.extend([pod, label]);
+        arguments.push(pod);
+        arguments.extend(labels.split(' '));
         self.scene.kubectl(&arguments).map(drop)
     }
 

@@ -38,7 +38,12 @@ pub struct Arguments {
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// Numbers of policies for the pods, measured one after the other; each is also compared with the first.
-    #[arg(long, value_delimiter = ',', default_value = "0,100,1000", value_name = "N,N…")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "0,100,1000",
+        value_name = "N,N…"
+    )]
     policies: Vec<u32>,
     /// Routing modes (Tunnel, Native), measured one after the other; the network is changed and, at the end, changed back.
     /// Without, the one it runs in.

@@ -218,9 +218,11 @@ impl Endpoints {
             .program(&endpoint)
             .and_then(|()| self.settle(&endpoint));
         if adopted.is_err() {
-            // What is written of it stays, for the next start.
+            // What is written of it stays, for the next start; number and address stay its pod's, or both would claim them then.
             let _ = self.writer.take_back(&endpoint);
-            self.forget(&endpoint);
+            if let Some(known) = self.lock().endpoints.get_mut(&endpoint.id) {
+                known.state = EndpointState::Invalid;
+            }
         }
         adopted.map(drop)
     }
@@ -340,11 +342,16 @@ fn free_id(table: &Table, store: &Store) -> Option<u16> {
         .find(|id| !table.endpoints.contains_key(id) && !store.is_of_later_release(*id))
 }
 
-/// The identities of the node's pods, for the table of addresses.
+/// The identities of the node's pods, for the table of addresses. One that could not be taken in is in no datapath.
 pub fn local_identities(endpoints: &[Endpoint]) -> Vec<(Ipv4Addr, NumericIdentity)> {
     endpoints
         .iter()
-        .filter(|endpoint| endpoint.state != EndpointState::Disconnecting)
+        .filter(|endpoint| {
+            !matches!(
+                endpoint.state,
+                EndpointState::Disconnecting | EndpointState::Invalid
+            )
+        })
         .map(|endpoint| (endpoint.ip, endpoint.identity))
         .collect()
 }

@@ -44,7 +44,24 @@ pub fn restore(
     });
     let known: BTreeSet<u16> = written.iter().map(|endpoint| endpoint.id).collect();
     let unknown = orphans(&running, &known, &by_index);
-    for mut endpoint in written.into_iter().chain(unknown) {
+    let alive = |endpoint: &Endpoint| {
+        let link = by_index.get(&endpoint.ifindex);
+        link.is_some_and(|link| link.name == endpoint.interface)
+    };
+    let all = written.into_iter().chain(unknown);
+    let (living, dead): (Vec<_>, Vec<_>) = all.partition(alive);
+    // First: one of them may have had an address that a living one has now.
+    for endpoint in dead {
+        let problem = format!(
+            "endpoint {} of {} is dropped: interface {} is gone",
+            endpoint.id,
+            endpoint.owner(),
+            endpoint.interface
+        );
+        restored.problems.push(problem);
+        drop_dead(endpoints, datapath, &endpoint, &mut restored.problems);
+    }
+    for mut endpoint in living {
         if !active {
             // Numbers of policies are given anew in empty maps: the old one may be another pod's.
             endpoint.policy = 0;
@@ -54,17 +71,6 @@ pub fn restore(
             endpoint.policy = now.policy;
         }
         let name = format!("endpoint {} of {}", endpoint.id, endpoint.owner());
-        let alive = by_index
-            .get(&endpoint.ifindex)
-            .is_some_and(|link| link.name == endpoint.interface);
-        if !alive {
-            restored.problems.push(format!(
-                "{name} is dropped: interface {} is gone",
-                endpoint.interface
-            ));
-            drop_dead(endpoints, datapath, &endpoint, &mut restored.problems);
-            continue;
-        }
         match endpoints.adopt(endpoint) {
             Ok(()) => restored.kept += 1,
             Err(error) => restored

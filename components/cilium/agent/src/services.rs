@@ -91,8 +91,9 @@ struct Published<'a> {
 /// Every address and port of Services, and the host ports of this node's pods. Headless and ExternalName services have no address to
 /// balance.
 ///
-/// Two claims of one address and port: the older Service keeps it, and a Service goes before a host port. What is [`Reserved`], or
-/// another Service's ClusterIP, no Service gets by naming it.
+/// Two claims of one address and port: the older Service keeps it, and a Service goes before a host port; who only names it
+/// (`externalIPs`, a load balancer's status) comes after all of these. What is [`Reserved`], or another Service's ClusterIP, no Service
+/// gets by naming it.
 pub fn claims<'a>(
     services: impl IntoIterator<Item = &'a Service>,
     slices: &Slices<'a>,
@@ -105,19 +106,19 @@ pub fn claims<'a>(
     for service in &services {
         cluster_ips.follow(&owned(key(service)), Some(service));
     }
+    let mut named = Vec::new();
     for service in services {
         let name = owned(key(service));
         for claim in of_service(service, slices.behind(key(service)), own) {
             let at = claim.balanced.frontend;
-            let refused =
-                claim.owner.is_named() && cluster_ips.refusal(own.reserved, at, &name).is_some();
-            if refused {
-                continue;
+            if !claim.owner.is_named() {
+                claims.entry(at).or_insert(claim);
+            } else if cluster_ips.refusal(own.reserved, at, &name).is_none() {
+                named.push(claim);
             }
-            claims.entry(claim.balanced.frontend).or_insert(claim);
         }
     }
-    for claim in host_ports::of(pods, own.ip) {
+    for claim in host_ports::of(pods, own.ip).into_iter().chain(named) {
         claims.entry(claim.balanced.frontend).or_insert(claim);
     }
     claims

@@ -50,15 +50,23 @@ pub struct Seen {
 }
 
 impl Seen {
-    fn put<K: Resource>(&self, before: Option<&K>, now: &K) {
+    fn put<K: Resource>(&self, before: Option<&K>, now: &K) -> Put {
         let now = now.meta().resource_version.as_ref();
-        let counter = match before.map(|before| before.meta().resource_version.as_ref()) {
-            None => &self.created,
-            Some(before) if before.is_some() && before == now => &self.repeated,
-            Some(_) => &self.updated,
+        let (counter, put) = match before.map(|before| before.meta().resource_version.as_ref()) {
+            None => (&self.created, Put::Changed),
+            Some(before) if before.is_some() && before == now => (&self.repeated, Put::Repeated),
+            Some(_) => (&self.updated, Put::Changed),
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        put
     }
+}
+
+/// Whether an object is new in what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Put {
+    Changed,
+    Repeated,
 }
 
 #[derive(Debug)]
@@ -185,7 +193,10 @@ where
                     listed,
                     ..
                 } = &mut *known;
+                let before = objects.len();
                 objects.retain(|key, _| listed.contains(key));
+                let gone = before - objects.len();
+                self.seen.deleted.fetch_add(gone as u64, Ordering::Relaxed);
                 journal.forget();
                 listed.clear();
                 known.recovered::<K>();
@@ -220,10 +231,13 @@ where
                 object.meta_mut().managed_fields = None;
                 (self.trim)(&mut object);
                 known.undecodable.remove(&key);
-                let object = Arc::new(object);
-                let before = known.objects.insert(key.clone(), object.clone());
+                let before = known.objects.get(&key);
+                // Whoever compares with what it had before must not take a listing anew for a change of everything.
+                if self.seen.put(before.map(AsRef::as_ref), &object) == Put::Repeated {
+                    return;
+                }
+                known.objects.insert(key.clone(), Arc::new(object));
                 known.journal.note(key);
-                self.seen.put(before.as_deref(), &object);
             }
             Err(invalid) => {
                 let version = invalid.metadata.resource_version.unwrap_or_default();
@@ -326,6 +340,21 @@ mod tests {
             counts.map(|count| count.load(Ordering::Relaxed)),
             [2, 1, 1, 1, 1]
         );
+    }
+
+    #[test]
+    fn a_listing_anew_changes_nothing_that_is_as_it_was_and_counts_what_is_gone() {
+        let cache = Cache::<Service>::new(Bells::default());
+        cache.take(Ok(Event::Apply(good("a"))));
+        cache.take(Ok(Event::Apply(good("b"))));
+        let before = cache.list();
+        for event in [Event::Init, Event::InitApply(good("a")), Event::InitDone] {
+            cache.take(Ok(event));
+        }
+        let after = cache.list();
+        assert_eq!(after.len(), 1);
+        assert!(Arc::ptr_eq(&before[0], &after[0]));
+        assert_eq!(cache.seen.deleted.load(Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Every change this program makes to the cluster, as data, and the one place that carries it out.
 
 mod body;
+mod events;
 mod load_balancer;
 
 use std::{
@@ -22,13 +23,13 @@ use k8s_openapi::{
 use kube::{
     Api, Client, Resource,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
-    runtime::events::{Event, EventType, Recorder, Reporter},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::{sync::watch, time::timeout};
 
 use self::body::{network_available, node_labels, pod_cidrs, policy_valid, set_taints};
+use self::events::Events;
 pub use self::load_balancer::{Condition, PoolConditions, ServiceAddresses};
 use crate::{cache::Key, node_labels::MANAGER as NODE_LABELS_MANAGER};
 
@@ -266,7 +267,7 @@ pub type Leading = watch::Receiver<Option<Instant>>;
 pub struct Writer {
     client: Client,
     leading: Leading,
-    recorder: Recorder,
+    events: Events,
 }
 
 impl fmt::Debug for Writer {
@@ -280,12 +281,8 @@ impl fmt::Debug for Writer {
 impl Writer {
     /// A writer for a replica called `instance`.
     pub fn new(client: Client, leading: Leading, instance: &str) -> Self {
-        let reporter = Reporter {
-            controller: names::OPERATOR.to_owned(),
-            instance: Some(instance.to_owned()),
-        };
         Self {
-            recorder: Recorder::new(client.clone(), reporter),
+            events: Events::new(client.clone(), instance),
             client,
             leading,
         }
@@ -368,7 +365,7 @@ impl Writer {
                 about,
                 reason,
                 note,
-            } => self.recorder.publish(&warning(reason, note), about).await,
+            } => self.events.say(about, reason, note).await,
         }
     }
 
@@ -427,16 +424,6 @@ where
     api.patch_status(name, &params, &Patch::Apply(body))
         .await
         .map(drop)
-}
-
-fn warning(reason: &str, note: &str) -> Event {
-    Event {
-        type_: EventType::Warning,
-        reason: reason.to_owned(),
-        note: Some(note.to_owned()),
-        action: "Reconcile".to_owned(),
-        secondary: None,
-    }
 }
 
 #[cfg(test)]

@@ -239,13 +239,19 @@ pub(super) fn remove_tunnel(netlink: &mut Netlink) -> Result<(), Error> {
 }
 
 /// What is left of an agent's work: the links of pods with a program of ours, and devices of ours. One of a pair goes with the other
-/// and is not named.
-pub(super) fn left(netlink: &mut Netlink) -> Result<(Vec<u32>, Vec<&'static str>), link::Error> {
+/// and is not named. Cilium has devices of these names, too: ours are there with our pins, or with our program at the pair, which
+/// therefore goes last.
+pub(super) fn left(
+    netlink: &mut Netlink,
+    pinned: bool,
+) -> Result<(Vec<u32>, Vec<&'static str>), link::Error> {
     let links = netlink.links()?;
     let index_of = |name: &str| Some(links.iter().find(|link| link.name == name)?.index);
     let mut bound = netlink.bound_to_block()?;
-    bound.retain(|index| index_of(HOST_PEER) != Some(*index));
-    let devices = [HOST, TUNNEL].into_iter();
-    let devices = devices.filter(|name| index_of(name).is_some());
+    let paired = index_of(HOST_PEER);
+    let ours = pinned || paired.is_some_and(|index| bound.contains(&index));
+    bound.retain(|index| paired != Some(*index));
+    let devices = [TUNNEL, HOST].into_iter();
+    let devices = devices.filter(|name| ours && index_of(name).is_some());
     Ok((bound, devices.collect()))
 }

@@ -202,8 +202,21 @@ fn require(path: &Path, kind: FsType, what: &str) -> Result<(), Error> {
     Err(Error::Config(format!("{} is not {what}", path.display())))
 }
 
-/// The folder of everything of ours below a bpffs, if there is one. Without the bpffs itself, nothing can be said.
+/// The folder of everything of ours below a bpffs, if there is one. Without the bpffs itself, nothing can be said, nor where the maps
+/// are another release's: what they say is not understood here.
 pub(super) fn left(bpffs: &Path) -> Result<Option<PathBuf>, Error> {
     require_bpffs(bpffs)?;
-    Ok(Some(root(bpffs)).filter(|root| root.exists()))
+    let root = root(bpffs);
+    if !root.exists() {
+        return Ok(None);
+    }
+    let of_maps = |name: &OsString| name.to_string_lossy().starts_with("maps-v");
+    if names(&root)?.iter().any(of_maps) && !maps(bpffs).exists() {
+        let complaint = format!(
+            "{} has the maps of another release's agent; use the image of the agent that ran here last",
+            root.display()
+        );
+        return Err(Error::Config(complaint));
+    }
+    Ok(Some(root))
 }

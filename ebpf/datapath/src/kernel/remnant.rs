@@ -26,9 +26,11 @@ pub fn remnants(bpffs: &Path) -> Result<Vec<Remnant>, Error> {
         .into_iter()
         .map(Remnant::Route)
         .collect();
-    found.extend(pins::left(bpffs)?.map(Remnant::Pins));
+    let pins = pins::left(bpffs)?;
+    let pinned = pins.is_some();
+    found.extend(pins.map(Remnant::Pins));
     let (bound, devices) = Netlink::new()
-        .and_then(|mut netlink| devices::left(&mut netlink))
+        .and_then(|mut netlink| devices::left(&mut netlink, pinned))
         .map_err(failed("look for what is left of the node's devices"))?;
     found.extend((!bound.is_empty()).then_some(Remnant::PodLinks(bound)));
     found.extend(devices.into_iter().map(Remnant::Device));

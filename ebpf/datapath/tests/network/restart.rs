@@ -361,8 +361,8 @@ fn what_an_agent_leaves_is_named_and_nothing_stays_of_it() {
     let named = [
         &format!("programs and maps in {}", pins.display()),
         "the programs on links of pods (1)",
-        "device cilium_host",
         "device cilium_vxlan",
+        "device cilium_host",
     ];
     assert_eq!(node.clean(), named);
     assert_eq!(node.clean(), [""; 0]);

@@ -10,7 +10,8 @@ use datapath_abi::flow::{Key, State};
 use datapath_abi::metric::EGRESS;
 use datapath_abi::reason::CT_INSERT_FAILED;
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, unshare};
+use nix::unistd::Pid;
 
 use crate::conntrack::{from, one_way_on};
 use crate::frame::udp;
@@ -63,12 +64,23 @@ fn a_connection_that_cannot_be_remembered_does_not_begin_and_others_go_on() {
     }
 }
 
+/// The kernel keeps what is new in a list per processor: from another one nobody would be forgotten out of it.
+fn stay_on_one_processor() {
+    let this = Pid::from_raw(0);
+    let allowed = sched_getaffinity(this).unwrap();
+    let first = (0..CpuSet::count()).find(|cpu| allowed.is_set(*cpu).unwrap());
+    let mut only = CpuSet::new();
+    only.set(first.unwrap()).unwrap();
+    sched_setaffinity(this, &only).unwrap();
+}
+
 /// Who evicts takes some at a time, hence far more than there is room for.
 #[test]
 fn a_full_table_lets_new_connections_in_and_forgets_the_oldest_but_not_what_is_in_use() {
     const ROOM: u32 = 256;
     const IN_USE: u16 = 1;
     const OLDEST: u16 = 2;
+    stay_on_one_processor();
     let mut node = one_way_on(own(shared::load_small(&[("cilium_ct4_global", ROOM)])));
     let there = |port| udp((POD, port), (NEIGHBOUR, 53));
     let back = |port| udp((NEIGHBOUR, 53), (POD, port));

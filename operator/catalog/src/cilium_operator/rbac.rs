@@ -34,7 +34,7 @@ fn rules() -> Value {
         {"apiGroups": ["cilium.io"], "resources": ["ciliumclusterwidenetworkpolicies/status", "ciliumloadbalancerippools/status", "ciliumnetworkpolicies/status"], "verbs": ["patch"]},
         {"apiGroups": ["cilium.io"], "resources": ["ciliumidentities"], "verbs": ["create"]},
         {"apiGroups": ["cilium.io"], "resources": ["ciliumnodes", "ciliumnodes/status"], "verbs": ["patch"]},
-        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
     ])
 }
 

@@ -111,7 +111,10 @@ async fn a_running_pod_that_claims_another_namespace_or_to_be_the_host_is_told_a
         &format!(
             "{{endpointSelector: {{matchLabels: {{app: server}}}}, ingress: [\
              {{fromEndpoints: [{{matchLabels: {{\"k8s:io.kubernetes.pod.namespace\": {namespace}}}}}]}}, \
-             {{fromEntities: [host, remote-node]}}]}}"
+             {{fromEntities: [host, remote-node]}}, \
+             {{fromEndpoints: [{{matchLabels: {{\"k8s:io.kubernetes.pod.namespace\": {}, turn: seen}}}}], \
+             toPorts: [{{ports: [{{port: \"{UDP}\", protocol: UDP}}]}}]}}]}}",
+            outside.namespace
         ),
     )?;
     inside
@@ -124,13 +127,17 @@ async fn a_running_pod_that_claims_another_namespace_or_to_be_the_host_is_told_a
         ("io.kubernetes.pod.namespace", namespace.as_str()),
         ("reserved.host", "true"),
     ] {
-        outside.label("claimant", &format!("{key}={value}"))?;
+        outside.label("claimant", "turn=none")?;
+        let turn = dropped(&claimant, &server).over_udp();
+        outside.holds("an honest label is gone", &[turn]).await?;
+        outside.label("claimant", &format!("{key}={value} turn=seen"))?;
         told(&scene, &outside, &claimant, key).await?;
+        // What came with it counts, so that it is not too early to say that the forged one does not.
+        let turn = open(&claimant, &server).over_udp();
+        outside.holds("an honest label counts", &[turn]).await?;
+        let nothing = [dropped(&claimant, &server)];
         outside
-            .holds(
-                &format!("{key} opens nothing"),
-                &[dropped(&claimant, &server)],
-            )
+            .holds(&format!("{key} opens nothing"), &nothing)
             .await?;
     }
     outside.end().await?;

@@ -30,7 +30,7 @@ const ACCOUNTS: [&str; 7] = [
 ];
 
 /// Rights that a healthy cluster does not use before this test runs: (account, verb, resource or any, why they are held).
-const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 23] = [
+const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 22] = [
     (
         OPERATOR,
         "get",
@@ -121,12 +121,6 @@ const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 23] = [
         "patch",
         Some("services/status"),
         "a pool has to select a Service of type LoadBalancer",
-    ),
-    (
-        CILIUM_OPERATOR,
-        "patch",
-        Some("events"),
-        "an event that repeats",
     ),
     (
         MANAGEMENT_SERVER,

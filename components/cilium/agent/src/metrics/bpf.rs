@@ -12,6 +12,11 @@ use super::snapshot::{Metric, counter, float, gauge};
 const MAPS: (&str, &str) = ("anon_inode:bpf-map", "map_id");
 const PROGRAMS: (&str, &str) = ("anon_inode:bpf-prog", "prog_id");
 
+/// As Cilium's metrics name a map: without what all begin with.
+pub(super) fn map_name(map: &str) -> String {
+    map.strip_prefix("cilium_").unwrap_or(map).to_owned()
+}
+
 pub(super) fn memory() -> Vec<Metric> {
     let one = |held| vec![(Vec::new(), float(sum(&descriptions(held), held.1)))];
     vec![
@@ -33,7 +38,7 @@ pub(super) fn operations(done: Vec<MapOperations>) -> Metric {
     let rows = done.into_iter().map(|one| {
         let outcome = if one.well { "success" } else { "fail" };
         let labels = vec![
-            ("map_name", one.map.to_owned()),
+            ("map_name", map_name(one.map)),
             ("operation", one.operation.to_owned()),
             ("outcome", outcome.to_owned()),
         ];

@@ -148,16 +148,48 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (uri, method) = (request.uri().clone(), request.method().clone());
-        let Host { name, calls } = self.host.clone();
-        let began = Instant::now();
+        let asking = Asking {
+            host: self.host.clone(),
+            uri: request.uri().clone(),
+            method: request.method().clone(),
+            began: Instant::now(),
+            code: None,
+        };
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await;
-            let code = answer.as_ref().ok().map(|answer| answer.status().as_u16());
-            calls.answered(&name, &uri, &method, code, began.elapsed());
+            let answered = answer.as_ref().ok();
+            asking.ended(answered.map(|answer| answer.status().as_u16()));
             answer
         })
+    }
+}
+
+/// A request on its way. It is counted when it ends, also when whoever waited for it has given it up.
+struct Asking {
+    host: Host,
+    uri: Uri,
+    method: Method,
+    began: Instant,
+    code: Option<u16>,
+}
+
+impl Asking {
+    fn ended(mut self, code: Option<u16>) {
+        self.code = code;
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let Host { name, calls } = &self.host;
+        calls.answered(
+            name,
+            &self.uri,
+            &self.method,
+            self.code,
+            self.began.elapsed(),
+        );
     }
 }
 
@@ -213,6 +245,13 @@ mod tests {
         assert!(ask("/api/v1/pods?watch=true").await.is_err());
         assert!(ask("/api/v1/nodes/worker-1").await.is_ok());
         assert!(ask("/api/v1/nodes/worker-2").await.is_ok());
+        let silent = calls.to("silent".to_owned());
+        let silent = silent.layer(service_fn(|_: Request<()>| {
+            std::future::pending::<Result<Response<()>, &str>>()
+        }));
+        let request = Request::builder().uri("/api/v1/pods").body(()).unwrap();
+        let given_up = tokio::time::timeout(Duration::from_millis(1), silent.oneshot(request));
+        assert!(given_up.await.is_err());
         let mut registry = Registry::with_prefix("cilium");
         calls.register(&mut registry);
         let mut text = String::new();
@@ -220,6 +259,7 @@ mod tests {
         for line in [
             r#"cilium_k8s_client_api_calls_total{host="172.30.0.10:6443",method="PATCH",return_code="409"} 2"#,
             r#"cilium_k8s_client_api_calls_total{host="172.30.0.10:6443",method="PATCH",return_code="<error>"} 1"#,
+            r#"cilium_k8s_client_api_calls_total{host="silent",method="GET",return_code="<error>"} 1"#,
             r#"cilium_k8s_client_api_latency_time_seconds_count{path="/api/v1/nodes/{name}",method="PATCH"} 2"#,
             r#"cilium_k8s_client_api_latency_time_seconds_count{path="/api/v1/pods",method="PATCH"} 1"#,
         ] {

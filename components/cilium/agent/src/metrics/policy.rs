@@ -141,8 +141,8 @@ fn shed(agent: &Agent) -> Metric {
         "datapath_conntrack_shed",
         "Entries forgotten before their time because those who hold them crowd the table",
         vec![
-            row("cilium_ct4_global", &found.connections_shed),
-            row("cilium_snat", &found.translations_shed),
+            row("ct4_global", &found.connections_shed),
+            row("snat", &found.translations_shed),
         ],
     )
 }

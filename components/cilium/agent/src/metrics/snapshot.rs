@@ -9,7 +9,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use super::bpf::{memory, operations};
+use super::bpf::{map_name, memory, operations};
 use super::cluster_health::cluster_health;
 use super::events::events;
 use super::policy::policy;
@@ -198,7 +198,7 @@ fn pressure(agent: &Agent) -> Metric {
         .into_iter()
         .map(|map| {
             let share = f64::from(map.used) / f64::from(map.max.max(1));
-            (vec![("map_name", map.name.to_owned())], share)
+            (vec![("map_name", map_name(map.name))], share)
         })
         .collect();
     gauge(

@@ -7,6 +7,7 @@ use datapath::{Fake, Mac};
 
 use super::*;
 use crate::bell::Bells;
+use crate::endpoints::local_identities;
 use crate::ipam::Pool;
 use crate::store::Store;
 
@@ -215,6 +216,32 @@ fn a_pod_that_cannot_be_taken_over_now_keeps_what_is_written_of_it_for_the_next_
     );
     assert_eq!((restored.kept, restored.problems.len()), (0, 1));
     assert!(node.store.is_of_later_release(1));
+    // Its address is nobody else's, or both would claim it at the next start.
+    let left = node.endpoints.list();
+    assert_eq!(left[0].state, EndpointState::Invalid);
+    let held = node.endpoints.allocations();
+    assert!(held.contains_key(&endpoint(1).ip), "{held:?}");
+    // And no address is said to be that of a pod that the datapath does not have.
+    assert_eq!(local_identities(&left), []);
+}
+
+#[test]
+fn a_dead_endpoint_does_not_take_the_address_entry_of_the_living_one_that_has_its_address() {
+    let node = node();
+    let mut living = endpoint(1);
+    living.ip = endpoint(2).ip;
+    for known in [&living, &endpoint(2)] {
+        node.store.write_endpoint(known).unwrap();
+    }
+    restore(
+        &node.endpoints,
+        node.store.load(),
+        &*node.datapath,
+        &[link(1, "lxc1")],
+    );
+    let ips = node.datapath.ips().unwrap();
+    let ips: Vec<_> = ips.into_iter().map(|(prefix, _)| prefix).collect();
+    assert_eq!(ips, [living.ip.into()]);
 }
 
 #[test]

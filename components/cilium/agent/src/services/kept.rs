@@ -174,19 +174,28 @@ impl Kept {
             };
             frontends.push(wish.balanced.frontend);
             let claims = self.claims.entry(wish.balanced.frontend).or_default();
-            if let Err(at) = claims.binary_search_by(|other| other.claimant.cmp(&claimant)) {
-                claims.reserve_exact(1);
-                claims.insert(at, wish);
+            match claims.binary_search_by(|other| other.claimant.cmp(&claimant)) {
+                Err(at) => {
+                    claims.reserve_exact(1);
+                    claims.insert(at, wish);
+                }
+                // What it has by its kind it does not lose behind what it only names.
+                Ok(at) if claims[at].named && !wish.named => claims[at] = wish,
+                Ok(_) => {}
             }
         }
         touched.extend(&frontends);
         self.wishes.insert((kind, key), (claimant, frontends));
     }
 
-    /// What is to be balanced there, and whose it is.
+    /// What is to be balanced there, and whose it is: who has it by its kind goes before who only names it.
     pub fn at(&self, frontend: &Frontend) -> Option<(&Claimant, &Balanced)> {
-        let mut wishes = self.claims.get(frontend)?.iter();
-        let wish = wishes.find(|wish| self.refusal(wish).is_none())?;
+        let wishes = self.claims.get(frontend)?;
+        let mut named = wishes
+            .iter()
+            .filter(|wish| wish.named && self.refusal(wish).is_none());
+        let by_kind = wishes.iter().find(|wish| !wish.named);
+        let wish = by_kind.or_else(|| named.next())?;
         Some((&wish.claimant, &wish.balanced))
     }
 

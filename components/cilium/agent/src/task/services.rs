@@ -36,6 +36,7 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
             balancing = now;
             outcome
         });
+        let mut said = None;
         let judged = match outcome {
             None => Judged::failed("service task panicked".to_owned()),
             Some(Err(error)) => Judged::failed(cilium_cni::error::chain(&error)),
@@ -49,9 +50,7 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
                 };
                 count(&agent.tally.services_updated, outcome.written);
                 count(&agent.tally.services_removed, outcome.removed);
-                if let Some(found) = found {
-                    obstacles.tell(&agent, found).await;
-                }
+                said = found;
                 let closed = health_ports.apply(agent.own.ip, checks).await;
                 Judged::of(outcome, closed)
             }
@@ -65,6 +64,10 @@ pub async fn run(agent: Arc<Agent>, bell: Bell) {
         let problem = judged.problem;
         pause = if problem.is_none() { REPAIR } else { RETRY };
         agent.ran("services", began, problem);
+        // Last: who waits for Services does not wait for an API server that takes its time with events.
+        if let Some(found) = said {
+            obstacles.tell(&agent, found).await;
+        }
     }
 }
 

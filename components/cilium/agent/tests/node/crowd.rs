@@ -77,8 +77,8 @@ async fn a_pod_that_crowds_the_table_of_connections_is_named_and_what_it_lost_is
         };
         metrics.iter().find(of_map).map(|metric| metric.value)
     };
-    assert_eq!(counted("cilium_ct4_global"), Some(70.0));
-    assert_eq!(counted("cilium_snat"), Some(3.0));
+    assert_eq!(counted("ct4_global"), Some(70.0));
+    assert_eq!(counted("snat"), Some(3.0));
 }
 
 fn rounds(node: &Node) -> u64 {

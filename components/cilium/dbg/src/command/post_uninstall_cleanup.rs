@@ -43,14 +43,18 @@ enum Leftover {
 
 pub async fn run(arguments: &Arguments, agent: &Agent, out: &mut dyn Write) -> Result<(), Error> {
     arguments.require_folders()?;
-    if agent.listens().await? {
-        return Err(Error::AgentRuns(agent.to_string()));
+    let there = arguments.runtime_dir.join(runtime::SOCKET);
+    let there = Agent::new(&there.to_string_lossy())?;
+    for agent in [agent, &there] {
+        if agent.listens().await? {
+            return Err(Error::AgentRuns(agent.to_string()));
+        }
     }
-    // No agent begins on what is being taken away.
-    let _lock = lock(arguments.runtime_dir.join(runtime::STATE))?;
+    // No agent begins on what is being taken away, as long as the file is there that it would lock.
+    let lock = lock(arguments.runtime_dir.join(runtime::STATE))?;
     let (bin_dir, conf_dir) = (&arguments.cni_bin_dir, &arguments.cni_conf_dir);
     let plugin = installed(bin_dir, conf_dir).map_err(Error::Installed)?;
-    let leftovers = leftovers(arguments, &plugin)?;
+    let leftovers = leftovers(arguments, &plugin, lock.is_some())?;
     for leftover in &leftovers {
         if arguments.force {
             leftover.remove()?;
@@ -111,8 +115,13 @@ fn lock(state: PathBuf) -> Result<Option<File>, Error> {
     }
 }
 
-/// The runtime's way to the plugin first, the state last: until it is gone, no agent begins.
-fn leftovers(arguments: &Arguments, plugin: &Installed) -> Result<Vec<Leftover>, Error> {
+/// The runtime's way to the plugin first, the state last: until it is gone, no agent begins. Cilium's own agent has a folder and
+/// sockets of the same names; only ours has the file that was locked.
+fn leftovers(
+    arguments: &Arguments,
+    plugin: &Installed,
+    our_state: bool,
+) -> Result<Vec<Leftover>, Error> {
     let kernel = remnants(&arguments.bpf_root).map_err(Error::Datapath)?;
     let files = [
         runtime::SOCKET,
@@ -121,8 +130,10 @@ fn leftovers(arguments: &Arguments, plugin: &Installed) -> Result<Vec<Leftover>,
         runtime::QUEUE,
         runtime::STATE,
     ];
+    let files = files.into_iter();
+    let files = files.filter(|name| our_state || *name == runtime::INSTALL_REPORT);
     let files = files.map(|name| arguments.runtime_dir.join(name));
-    let files = files.into_iter().filter(|path| path.exists());
+    let files = files.filter(|path| path.exists());
     let ours = plugin.ours.iter().cloned().map(Leftover::Path);
     Ok(ours
         .chain(kernel.into_iter().map(Leftover::Kernel))

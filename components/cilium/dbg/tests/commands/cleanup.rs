@@ -76,8 +76,8 @@ impl Node {
             path("net.d/05-cilium.conflist"),
             path("bin/cilium-cni"),
             format!("programs and maps in {}", path("bpf/gloonet")),
-            "device cilium_host".to_owned(),
             "device cilium_vxlan".to_owned(),
+            "device cilium_host".to_owned(),
             path("run/cilium.sock"),
             path("run/cni-install.json"),
             path("run/deleteQueue"),
@@ -85,17 +85,15 @@ impl Node {
         ]
     }
 
+    fn mount_bpffs(&self) {
+        let (bpf, none) = (Some("bpf"), None::<&str>);
+        mount(bpf, &self.path("bpf"), bpf, MsFlags::empty(), none).unwrap();
+    }
+
     /// What an agent loads, and what stays in the kernel when it ends.
     fn load_datapath(&self) {
         let bpffs = self.path("bpf");
-        mount(
-            Some("bpf"),
-            &bpffs,
-            Some("bpf"),
-            MsFlags::empty(),
-            None::<&str>,
-        )
-        .unwrap();
+        self.mount_bpffs();
         ip("link set lo up");
         ip("link add eth0 type veth peer name wire");
         ip("addr add 172.30.9.11/24 dev eth0");
@@ -208,6 +206,44 @@ fn what_the_last_agent_left_is_listed_and_with_force_removed_and_then_there_is_n
         let (said, ended) = node.clean("--force");
         ended.unwrap();
         assert_eq!(said.last().unwrap(), "nothing of ours is on this node");
+    });
+}
+
+#[test]
+fn what_ciliums_own_agent_has_under_the_same_names_stays() {
+    apart(|| {
+        let node = Node::new();
+        node.mount_bpffs();
+        ip("link add cilium_host type veth peer name cilium_net");
+        fs::remove_file(node.path("run/state/lockfile")).unwrap();
+        let (said, ended) = node.clean("--force");
+        ended.unwrap();
+        let path = |name: &str| node.path(name).display().to_string();
+        let ours = [
+            path("net.d/05-cilium.conflist"),
+            path("bin/cilium-cni"),
+            path("run/cni-install.json"),
+        ];
+        assert_eq!(said, each("removed", &ours));
+        assert!(ip("-br link").contains("cilium_host"));
+        assert!(node.path("run/state").exists() && node.path("run/cilium.sock").exists());
+    });
+}
+
+#[test]
+fn maps_of_another_release_are_for_its_own_image() {
+    apart(|| {
+        let node = Node::new();
+        node.mount_bpffs();
+        for folder in ["bpf/gloonet", "bpf/gloonet/maps-v0"] {
+            fs::create_dir(node.path(folder)).unwrap();
+        }
+        let error = chain(&node.clean("--force").1.unwrap_err());
+        assert!(
+            error.contains("use the image of the agent that ran here last"),
+            "{error}"
+        );
+        assert!(node.path("bpf/gloonet/maps-v0").exists() && node.path("bin/cilium-cni").exists());
     });
 }
 

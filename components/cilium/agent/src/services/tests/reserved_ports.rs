@@ -155,6 +155,33 @@ fn a_balancers_address_is_held_to_the_same_and_a_node_port_is_not() {
     assert!(all.keys().any(|at| (at.ip, at.port) == (OWN.ip, 9100)));
 }
 
+#[test]
+fn who_only_names_a_nodes_port_takes_neither_a_node_port_nor_a_host_port() {
+    let node = OWN.ip.to_string();
+    let mut older = service(json!({
+        "clusterIP": "10.96.0.7", "externalIPs": [node],
+        "ports": [{"name": "a", "port": 30_080}, {"name": "b", "port": 443}],
+    }));
+    older.metadata.creation_timestamp =
+        serde_json::from_value(json!("2020-01-01T00:00:00Z")).unwrap();
+    older.metadata.name = Some("older".to_owned());
+    let mut spec = load_balancer();
+    spec["ports"][0]["nodePort"] = json!(30_080);
+    let younger = service(spec);
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"namespace": "shop", "name": "ingress"},
+        "spec": {"containers": [{"name": "main", "ports": [{"containerPort": 8443, "hostPort": 443}]}]},
+        "status": {"phase": "Running", "podIP": "10.244.1.9"},
+    }))
+    .unwrap();
+    let all = claims([&older, &younger], &Slices::default(), [&pod], OWN);
+    let mut at_node = all
+        .values()
+        .filter(|claim| claim.balanced.frontend.ip == OWN.ip);
+    assert!(at_node.clone().count() >= 2);
+    assert!(at_node.all(|claim| !claim.owner.is_named()));
+}
+
 /// kube-dns, and one that names its ClusterIP and is older.
 fn dns_and_its_rival() -> [Service; 2] {
     let at = |created: &str, name: &str, spec: Value| -> Service {

@@ -140,9 +140,13 @@ async fn policies_without_room_are_all_named_in_an_event_the_status_and_the_metr
         (agent.watched.network_policies).take(Ok(Event::Delete(policy)));
     }
     bell.ring();
-    while status(&agent).await.policy.state != "Ok" {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let mended = async {
+        while status(&agent).await.policy.state != "Ok" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let mended = tokio::time::timeout(Duration::from_secs(20), mended).await;
+    mended.unwrap();
     assert_eq!(scraped(&metrics), [NOBODY]);
     task.abort();
 }
