@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
+    fmt, fs,
 };
 
 use anyhow::{Context, Result};
@@ -13,6 +13,24 @@ use kube::{Api, ResourceExt, api::ListParams};
 use serde::Deserialize;
 
 use crate::Scene;
+
+pub const OPERATOR: &str = "gloonet-system/gloonet-operator";
+pub const AGENT: &str = "kube-system/cilium";
+pub const CILIUM_OPERATOR: &str = "kube-system/cilium-operator";
+pub const MANAGEMENT_SERVER: &str = "gloo-mesh/gloo-mesh-mgmt-server";
+pub const GLOO_AGENT: &str = "gloo-mesh/gloo-mesh-agent";
+pub const ANALYZER: &str = "gloo-mesh/gloo-analyzer";
+pub const INSIGHTS: &str = "gloo-mesh/gloo-insights";
+/// Whose requests are judged.
+pub const ACCOUNTS: [&str; 7] = [
+    OPERATOR,
+    AGENT,
+    CILIUM_OPERATOR,
+    MANAGEMENT_SERVER,
+    GLOO_AGENT,
+    ANALYZER,
+    INSIGHTS,
+];
 
 /// One verb on one resource. Namespaces and names are left out: they narrow a right, they do not make another one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -233,6 +251,30 @@ impl Event {
             object: format!("{}/{}", object.namespace, object.name),
         })
     }
+}
+
+/// What they asked for since the cluster is there.
+pub async fn uses(scene: &Scene) -> Result<Vec<Use>> {
+    let mut addresses = BTreeMap::new();
+    for node in scene.nodes().await? {
+        let ip = scene.node_ip(&node).await?;
+        addresses.insert(node, ip);
+    }
+    let path = scene.lab.audit_log();
+    let log = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    // The last line may still be in the making.
+    let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    used(whole, &ACCOUNTS, &addresses)
+}
+
+/// Their requests that were refused for want of rights. What was refused while a role was away that is there again does not count.
+pub async fn refused(scene: &Scene) -> Result<BTreeSet<String>> {
+    let granted = granted(scene, &ACCOUNTS).await?;
+    let refused = uses(scene).await?.into_iter();
+    let refused = refused.filter(|one| !one.allowed && !granted.contains(&one.right));
+    Ok(refused
+        .map(|one| format!("{} {}", one.right, one.object))
+        .collect())
 }
 
 #[cfg(test)]

@@ -9,3 +9,5 @@ mod listeners;
 mod secrets;
 #[path = "reports/telemetry.rs"]
 mod telemetry;
+#[path = "reports/unrefused.rs"]
+mod unrefused;

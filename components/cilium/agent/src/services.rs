@@ -118,7 +118,7 @@ pub fn claims<'a>(
             }
         }
     }
-    for claim in host_ports::of(pods, own.ip).into_iter().chain(named) {
+    for claim in host_ports::of(pods, own.ip).chain(named) {
         claims.entry(claim.balanced.frontend).or_insert(claim);
     }
     claims

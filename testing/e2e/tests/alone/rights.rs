@@ -1,33 +1,16 @@
 //! Test 13 of the security reference: the ledger of rights, both ways. No request of ours is refused, and no right is held
 //! that nobody uses.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-};
+use std::collections::BTreeSet;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use gloonet_e2e::{
     Scene,
-    ledger::{Right, Use, granted, used},
+    ledger::{
+        ACCOUNTS, AGENT, CILIUM_OPERATOR, GLOO_AGENT, INSIGHTS, MANAGEMENT_SERVER, OPERATOR, Right,
+        granted, refused, uses,
+    },
 };
-
-const OPERATOR: &str = "gloonet-system/gloonet-operator";
-const AGENT: &str = "kube-system/cilium";
-const CILIUM_OPERATOR: &str = "kube-system/cilium-operator";
-const MANAGEMENT_SERVER: &str = "gloo-mesh/gloo-mesh-mgmt-server";
-const GLOO_AGENT: &str = "gloo-mesh/gloo-mesh-agent";
-const ANALYZER: &str = "gloo-mesh/gloo-analyzer";
-const INSIGHTS: &str = "gloo-mesh/gloo-insights";
-const ACCOUNTS: [&str; 7] = [
-    OPERATOR,
-    AGENT,
-    CILIUM_OPERATOR,
-    MANAGEMENT_SERVER,
-    GLOO_AGENT,
-    ANALYZER,
-    INSIGHTS,
-];
 
 /// Rights that a healthy cluster does not use before this test runs: (account, verb, resource or any, why they are held).
 const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 22] = [
@@ -160,30 +143,11 @@ const HELD_FOR_LATER: [(&str, &str, Option<&str>, &str); 22] = [
     ),
 ];
 
-async fn uses(scene: &Scene) -> Result<Vec<Use>> {
-    let mut addresses = BTreeMap::new();
-    for node in scene.nodes().await? {
-        let ip = scene.node_ip(&node).await?;
-        addresses.insert(node, ip);
-    }
-    let path = scene.lab.audit_log();
-    let log = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-    // The last line may still be in the making.
-    let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    used(whole, &ACCOUNTS, &addresses)
-}
-
 /// Other tests delete roles and watch them come back; what was refused meanwhile is granted now and does not count.
 #[tokio::test]
 async fn no_request_of_ours_is_refused_for_want_of_rights() -> Result<()> {
     let scene = Scene::open().await?;
-    let granted = granted(&scene, &ACCOUNTS).await?;
-    let refused: BTreeSet<String> = uses(&scene)
-        .await?
-        .iter()
-        .filter(|one| !one.allowed && !granted.contains(&one.right))
-        .map(|one| format!("{} {}", one.right, one.object))
-        .collect();
+    let refused = refused(&scene).await?;
     assert!(refused.is_empty(), "{refused:#?}");
     Ok(())
 }
