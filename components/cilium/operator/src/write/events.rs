@@ -100,9 +100,11 @@ mod tests {
 
     use super::*;
 
+    type Came = Arc<Mutex<Vec<(Method, Value)>>>;
+
     /// An API server that takes whatever comes, and what came.
-    fn takes() -> (Client, Arc<Mutex<Vec<(Method, Value)>>>) {
-        let came = Arc::new(Mutex::new(Vec::new()));
+    fn takes() -> (Client, Came) {
+        let came = Came::default();
         let kept = came.clone();
         let service = tower::service_fn(move |request: Request<Body>| {
             let kept = kept.clone();
