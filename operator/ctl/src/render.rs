@@ -173,7 +173,7 @@ spec: {clusterName: west}
 
     #[test]
     fn a_secret_that_the_resource_names_is_taken_as_there() {
-        let external = "clusterName: west, redis: {mode: External, external: {address: 'r:6379', credentialsSecret: login}}";
+        let external = "clusterName: west, redis: {mode: External, external: {address: 'r:6379', credentialsSecret: login, tls: {caSecret: ca}}}";
         let network = parse(
             Path::new("x.yaml"),
             &SMALL.replace("clusterName: west", external),
