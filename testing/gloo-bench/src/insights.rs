@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gloo_insights::{
-    Answers, Book, Cluster, Settings, Verdict, View, evaluate,
+    Answers, Book, Cluster, Sample, Settings, Verdict, View, evaluate,
     testing::{Scene, pod},
 };
 use gloo_record::{
@@ -30,8 +30,35 @@ pub(crate) struct Arguments {
     pods: usize,
 }
 
+/// Its name in reports and in Prometheus' answers.
+fn name(number: usize) -> String {
+    format!("cluster-{number}")
+}
+
+/// The samples of the scene, which are about one cluster, about each of them.
+fn answers(scene: &Scene, clusters: usize) -> Answers {
+    let about = |sample: &Sample, number: usize| {
+        let mut sample = sample.clone();
+        if let Some(cluster) = sample.labels.get_mut("cluster_name") {
+            *cluster = name(number);
+        }
+        sample
+    };
+    let each = |samples: &Vec<Sample>| {
+        let numbers = 0..clusters;
+        numbers
+            .flat_map(|number| samples.iter().map(move |sample| about(sample, number)))
+            .collect()
+    };
+    let answers = scene.answers.iter();
+    answers
+        .map(|(query, samples)| (*query, samples.as_ref().map(each).map_err(Clone::clone)))
+        .collect()
+}
+
 pub(crate) fn run(given: &Arguments) -> anyhow::Result<()> {
-    let scene = Scene::healthy();
+    let mut scene = Scene::healthy();
+    scene.answers = answers(&scene, given.clusters);
     let written: Vec<Vec<String>> = (0..given.clusters)
         .map(|number| texts(&cluster(given, number)))
         .collect::<anyhow::Result<_>>()?;
@@ -134,8 +161,7 @@ fn read(number: usize, texts: &[String], scene: &Scene) -> anyhow::Result<Cluste
         .map(|parts| assemble(parts))
         .collect::<Result<_, _>>()?;
     Ok(Cluster {
-        // The samples of the scene are about this one cluster.
-        name: scene.cluster.name.clone(),
+        name: name(number),
         home: number == 0,
         reports: reports
             .into_iter()
