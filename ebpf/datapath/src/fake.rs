@@ -23,7 +23,7 @@ pub struct Fake {
     pod_mtu: u32,
 }
 
-/// What is not taken for now.
+/// What a test has it refuse.
 #[derive(Debug, Default)]
 struct Refuses {
     services: bool,
