@@ -37,7 +37,7 @@ use self::reserved::ClusterIps;
 #[cfg(test)]
 pub(crate) use self::reserved::NOTHING;
 pub use self::reserved::Reserved;
-pub use self::taken::{Sockets, listens, taken};
+pub use self::taken::{Processes, Sockets, listens, processes, taken};
 
 /// Kubernetes' well-known label; agents see it on the CiliumNode, which has the Node's labels.
 const ZONE: &str = "topology.kubernetes.io/zone";

@@ -18,7 +18,7 @@ use crate::endpoint::Endpoint;
 use crate::kubernetes::Watched;
 use crate::nodes::{self, KnownNode};
 use crate::ports;
-use crate::seen::Seen;
+use crate::seen::{Changed, Seen};
 use crate::services::{Behind, addresses_in};
 use crate::store::Store;
 use crate::watch::Key;
@@ -51,6 +51,27 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// Tells the resolver of one kind's policies, and counts them.
+    fn follow<K>(
+        &mut self,
+        repository: &mut Repository,
+        kind: PolicyKind,
+        changed: Changed<K>,
+        upsert: fn(&mut Repository, &K) -> (PolicyId, Vec<Refusal>),
+    ) {
+        for (_, object) in &changed.put {
+            self.add(tell(upsert(repository, object)));
+        }
+        for (namespace, name) in changed.gone {
+            self.add(true);
+            repository.remove_policy(&PolicyId {
+                kind,
+                namespace,
+                name,
+            });
+        }
+    }
+
     fn add(&mut self, whole: bool) {
         let counter = if whole {
             &mut self.whole
@@ -242,36 +263,25 @@ impl Feed {
         let changed = self
             .network_policies
             .look(&watched.network_policies.entries(), |key| ending.holds(key));
-        for (_, object) in &changed.put {
-            self.changes
-                .add(tell(repository.upsert_network_policy(object)));
-        }
-        for key in changed.gone {
-            self.changes.add(true);
-            repository.remove_policy(&policy_id(PolicyKind::NetworkPolicy, key));
-        }
+        let kind = PolicyKind::NetworkPolicy;
+        self.changes
+            .follow(repository, kind, changed, Repository::upsert_network_policy);
         let changed = self
             .policies
             .look(&watched.policies.entries(), |key| ending.holds(key));
-        for (_, object) in &changed.put {
-            self.changes
-                .add(tell(repository.upsert_cilium_policy(object)));
-        }
-        for key in changed.gone {
-            self.changes.add(true);
-            repository.remove_policy(&policy_id(PolicyKind::CiliumNetworkPolicy, key));
-        }
+        let kind = PolicyKind::CiliumNetworkPolicy;
+        self.changes
+            .follow(repository, kind, changed, Repository::upsert_cilium_policy);
         let changed = self
             .clusterwide
             .look(&watched.clusterwide_policies.entries(), |_| false);
-        for (_, object) in &changed.put {
-            self.changes
-                .add(tell(repository.upsert_clusterwide_policy(object)));
-        }
-        for key in changed.gone {
-            self.changes.add(true);
-            repository.remove_policy(&policy_id(PolicyKind::CiliumClusterwideNetworkPolicy, key));
-        }
+        let kind = PolicyKind::CiliumClusterwideNetworkPolicy;
+        self.changes.follow(
+            repository,
+            kind,
+            changed,
+            Repository::upsert_clusterwide_policy,
+        );
     }
 
     fn groups(&mut self, repository: &mut Repository, watched: &Watched) {
@@ -327,14 +337,6 @@ fn tell((policy, refusals): (PolicyId, Vec<Refusal>)) -> bool {
         tracing::warn!(%policy, "Part of a policy is not followed: {refusal}");
     }
     refusals.is_empty()
-}
-
-fn policy_id(kind: PolicyKind, (namespace, name): Key) -> PolicyId {
-    PolicyId {
-        kind,
-        namespace,
-        name,
-    }
 }
 
 fn service_name(namespace: &str, name: &str) -> ServiceName {

@@ -13,7 +13,7 @@ use datapath::{Frontend, Protocol};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
-use super::taken::{Sockets, ports_at};
+use super::taken::Processes;
 use super::{service_of, spec_address};
 use crate::watch::Key;
 
@@ -50,8 +50,7 @@ const API_SERVER: super::Key<'static> = ("default", "kubernetes");
 pub struct Reserved {
     nodes: BTreeSet<Ipv4Addr>,
     api_servers: BTreeSet<(Ipv4Addr, u16)>,
-    /// Where processes of this node wait for whoever comes to its addresses.
-    processes: BTreeSet<(Ipv4Addr, Protocol, u16)>,
+    processes: Processes,
 }
 
 /// Of a node that nothing is known of.
@@ -89,19 +88,15 @@ impl Reserved {
         own: [Ipv4Addr; 2],
         slices: impl IntoIterator<Item = &'a EndpointSlice>,
         client: Option<(Ipv4Addr, u16)>,
-        sockets: &Sockets,
+        processes: Processes,
     ) -> Self {
         let known = nodes.into_iter().flat_map(addresses);
         let slices = slices.into_iter();
         let behind = slices.filter(|slice| service_of(slice) == Some(API_SERVER));
-        let listen = |at: Ipv4Addr| {
-            let ports = ports_at(sockets, at).into_iter();
-            ports.map(move |(protocol, port)| (at, protocol, port))
-        };
         Self {
             nodes: known.chain(own).collect(),
             api_servers: behind.flat_map(places).chain(client).collect(),
-            processes: own.into_iter().flat_map(listen).collect(),
+            processes,
         }
     }
 

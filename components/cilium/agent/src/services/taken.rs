@@ -54,12 +54,18 @@ pub fn taken(kept: &Kept, sockets: &Sockets, node: Ipv4Addr) -> BTreeSet<String>
         .collect()
 }
 
-/// Ports at which a process of the node waits for whoever comes to its address.
-pub(super) fn ports_at(sockets: &Sockets, node: Ipv4Addr) -> Vec<(Protocol, u16)> {
-    let tcp = ports(&sockets.tcp, LISTENS, node).into_iter();
-    let udp = ports(&sockets.udp, UNCONNECTED, node).into_iter();
-    let tcp = tcp.map(|port| (Protocol::Tcp, port));
-    tcp.chain(udp.map(|port| (Protocol::Udp, port))).collect()
+/// Addresses and ports at which a process of the node waits for whoever comes there.
+pub type Processes = BTreeSet<(Ipv4Addr, Protocol, u16)>;
+
+/// Those at addresses of the node.
+pub fn processes(sockets: &Sockets, node: [Ipv4Addr; 2]) -> Processes {
+    let at = |ip| {
+        let tcp = ports(&sockets.tcp, LISTENS, ip).into_iter();
+        let udp = ports(&sockets.udp, UNCONNECTED, ip).into_iter();
+        let tcp = tcp.map(move |port| (ip, Protocol::Tcp, port));
+        tcp.chain(udp.map(move |port| (ip, Protocol::Udp, port)))
+    };
+    node.into_iter().flat_map(at).collect()
 }
 
 /// Ports at which somebody waits for whoever comes to the node's address.

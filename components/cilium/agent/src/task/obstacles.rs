@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::agent::Agent;
 use crate::services::{Sockets, listens};
 
-/// Events at one look: Services wait meanwhile, and whoever may write Services can give cause for any number. The next look goes on.
+/// Events at one look: the next look waits meanwhile, and whoever may write Services can give cause for any number. That one goes on.
 const AT_ONCE: usize = 16;
 
 /// Why, and a sentence with the object and the cure.

@@ -1,6 +1,7 @@
 //! Services into the datapath.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -12,7 +13,7 @@ use crate::bell::Bell;
 use crate::difference::{self, Outcome, Writer, said};
 use crate::kubernetes::Watched;
 use crate::moment::Moment;
-use crate::services::{HealthCheck, Kept, Own, Reserved, Sockets, taken};
+use crate::services::{HealthCheck, Kept, Own, Processes, Reserved, Sockets, processes, taken};
 use crate::task::health_ports::HealthPorts;
 use crate::task::obstacles::{IN_USE, Obstacle, Obstacles, REFUSED, sockets};
 use crate::task::{REPAIR, RETRY};
@@ -121,7 +122,7 @@ struct Balancing {
     /// When the datapath was read; what somebody else changed is mended as late as without a change.
     read: Option<Instant>,
     /// Of the node, when the datapath was read.
-    sockets: Sockets,
+    processes: Processes,
 }
 
 impl Balancing {
@@ -196,18 +197,19 @@ struct Passed {
 
 fn pass(agent: &Agent, balancing: &mut Balancing) -> Result<Passed, datapath::Error> {
     let now = Instant::now();
-    let due = balancing.is_due(now);
-    if due {
-        match sockets() {
-            Ok(sockets) => balancing.sockets = sockets,
-            Err(error) => tracing::warn!(%error, "Cannot read the node's sockets"),
-        }
+    let addresses = [agent.own.ip, agent.own.router];
+    let looked = balancing.is_due(now).then(sockets).and_then(|sockets| {
+        let failed = |error| tracing::warn!(%error, "Cannot read the node's sockets");
+        sockets.map_err(failed).ok()
+    });
+    if let Some(sockets) = &looked {
+        balancing.processes = processes(sockets, addresses);
     }
-    let reserved = agent.reserve(reserved(agent, &balancing.sockets));
+    let reserved = agent.reserve(reserved(agent, addresses, balancing.processes.clone()));
     let node = agent.watched.nodes.get("", &agent.own.name);
     let own = Own::of(&agent.own, node.as_deref(), &reserved);
     let outcome = balancing.pass(&agent.watched, own, &*agent.datapath, now)?;
-    let found = due.then(|| obstacles(balancing, own));
+    let found = looked.map(|sockets| obstacles(&balancing.kept, &sockets, own.ip));
     Ok(Passed {
         outcome,
         checks: balancing.kept.health_checks(),
@@ -215,22 +217,22 @@ fn pass(agent: &Agent, balancing: &mut Balancing) -> Result<Passed, datapath::Er
     })
 }
 
-fn reserved(agent: &Agent, sockets: &Sockets) -> Reserved {
+fn reserved(agent: &Agent, own: [Ipv4Addr; 2], processes: Processes) -> Reserved {
     let nodes = agent.watched.nodes.list();
     // The API server's are there; no other has to be looked at.
     let slices = agent.watched.slices.of_namespace("default");
     Reserved::of(
         nodes.iter().map(AsRef::as_ref),
-        [agent.own.ip, agent.own.router],
+        own,
         slices.iter().map(AsRef::as_ref),
         agent.kubernetes.server(),
-        sockets,
+        processes,
     )
 }
 
-fn obstacles(balancing: &Balancing, own: Own<'_>) -> BTreeSet<Obstacle> {
-    let taken = taken(&balancing.kept, &balancing.sockets, own.ip).into_iter();
-    let refused = balancing.kept.refused().into_iter();
+fn obstacles(kept: &Kept, sockets: &Sockets, node: Ipv4Addr) -> BTreeSet<Obstacle> {
+    let taken = taken(kept, sockets, node).into_iter();
+    let refused = kept.refused().into_iter();
     let taken = taken.map(|sentence| (IN_USE, sentence));
     taken
         .chain(refused.map(|sentence| (REFUSED, sentence)))

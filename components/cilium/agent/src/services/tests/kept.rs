@@ -7,7 +7,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::kubernetes::{Readers, Watched};
-use crate::services::Sockets;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 const ZONES: [&str; 2] = ["north", "south"];
@@ -29,7 +28,7 @@ fn named() -> impl Strategy<Value = &'static str> {
     prop::sample::select(&NAMES[..])
 }
 
-/// Few addresses, ports and ages, so that Services often want the same.
+/// Few addresses, ports and ages, so that Services often want the same, also what another has by its kind.
 fn service_objects() -> impl Strategy<Value = Value> {
     let created = prop::sample::select(
         &[
@@ -40,16 +39,21 @@ fn service_objects() -> impl Strategy<Value = Value> {
     );
     let kind = prop::sample::select(&["ClusterIP", "LoadBalancer", "ExternalName"][..]);
     let local = prop::sample::select(&["Local", "Cluster"][..]);
-    let external = prop::sample::select(&["203.0.113.1", "203.0.113.2", "10.96.0.1"][..]);
-    (created, kind, local, 1..3_u8, external, 80..82_u16, any::<bool>()).prop_map(
+    let node = OWN.ip.to_string();
+    let externals = ["203.0.113.1", "203.0.113.2", "10.96.0.1", &node];
+    let external = prop::sample::select(externals.map(str::to_owned).to_vec());
+    let port = prop::sample::select(&[80_u16, 81, 30_080, 30_081][..]);
+    (created, kind, local, 1..3_u8, external, port, any::<bool>()).prop_map(
         |(created, kind, local, address, external, port, headless)| {
+            // Not the one it may name at the node: that would always be its own.
+            let other = 81 - port % 2;
             let labels = headless.then(|| json!({"service.kubernetes.io/headless": ""}));
             json!({
                 "metadata": {"creationTimestamp": created, "labels": labels},
                 "spec": {
                     "type": kind, "clusterIP": format!("10.96.0.{address}"), "externalIPs": [external],
-                    "externalTrafficPolicy": local, "healthCheckNodePort": 32_000 + port,
-                    "ports": [{"name": "http", "port": port, "nodePort": 30_000 + port}],
+                    "externalTrafficPolicy": local, "healthCheckNodePort": 32_000 + other,
+                    "ports": [{"name": "http", "port": port, "nodePort": 30_000 + other}],
                 },
             })
         },
@@ -124,16 +128,12 @@ fn event<K: serde::de::DeserializeOwned>(name: &str, object: Option<Value>) -> E
 /// Nothing, where an API server answers among the addresses that Services name, and where a process listens.
 fn reservations() -> [Reserved; 3] {
     let external = Ipv4Addr::new(203, 0, 113, 1);
-    let listens = "0: 00000000:0050 00000000:0000 0A 00000000:00000000".to_owned();
-    let sockets = Sockets {
-        tcp: vec![listens],
-        udp: Vec::new(),
-    };
-    let of = |own, client, sockets| Reserved::of([], [own, own], [], client, sockets);
+    let listens = (external, Protocol::Tcp, 80);
+    let of = |own, client, processes| Reserved::of([], [own, own], [], client, processes);
     [
         Reserved::default(),
-        of(OWN.ip, Some((external, 81)), &Sockets::default()),
-        of(external, None, &sockets),
+        of(OWN.ip, Some((external, 81)), Processes::new()),
+        of(external, None, [listens].into()),
     ]
 }
 

@@ -6,7 +6,7 @@ use kube::runtime::watcher::Event;
 
 use super::*;
 use crate::kubernetes::{Readers, Watched};
-use crate::services::Sockets;
+use crate::services::{Sockets, processes};
 
 const OTHER_NODE: Ipv4Addr = Ipv4Addr::new(172, 30, 0, 12);
 const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 1);
@@ -32,7 +32,9 @@ fn reserved() -> Reserved {
     // A slice of somebody who would have a port of everybody's refused.
     let foreign = slice(json!([{"addresses": ["203.0.113.7"]}]));
     let nodes = [other_node()];
-    Reserved::of(&nodes, [OWN.ip, ROUTER], [&api, &foreign], asked, &sockets)
+    let own = [OWN.ip, ROUTER];
+    let processes = processes(&sockets, own);
+    Reserved::of(&nodes, own, [&api, &foreign], asked, processes)
 }
 
 /// It says more of itself than is believed.

@@ -135,7 +135,7 @@ fn a_node_that_becomes_known_takes_its_ports_back_and_one_that_goes_gives_them_u
     node.watched.services.take(Ok(Event::Apply(object)));
     assert_eq!(node.pass(0), (6, 0));
     let other = std::net::Ipv4Addr::new(172, 30, 0, 12);
-    let reserved = Reserved::of([], [other, other], [], None, &Sockets::default());
+    let reserved = Reserved::of([], [other, other], [], None, Processes::new());
     let own = Own {
         reserved: &reserved,
         ..OWN

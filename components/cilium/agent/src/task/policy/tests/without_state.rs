@@ -2,68 +2,18 @@
 
 use cilium_api::{CiliumIdentity, EndpointState, NumericIdentity, identity_labels};
 use datapath::link::Link;
-use datapath::{Datapath, Fake, Mac, Routing, Tenant};
+use datapath::{Datapath, Mac, Tenant};
 use kube::runtime::watcher::Event;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::*;
-use crate::agent::Own;
-use crate::bell::Bells;
-use crate::endpoints::Endpoints;
-use crate::ipam::Pool;
-use crate::kubernetes::{Kubernetes, Readers, Watched};
-use crate::metrics::calls::Calls;
-use crate::policy::Policies;
+use crate::agent::tests::alone;
+use crate::kubernetes::Watched;
 use crate::restore::restore;
-use crate::store::Store;
 
 const POD: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 9);
-
-/// An agent beside the running datapath of another layout, with an empty state folder.
-async fn agent(folder: &std::path::Path) -> (Agent, Arc<Fake>) {
-    let kubeconfig = folder.join("kubeconfig");
-    std::fs::write(
-        &kubeconfig,
-        r#"{"clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:1"}}],
-            "contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],
-            "users":[{"name":"u","user":{}}],"current-context":"c"}"#,
-    )
-    .unwrap();
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let calls = Calls::default();
-    let kubernetes = Kubernetes::connect(Some(&kubeconfig), &calls)
-        .await
-        .unwrap();
-    let datapath = Arc::new(Fake::new());
-    datapath.wait_for_activation();
-    let store = Store::open(&folder.join("state")).unwrap();
-    let own = Own {
-        name: "worker-1".to_owned(),
-        ip: Ipv4Addr::new(172, 30, 0, 11),
-        router: Ipv4Addr::new(10, 244, 1, 1),
-        pod_cidrs: vec!["10.244.1.0/24".parse().unwrap()],
-        cluster: "west".to_owned(),
-        mtu: 1450,
-        routing: Routing::Tunnel,
-        maglev: None,
-    };
-    let pool = Pool::new(own.pod_cidrs.clone(), own.router);
-    let policies = Policies::new(datapath.clone(), store.clone(), 100).unwrap();
-    let endpoints = Endpoints::new(pool, datapath.clone(), store, Bells::default(), 1);
-    let watched = Arc::new(Watched::new(&Readers::default()));
-    let agent = Agent::new(
-        own,
-        None,
-        endpoints,
-        policies,
-        watched,
-        kubernetes,
-        datapath.clone(),
-    );
-    (agent, datapath)
-}
 
 /// As a watch hands it over.
 fn seen<K: DeserializeOwned>(object: &impl Serialize) -> K {
@@ -86,8 +36,9 @@ fn list(watched: &Watched) {
 
 #[tokio::test]
 async fn a_pod_of_which_only_its_address_is_known_has_name_identity_and_policy_after_one_pass() {
-    let folder = tempfile::tempdir().unwrap();
-    let (agent, datapath) = agent(folder.path()).await;
+    let alone = alone().await;
+    let (agent, datapath) = (&alone.agent, &alone.datapath);
+    datapath.wait_for_activation();
     let mac = Mac([2, 0, 0, 0, 0, 1]);
     datapath.set_tenants(vec![Tenant {
         ip: POD,
@@ -103,9 +54,9 @@ async fn a_pod_of_which_only_its_address_is_known_has_name_identity_and_policy_a
         up: true,
         kind: None,
     };
-    restore(&agent.endpoints, Vec::new(), &*datapath, &[link]);
+    restore(&agent.endpoints, Vec::new(), &**datapath, &[link]);
     list(&agent.watched);
-    assert_eq!(pass(&agent), Vec::<String>::new());
+    assert_eq!(pass(agent), Vec::<String>::new());
     let known = &agent.endpoints.list()[0];
     assert_eq!(known.owner(), "shop/web");
     assert_eq!(
