@@ -6,6 +6,8 @@
 #[cfg(feature = "kubernetes")]
 pub mod asking;
 pub mod error;
+#[cfg(feature = "kubernetes")]
+pub mod events;
 pub mod exposition;
 pub mod listener;
 mod logfmt;

@@ -1,9 +1,10 @@
 //! The Cilium agent: one pod per node that carries the node's pods.
 //!
-//! Owns DaemonSet `cilium`, its configuration, rights and the admission policies that hold each agent to its own node. Never
+//! Owns DaemonSet `cilium`, Service `cilium-health` by which agents try Services, its configuration, rights and the admission policies that hold each agent to its own node. Never
 //! touches what agents write (CiliumNodes, CiliumEndpoints). Ports: 9879 health, 4240 between nodes, 9962 metrics, 10256 what
 //! load balancers ask of kube-proxy, 8472/UDP tunnel, if there is one.
 
+mod carried;
 mod daemonset;
 mod health;
 mod objects;
@@ -12,11 +13,11 @@ pub(crate) mod rbac;
 use kube_core::DynamicObject;
 
 use crate::{
-    Component, ComponentId, Health, HttpCheck, Input, Observed, PodSelector, Probe, ProbeKind,
-    ProbeTarget, RenderError, WorkloadKind, WorkloadRef,
+    Component, ComponentId, Health, Input, Observed, PodSelector, Probe, ProbeKind, ProbeTarget,
+    RenderError, WorkloadKind, WorkloadRef,
 };
 
-/// Answers whether every pod of the node has a working endpoint.
+/// Answers whether every pod of the node has a working endpoint, and which nodes and Services it reaches.
 const DATAPATH: &str = "datapath";
 pub(crate) const WORKLOAD: WorkloadRef = WorkloadRef {
     kind: WorkloadKind::DaemonSet,
@@ -55,7 +56,9 @@ impl Component for CiliumAgent {
                 WORKLOAD.pod_label,
                 port,
             )),
-            kind: ProbeKind::Http(HttpCheck::path("/datapath")),
+            kind: ProbeKind::Carried {
+                path: "/datapath".to_owned(),
+            },
         }]
     }
 

@@ -9,11 +9,13 @@ mod rbac;
 use kube_core::DynamicObject;
 
 use crate::{
-    Component, ComponentId, Health, HttpCheck, Input, Observed, PodSelector, Probe, ProbeKind,
-    ProbeTarget, RenderError, WorkloadKind, WorkloadRef,
+    Component, ComponentId, Health, Input, Observed, PodSelector, Probe, ProbeKind, ProbeTarget,
+    RenderError, WorkloadKind, WorkloadRef,
 };
 
 const METRICS: &str = "metrics";
+/// 1 at the replica that holds the Lease.
+const LEADER: &str = "cilium_operator_leader";
 pub(crate) const WORKLOAD: WorkloadRef = WorkloadRef {
     kind: WorkloadKind::Deployment,
     namespace: cilium_api::names::NAMESPACE,
@@ -50,7 +52,10 @@ impl Component for CiliumOperator {
                 WORKLOAD.pod_label,
                 port,
             )),
-            kind: ProbeKind::Http(HttpCheck::path("/metrics")),
+            kind: ProbeKind::MetricSums {
+                path: "/metrics".to_owned(),
+                metrics: vec![LEADER.to_owned()],
+            },
         }]
     }
 

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod analyzer;
+pub mod carried;
 mod cilium_agent;
 mod cilium_operator;
 mod collectors;

@@ -44,6 +44,9 @@ pub enum ProbeKind {
     /// `GET` of JSON; good when each pointer of [`JsonCheck::set`] leads to something that is neither null, false, zero nor empty,
     /// and each of [`JsonCheck::unset`] to nothing else.
     Json(JsonCheck),
+    /// `GET` of what an agent says of its datapath; good when the status is 2xx.
+    /// Values: those of [`crate::carried`], none where the agent does not probe.
+    Carried { path: String },
     /// Sends a log record by OTLP/gRPC and reads it from Redis. The stream is
     /// `gloonet:v1:logs:<cluster>:probe:<pod>` (docs/redis-keys.md), one per target, so that targets do not wipe each other's.
     LogArrives(Box<LogArrives>),

@@ -15,8 +15,6 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
-/// Longest note the API server takes.
-const LONGEST_NOTE: usize = 1024;
 /// The same sentence is not said again within this time.
 const QUIET: SignedDuration = SignedDuration::from_mins(10);
 /// Events about objects without a namespace live here.
@@ -79,7 +77,7 @@ impl Events {
             },
             action: Some(action.to_owned()),
             event_time: Some(MicroTime(now)),
-            note: Some(shortened(note)),
+            note: Some(gloonet_daemon::events::note(note)),
             reason: Some(reason.to_owned()),
             regarding: Some(platform.object_ref(&())),
             reporting_controller: Some("gloonetwork.io/operator".to_owned()),
@@ -104,33 +102,5 @@ impl Events {
         said.retain(|_, at| now.duration_since(*at) < QUIET);
         said.insert((reason.to_owned(), note.to_owned()), now)
             .is_some()
-    }
-}
-
-fn shortened(note: &str) -> String {
-    if note.len() <= LONGEST_NOTE {
-        return note.to_owned();
-    }
-    let end = (0..=LONGEST_NOTE - '…'.len_utf8())
-        .rev()
-        .find(|at| note.is_char_boundary(*at))
-        .unwrap_or(0);
-    format!("{}…", &note[..end])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_note_is_cut_at_a_letter_and_fits() {
-        let long = "ä".repeat(800);
-        let short = shortened(&long);
-        assert!(
-            short.len() <= LONGEST_NOTE && short.ends_with("ä…"),
-            "{}",
-            short.len()
-        );
-        assert_eq!(shortened("plain"), "plain");
     }
 }

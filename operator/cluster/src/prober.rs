@@ -1,5 +1,6 @@
 //! Measures running components at the thing itself: by pod address, without DNS or Services.
 
+mod carried;
 mod credentials;
 mod exposition;
 mod json;
@@ -176,6 +177,13 @@ impl Prober {
                 judged.map_err(|why| ProbeError::Said {
                     path: check.path.clone(),
                     why,
+                })
+            }
+            ProbeKind::Carried { path } => {
+                let body = self.web.get(address, path, None).await?;
+                carried::values(&body).map_err(|error| ProbeError::Answer {
+                    path: path.clone(),
+                    why: error.to_string(),
                 })
             }
             ProbeKind::MetricSums { path, metrics } => Ok(exposition::sums(

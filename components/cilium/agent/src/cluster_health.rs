@@ -1,14 +1,14 @@
 //! Whether the nodes of the cluster reach each other: Cilium's cluster health.
 //!
 //! Each agent answers the others ([`responder`]) and asks them ([`probe`]), at two addresses of every node: its own, and its router's,
-//! which lies on the pod network. [`paths`] decides what follows; `task::cluster_health` keeps it going.
+//! which lies on the pod network, and whoever answers at the Service of all agents. [`paths`] decides what follows; `task::cluster_health` keeps it going.
 
 mod echo;
 mod hello;
 pub mod paths;
 pub mod probe;
 pub mod responder;
-mod schedule;
+pub mod schedule;
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -19,7 +19,7 @@ use cilium_cni::model::health::HealthStatus;
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
-use self::paths::{Findings, Paths, Target};
+use self::paths::{Carried, Findings, Paths, Target, Way};
 use crate::agent::Own;
 use crate::nodes::KnownNode;
 
@@ -87,6 +87,14 @@ impl ClusterHealth {
 
     pub fn record(&self, target: &Target, found: Findings) {
         self.paths().record(target, found, Instant::now());
+    }
+
+    pub fn record_service(&self, answered: Option<bool>) -> Option<Way> {
+        self.paths().record_service(answered)
+    }
+
+    pub fn carried(&self) -> Carried {
+        self.paths().carried()
     }
 
     pub fn report(&self) -> HealthStatus {

@@ -348,7 +348,7 @@ impl OwnPod {
             "action": "Configure",
             "type": "Warning",
             "reason": reason,
-            "note": note.chars().take(1000).collect::<String>(),
+            "note": gloonet_daemon::events::note(note),
             "regarding": {
                 "apiVersion": "v1", "kind": "Pod",
                 "namespace": self.namespace, "name": self.name, "uid": self.uid,
@@ -404,11 +404,12 @@ mod tests {
             uid: "u1".to_owned(),
             node: "worker-1".to_owned(),
         };
-        let event = pod.event("Why", &"x".repeat(5000), Timestamp::UNIX_EPOCH);
+        let event = pod.event("Why", &"ä".repeat(5000), Timestamp::UNIX_EPOCH);
         assert_eq!(event["metadata"]["name"], "cilium-abcde.0");
         assert_eq!(event["eventTime"], "1970-01-01T00:00:00.000000Z");
         let decoded: k8s_openapi::api::events::v1::Event = serde_json::from_value(event).unwrap();
-        assert_eq!(decoded.note.unwrap().len(), 1000);
+        let length = decoded.note.unwrap().len();
+        assert!(length <= gloonet_daemon::events::LONGEST_NOTE, "{length}");
         assert_eq!(decoded.regarding.unwrap().uid.as_deref(), Some("u1"));
     }
 }

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::agent::{Agent, blocking};
 use crate::api::cluster_nodes::known;
+use crate::cluster_health::paths::Carried;
 use crate::endpoint::Endpoint;
 use crate::room;
 
@@ -145,7 +146,7 @@ fn cilium(datapath: Option<&str>, unsynced: &[&str], problems: &[(&str, String)]
     }
 }
 
-/// What the operator's gate measures: does every pod of the node have its endpoint?
+/// What the operator's gate measures: does every pod of the node have its endpoint, and are other nodes and Services reached?
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Coverage {
     pub ready: bool,
@@ -154,6 +155,9 @@ pub struct Coverage {
     /// Pods without an endpoint, `namespace/name`.
     pub missing: Vec<String>,
     pub message: String,
+    /// Absent where nodes are not probed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carried: Option<Carried>,
 }
 
 impl Coverage {
@@ -165,6 +169,7 @@ impl Coverage {
             endpoints: 0,
             missing: Vec::new(),
             message: message.to_owned(),
+            carried: None,
         }
     }
 }
@@ -182,7 +187,12 @@ pub async fn coverage(agent: &Arc<Agent>) -> Coverage {
     let mut endpoints = agent.endpoints.list();
     endpoints.retain(|endpoint| programmed.contains(&endpoint.id));
     let pods = agent.watched.pods.list();
-    cover(pods.iter().map(AsRef::as_ref), &endpoints)
+    let coverage = cover(pods.iter().map(AsRef::as_ref), &endpoints);
+    let health = agent.cluster_health.get();
+    Coverage {
+        carried: health.map(|health| health.carried()),
+        ..coverage
+    }
 }
 
 fn cover<'a>(pods: impl IntoIterator<Item = &'a Pod>, endpoints: &[Endpoint]) -> Coverage {
@@ -225,6 +235,7 @@ fn cover<'a>(pods: impl IntoIterator<Item = &'a Pod>, endpoints: &[Endpoint]) ->
         endpoints: endpoints.len(),
         missing,
         message,
+        carried: None,
     }
 }
 

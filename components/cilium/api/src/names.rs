@@ -85,6 +85,8 @@ pub const HUBBLE_RELAY_SERVER_CERTS: &str = "hubble-relay-server-certs";
 pub const HUBBLE_RELAY_DOMAIN: &str = "hubble-relay.cilium.io";
 /// Service in front of [`HUBBLE_PORT`] of the agent on the same node.
 pub const HUBBLE_PEER: &str = "hubble-peer";
+/// Service in front of [`CLUSTER_HEALTH_PORT`] of every agent, by which agents see whether Services work.
+pub const CLUSTER_HEALTH_SERVICE: &str = "cilium-health";
 /// UDP port of the VXLAN overlay.
 pub const TUNNEL_PORT: u16 = 8472;
 

@@ -1,15 +1,18 @@
-use super::{DATAPATH, WORKLOAD};
+use super::{DATAPATH, WORKLOAD, carried};
 use crate::health::{all_answered, worst};
 use crate::{Health, Observed, workload_health};
 
-/// Counts of the DaemonSet, podCIDRs of every node, and the datapath of every node.
+/// Counts of the DaemonSet, podCIDRs of every node, the datapath of every node, and the ways between them.
 pub(super) fn judge(observed: &Observed) -> Health {
     let pods = soaking(observed, workload_health(observed, &WORKLOAD));
     let settled = pods.is_healthy();
     let desired = pods.desired;
     let addresses = addresses(observed);
     let datapath = if settled {
-        all_answered(observed, DATAPATH, settled)
+        worst(
+            all_answered(observed, DATAPATH, settled),
+            carried::judge(observed),
+        )
     } else {
         Health::healthy("")
     };

@@ -1,11 +1,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use cilium_api::names::{CLUSTER_HEALTH_PORT, CLUSTER_HEALTH_SERVICE};
 use gloonet_api::cilium::{Algorithm, Mtu, RoutingMode};
 use kube_core::DynamicObject;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::{daemonset, rbac};
+use super::{WORKLOAD, daemonset, rbac};
 use crate::collectors::flows::READERS;
 use crate::object::{Builder, digest};
 use crate::{ComponentId, Input, RenderError};
@@ -31,8 +32,23 @@ pub(super) fn all(input: &Input) -> Result<Vec<DynamicObject>, RenderError> {
         cilium_api::names::CONFIG_MAP,
         json!({"data": config}),
     )?);
+    objects.push(health(&builder)?);
     objects.push(daemonset::daemonset(&builder, input, &digest)?);
     Ok(objects)
+}
+
+/// In front of all agents that are ready: who reaches one by it reaches Services, and the node of whichever answers.
+fn health(builder: &Builder) -> Result<DynamicObject, RenderError> {
+    let spec = json!({
+        "type": "ClusterIP",
+        "selector": {WORKLOAD.pod_label.0: WORKLOAD.pod_label.1},
+        "ports": [{"name": "health", "port": CLUSTER_HEALTH_PORT, "targetPort": CLUSTER_HEALTH_PORT, "protocol": "TCP"}],
+    });
+    builder.namespaced(
+        ("v1", "Service"),
+        CLUSTER_HEALTH_SERVICE,
+        json!({"spec": spec}),
+    )
 }
 
 /// The keys of upstream's ConfigMap `cilium-config` that this agent reads or that tools look at.

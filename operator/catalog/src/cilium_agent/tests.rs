@@ -6,6 +6,8 @@ use crate::Input;
 use crate::State;
 use crate::component::tests::{answered, failed, input, input_of, named, running};
 
+mod ways;
+
 fn two_nodes() -> Observed {
     let mut observed = running(&WORKLOAD, 2);
     for node in ["control-plane", "worker-1"] {

@@ -8,6 +8,7 @@ use cilium_cni::model::health::{
     Addresses, ConnectivityStatus, HealthStatus, NodeStatus, PathStatus, SelfStatus,
 };
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::schedule;
 use crate::nodes::KnownNode;
@@ -58,6 +59,48 @@ struct Node {
     due: Instant,
     attempt: u64,
     failures: u32,
+    pod_network: Way,
+}
+
+/// One way, over all probes of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Way {
+    /// In a row. Without any it works, or was not tried yet.
+    pub failures: u32,
+    /// It worked at least once.
+    pub worked: bool,
+}
+
+impl Way {
+    fn works(self) -> bool {
+        self.worked && self.failures == 0
+    }
+
+    fn record(&mut self, well: bool) {
+        *self = if well {
+            Self {
+                failures: 0,
+                worked: true,
+            }
+        } else {
+            Self {
+                failures: self.failures.saturating_add(1),
+                ..*self
+            }
+        };
+    }
+}
+
+/// What carries pods' packets, for the operator's gate: a node whose own address is behind a firewall is none the worse for pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Carried {
+    /// Nodes that answer on the pod network, this one among them.
+    pub reached: usize,
+    /// The others.
+    pub unreached: BTreeMap<String, Way>,
+    /// Through the Service of the agents; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<Way>,
 }
 
 #[derive(Debug)]
@@ -65,6 +108,7 @@ pub struct Paths {
     own: String,
     cluster: String,
     nodes: BTreeMap<String, Node>,
+    service: Option<Way>,
     last: Timestamp,
 }
 
@@ -74,6 +118,7 @@ impl Paths {
             own: own.to_owned(),
             cluster: cluster.to_owned(),
             nodes: BTreeMap::new(),
+            service: None,
             last: began,
         }
     }
@@ -97,6 +142,7 @@ impl Paths {
                 endpoint: None,
                 attempt: 0,
                 failures: 0,
+                pod_network: Way::default(),
             });
             self.nodes.insert(node.target.name.clone(), node);
         }
@@ -134,6 +180,8 @@ impl Paths {
         } else {
             0
         };
+        let pods = found.endpoint.as_ref().unwrap_or(&found.host);
+        node.pod_network.record(pods.http.result.is_ok());
         node.attempt += 1;
         let seed = schedule::seed(&self.own, &target.name, node.attempt);
         node.due = now + schedule::next(interval, node.failures, seed);
@@ -145,6 +193,32 @@ impl Paths {
     fn interval(&self) -> Duration {
         let addresses = |node: &Node| 1 + usize::from(node.target.endpoint.is_some());
         schedule::interval(self.nodes.values().map(addresses).sum())
+    }
+
+    /// Writes down whether the Service answered. `None`: there is no such Service.
+    pub fn record_service(&mut self, answered: Option<bool>) -> Option<Way> {
+        self.service = answered.map(|well| {
+            let mut way = self.service.unwrap_or_default();
+            way.record(well);
+            way
+        });
+        self.service
+    }
+
+    pub fn carried(&self) -> Carried {
+        let ways = self
+            .nodes
+            .iter()
+            .map(|(name, node)| (name, node.pod_network));
+        let (reached, unreached): (Vec<_>, Vec<_>) = ways.partition(|(_, way)| way.works());
+        Carried {
+            reached: reached.len(),
+            unreached: unreached
+                .into_iter()
+                .map(|(name, way)| (name.clone(), way))
+                .collect(),
+            service: self.service,
+        }
     }
 
     pub fn report(&self) -> HealthStatus {

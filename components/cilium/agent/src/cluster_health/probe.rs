@@ -26,6 +26,11 @@ pub async fn probe(target: &Target, port: u16) -> Findings {
     Findings { host, endpoint }
 }
 
+/// Whether a Service leads to an agent that answers. Which of them it is differs from time to time.
+pub async fn probe_service(ip: Ipv4Addr, port: u16) -> Result<Duration, String> {
+    hello(SocketAddrV4::new(ip, port), LIMIT).await
+}
+
 async fn probe_address(ip: Ipv4Addr, port: u16) -> Probed {
     let (icmp, http) = tokio::join!(ping(ip), hello(SocketAddrV4::new(ip, port), LIMIT));
     Probed {

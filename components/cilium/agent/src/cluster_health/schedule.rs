@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 /// Upstream's, for one address; more of them make it grow with their logarithm.
-const BASE: Duration = Duration::from_mins(1);
+pub const BASE: Duration = Duration::from_mins(1);
 /// Agents that start together ask a node within so much time, and not at once.
 const FIRST: Duration = Duration::from_secs(5);
 /// After a failure; doubled with each one more, up to the interval.
@@ -23,7 +23,7 @@ pub(super) fn first(seed: u64) -> Duration {
 }
 
 /// Until the next probe, after so many failures in a row; a tenth more or less.
-pub(super) fn next(interval: Duration, failures: u32, seed: u64) -> Duration {
+pub fn next(interval: Duration, failures: u32, seed: u64) -> Duration {
     let pause = match failures.checked_sub(1) {
         None => interval,
         Some(more) => {
@@ -34,7 +34,7 @@ pub(super) fn next(interval: Duration, failures: u32, seed: u64) -> Duration {
 }
 
 /// Differs between agents, between the nodes they ask, and between one time and the next.
-pub(super) fn seed(own: &str, node: &str, attempt: u64) -> u64 {
+pub fn seed(own: &str, node: &str, attempt: u64) -> u64 {
     let mut hasher = DefaultHasher::new();
     (own, node, attempt).hash(&mut hasher);
     hasher.finish()

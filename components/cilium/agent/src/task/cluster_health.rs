@@ -1,9 +1,9 @@
-//! Asks the nodes of the cluster whether they are reached, and answers those that ask.
+//! Asks the nodes of the cluster, and the Service of all agents, whether they are reached, and answers those that ask.
 
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
-use cilium_api::names::CLUSTER_HEALTH_PORT;
+use cilium_api::names::{CLUSTER_HEALTH_PORT, CLUSTER_HEALTH_SERVICE, NAMESPACE};
 use futures::{StreamExt as _, stream};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use crate::agent::Agent;
 use crate::bell::Bell;
 use crate::cluster_health::paths::Target;
-use crate::cluster_health::probe::probe;
-use crate::cluster_health::{ClusterHealth, responder};
+use crate::cluster_health::probe::{probe, probe_service};
+use crate::cluster_health::{ClusterHealth, responder, schedule};
 use crate::nodes;
 use crate::task::{REPAIR, RETRY};
 
@@ -29,6 +29,7 @@ pub fn start(agent: &Arc<Agent>, health: &Arc<ClusterHealth>, bell: Bell, tasks:
     }
     tasks.spawn(follow(agent.clone(), health.clone(), bell));
     tasks.spawn(ask(agent.clone(), health.clone()));
+    tasks.spawn(ask_service(agent.clone(), health.clone()));
 }
 
 /// Opens the port, again and again while something else holds it.
@@ -74,6 +75,32 @@ async fn ask(agent: Arc<Agent>, health: Arc<ClusterHealth>) {
         let due = health.due().await;
         round(&agent, &health, due).await;
     }
+}
+
+async fn ask_service(agent: Arc<Agent>, health: Arc<ClusterHealth>) {
+    for attempt in 0_u64.. {
+        let answered = match service_address(&agent) {
+            Some(ip) => Some(probe_service(ip, CLUSTER_HEALTH_PORT).await),
+            None => None,
+        };
+        if let Some(Err(why)) = &answered {
+            tracing::info!(
+                why,
+                "Service {NAMESPACE}/{CLUSTER_HEALTH_SERVICE} does not answer"
+            );
+        }
+        let way = health.record_service(answered.map(|answered| answered.is_ok()));
+        // At first there is nobody behind it. That is over soon.
+        let failures = way.filter(|way| way.worked).map_or(1, |way| way.failures);
+        let seed = schedule::seed(&agent.own.name, CLUSTER_HEALTH_SERVICE, attempt);
+        tokio::time::sleep(schedule::next(schedule::BASE, failures, seed)).await;
+    }
+}
+
+fn service_address(agent: &Agent) -> Option<Ipv4Addr> {
+    let services = &agent.watched.services;
+    let service = services.get(NAMESPACE, CLUSTER_HEALTH_SERVICE)?;
+    service.spec.as_ref()?.cluster_ip.as_ref()?.parse().ok()
 }
 
 /// Every node now, for somebody who waits for it.

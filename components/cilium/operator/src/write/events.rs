@@ -16,8 +16,6 @@ use kube::{
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
 
-/// Longest note the API server takes, in bytes.
-const LONGEST: usize = 1024;
 /// The same sentence about the same object is not said again within this.
 const QUIET: Duration = Duration::from_mins(10);
 /// Sentences that are remembered. Who makes more of them in that time may hear one twice.
@@ -60,7 +58,7 @@ impl Events {
         let event = Event {
             type_: EventType::Warning,
             reason: reason.to_owned(),
-            note: Some(shortened(note)),
+            note: Some(gloonet_daemon::events::note(note)),
             action: "Reconcile".to_owned(),
             secondary: None,
         };
@@ -79,15 +77,6 @@ impl Events {
         all.retain(|_, at| at.elapsed() < QUIET);
         all.contains_key(said)
     }
-}
-
-fn shortened(note: &str) -> String {
-    const END: &str = "…";
-    if note.len() <= LONGEST {
-        return note.to_owned();
-    }
-    let end = note.floor_char_boundary(LONGEST - END.len());
-    format!("{}{END}", &note[..end])
 }
 
 #[cfg(test)]
@@ -158,7 +147,9 @@ mod tests {
             ]
         );
         assert_eq!(said.len(), 4);
-        assert!(said[3].1.len() <= LONGEST && said[3].1.ends_with('…'));
+        assert!(
+            said[3].1.len() <= gloonet_daemon::events::LONGEST_NOTE && said[3].1.ends_with('…')
+        );
         // Nothing is joined to what was said before: that would need the right to patch Events.
         assert!(came.iter().all(|(method, _)| *method == Method::POST));
         assert_eq!(came[0].1["type"], json!("Warning"));

@@ -152,3 +152,60 @@ fn without_nodes_nothing_is_due_and_the_report_is_empty() {
     assert_eq!((paths.next(), paths.due(start)), (None, Vec::new()));
     assert!(paths.report().nodes.is_empty());
 }
+
+#[test]
+fn the_pod_network_carries_where_the_nodes_router_answers_whatever_its_own_address_says() {
+    let start = Instant::now();
+    let all = [1, 2, 3, 4].map(|number| known(&format!("worker-{number}"), 10 + number));
+    let mut paths = paths(&all, start);
+    let targets = paths.all();
+    let mut firewalled = found(Ok(1));
+    firewalled.host = found(Err("refused")).host;
+    firewalled.endpoint.as_mut().unwrap().icmp = None;
+    paths.record(&targets[0], firewalled, start);
+    for result in [Ok(1), Err("late"), Err("late")] {
+        let mut answers = found(result);
+        answers.host = found(Ok(1)).host;
+        paths.record(&targets[1], answers, start);
+    }
+    paths.record(&targets[2], found(Err("late")), start);
+    let carried = paths.carried();
+    assert_eq!(carried.reached, 1);
+    let way = |failures, worked| Way { failures, worked };
+    let unreached = [way(2, true), way(1, false), way(0, false)];
+    let unreached = ["worker-2", "worker-3", "worker-4"]
+        .into_iter()
+        .zip(unreached);
+    let unreached = unreached.map(|(name, way)| (name.to_owned(), way));
+    assert_eq!(carried.unreached, unreached.collect());
+    assert_eq!(carried.service, None);
+}
+
+#[test]
+fn failures_of_the_service_are_counted_in_a_row_and_forgotten_with_it() {
+    let mut paths = paths(&[], Instant::now());
+    let seen = [
+        Some(false),
+        Some(true),
+        Some(false),
+        Some(false),
+        None,
+        Some(false),
+    ]
+    .map(|answered| {
+        paths
+            .record_service(answered)
+            .map(|way| (way.failures, way.worked))
+    });
+    let expected = [
+        Some((1, false)),
+        Some((0, true)),
+        Some((1, true)),
+        Some((2, true)),
+        None,
+        Some((1, false)),
+    ];
+    assert_eq!(seen, expected);
+    let service = paths.carried().service.unwrap();
+    assert_eq!((service.failures, service.worked), (1, false));
+}
