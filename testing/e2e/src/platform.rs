@@ -7,14 +7,17 @@ use gloonet_api::{
     GlooNetwork, GlooNetworkStatus,
     status::{ComponentHealth, ComponentStatus},
 };
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{ConfigMap, Pod},
+};
 use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
     core::GroupVersionKind,
 };
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     Scene,
@@ -27,6 +30,11 @@ pub const COMPONENT: &str = gloonet_api::COMPONENT_LABEL;
 pub const NAMESPACES: [&str; 3] = ["gloonet-system", "gloo-mesh", "kube-system"];
 /// Time in which everything is healthy again after something was taken away.
 pub const HEALED: Duration = Duration::from_mins(3);
+
+/// The operator's Deployment.
+const OPERATOR: &str = "gloonet-operator";
+/// Time in which pods that are not wanted any more have ended; Prometheus may take a minute.
+const ENDED: Duration = Duration::from_mins(2);
 
 /// One object of the operator's inventory.
 #[derive(Clone, Debug, Deserialize)]
@@ -133,6 +141,39 @@ pub async fn settled(scene: &Scene, limit: Duration) -> Result<GlooNetworkStatus
             ))
         },
     )
+    .await
+}
+
+/// Replicas the operator's Deployment asks for.
+pub async fn operators(scene: &Scene) -> Result<i32> {
+    let spec = operator(scene).get(OPERATOR).await?.spec;
+    spec.and_then(|spec| spec.replicas)
+        .context("a number of replicas")
+}
+
+/// Asks for another number of them.
+pub async fn scale_operator(scene: &Scene, replicas: i32) -> Result<()> {
+    let spec = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+    let scaled = operator(scene)
+        .patch(OPERATOR, &PatchParams::default(), &spec)
+        .await;
+    scaled
+        .map(drop)
+        .with_context(|| format!("scale {OPERATOR} to {replicas}"))
+}
+
+fn operator(scene: &Scene) -> Api<Deployment> {
+    Api::namespaced(scene.client.clone(), gloonet_api::OPERATOR_NAMESPACE)
+}
+
+/// Waits until no pod of these components is left, be it one that is still ending.
+pub async fn ended(scene: &Scene, which: &str, ours: impl Fn(&str) -> bool) -> Result<()> {
+    until(&format!("no pod {which} is left"), ENDED, async || {
+        let left = pods(scene).await?.into_iter();
+        let left = left.filter(|(_, mark)| ours(&mark.component));
+        let left: Vec<String> = left.map(|(name, _)| name).collect();
+        Ok(Progress::when(left.is_empty(), left.join(", ")))
+    })
     .await
 }
 

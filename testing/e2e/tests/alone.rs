@@ -22,6 +22,8 @@ mod leadership;
 mod main_job;
 #[path = "alone/objects_deleted.rs"]
 mod objects_deleted;
+#[path = "alone/pod_network.rs"]
+mod pod_network;
 #[path = "alone/policy_lifecycle.rs"]
 mod policy_lifecycle;
 #[path = "alone/relabel.rs"]

@@ -11,5 +11,7 @@ mod api_server_away;
 mod components_killed;
 #[path = "outages/node_restarts.rs"]
 mod node_restarts;
+#[path = "outages/operators_away.rs"]
+mod operators_away;
 #[path = "outages/relist.rs"]
 mod relist;

@@ -89,7 +89,7 @@ fn way(node: &str, what: &str, failures: f64, worked: bool) -> Health {
     if failures >= LASTING {
         return Health::degraded(format!(
             "node {node} does not reach {what}, {failures} times in a row: see `cilium-health status --probe` in its agent, and \
-             what lies between the nodes"
+             open between nodes what docs/install.md lists"
         ));
     }
     if worked {

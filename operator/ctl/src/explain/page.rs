@@ -151,7 +151,10 @@ fn measurement(probe: &Probe) -> String {
         ProbeKind::Json(check) => format!("GET {}, and what it says there", check.path),
         ProbeKind::LogArrives(_) => "send a log record and read it from Redis".to_owned(),
         ProbeKind::PrometheusJobsUp { jobs, .. } => format!("up of the jobs {}", jobs.join(", ")),
-        ProbeKind::MetricSums { metrics, .. } => format!("the counters {}", metrics.join(", ")),
+        ProbeKind::MetricSums { metrics, .. } => format!("the metrics {}", metrics.join(", ")),
+        ProbeKind::Carried { path } => {
+            format!("GET {path}, and which nodes and Services it reaches")
+        }
     };
     format!("{}: {question}, at {target}", probe.name)
 }
