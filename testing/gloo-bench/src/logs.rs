@@ -7,6 +7,8 @@ mod gateway;
 #[cfg(test)]
 mod hostile;
 mod load;
+#[cfg(test)]
+mod queue;
 mod stage;
 
 use std::{path::PathBuf, time::Duration};

@@ -32,7 +32,7 @@ const RECOVERS: Duration = Duration::from_mins(1);
 const KEYS: &str = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
 /// As for the tests of what the operator renders: `None` only where nobody wants real programs.
-fn program() -> Option<PathBuf> {
+pub(super) fn program() -> Option<PathBuf> {
     let home = env::var_os("GLOONET_HOME").map(PathBuf::from);
     let home =
         home.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/gloonet")));

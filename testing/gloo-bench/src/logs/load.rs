@@ -15,7 +15,7 @@ use tonic::transport::Channel;
 use super::stage::{STREAMS, Stage, stream};
 
 /// Records of one request.
-const BATCH: u64 = 200;
+pub(super) const BATCH: u64 = 200;
 /// Requests under way at once.
 const AT_ONCE: u64 = 8;
 const FILLER: usize = 200;
@@ -87,7 +87,7 @@ impl Load {
 }
 
 /// Every number has its stream; a request is about all of them.
-fn request(numbers: std::ops::Range<u64>) -> ExportLogsServiceRequest {
+pub(super) fn request(numbers: std::ops::Range<u64>) -> ExportLogsServiceRequest {
     let mut resource_logs = Vec::new();
     for at in 0..STREAMS {
         let mine = numbers.clone().filter(|number| number % STREAMS == at);
