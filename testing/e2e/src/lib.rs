@@ -24,6 +24,7 @@ pub mod ledger;
 pub mod lines;
 pub mod listeners;
 pub mod objects;
+pub mod operator;
 pub mod platform;
 pub mod pods;
 pub mod policy;

@@ -7,17 +7,14 @@ use gloonet_api::{
     GlooNetwork, GlooNetworkStatus,
     status::{ComponentHealth, ComponentStatus},
 };
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{ConfigMap, Pod},
-};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
     core::GroupVersionKind,
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     Scene,
@@ -31,8 +28,8 @@ pub const NAMESPACES: [&str; 3] = ["gloonet-system", "gloo-mesh", "kube-system"]
 /// Time in which everything is healthy again after something was taken away.
 pub const HEALED: Duration = Duration::from_mins(3);
 
-/// The operator's Deployment.
-const OPERATOR: &str = "gloonet-operator";
+/// Time in which the status says what is missing.
+const NOTICED: Duration = Duration::from_secs(30);
 /// Time in which pods that are not wanted any more have ended; Prometheus may take a minute.
 const ENDED: Duration = Duration::from_mins(2);
 
@@ -144,26 +141,17 @@ pub async fn settled(scene: &Scene, limit: Duration) -> Result<GlooNetworkStatus
     .await
 }
 
-/// Replicas the operator's Deployment asks for.
-pub async fn operators(scene: &Scene) -> Result<i32> {
-    let spec = operator(scene).get(OPERATOR).await?.spec;
-    spec.and_then(|spec| spec.replicas)
-        .context("a number of replicas")
-}
-
-/// Asks for another number of them.
-pub async fn scale_operator(scene: &Scene, replicas: i32) -> Result<()> {
-    let spec = Patch::Merge(json!({"spec": {"replicas": replicas}}));
-    let scaled = operator(scene)
-        .patch(OPERATOR, &PatchParams::default(), &spec)
-        .await;
-    scaled
-        .map(drop)
-        .with_context(|| format!("scale {OPERATOR} to {replicas}"))
-}
-
-fn operator(scene: &Scene) -> Api<Deployment> {
-    Api::namespaced(scene.client.clone(), gloonet_api::OPERATOR_NAMESPACE)
+/// Waits until the row of a component admits that something is missing.
+pub async fn noticed(scene: &Scene, component: &str) -> Result<()> {
+    let what = format!("the status admits that {component} is not whole");
+    until(&what, NOTICED, async || {
+        let status = status(scene).await?;
+        let row = row(&status, component);
+        let whole = row
+            .is_none_or(|row| row.health == ComponentHealth::Healthy && row.ready == row.desired);
+        Ok(Progress::when(!whole, format!("{row:?}")))
+    })
+    .await
 }
 
 /// Waits until no pod of these components is left, be it one that is still ending.

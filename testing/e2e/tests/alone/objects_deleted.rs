@@ -1,4 +1,4 @@
-//! Each object the operator made is deleted in turn: it comes back, and nobody unrelated notices.
+//! Each object the operator made is deleted in turn: it comes back, the status tells the truth meanwhile, and nobody unrelated notices.
 
 use std::time::Duration;
 
@@ -23,7 +23,10 @@ const TAKES_MORE_ALONG: [&str; 4] = [
 /// The token by which an agent without a certificate comes; while it has a good one, none is made.
 const ONLY_WHEN_NEEDED: &str = gloo_api::names::TOKEN;
 
-/// Deletes one object; where it cannot be deleted or does not come back, says so.
+/// Kinds whose deletion takes pods away.
+const WITH_PODS: [&str; 3] = ["DaemonSet", "Deployment", "StatefulSet"];
+
+/// Deletes one object; where it cannot be deleted, does not come back, or is not missed by the status, says so.
 async fn delete(scene: &Scene, made: &Made) -> Result<()> {
     let api = made.api(&scene.client);
     let old = match api.get_opt(&made.name).await? {
@@ -42,11 +45,16 @@ async fn delete(scene: &Scene, made: &Made) -> Result<()> {
             now.filter(|now| now.uid() != old.uid() && now.metadata.deletion_timestamp.is_none());
         Ok(Progress::of(new.map(drop), "it is not there"))
     })
-    .await
+    .await?;
+    if WITH_PODS.contains(&made.kind.as_str()) {
+        platform::noticed(scene, &made.component).await?;
+    }
+    Ok(())
 }
 
 #[tokio::test]
-async fn each_managed_object_comes_back_and_no_unrelated_pod_restarts() -> Result<()> {
+async fn each_managed_object_comes_back_the_status_misses_its_pods_and_no_unrelated_pod_restarts()
+-> Result<()> {
     let scene = Scene::open().await?;
     platform::settled(&scene, platform::HEALED).await?;
     let all = platform::inventory(&scene).await?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use gloonet_e2e::{
-    Scene,
+    Scene, operator,
     platform::{self, Made},
     stage::{Stage, both},
 };
@@ -31,7 +31,7 @@ fn without_pods(kind: &str) -> Option<Value> {
 
 /// The operator first: it would put the others right.
 async fn take_away(scene: &Scene, made: &[Made]) -> Result<()> {
-    platform::scale_operator(scene, 0).await?;
+    operator::scale(scene, 0).await?;
     platform::ended(scene, "of the operator", |component| {
         component == "operator"
     })
@@ -73,7 +73,7 @@ async fn with_nothing_of_ours_running_connections_policies_and_services_stay_as_
     let scene = Scene::open().await?;
     platform::settled(&scene, platform::HEALED).await?;
     let made = platform::inventory(&scene).await?;
-    let replicas = platform::operators(&scene).await?;
+    let replicas = operator::replicas(&scene).await?;
     Stage::during(&scene, "zero", async |stage| {
         let lines = stage.lines().await?;
         let mut outcome = take_away(&scene, &made).await;
@@ -81,7 +81,7 @@ async fn with_nothing_of_ours_running_connections_policies_and_services_stay_as_
             outcome = stay_away(&scene, stage).await;
         }
         // They run on while everything comes back, which must not break them either.
-        let back = platform::scale_operator(&scene, replicas).await;
+        let back = operator::scale(&scene, replicas).await;
         let settled = platform::settled(&scene, RESTORED).await.map(drop);
         both(both(outcome, lines.end()), both(back, settled))?;
         stage.is_whole("late").await

@@ -1,9 +1,9 @@
 //! The pods of each component are killed in turn: they come back, and the status tells the truth meanwhile.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
-use gloonet_api::{OPERATOR_NAMESPACE, status::ComponentHealth};
+use gloonet_api::OPERATOR_NAMESPACE;
 use gloonet_e2e::{
     Scene, objects,
     platform::{self, PodMark},
@@ -14,8 +14,6 @@ use kube::{
     Api,
     api::{DeleteParams, ListParams},
 };
-
-const NOTICED: Duration = Duration::from_secs(30);
 
 /// Kills every pod of a component at once, without grace.
 async fn kill(scene: &Scene, component: &str) -> Result<()> {
@@ -32,23 +30,6 @@ async fn kill(scene: &Scene, component: &str) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Whether the row of a component admits that something is missing.
-async fn noticed(scene: &Scene, component: &str) -> Result<()> {
-    until(
-        &format!("the status admits that {component} is not whole"),
-        NOTICED,
-        async || {
-            let status = platform::status(scene).await?;
-            let row = platform::row(&status, component).cloned();
-            let whole = row
-                .as_ref()
-                .is_none_or(|r| r.health == ComponentHealth::Healthy && r.ready == r.desired);
-            Ok(Progress::when(!whole, format!("{row:?}")))
-        },
-    )
-    .await
 }
 
 /// Until another operator works, what the status says is of the time before.
@@ -87,7 +68,7 @@ async fn the_pods_of_each_component_come_back_and_the_status_tells_the_truth_mea
         }
         // The operator has no row: it cannot say that it is not there.
         if component != "operator"
-            && let Err(error) = noticed(&scene, component).await
+            && let Err(error) = platform::noticed(&scene, component).await
         {
             failures.push(format!("{error:#}"));
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use gloonet_e2e::{
-    Scene, agent, platform,
+    Scene, agent, operator, platform,
     policy::{dropped, open},
     stage::{HEARD, Stage, both},
 };
@@ -20,7 +20,7 @@ const COUNTS: Duration = Duration::from_secs(10);
 
 /// The platform's first: it would put the other one right, and does when it is back.
 async fn take_away(scene: &Scene) -> Result<()> {
-    platform::scale_operator(scene, 0).await?;
+    operator::scale(scene, 0).await?;
     platform::ended(scene, "of the operator", |component| {
         component == "operator"
     })
@@ -66,7 +66,7 @@ async fn go_on_without(scene: &Scene, stage: &Stage<'_>) -> Result<()> {
 async fn while_both_operators_are_away_agents_pods_and_policies_go_on() -> Result<()> {
     let scene = Scene::open().await?;
     platform::settled(&scene, platform::HEALED).await?;
-    let replicas = platform::operators(&scene).await?;
+    let replicas = operator::replicas(&scene).await?;
     Stage::during(&scene, "no-operators", async |stage| {
         let mut outcome = take_away(&scene).await;
         if outcome.is_ok() {
@@ -74,7 +74,7 @@ async fn while_both_operators_are_away_agents_pods_and_policies_go_on() -> Resul
             let went_on = go_on_without(&scene, stage).await;
             outcome = both(went_on, lines.end());
         }
-        let back = platform::scale_operator(&scene, replicas).await;
+        let back = operator::scale(&scene, replicas).await;
         let settled = platform::settled(&scene, platform::HEALED).await;
         both(both(outcome, back), settled.map(drop))
     })
