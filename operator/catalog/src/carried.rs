@@ -1,6 +1,8 @@
 //! Names of the values that [`crate::ProbeKind::Carried`] measures.
 
-/// Nodes that the agent reaches on the pod network, its own among them.
+/// Nodes that the agent knows of, its own among them.
+pub const KNOWN: &str = "known";
+/// Nodes that it reaches on the pod network.
 pub const REACHED: &str = "reached";
 /// Before a node's name: attempts in a row that failed, at a node that was never reached. 0: not tried yet.
 pub const NODE_NEW: &str = "new/";

@@ -1,7 +1,7 @@
 //! Whether the pod network carries packets from node to node and through Services, as the agents found.
 
 use super::{DATAPATH, WORKLOAD};
-use crate::carried::{NODE_LOST, NODE_NEW, REACHED, SERVICE_LOST, SERVICE_NEW};
+use crate::carried::{KNOWN, NODE_LOST, NODE_NEW, SERVICE_LOST, SERVICE_NEW};
 use crate::health::worst;
 use crate::{Health, Observed, PodObservation, ProbeOutcome, ProbeResult};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,11 +45,10 @@ fn is_about(result: &ProbeResult, target: &str) -> bool {
 
 /// What the agent of `node` says, of nodes with an agent that is ready.
 fn of_agent(node: &str, values: &BTreeMap<String, f64>, nodes: &BTreeSet<&str>) -> Health {
-    let Some(reached) = values.get(REACHED) else {
+    let Some(known) = values.get(KNOWN) else {
         // It does not probe.
         return Health::healthy("");
     };
-    let mut known = *reached;
     let mut worst_way = Health::healthy("");
     for (name, failures) in values {
         let (other, worked) = match (name.strip_prefix(NODE_NEW), name.strip_prefix(NODE_LOST)) {
@@ -57,13 +56,12 @@ fn of_agent(node: &str, values: &BTreeMap<String, f64>, nodes: &BTreeSet<&str>) 
             (None, Some(other)) => (other, true),
             (None, None) => continue,
         };
-        known += 1.0;
         if nodes.contains(other) {
             let what = format!("node {other} on the pod network");
             worst_way = worst(worst_way, way(node, &what, *failures, worked));
         }
     }
-    if known < count(nodes) {
+    if *known < count(nodes) {
         let message = format!("node {node} knows {known} of {} nodes", nodes.len());
         worst_way = worst(worst_way, Health::progressing(message).standing());
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gloonet_catalog::carried::{NODE_LOST, NODE_NEW, REACHED, SERVICE_LOST, SERVICE_NEW};
+use gloonet_catalog::carried::{KNOWN, NODE_LOST, NODE_NEW, REACHED, SERVICE_LOST, SERVICE_NEW};
 use serde::Deserialize;
 
 use super::Values;
@@ -14,6 +14,7 @@ struct Datapath {
 
 #[derive(Deserialize)]
 struct Carried {
+    known: u32,
     reached: u32,
     unreached: BTreeMap<String, Way>,
     service: Option<Way>,
@@ -30,7 +31,10 @@ pub(super) fn values(body: &str) -> Result<Values, serde_json::Error> {
     let Some(carried) = serde_json::from_str::<Datapath>(body)?.carried else {
         return Ok(Values::new());
     };
-    let mut values = Values::from([(REACHED.to_owned(), f64::from(carried.reached))]);
+    let mut values = Values::from([
+        (KNOWN.to_owned(), f64::from(carried.known)),
+        (REACHED.to_owned(), f64::from(carried.reached)),
+    ]);
     for (node, way) in carried.unreached {
         let kind = if way.worked { NODE_LOST } else { NODE_NEW };
         values.insert(format!("{kind}{node}"), f64::from(way.failures));
@@ -57,7 +61,7 @@ mod tests {
         let body = json!({
             "ready": true, "pods": 3, "message": "3 pods",
             "carried": {
-                "reached": 2,
+                "known": 4, "reached": 2,
                 "unreached": {
                     "worker-2": {"failures": 4, "worked": true},
                     "worker-3": {"failures": 0, "worked": false},
@@ -66,6 +70,7 @@ mod tests {
             },
         });
         let expected = [
+            ("known", 4.0),
             ("lost/worker-2", 4.0),
             ("new/worker-3", 0.0),
             ("reached", 2.0),

@@ -13,6 +13,9 @@ use serde::Serialize;
 use super::schedule;
 use crate::nodes::KnownNode;
 
+/// Nodes that are not reached and named: who asks wants to know where to look, however many they are.
+const NAMED: usize = 16;
+
 /// A node as it is probed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -94,9 +97,11 @@ impl Way {
 /// What carries pods' packets, for the operator's gate: a node whose own address is behind a firewall is none the worse for pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Carried {
-    /// Nodes that answer on the pod network, this one among them.
+    /// Nodes there are, this one among them.
+    pub known: usize,
+    /// Nodes that answer on the pod network.
     pub reached: usize,
-    /// The others.
+    /// Of the others the first by name.
     pub unreached: BTreeMap<String, Way>,
     /// Through the Service of the agents; absent where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -212,9 +217,11 @@ impl Paths {
             .map(|(name, node)| (name, node.pod_network));
         let (reached, unreached): (Vec<_>, Vec<_>) = ways.partition(|(_, way)| way.works());
         Carried {
+            known: self.nodes.len(),
             reached: reached.len(),
             unreached: unreached
                 .into_iter()
+                .take(NAMED)
                 .map(|(name, way)| (name.clone(), way))
                 .collect(),
             service: self.service,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::PodObservation;
 
-const REACHES_ALL: [(&str, f64); 2] = [("reached", 2.0), ("service lost", 0.0)];
+const REACHES_ALL: [(&str, f64); 2] = [("known", 2.0), ("service lost", 0.0)];
 
 /// Two nodes with agents that are ready. This is what that of worker-1 says; the other one reaches everything.
 fn says(values: &[(&str, f64)]) -> Observed {
@@ -40,7 +40,7 @@ fn what_was_never_reached_holds_back_what_comes_next_and_takes_nothing_from_what
     for (values, named) in [
         (
             [
-                ("reached", 1.0),
+                ("known", 2.0),
                 ("new/control-plane", 0.0),
                 ("service lost", 0.0),
             ],
@@ -48,7 +48,7 @@ fn what_was_never_reached_holds_back_what_comes_next_and_takes_nothing_from_what
         ),
         (
             [
-                ("reached", 1.0),
+                ("known", 2.0),
                 ("new/control-plane", 2.0),
                 ("service lost", 0.0),
             ],
@@ -56,7 +56,7 @@ fn what_was_never_reached_holds_back_what_comes_next_and_takes_nothing_from_what
         ),
         (
             [
-                ("reached", 1.0),
+                ("known", 2.0),
                 ("lost/control-plane", 2.0),
                 ("service new", 1.0),
             ],
@@ -74,9 +74,9 @@ fn what_was_never_reached_holds_back_what_comes_next_and_takes_nothing_from_what
 #[test]
 fn an_agent_that_has_not_asked_the_service_or_knows_too_few_nodes_is_not_through() {
     for (values, named) in [
-        (&[("reached", 2.0)][..], "cilium-health yet"),
+        (&[("known", 2.0)][..], "cilium-health yet"),
         (
-            &[("reached", 1.0), ("service lost", 0.0)],
+            &[("known", 1.0), ("service lost", 0.0)],
             "knows 1 of 2 nodes",
         ),
     ] {
@@ -90,12 +90,12 @@ fn an_agent_that_has_not_asked_the_service_or_knows_too_few_nodes_is_not_through
 fn a_way_that_worked_is_broken_after_three_attempts_and_not_before() {
     let node = |failures| {
         judged(&[
-            ("reached", 1.0),
+            ("known", 2.0),
             ("lost/control-plane", failures),
             ("service lost", 0.0),
         ])
     };
-    let service = |failures| judged(&[("reached", 2.0), ("service lost", failures)]);
+    let service = |failures| judged(&[("known", 2.0), ("service lost", failures)]);
     for (way, named) in [
         (
             &node as &dyn Fn(f64) -> Health,
@@ -116,7 +116,7 @@ fn a_way_that_worked_is_broken_after_three_attempts_and_not_before() {
 #[test]
 fn a_node_whose_agent_is_not_ready_is_missed_by_nobody() {
     let mut observed = says(&[
-        ("reached", 1.0),
+        ("known", 2.0),
         ("lost/control-plane", 9.0),
         ("new/ghost", 9.0),
         ("service lost", 0.0),

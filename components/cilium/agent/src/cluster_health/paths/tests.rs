@@ -170,7 +170,7 @@ fn the_pod_network_carries_where_the_nodes_router_answers_whatever_its_own_addre
     }
     paths.record(&targets[2], found(Err("late")), start);
     let carried = paths.carried();
-    assert_eq!(carried.reached, 1);
+    assert_eq!((carried.known, carried.reached), (4, 1));
     let way = |failures, worked| Way { failures, worked };
     let unreached = [way(2, true), way(1, false), way(0, false)];
     let unreached = ["worker-2", "worker-3", "worker-4"]
@@ -179,6 +179,16 @@ fn the_pod_network_carries_where_the_nodes_router_answers_whatever_its_own_addre
     let unreached = unreached.map(|(name, way)| (name.to_owned(), way));
     assert_eq!(carried.unreached, unreached.collect());
     assert_eq!(carried.service, None);
+}
+
+#[test]
+fn however_many_nodes_are_not_reached_a_few_are_named_and_all_are_counted() {
+    let all: Vec<KnownNode> = (0..200)
+        .map(|number| known(&format!("worker-{number:03}"), number))
+        .collect();
+    let carried = paths(&all, Instant::now()).carried();
+    assert_eq!((carried.known, carried.reached), (200, 0));
+    assert_eq!(carried.unreached.len(), 16);
 }
 
 #[test]
