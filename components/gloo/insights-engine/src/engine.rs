@@ -23,6 +23,7 @@ use crate::{
     prometheus::Prometheus,
     reports,
     shared::Shared,
+    silence::Silences,
     snapshots::Snapshots,
 };
 
@@ -47,6 +48,7 @@ struct Kept {
     keeper: Keeper,
     /// The book of an earlier engine was read, or there was none.
     loaded: bool,
+    silences: Silences,
     /// Errors of the last run.
     said: BTreeSet<String>,
 }
@@ -212,8 +214,12 @@ impl Engine {
         judged: &[(String, Vec<Evaluation>)],
         (run, ended): (String, Timestamp),
         names: BTreeSet<String>,
-        errors: Vec<String>,
+        mut errors: Vec<String>,
     ) {
+        for why in kept.silences.look(judged, ended) {
+            self.metrics.failed("sample");
+            errors.push(why);
+        }
         let (mut unknown, mut omitted) = (Vec::new(), BTreeMap::<(Code, String), usize>::new());
         for (cluster, evaluations) in judged {
             for one in evaluations {
@@ -252,8 +258,8 @@ impl Engine {
     }
 }
 
-/// What is wrong with Prometheus' answers, in words. That one query has nothing is the rules' matter; that none has anything
-/// is the fault of what was asked: it lost its data, scrapes nothing of ours, or is another one.
+/// What is wrong with Prometheus' answers, in words. Whether one query should have had a sample is the rules' matter; that none
+/// has any is the fault of what was asked: it lost its data, scrapes nothing of ours, or is another one.
 fn doubtful(answers: &Answers) -> Vec<String> {
     let odd = |samples: &[Sample]| {
         let mut values = samples.iter().map(|sample| sample.value);

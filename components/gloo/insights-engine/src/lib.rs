@@ -18,4 +18,5 @@ pub mod prometheus;
 pub mod reports;
 pub mod run;
 pub mod shared;
+mod silence;
 pub mod snapshots;

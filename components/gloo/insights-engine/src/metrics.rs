@@ -15,8 +15,8 @@ use crate::shared::Shared;
 const RULE_BUCKETS: [f64; 8] = [0.000_01, 0.000_1, 0.001, 0.01, 0.05, 0.1, 0.5, 2.0];
 const RUN_BUCKETS: [f64; 8] = [0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0, 15.0];
 /// What the engine can fail at; each is there from the beginning, so that none is told from not measured.
-const KINDS: [&str; 7] = [
-    "entry", "query", "record", "redis", "rule", "run", "snapshot",
+const KINDS: [&str; 8] = [
+    "entry", "query", "record", "redis", "rule", "run", "sample", "snapshot",
 ];
 
 type RuleTimes = Family<[(&'static str, String); 1], Histogram, fn() -> Histogram>;

@@ -122,6 +122,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_rule_asks_prometheus_is_about_whom_the_rule_is_about() {
+        for rule in CATALOG {
+            for evidence in rule.evidence {
+                if let Evidence::Metrics(query) = evidence {
+                    assert_eq!(query.source.scope(), rule.scope, "{}", rule.code);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn there_are_as_many_rules_as_promised_and_cilium_has_its_share() {
         let about_cilium = |rule: &&&Rule| {
             rule.evidence.iter().any(|evidence| match evidence {

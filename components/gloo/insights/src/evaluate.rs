@@ -134,6 +134,21 @@ mod tests {
     }
 
     #[test]
+    fn where_all_runs_a_rule_whose_query_has_no_sample_says_that_it_should_have_one() {
+        let mut scene = Scene::healthy();
+        scene
+            .answers
+            .values_mut()
+            .for_each(|answer| *answer = Ok(Vec::new()));
+        let asks = |evidence: &crate::Evidence| matches!(evidence, crate::Evidence::Metrics(_));
+        for one in evaluate(&scene.view(), &Settings::default(), || (), |_, (), ()| ()) {
+            let silent = matches!(&one.verdict, Verdict::Unknown(unknown) if unknown.silent);
+            let asked = one.rule.evidence.iter().any(asks);
+            assert_eq!(silent, asked, "{} {:?}", one.rule.code, one.verdict);
+        }
+    }
+
+    #[test]
     fn records_that_are_too_old_or_of_a_failed_run_are_no_evidence() {
         for scene in [Scene::healthy().hours_later(2), Scene::failed("403")] {
             for one in evaluate(&scene.view(), &Settings::default(), || (), |_, (), ()| ()) {

@@ -67,7 +67,12 @@ pub fn page(rule: &Rule) -> String {
         let _written = match evidence {
             Evidence::Record(analyzer) => writeln!(text, "- record of the analyzer `{analyzer}`"),
             Evidence::Metrics(query) => {
-                writeln!(text, "- metrics, query `{}`: `{}`", query.name, query.text)
+                let (source, name) = (query.source.as_str(), query.name);
+                writeln!(
+                    text,
+                    "- metrics of {source}, query `{name}`: `{}`",
+                    query.text
+                )
             }
             Evidence::Snapshot => writeln!(text, "- snapshot of the cluster's agent"),
         };

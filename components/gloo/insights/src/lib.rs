@@ -31,7 +31,7 @@ pub use finding::{Finding, Target};
 pub use insight::{Change, Insight, State, Suppressed};
 pub use life::{Book, HISTORY, KEEP_CLEARED, KEEP_UNKNOWN};
 pub use overview::{Overview, Unjudged};
-pub use query::{Answers, Query, Sample, Scope, queries};
+pub use query::{Answers, Query, Sample, Scope, Source, queries};
 pub use rule::{Answer, Evidence, Rule, Unknown};
 pub use settings::{Settings, Suppression};
 pub use snapshot::{Binding, Isolation, Snapshot, Subject};

@@ -14,14 +14,44 @@ pub enum Scope {
     Home,
 }
 
-/// One instant query. It gives at least one sample per cluster it is about while all is well, so that no sample means that nobody
-/// measures.
+/// Who has the series a query is made of. It has them as long as it runs, so where it runs an answer without a sample means that
+/// nobody measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Parts of the cluster that manages without which there is no engine.
+    Management,
+    /// Agents of Cilium. A cluster may have none, and then nothing is wrong with them.
+    CiliumAgents,
+    /// Collectors. Whatever an analyzer reports came through them.
+    Collectors,
+}
+
+impl Source {
+    /// Whom the query is about.
+    pub const fn scope(self) -> Scope {
+        match self {
+            Self::Management => Scope::Home,
+            Self::CiliumAgents | Self::Collectors => Scope::Cluster,
+        }
+    }
+
+    /// As it is told.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Management => "the parts that manage",
+            Self::CiliumAgents => "Cilium's agents",
+            Self::Collectors => "collectors",
+        }
+    }
+}
+
+/// One instant query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Query {
     /// As the engine's metrics and errors call it.
     pub name: &'static str,
     pub text: &'static str,
-    pub scope: Scope,
+    pub source: Source,
 }
 
 /// One series of an answer.

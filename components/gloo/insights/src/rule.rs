@@ -55,6 +55,8 @@ pub struct Unknown {
     pub why: String,
     /// The nodes it is about; of the others it is known that all is well. Empty: it is about everything.
     pub nodes: Vec<String>,
+    /// A query has no sample although what has its series runs.
+    pub silent: bool,
 }
 
 impl Unknown {
@@ -62,6 +64,7 @@ impl Unknown {
         Self {
             why: crate::text::clean(why.as_ref()),
             nodes: Vec::new(),
+            silent: false,
         }
     }
 }

@@ -8,7 +8,7 @@ use gloo_record::{
 };
 use jiff::Timestamp;
 
-use crate::{Answers, Query, Sample, Scope, Snapshot, Unknown};
+use crate::{Answers, Query, Sample, Scope, Snapshot, Source, Unknown};
 
 /// Runs an analyzer may miss before its last record says nothing about now.
 const MISSED: i64 = 3;
@@ -107,7 +107,7 @@ impl<'a> View<'a> {
         Ok(report)
     }
 
-    /// What Prometheus has about this cluster; no sample is no evidence.
+    /// What Prometheus has about this cluster. No sample is no evidence, and none is needed of what does not run.
     pub fn samples(&self, query: &Query) -> Result<Vec<&'a Sample>, Unknown> {
         let all = match self.answers.get(query.name) {
             None => {
@@ -121,12 +121,11 @@ impl<'a> View<'a> {
             Some(Ok(all)) => all,
         };
         let about = |sample: &&Sample| {
-            query.scope == Scope::Home || sample.label("cluster_name") == self.cluster.name
+            query.source.scope() == Scope::Home || sample.label("cluster_name") == self.cluster.name
         };
         let own: Vec<&Sample> = all.iter().filter(about).collect();
         if own.is_empty() {
-            let why = format!("Prometheus has no sample for query {}", query.name);
-            return Err(Unknown::new(why));
+            return self.no_sample(query).map(|()| own);
         }
         // Without it the others would say that all is well.
         if let Some(odd) = own.iter().find(|sample| !sample.value.is_finite()) {
@@ -134,6 +133,23 @@ impl<'a> View<'a> {
             return Err(Unknown::new(why));
         }
         Ok(own)
+    }
+
+    fn no_sample(&self, query: &Query) -> Result<(), Unknown> {
+        // What nobody has told of may not be there yet.
+        let runs = match query.source {
+            Source::Management => true,
+            Source::CiliumAgents => match self.agents() {
+                Ok(agents) if agents.agents.is_empty() => return Ok(()),
+                agents => agents.is_ok(),
+            },
+            Source::Collectors => Analyzer::ALL.iter().any(|one| self.report(*one).is_ok()),
+        };
+        let why = format!("Prometheus has no sample for query {}", query.name);
+        Err(Unknown {
+            silent: runs,
+            ..Unknown::new(why)
+        })
     }
 
     /// What the cluster's agent told the management server.
@@ -156,7 +172,7 @@ mod tests {
     const QUERY: Query = Query {
         name: "a-test",
         text: "up",
-        scope: Scope::Cluster,
+        source: Source::CiliumAgents,
     };
 
     /// The healthy cluster, looked at with another clock.
@@ -193,5 +209,48 @@ mod tests {
             let scene = Scene::healthy().answer(&QUERY, &others);
             assert_eq!(scene.view().samples(&QUERY).unwrap().len(), 1);
         }
+    }
+
+    /// What a query without a sample is worth: evidence that nothing is wrong, or none; and whether it should have had one.
+    fn without_a_sample(source: Source, scene: &Scene) -> Result<usize, bool> {
+        let query = Query { source, ..QUERY };
+        let scene = Scene {
+            answers: Answers::from([(query.name, Ok(Vec::new()))]),
+            ..scene.clone()
+        };
+        let samples = scene.view().samples(&query).map(|samples| samples.len());
+        samples.map_err(|unknown| unknown.silent)
+    }
+
+    #[test]
+    fn no_sample_of_what_runs_is_silence() {
+        let healthy = Scene::healthy();
+        for source in [Source::Management, Source::CiliumAgents, Source::Collectors] {
+            assert_eq!(without_a_sample(source, &healthy), Err(true), "{source:?}");
+        }
+        // A report that an analyzer failed came through a collector, too.
+        let failed = Scene::failed("403");
+        assert_eq!(without_a_sample(Source::Collectors, &failed), Err(true));
+    }
+
+    #[test]
+    fn of_what_nobody_has_told_of_no_sample_is_unknown_and_no_silence() {
+        let blind = Scene::blind();
+        assert_eq!(without_a_sample(Source::CiliumAgents, &blind), Err(false));
+        assert_eq!(without_a_sample(Source::Collectors, &blind), Err(false));
+        let old = Scene::healthy().hours_later(2);
+        assert_eq!(without_a_sample(Source::CiliumAgents, &old), Err(false));
+        assert_eq!(without_a_sample(Source::Collectors, &old), Err(false));
+    }
+
+    #[test]
+    fn where_no_agent_of_cilium_runs_nothing_is_wrong_with_them() {
+        let foreign = Scene::healthy().agents(|agents| agents.agents.clear());
+        assert_eq!(without_a_sample(Source::CiliumAgents, &foreign), Ok(0));
+        assert_eq!(without_a_sample(Source::Collectors, &foreign), Err(true));
+        // Other clusters' samples are nothing to it.
+        let others = [labelled(1.0, &[("cluster_name", "east")])];
+        let scene = foreign.answer(&QUERY, &others);
+        assert_eq!(scene.view().samples(&QUERY), Ok(Vec::new()));
     }
 }

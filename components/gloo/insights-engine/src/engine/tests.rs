@@ -51,6 +51,35 @@ fn a_rule_that_panicked_is_counted_and_said_and_never_fine() {
 }
 
 #[test]
+fn an_answer_that_should_have_a_sample_and_has_none_is_unknown_and_after_a_while_an_error() {
+    let (engine, mut kept) = (engine(), Kept::default());
+    let mut scene = Scene::healthy();
+    scene.answers.insert("events-lost", Ok(Vec::new()));
+    let settings = Settings::default();
+    for (minutes, errors) in [(0, 0), (2, 1), (3, 2)] {
+        let all = evaluate(&scene.view(), &settings, || (), |_, (), ()| ());
+        let ended = scene.now + Duration::from_mins(minutes);
+        let (judged, run) = ([("west".to_owned(), all)], ("r".to_owned(), ended));
+        engine.publish(&mut kept, &judged, run, BTreeSet::new(), Vec::new());
+        let (page, _) = engine.shared.page().unwrap();
+        let unknown: Vec<String> = page
+            .unknown
+            .iter()
+            .map(|one| one.code.to_string())
+            .collect();
+        assert_eq!(unknown, ["HLT0112"]);
+        let words =
+            "insight HLT0112 of cluster west: Prometheus has no sample for query events-lost";
+        let told = page.errors.iter().any(|error| error == words);
+        assert_eq!(told, errors > 0, "{:?}", page.errors);
+        let text = crate::metrics::text(&engine.metrics, &engine.shared).unwrap();
+        let counted =
+            format!("gloo_mesh_insights_engine_errors_total{{kind=\"sample\"}} {errors}\n");
+        assert!(text.contains(&counted), "{text}");
+    }
+}
+
+#[test]
 fn answers_without_any_sample_are_doubtful_and_a_single_query_without_one_is_not() {
     let nothing = || Ok(Vec::new());
     let something = || Ok(vec![Sample::default()]);

@@ -2,12 +2,14 @@
 
 use gloo_record::Analyzer;
 
-use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Source, Target, View,
+};
 
 const QUERY: Query = Query {
     name: "clusters-registered",
     text: "count(count by (cluster) (relay_push_clients_connected)) - 1",
-    scope: Scope::Home,
+    source: Source::Management,
 };
 
 pub(crate) const RULE: Rule = Rule {

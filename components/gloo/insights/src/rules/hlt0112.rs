@@ -1,11 +1,13 @@
 //! HLT0112: Cilium loses events.
 
-use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Source, Target, View,
+};
 
 const QUERY: Query = Query {
     name: "events-lost",
     text: "sum by (cluster_name) (rate(cilium_events_lost_total{cluster_name!=\"\"}[5m])) or sum by (cluster_name) (cilium_version{cluster_name!=\"\"}) * 0",
-    scope: Scope::Cluster,
+    source: Source::CiliumAgents,
 };
 /// Events per second.
 const MANY: f64 = 1.0;

@@ -1,11 +1,13 @@
 //! HLT0303: cluster is not connected.
 
-use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Source, Target, View,
+};
 
 pub(crate) const QUERY: Query = Query {
     name: "agents-disconnected",
     text: "1 - max by (cluster) (relay_push_clients_connected)",
-    scope: Scope::Home,
+    source: Source::Management,
 };
 
 pub(crate) const RULE: Rule = Rule {

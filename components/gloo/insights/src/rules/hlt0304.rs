@@ -1,12 +1,14 @@
 //! HLT0304: snapshot of a cluster is not complete.
 
-use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Source, Target, View,
+};
 
 const QUERY: Query = Query {
     name: "clusters-not-warmed",
     // Connected all that time, and warm at no moment of it: every connection begins cold.
     text: "max by (cluster) (min_over_time(relay_push_clients_connected[2m])) - max by (cluster) (max_over_time(relay_push_clients_warmed[2m]))",
-    scope: Scope::Home,
+    source: Source::Management,
 };
 
 pub(crate) const RULE: Rule = Rule {

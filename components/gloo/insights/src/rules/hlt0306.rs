@@ -1,11 +1,13 @@
 //! HLT0306: gloo resources that are not followed.
 
-use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Source, Target, View,
+};
 
 const QUERY: Query = Query {
     name: "translation-errors",
     text: "sum by (gvk, exported_namespace) (translation_error) or count(relay_push_clients_connected) * 0",
-    scope: Scope::Home,
+    source: Source::Management,
 };
 
 pub(crate) const RULE: Rule = Rule {

@@ -1,11 +1,13 @@
 //! HLT0307: translation is slow.
 
-use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Source, Target, View,
+};
 
 const QUERY: Query = Query {
     name: "translation-seconds-p99",
     text: "(histogram_quantile(0.99, sum by (le) (rate(gloo_mesh_translation_time_sec_bucket[10m]))) >= 0) or count(relay_push_clients_connected) * 0",
-    scope: Scope::Home,
+    source: Source::Management,
 };
 /// Seconds; Gloo's own alert says 10.
 const SLOW: f64 = 5.0;

@@ -1,11 +1,13 @@
 //! HLT0308: management server cannot use Redis.
 
-use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Source, Target, View,
+};
 
 const QUERY: Query = Query {
     name: "redis-errors",
     text: "sum(increase(gloo_mesh_redis_sync_err_total[5m]))",
-    scope: Scope::Home,
+    source: Source::Management,
 };
 
 pub(crate) const RULE: Rule = Rule {

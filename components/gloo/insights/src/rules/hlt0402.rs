@@ -1,11 +1,13 @@
 //! HLT0402: collectors cannot send.
 
-use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Source, Target, View,
+};
 
 const QUERY: Query = Query {
     name: "telemetry-send-failed",
     text: "(sum by (cluster_name) (rate(otelcol_exporter_send_failed_metric_points_total{cluster_name!=\"\"}[5m])) or sum by (cluster_name) (otelcol_process_uptime_total{cluster_name!=\"\"}) * 0) + (sum by (cluster_name) (rate(otelcol_exporter_send_failed_log_records_total{cluster_name!=\"\"}[5m])) or sum by (cluster_name) (otelcol_process_uptime_total{cluster_name!=\"\"}) * 0)",
-    scope: Scope::Cluster,
+    source: Source::Collectors,
 };
 
 pub(crate) const RULE: Rule = Rule {

@@ -1,11 +1,13 @@
 //! HLT0403: telemetry gateway refuses what it gets.
 
-use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Source, Target, View,
+};
 
 const QUERY: Query = Query {
     name: "gateway-refused",
     text: "((sum(rate(otelcol_receiver_refused_metric_points{job=\"gloo-telemetry-gateway\"}[5m])) or vector(0)) + (sum(rate(otelcol_receiver_refused_log_records{job=\"gloo-telemetry-gateway\"}[5m])) or vector(0))) and on() (count(up{job=\"gloo-telemetry-gateway\"} == 1) > 0)",
-    scope: Scope::Home,
+    source: Source::Management,
 };
 
 pub(crate) const RULE: Rule = Rule {

@@ -1,11 +1,13 @@
 //! RES0102: BPF map will be full soon.
 
-use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Source, Target, View,
+};
 
 const QUERY: Query = Query {
     name: "map-pressure-in-four-hours",
     text: "max by (cluster_name, node, map_name) (predict_linear(cilium_bpf_map_pressure{cluster_name!=\"\"}[30m], 4 * 3600) and cilium_bpf_map_pressure{cluster_name!=\"\"} > 0.3) or max by (cluster_name) (cilium_bpf_map_pressure{cluster_name!=\"\"}) * 0",
-    scope: Scope::Cluster,
+    source: Source::CiliumAgents,
 };
 
 pub(crate) const RULE: Rule = Rule {

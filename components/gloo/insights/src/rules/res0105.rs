@@ -1,12 +1,14 @@
 //! RES0105: identities come and go.
 
-use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Source, Target, View,
+};
 
 const QUERY: Query = Query {
     name: "identity-churn",
     // Every agent hears of each; one that starts, or lists anew, hears of all there are, and of none that goes.
     text: "max by (cluster_name) (sum by (cluster_name, node) (rate(cilium_kubernetes_events_total{cluster_name!=\"\", scope=\"CiliumIdentity\", action=\"delete\"}[10m]))) or sum by (cluster_name) (cilium_version{cluster_name!=\"\"}) * 0",
-    scope: Scope::Cluster,
+    source: Source::CiliumAgents,
 };
 /// Per second, however many nodes there are: three hundred in ten minutes.
 const MANY: f64 = 0.5;

@@ -1,11 +1,13 @@
 //! RES0107: packets are dropped for a reason that is no policy.
 
-use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Source, Target, View,
+};
 
 const QUERY: Query = Query {
     name: "drops-by-reason",
     text: "sum by (cluster_name, reason) (rate(cilium_drop_count_total{cluster_name!=\"\", reason!~\"Policy denied.*\"}[5m])) or sum by (cluster_name) (cilium_version{cluster_name!=\"\"}) * 0",
-    scope: Scope::Cluster,
+    source: Source::CiliumAgents,
 };
 /// Packets per second.
 const MANY: f64 = 10.0;

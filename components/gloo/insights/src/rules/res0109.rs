@@ -1,11 +1,13 @@
 //! RES0109: policies take long to be in force.
 
-use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Source, Target, View,
+};
 
 const QUERY: Query = Query {
     name: "policy-implementation-delay-p99",
     text: "(histogram_quantile(0.99, sum by (cluster_name, le) (rate(cilium_policy_implementation_delay_bucket{cluster_name!=\"\"}[10m]))) >= 0) or sum by (cluster_name) (cilium_version{cluster_name!=\"\"}) * 0",
-    scope: Scope::Cluster,
+    source: Source::CiliumAgents,
 };
 /// Seconds.
 const SLOW: f64 = 5.0;

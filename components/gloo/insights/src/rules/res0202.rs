@@ -1,11 +1,14 @@
 //! RES0202: Redis is nearly full.
 
-use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Source, Target, View,
+};
 
 const QUERY: Query = Query {
     name: "redis-memory-share",
-    text: "max(gloonet_probe_value{component=\"redis\", value=\"used_memory\"}) / max(gloonet_probe_value{component=\"redis\", value=\"maxmemory\"} > 0)",
-    scope: Scope::Home,
+    // maxmemory 0 is no limit, and then it is never full.
+    text: "max(gloonet_probe_value{component=\"redis\", value=\"used_memory\"}) / max(gloonet_probe_value{component=\"redis\", value=\"maxmemory\"} > 0) or max(gloonet_probe_value{component=\"redis\", value=\"used_memory\"}) * 0",
+    source: Source::Management,
 };
 /// Share of its limit.
 const FULL: f64 = 0.8;

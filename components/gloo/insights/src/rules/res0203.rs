@@ -1,11 +1,13 @@
 //! RES0203: queue of a collector fills.
 
-use crate::{Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Target, View};
+use crate::{
+    Answer, Code, Evidence, Finding, Group, Query, Rule, Scope, Severity, Source, Target, View,
+};
 
 const QUERY: Query = Query {
     name: "telemetry-queue-share",
     text: "max by (cluster_name) (otelcol_exporter_queue_size{cluster_name!=\"\"} / (otelcol_exporter_queue_capacity{cluster_name!=\"\"} > 0))",
-    scope: Scope::Cluster,
+    source: Source::Collectors,
 };
 /// Share of its places.
 const FULL: f64 = 0.7;
