@@ -17,6 +17,7 @@ pub fn kind(key: &ObjectKey) -> Option<Kind> {
         ("apps/v1", "Deployment" | "DaemonSet" | "StatefulSet") => Kind::Workload,
         ("admin.gloo.solo.io/v2", "Workspace") => Kind::Workspace,
         ("admin.gloo.solo.io/v2", "WorkspaceSettings") => Kind::Settings,
+        ("admin.gloo.solo.io/v2", "Dashboard") => Kind::Dashboard,
         ("security.policy.gloo.solo.io/v2", "AccessPolicy") => Kind::Policy,
         _ => return None,
     })
@@ -26,7 +27,7 @@ pub fn kind(key: &ObjectKey) -> Option<Kind> {
 pub fn is_gloo(key: &ObjectKey) -> bool {
     matches!(
         kind(key),
-        Some(Kind::Workspace | Kind::Settings | Kind::Policy)
+        Some(Kind::Workspace | Kind::Settings | Kind::Policy | Kind::Dashboard)
     )
 }
 
@@ -56,6 +57,7 @@ pub fn object(kind: Kind, bytes: &[u8]) -> Result<Object, serde_json::Error> {
         Kind::Workspace => Object::Workspace(written(read(bytes)?)),
         Kind::Settings => Object::Settings(written(read(bytes)?)),
         Kind::Policy => Object::Policy(written(read(bytes)?)),
+        Kind::Dashboard => Object::Dashboard(Box::new(written(read(bytes)?))),
     })
 }
 

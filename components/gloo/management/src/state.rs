@@ -335,6 +335,7 @@ fn kind_of(subject: &Subject) -> (&Place, &'static str, &'static str) {
         Subject::Workspace(place) => (place, ADMIN, "Workspace"),
         Subject::Settings(place) => (place, ADMIN, "WorkspaceSettings"),
         Subject::Policy(place) => (place, SECURITY, "AccessPolicy"),
+        Subject::Dashboard(place) => (place, ADMIN, "Dashboard"),
     }
 }
 
@@ -345,6 +346,7 @@ pub(crate) fn status_object(subject: &Subject, status: &Status) -> String {
         Status::Workspace(status) => json!(status),
         Status::Settings(status) => json!(status),
         Status::Policy(status) => json!(status),
+        Status::Dashboard(status) => json!(status),
     };
     json!({
         "apiVersion": api,

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gloo_api::{
-    WorkspaceSettingsSpec, access_policy::AccessPolicyStatus, labels::is_protected,
-    workspace::WorkspaceStatus, workspace_settings::WorkspaceSettingsStatus,
+    DashboardSpec, WorkspaceSettingsSpec, access_policy::AccessPolicyStatus,
+    dashboard::DashboardStatus, labels::is_protected, workspace::WorkspaceStatus,
+    workspace_settings::WorkspaceSettingsStatus,
 };
 
 use crate::{
@@ -149,11 +150,14 @@ fn settings_statuses(view: &View, name: &str, out: &mut Rendered) {
     }
 }
 
-fn judge(spec: &WorkspaceSettingsSpec, verdict: &mut Verdict) {
-    let unsupported = spec.unsupported();
-    if !unsupported.is_empty() {
-        verdict.warn(format!("not supported: {}", unsupported.join(", ")));
+fn unsupported(paths: &[String], verdict: &mut Verdict) {
+    if !paths.is_empty() {
+        verdict.warn(format!("not supported: {}", paths.join(", ")));
     }
+}
+
+fn judge(spec: &WorkspaceSettingsSpec, verdict: &mut Verdict) {
+    unsupported(&spec.unsupported(), verdict);
     let isolation = &spec.options.service_isolation;
     if isolation.enabled && !isolation.enforcement_layers.cni {
         verdict.warn(
@@ -242,7 +246,7 @@ fn services(
         .count()
 }
 
-/// Resources in a namespace that no workspace reads.
+/// Resources in a namespace that no workspace reads, and those that are none's.
 pub(crate) fn namespace(view: &View, slot: &Slot) -> Rendered {
     let mut out = Rendered::default();
     let Some(ns) = view.world.namespaces.get(slot) else {
@@ -264,6 +268,11 @@ pub(crate) fn namespace(view: &View, slot: &Slot) -> Rendered {
             out.statuses
                 .insert(Subject::Workspace(place(name)), Status::Workspace(status));
         }
+    }
+    for (name, written) in &ns.dashboards {
+        let status = dashboard_status(view, slot, written);
+        out.statuses
+            .insert(Subject::Dashboard(place(name)), Status::Dashboard(status));
     }
     if view.configures(slot) {
         return out;
@@ -295,6 +304,21 @@ pub(crate) fn namespace(view: &View, slot: &Slot) -> Rendered {
             .insert(Subject::Policy(place(name)), Status::Policy(status));
     }
     out
+}
+
+fn dashboard_status(view: &View, slot: &Slot, written: &Written<DashboardSpec>) -> DashboardStatus {
+    let mut verdict = Verdict::default();
+    if *slot == view.world.admin() {
+        verdict.warn("not followed: it is for the UI, which this release does not have");
+    } else {
+        verdict.refuse(
+            "not followed: dashboards live in the namespace gloo-mesh of the management cluster",
+        );
+    }
+    unsupported(&written.spec.unsupported(), &mut verdict);
+    DashboardStatus {
+        common: verdict.common(written.generation),
+    }
 }
 
 fn refused(why: &str, generation: i64) -> gloo_api::state::Common {

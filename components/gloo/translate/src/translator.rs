@@ -161,7 +161,7 @@ impl Translator {
                 self.moved.insert(slot.clone());
             }
             Kind::Workspace if admin => self.workspace(&place.name, workspace),
-            Kind::Workspace => {
+            Kind::Workspace | Kind::Dashboard => {
                 self.dirty.insert(Unit::Namespace(slot.clone()));
             }
             Kind::Settings if admin && place.name == gloo_api::names::GLOBAL_SETTINGS => {

@@ -1,8 +1,8 @@
 //! What is said about a resource.
 
 use gloo_api::{
-    Approval, State, access_policy::AccessPolicyStatus, state::Common, workspace::WorkspaceStatus,
-    workspace_settings::WorkspaceSettingsStatus,
+    Approval, State, access_policy::AccessPolicyStatus, dashboard::DashboardStatus, state::Common,
+    workspace::WorkspaceStatus, workspace_settings::WorkspaceSettingsStatus,
 };
 
 use crate::world::Place;
@@ -13,6 +13,7 @@ pub enum Subject {
     Workspace(Place),
     Settings(Place),
     Policy(Place),
+    Dashboard(Place),
 }
 
 /// The status of a resource.
@@ -21,6 +22,7 @@ pub enum Status {
     Workspace(WorkspaceStatus),
     Settings(WorkspaceSettingsStatus),
     Policy(AccessPolicyStatus),
+    Dashboard(DashboardStatus),
 }
 
 impl Status {
@@ -29,6 +31,7 @@ impl Status {
             Self::Workspace(status) => &status.common.state,
             Self::Settings(status) => &status.common.state,
             Self::Policy(status) => &status.common.state,
+            Self::Dashboard(status) => &status.common.state,
         }
     }
 }
@@ -39,13 +42,14 @@ impl Status {
             Self::Workspace(status) => &mut status.common.state,
             Self::Settings(status) => &mut status.common.state,
             Self::Policy(status) => &mut status.common.state,
+            Self::Dashboard(status) => &mut status.common.state,
         }
     }
 
-    /// What a dry run lists; a Workspace has none.
+    /// What a dry run lists, where there is one.
     pub fn would_deny(&mut self) -> Option<&mut Vec<String>> {
         match self {
-            Self::Workspace(_) => None,
+            Self::Workspace(_) | Self::Dashboard(_) => None,
             Self::Settings(status) => Some(&mut status.would_deny),
             Self::Policy(status) => Some(&mut status.would_deny),
         }

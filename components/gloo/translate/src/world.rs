@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use gloo_api::{AccessPolicySpec, ClusterName, WorkspaceSettingsSpec, WorkspaceSpec, names};
+use gloo_api::{
+    AccessPolicySpec, ClusterName, DashboardSpec, WorkspaceSettingsSpec, WorkspaceSpec, names,
+};
 
 pub type Labels = BTreeMap<String, String>;
 
@@ -77,6 +79,7 @@ pub enum Object {
     Workspace(Written<WorkspaceSpec>),
     Settings(Written<WorkspaceSettingsSpec>),
     Policy(Written<AccessPolicySpec>),
+    Dashboard(Box<Written<DashboardSpec>>),
 }
 
 /// Kind of an [`Object`].
@@ -89,6 +92,7 @@ pub enum Kind {
     Workspace,
     Settings,
     Policy,
+    Dashboard,
 }
 
 impl Object {
@@ -101,6 +105,7 @@ impl Object {
             Self::Workspace(_) => Kind::Workspace,
             Self::Settings(_) => Kind::Settings,
             Self::Policy(_) => Kind::Policy,
+            Self::Dashboard(_) => Kind::Dashboard,
         }
     }
 }
@@ -117,6 +122,7 @@ pub struct Namespace {
     pub workspaces: BTreeMap<String, Written<WorkspaceSpec>>,
     pub settings: BTreeMap<String, Written<WorkspaceSettingsSpec>>,
     pub policies: BTreeMap<String, Written<AccessPolicySpec>>,
+    pub dashboards: BTreeMap<String, Box<Written<DashboardSpec>>>,
 }
 
 impl Namespace {
@@ -134,6 +140,7 @@ impl Namespace {
             Object::Workspace(workspace) => set(&mut self.workspaces, name, workspace),
             Object::Settings(settings) => set(&mut self.settings, name, settings),
             Object::Policy(policy) => set(&mut self.policies, name, policy),
+            Object::Dashboard(dashboard) => set(&mut self.dashboards, name, dashboard),
         }
     }
 
@@ -147,6 +154,7 @@ impl Namespace {
             Kind::Workspace => self.workspaces.remove(name).is_some(),
             Kind::Settings => self.settings.remove(name).is_some(),
             Kind::Policy => self.policies.remove(name).is_some(),
+            Kind::Dashboard => self.dashboards.remove(name).is_some(),
         }
     }
 }

@@ -266,6 +266,7 @@ pub fn change() -> impl Strategy<Value = Change> {
         Kind::Service,
         Kind::Settings,
         Kind::Policy,
+        Kind::Dashboard,
     ]);
     let pods = (
         name(&["web", "db", "all"]),
@@ -288,8 +289,9 @@ pub fn change() -> impl Strategy<Value = Change> {
         4 => (at(&["s1", "s2"]), written(settings())).prop_map(|(place, spec)| Change::Put(place, Box::new(Object::Settings(spec)))),
         1 => (at(&["global"]), written(settings())).prop_map(|(place, spec)| Change::Put(place, Box::new(Object::Settings(spec)))),
         4 => (at(&["p1", "p2"]), written(policy())).prop_map(|(place, spec)| Change::Put(place, Box::new(Object::Policy(spec)))),
+        1 => at(&["d1"]).prop_map(|place| Change::Put(place, Box::new(Object::Dashboard(Box::default())))),
         1 => admin.prop_map(|place| Change::Remove(place, Kind::Workspace)),
-        3 => (at(&["web", "db", "s1", "s2", "p1", "global", "shop", "bank"]), kinds).prop_map(|(place, kind)| Change::Remove(place, kind)),
+        3 => (at(&["web", "db", "s1", "s2", "p1", "d1", "global", "shop", "bank"]), kinds).prop_map(|(place, kind)| Change::Remove(place, kind)),
     ]
 }
 

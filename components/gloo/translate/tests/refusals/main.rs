@@ -8,7 +8,7 @@
 mod access;
 
 use gloo_api::{
-    AccessPolicySpec, Approval, WorkspaceSettingsSpec, WorkspaceSpec,
+    AccessPolicySpec, Approval, DashboardSpec, WorkspaceSettingsSpec, WorkspaceSpec,
     access_policy::{Authz, Client, Config, DestinationChoice, ObjectChoice},
     workspace::{NamespaceChoice, WorkloadCluster},
     workspace_settings::{Share, WorkspaceChoice},
@@ -221,6 +221,46 @@ fn what_one_imports_and_the_other_does_not_export_stays_closed_and_so_the_other_
             share(exporter, importer, exports, imports);
         }
     }
+}
+
+#[test]
+fn a_dashboard_says_that_nothing_follows_it_and_which_of_its_fields_nothing_ever_would() {
+    let oidc = serde_json::json!({
+        "appUrl": "https://ui.example.org", "clientId": "ui", "clientSecretName": "ui",
+        "issuerUrl": "https://id.example.org", "session": {"cookie": {}}, "discoveryPollInterval": "1h",
+    });
+    let spec: DashboardSpec =
+        serde_json::from_value(serde_json::json!({"authn": {"oidc": oidc}})).unwrap();
+    let mut world = world(&["shop"]);
+    for slot in [admin(), shop("shop")] {
+        let dashboard = Object::Dashboard(Box::new(written("1", spec.clone())));
+        world.put(&place(&slot, "settings"), dashboard);
+    }
+    let mut translator = settled(world);
+    let fields = "not supported: spec.authn.oidc.session, spec.authn.oidc.discoveryPollInterval";
+    for (slot, wanted, words) in [
+        (
+            admin(),
+            Approval::Warning,
+            "it is for the UI, which this release does not have",
+        ),
+        (
+            shop("shop"),
+            Approval::Invalid,
+            "dashboards live in the namespace gloo-mesh of the management cluster",
+        ),
+    ] {
+        let subject = Subject::Dashboard(place(&slot, "settings"));
+        let message = format!("not followed: {words}; {fields}");
+        assert_eq!(said(&translator, &subject), (wanted, message));
+    }
+    // One that is changed is looked at again.
+    let plain = Object::Dashboard(Box::new(written("1", DashboardSpec::default())));
+    translator.put(&place(&admin(), "settings"), plain);
+    translator.settle();
+    let subject = Subject::Dashboard(place(&admin(), "settings"));
+    let (_, message) = said(&translator, &subject);
+    assert!(!message.contains("not supported"), "{message}");
 }
 
 #[test]
