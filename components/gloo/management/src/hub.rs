@@ -176,6 +176,10 @@ impl Hub for Server {
             tracing::info!(cluster = %stream.cluster, reason = why, "the cluster is no longer connected here");
         }
     }
+
+    fn refused(&self, cluster: &ClusterName, why: Code) {
+        self.shared.metrics.refused(cluster, why);
+    }
 }
 
 #[cfg(test)]
@@ -191,6 +195,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        metrics::RefusedEnrolments,
         push::tests::{name, registered, shop},
         state::{Held, State},
         sync::compute,
@@ -205,7 +210,10 @@ mod tests {
         });
         Server {
             shared: Arc::new(Shared::new(state, "server".to_owned())),
-            records: Arc::new(Records::new(kube::Client::new(nobody, "default"))),
+            records: Arc::new(Records::new(
+                kube::Client::new(nobody, "default"),
+                RefusedEnrolments::default(),
+            )),
             fence: None,
         }
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use gloo_api::{Approval, ClusterName};
+use gloo_relay::{enrolment::EnrolError, proto::refused::Code};
 use prometheus_client::{
     encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -9,9 +11,57 @@ use prometheus_client::{
 };
 
 use crate::{failed, shared::Shared};
-use gloo_api::Approval;
 
 const BUCKETS: [f64; 10] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 80.0];
+
+/// Attempts to enrol with a token that is not accepted. The name they ask for is anybody's word, and no label.
+#[derive(Clone, Debug)]
+pub struct RefusedEnrolments(Family<[(&'static str, &'static str); 1], Counter>);
+
+impl Default for RefusedEnrolments {
+    fn default() -> Self {
+        let family = Family::default();
+        // There from the beginning: an increase from nothing is none.
+        for why in [
+            EnrolError::Wrong,
+            EnrolError::Expired,
+            EnrolError::Reused,
+            EnrolError::OtherCluster,
+        ] {
+            let _: &Counter = &family.get_or_create(&[("reason", reason(why))]);
+        }
+        Self(family)
+    }
+}
+
+impl RefusedEnrolments {
+    pub fn count(&self, why: EnrolError) {
+        self.0.get_or_create(&[("reason", reason(why))]).inc();
+    }
+}
+
+const fn reason(why: EnrolError) -> &'static str {
+    match why {
+        EnrolError::Wrong => "wrong",
+        EnrolError::Expired => "expired",
+        EnrolError::Reused => "reused",
+        EnrolError::OtherCluster => "other_cluster",
+    }
+}
+
+/// Why an agent is not served until somebody does something; `None`: it asks again, and that is all.
+const fn lasting(why: Code) -> Option<&'static str> {
+    match why {
+        Code::Version => Some("version"),
+        Code::Fenced => Some("fenced"),
+        Code::Revoked => Some("revoked"),
+        Code::UnknownCluster => Some("unknown_cluster"),
+        Code::Protocol => Some("protocol"),
+        Code::ClusterUid => Some("cluster_uid"),
+        // Who has no room is told by gloo_mesh_snapshot_refused.
+        Code::Unspecified | Code::Busy | Code::Closing | Code::Full => None,
+    }
+}
 
 /// What is counted as it happens.
 #[derive(Debug)]
@@ -20,6 +70,8 @@ pub struct Metrics {
     reconciler: Histogram,
     pub redis_errors: Counter,
     pub refused_entries: Counter,
+    pub refused_enrolments: RefusedEnrolments,
+    refused_streams: Family<[(&'static str, String); 2], Counter>,
 }
 
 impl Default for Metrics {
@@ -29,6 +81,8 @@ impl Default for Metrics {
             reconciler: Histogram::new(BUCKETS),
             redis_errors: Counter::default(),
             refused_entries: Counter::default(),
+            refused_enrolments: RefusedEnrolments::default(),
+            refused_streams: Family::default(),
         }
     }
 }
@@ -39,6 +93,17 @@ impl Metrics {
     pub fn translated(&self, translation: Duration, whole: Duration) {
         self.translation.observe(translation.as_secs_f64());
         self.reconciler.observe(whole.as_secs_f64());
+    }
+
+    /// An agent is not served. The name stands in a certificate of ours, so there are as many as were registered.
+    pub fn refused(&self, cluster: &ClusterName, why: Code) {
+        if let Some(reason) = lasting(why) {
+            let labels = [
+                ("cluster", cluster.to_string()),
+                ("reason", reason.to_owned()),
+            ];
+            self.refused_streams.get_or_create(&labels).inc();
+        }
     }
 }
 
@@ -65,6 +130,16 @@ pub fn text(shared: &Shared) -> Result<String, std::fmt::Error> {
         "gloo_mesh_redis_refused_entries",
         "Entries of Redis that nobody with our key made for their place",
         metrics.refused_entries.clone(),
+    );
+    registry.register(
+        "gloo_mesh_relay_refused_enrolments",
+        "Attempts to enrol with a token that is not accepted",
+        metrics.refused_enrolments.0.clone(),
+    );
+    registry.register(
+        "gloo_mesh_relay_refused_streams",
+        "Streams of agents that were not taken, or ended, for a reason that lasts",
+        metrics.refused_streams.clone(),
     );
     clusters(shared, &mut registry);
     memory(shared, &mut registry);
@@ -185,4 +260,30 @@ fn resources(shared: &Shared, registry: &mut Registry) {
         "Resources that are not followed, or a policy of which could not be made",
         errors,
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::State;
+
+    #[test]
+    fn a_refusal_that_lasts_is_counted_by_cluster_and_reason_and_one_that_passes_is_not() {
+        let west: ClusterName = "west".parse().unwrap();
+        let shared = Shared::new(State::new(west.clone(), true), "server".to_owned());
+        for why in [
+            Code::Revoked,
+            Code::Revoked,
+            Code::Closing,
+            Code::Busy,
+            Code::Full,
+        ] {
+            shared.metrics.refused(&west, why);
+        }
+        let text = text(&shared).unwrap();
+        let name = "gloo_mesh_relay_refused_streams_total";
+        let counted: Vec<&str> = text.lines().filter(|line| line.starts_with(name)).collect();
+        let revoked = format!("{name}{{cluster=\"west\",reason=\"revoked\"}} 2");
+        assert_eq!(counted, [revoked]);
+    }
 }

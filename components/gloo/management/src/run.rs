@@ -83,7 +83,10 @@ pub async fn start(
     let state = State::new(args.cluster_name.clone(), args.safe_mode);
     let shared = Shared::new(state, args.pod_name.clone()).within(args.memory_limit);
     let shared = Arc::new(shared);
-    let records = Arc::new(Records::new(client.clone()));
+    let records = Arc::new(Records::new(
+        client.clone(),
+        shared.metrics.refused_enrolments.clone(),
+    ));
     let store = Store::new(Redis::new(&args.redis), Seal::read(&args.store_key)?);
     let hub = Arc::new(Server {
         shared: shared.clone(),

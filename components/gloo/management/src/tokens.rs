@@ -14,6 +14,8 @@ use gloo_relay::{
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Api, Client, api::PostParams};
 
+use crate::metrics::RefusedEnrolments;
+
 /// Why records could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -36,13 +38,15 @@ pub enum RecordError {
 pub struct Records {
     api: Api<Secret>,
     last: Mutex<BTreeMap<String, TokenRecord>>,
+    refused: RefusedEnrolments,
 }
 
 impl Records {
-    pub fn new(client: Client) -> Self {
+    pub fn new(client: Client, refused: RefusedEnrolments) -> Self {
         Self {
             api: Api::namespaced(client, names::NAMESPACE),
             last: Mutex::default(),
+            refused,
         }
     }
 
@@ -129,6 +133,7 @@ impl Tokens for Records {
 
     async fn refused(&self, cluster: &ClusterName, why: EnrolError) {
         tracing::warn!(%cluster, reason = %why, "somebody tried to enrol with a token that is not accepted");
+        self.refused.count(why);
     }
 }
 
@@ -146,6 +151,7 @@ mod tests {
     use kube::{api::ObjectMeta, client::Body};
 
     use super::*;
+    use crate::{metrics, shared::Shared, state::State};
 
     /// An API server that has this Secret, and no time once it took another.
     fn server(secret: Secret) -> Client {
@@ -174,19 +180,42 @@ mod tests {
             used_by: None,
         };
         let bytes = ByteString(serde_json::to_vec(&record).unwrap());
-        let records = Records::new(server(Secret {
+        let client = server(Secret {
             metadata: ObjectMeta {
                 resource_version: Some("1".to_owned()),
                 ..ObjectMeta::default()
             },
             data: Some([(west.to_string(), bytes)].into()),
             ..Secret::default()
-        }));
+        });
+        let records = Records::new(client, RefusedEnrolments::default());
         assert_eq!(records.get(&west).await.unwrap().cluster_uid, None);
         let mut stored = records.read(&west).await.unwrap().unwrap();
         stored.record.cluster_uid = Some("0000-1111".to_owned());
         assert!(records.store(&west, stored).await.unwrap());
         let known = records.get(&west).await.unwrap();
         assert_eq!(known.cluster_uid.as_deref(), Some("0000-1111"));
+    }
+
+    #[tokio::test]
+    async fn who_tries_with_a_token_that_is_not_accepted_is_counted_by_the_reason_and_by_no_name() {
+        let state = State::new("mgmt".parse().unwrap(), true);
+        let shared = Shared::new(state, "server".to_owned());
+        let refused = shared.metrics.refused_enrolments.clone();
+        let records = Records::new(server(Secret::default()), refused);
+        let anybody = "anybody".parse().unwrap();
+        records.refused(&anybody, EnrolError::Reused).await;
+        let text = metrics::text(&shared).unwrap();
+        for (reason, count) in [
+            ("wrong", 0),
+            ("expired", 0),
+            ("reused", 1),
+            ("other_cluster", 0),
+        ] {
+            let name = "gloo_mesh_relay_refused_enrolments_total";
+            let counted = format!("{name}{{reason=\"{reason}\"}} {count}\n");
+            assert!(text.contains(&counted), "{text}");
+        }
+        assert!(!text.contains("anybody"), "{text}");
     }
 }

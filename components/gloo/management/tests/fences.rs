@@ -10,6 +10,7 @@ use std::{convert::Infallible, sync::Arc};
 use gloo_mesh_mgmt_server::{
     fences::Fence,
     hub::Server,
+    metrics,
     shared::Shared,
     state::{Registration, State},
     tokens::Records,
@@ -43,7 +44,10 @@ fn replica(redis: &RedisServer, name: &str) -> Server {
     });
     let shared = Arc::new(Shared::new(state, name.to_owned()));
     Server {
-        records: Arc::new(Records::new(kube::Client::new(nobody, "default"))),
+        records: Arc::new(Records::new(
+            kube::Client::new(nobody, "default"),
+            shared.metrics.refused_enrolments.clone(),
+        )),
         fence: Some(Fence::new(entries, shared.clone())),
         shared,
     }
@@ -88,6 +92,10 @@ async fn an_older_agent_is_refused_by_the_replica_the_newer_one_is_not_connected
     let refused = admit(&b, &old).await.unwrap_err();
     assert_eq!(refused.code(), Code::Fenced);
     assert!(refused.reason.contains("\"new\""), "{}", refused.reason);
+    b.refused(&old.cluster, refused.code());
+    let text = metrics::text(&b.shared).unwrap();
+    let counted = "gloo_mesh_relay_refused_streams_total{cluster=\"west\",reason=\"fenced\"} 1\n";
+    assert!(text.contains(counted), "{text}");
     let connected = |server: &Server| {
         let state = server.shared.state();
         state.clusters[&"west".parse().unwrap()]

@@ -25,7 +25,8 @@ use crate::telemetry::TelemetrySigner;
 use crate::{
     enrolment::Signer,
     proto::{
-        Ack, Hello, Refused, Results, enrolment_server::EnrolmentServer, relay_server::RelayServer,
+        Ack, Hello, Refused, Results, enrolment_server::EnrolmentServer, refused::Code,
+        relay_server::RelayServer,
     },
     session::Claim,
     table::{Changes, HARD_BYTES, Incoming, Source},
@@ -92,6 +93,8 @@ pub trait Hub: Send + Sync + 'static {
     async fn acked(&self, stream: &Stream, ack: Ack);
     async fn results(&self, stream: &Stream, results: Results);
     async fn closed(&self, stream: &Stream, why: String);
+    /// An agent with a certificate of the cluster was told so, and is not served.
+    fn refused(&self, _cluster: &ClusterName, _why: Code) {}
 }
 
 /// What the server is made of.

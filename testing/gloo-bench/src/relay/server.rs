@@ -177,7 +177,10 @@ fn parts(files: &Path, shared: Arc<Shared>) -> Result<Parts> {
     write("servers.crt", &servers.0)?;
     // Nobody is asked at this address; the hub wants a client all the same.
     let nowhere = kube::Client::try_from(kube::Config::new("http://127.0.0.1:1".parse()?))?;
-    let records = Arc::new(Records::new(nowhere));
+    let records = Arc::new(Records::new(
+        nowhere,
+        shared.metrics.refused_enrolments.clone(),
+    ));
     Ok(Parts {
         tls,
         hub: Arc::new(Known {

@@ -69,7 +69,10 @@ impl Fleet {
         let closing = CancellationToken::new();
         let state = State::new("mgmt".parse().unwrap(), true);
         let shared = Arc::new(Shared::new(state, "server".to_owned()));
-        let records = Arc::new(Records::new(api.client()));
+        let records = Arc::new(Records::new(
+            api.client(),
+            shared.metrics.refused_enrolments.clone(),
+        ));
         let replicas = Replicas::new(api.client(), "server".to_owned(), None);
         tokio::spawn(clusters::run(
             api.client(),

@@ -75,7 +75,10 @@ impl Enrolment for EnrolmentService {
             .cluster
             .parse()
             .map_err(|error| Status::invalid_argument(format!("{error}")))?;
-        let token = Token::parse(&request.token).map_err(|_| refused())?;
+        let Ok(token) = Token::parse(&request.token) else {
+            self.tokens.refused(&cluster, EnrolError::Wrong).await;
+            return Err(refused());
+        };
         let csr = Signed::read(&request.csr).map_err(|error| unsigned(&error))?;
         if !uid(&request.cluster_uid) {
             return Err(Status::invalid_argument("the cluster UID is no UID"));

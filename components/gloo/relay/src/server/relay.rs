@@ -37,6 +37,7 @@ impl Relay for RelayService {
         let (sender, messages) = mpsc::channel(1);
         if let Err(refused) = judge(&peer, &standing) {
             tracing::warn!(cluster = %peer.cluster, reason = refused.reason, "an agent was refused");
+            self.hub.refused(&peer.cluster, refused.code());
             let last = crate::session::ServerEnd::Refused(refused).message();
             let _ = sender.try_send(Ok(last));
         } else {

@@ -54,6 +54,7 @@ impl Served {
             return;
         };
         tracing::info!(cluster = %self.peer.cluster, reason = %end, "a relay stream ends");
+        self.hub.refused(&self.peer.cluster, end.refused().code());
         // To an agent that does not read there is nothing to say.
         let _ = tokio::time::timeout(GREETING, sender.send(Ok(end.message()))).await;
     }

@@ -51,10 +51,13 @@ pub enum ServerEnd {
 impl ServerEnd {
     /// The last message of the stream.
     pub fn message(&self) -> FromServer {
+        message(from_server::Message::Refused(self.refused()))
+    }
+
+    /// What the agent is told.
+    pub(crate) fn refused(&self) -> Refused {
         let code = match self {
-            Self::Refused(refused) => {
-                return message(from_server::Message::Refused(refused.clone()));
-            }
+            Self::Refused(refused) => return refused.clone(),
             Self::Version { .. } => Code::Version,
             Self::Snapshot {
                 source: Refusal::Full { .. },
@@ -62,10 +65,10 @@ impl ServerEnd {
             _ => Code::Protocol,
         };
         let cause = std::error::Error::source(self).map(|cause| format!(": {cause}"));
-        message(from_server::Message::Refused(Refused {
+        Refused {
             code: code.into(),
             reason: format!("{self}{}", cause.unwrap_or_default()),
-        }))
+        }
     }
 }
 

@@ -77,6 +77,21 @@ async fn who_guesses_is_slowed_down_and_told_nothing() {
         .count();
     assert_eq!(denied, 10, "{answers:?}");
     assert!(answers[14].1.contains("too many"));
+    // Each is told to who is responsible, those that were slowed down are not.
+    assert_eq!(*kit.memory.alerts.lock().unwrap(), [EnrolError::Wrong; 10]);
+}
+
+#[tokio::test]
+async fn what_is_no_token_at_all_is_refused_like_a_wrong_one_and_told_like_one() {
+    let kit = Kit::start().await;
+    kit.token("west");
+    let west = "west".parse().unwrap();
+    let request = KeyRequest::new().unwrap();
+    let garbage = "let me in";
+    let refused = enrol(&kit.server(), &kit.roots, &west, UID, garbage, &request).await;
+    let (code, _) = message(refused.unwrap_err());
+    assert_eq!(code, tonic::Code::PermissionDenied);
+    assert_eq!(*kit.memory.alerts.lock().unwrap(), [EnrolError::Wrong]);
 }
 
 #[tokio::test]

@@ -51,6 +51,8 @@ pub(super) struct Memory {
     /// For the objects of all clusters.
     pub(super) room: Arc<Room>,
     pub(super) alerts: Mutex<Vec<EnrolError>>,
+    /// Agents that were not served, and what they were told.
+    pub(super) refusals: Mutex<Vec<(String, Code)>>,
 }
 
 #[tonic::async_trait]
@@ -114,6 +116,11 @@ impl Hub for Memory {
             .or_default()
             .closed
             .push(why);
+    }
+
+    fn refused(&self, cluster: &ClusterName, why: Code) {
+        let refusal = (cluster.to_string(), why);
+        self.refusals.lock().unwrap().push(refusal);
     }
 }
 
@@ -183,6 +190,7 @@ impl Kit {
             elsewhere: Mutex::default(),
             room: Arc::new(Room::new(ROOM, |_, bytes| bytes.len())),
             alerts: Mutex::default(),
+            refusals: Mutex::default(),
         });
         let signer = Arc::new(Signer::new(&clients.0, &clients.1, life).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -57,6 +57,9 @@ async fn two_agents_of_one_cluster_are_served_by_the_order_they_started_in() {
     assert!(new.status.borrow().warmed);
     let closed = kit.seen("west", |seen| seen.closed.len());
     assert_eq!(closed, 1, "only the old stream ended");
+    let fenced = ("west".to_owned(), Code::Fenced);
+    let refusals = kit.memory.refusals.lock().unwrap().clone();
+    assert_eq!(refusals, [fenced.clone(), fenced]);
 }
 
 #[tokio::test]
@@ -125,6 +128,11 @@ async fn revoked_and_unknown_clusters_are_refused_with_a_reason() {
         .await;
     assert!(status.last_error.unwrap().contains("revoked"));
     assert!(kit.seen("west", |seen| seen.objects.is_empty()));
+    let refusals = kit.memory.refusals.lock().unwrap();
+    for refused in [("stranger", Code::UnknownCluster), ("west", Code::Revoked)] {
+        let refused = (refused.0.to_owned(), refused.1);
+        assert!(refusals.contains(&refused), "{refusals:?}");
+    }
 }
 
 #[tokio::test]
