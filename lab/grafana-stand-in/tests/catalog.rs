@@ -61,6 +61,7 @@ fn the_rendered_provisioning_and_every_dashboard_are_accepted() {
     assert_eq!(
         uids,
         [
+            "gloonet-certificates",
             "gloonet-cilium-agent",
             "gloonet-cilium-policy",
             "gloonet-hubble",

@@ -23,7 +23,7 @@ pub(crate) const OPERATOR: Dashboard = Dashboard {
 };
 
 /// Those of what the operator installs.
-pub(crate) const OPERANDS: [Dashboard; 7] = [
+pub(crate) const OPERANDS: [Dashboard; 8] = [
     Dashboard {
         config_map: "gloonet-dashboard-management-plane",
         file: "management-plane.json",
@@ -35,6 +35,12 @@ pub(crate) const OPERANDS: [Dashboard; 7] = [
         file: "insights.json",
         uid: "gloonet-insights",
         json: include_str!("../../../dashboards/insights.json"),
+    },
+    Dashboard {
+        config_map: "gloonet-dashboard-certificates",
+        file: "certificates.json",
+        uid: "gloonet-certificates",
+        json: include_str!("../../../dashboards/certificates.json"),
     },
     Dashboard {
         config_map: "gloonet-dashboard-cilium-agent",

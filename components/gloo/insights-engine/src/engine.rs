@@ -17,6 +17,7 @@ use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    certificates,
     clusters::Names,
     keep::{self, Keeper},
     metrics::Metrics,
@@ -87,6 +88,7 @@ impl Engine {
         }
         let settings = self.settings.borrow().clone();
         let (metrics, now) = (self.metrics.clone(), Timestamp::now());
+        self.shared.certify(expiries(&clusters, &answers, now));
         // Rules are work for the processor, and there may be many clusters.
         let judged = tokio::task::spawn_blocking(move || {
             judge(&clusters, &answers, &settings, now, &metrics)
@@ -277,6 +279,18 @@ fn doubtful(answers: &Answers) -> Vec<String> {
         all.push("Prometheus has no sample for any query".to_owned());
     }
     all
+}
+
+fn expiries(clusters: &[Cluster], answers: &Answers, now: Timestamp) -> certificates::All {
+    let of = |cluster: &Cluster| {
+        let view = View {
+            cluster,
+            answers,
+            now,
+        };
+        Some((cluster.name.clone(), certificates::of(&view)?))
+    };
+    clusters.iter().filter_map(of).collect()
 }
 
 type Judged = Vec<(String, Vec<Evaluation>)>;

@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod args;
+pub mod certificates;
 pub mod clusters;
 pub mod config;
 pub mod engine;

@@ -9,7 +9,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::shared::Shared;
+use crate::{certificates, shared::Shared};
 
 /// A rule takes microseconds, a run with many clusters seconds.
 const RULE_BUCKETS: [f64; 8] = [0.000_01, 0.000_1, 0.001, 0.01, 0.05, 0.1, 0.5, 2.0];
@@ -127,6 +127,7 @@ pub fn text(metrics: &Metrics, shared: &Shared) -> Result<String, std::fmt::Erro
         "Findings beyond what is followed of one rule and cluster",
         omitted,
     );
+    certificates::register(&shared.certificates(), &mut registry);
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)

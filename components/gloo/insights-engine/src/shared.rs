@@ -8,6 +8,8 @@ use std::{
 
 use gloo_insights::{Code, Overview};
 
+use crate::certificates;
+
 /// The last page, and what became of the last run.
 #[derive(Debug)]
 pub struct Shared {
@@ -16,6 +18,7 @@ pub struct Shared {
     trouble: RwLock<Option<String>>,
     /// Findings left out, by rule and cluster.
     omitted: RwLock<BTreeMap<(Code, String), usize>>,
+    certificates: RwLock<certificates::All>,
 }
 
 impl Default for Shared {
@@ -24,6 +27,7 @@ impl Default for Shared {
             page: RwLock::new(None),
             trouble: RwLock::new(Some("no run has ended yet".to_owned())),
             omitted: RwLock::default(),
+            certificates: RwLock::default(),
         }
     }
 }
@@ -40,6 +44,11 @@ impl Shared {
         *self.trouble.write().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
+    pub fn certify(&self, all: certificates::All) {
+        let certificates = self.certificates.write();
+        *certificates.unwrap_or_else(PoisonError::into_inner) = all;
+    }
+
     pub fn page(&self) -> Option<(Arc<Overview>, Instant)> {
         let page = self.page.read().unwrap_or_else(PoisonError::into_inner);
         page.clone()
@@ -53,5 +62,10 @@ impl Shared {
     pub fn omitted(&self) -> BTreeMap<(Code, String), usize> {
         let omitted = self.omitted.read().unwrap_or_else(PoisonError::into_inner);
         omitted.clone()
+    }
+
+    pub fn certificates(&self) -> certificates::All {
+        let certificates = self.certificates.read();
+        certificates.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -19,7 +19,7 @@ fn health_data_source_and_every_dashboard_present_is_healthy() {
     let health = Grafana.health(&input(), &healthy());
     assert_eq!(
         (health.state, health.message.as_str()),
-        (State::Healthy, "serves 8 dashboards")
+        (State::Healthy, "serves 9 dashboards")
     );
 }
 
@@ -58,7 +58,7 @@ fn dashboards_only_renders_config_maps_and_nothing_else() {
             .iter()
             .all(|object| object.types.as_ref().unwrap().kind == "ConfigMap")
     );
-    assert_eq!(objects.len(), 7);
+    assert_eq!(objects.len(), 8);
     let label = objects[0]
         .metadata
         .labels

@@ -133,6 +133,18 @@ async fn what_was_found_while_redis_was_away_is_kept_beside_what_redis_has() {
 }
 
 #[test]
+fn certificates_are_told_of_every_cluster_that_is_known_of() {
+    let (mut west, east) = (Scene::healthy().cluster, Scene::blind().cluster);
+    let mut clusters = vec![west.clone(), east];
+    clusters[1].name = "east".to_owned();
+    west.name = "north".to_owned();
+    clusters.push(west);
+    let told = expiries(&clusters, &Answers::new(), Scene::healthy().now);
+    assert_eq!(told.keys().collect::<Vec<_>>(), ["north", "west"]);
+    assert_eq!(told["west"].told.len(), 1);
+}
+
+#[test]
 fn findings_that_are_left_out_are_counted_by_rule_and_cluster() {
     let engine = engine();
     let much = Evaluation {

@@ -103,6 +103,28 @@ async fn an_answer_that_never_ends_holds_no_run_up_for_long() {
 }
 
 #[tokio::test]
+async fn certificates_that_an_analyzer_found_are_told_with_the_time_they_run_out() {
+    let redis = Redis::start().await;
+    let healthy = gloo_insights::testing::Scene::healthy();
+    let mut report = healthy.cluster.reports[&Analyzer::Certificates]
+        .clone()
+        .unwrap();
+    report.taken = jiff::Timestamp::now();
+    let attributes = serde_json::json!({"run": report.run, "part": "0", "parts": "1"});
+    let body = serde_json::to_string(&report).unwrap();
+    let entry = serde_json::json!({"body": body, "attributes": attributes});
+    redis
+        .add("west", Analyzer::Certificates, &entry.to_string())
+        .await;
+    let url = start(Behaviour::Truth(0.0)).await;
+    let told = Scene::new(&redis, &url, &["west"])
+        .published()
+        .await
+        .certificates();
+    assert_eq!(told["west"].told.len(), 1, "{told:?}");
+}
+
+#[tokio::test]
 async fn records_of_a_cluster_that_is_not_registered_are_not_looked_at() {
     let redis = Redis::start().await;
     for cluster in ["west", "ghost"] {

@@ -85,6 +85,13 @@ impl Scene {
 
     /// The page of the first run of a new engine, whose home is `west`.
     pub(crate) async fn run(&self) -> Overview {
+        let shared = self.published().await;
+        let (page, _) = shared.page().unwrap();
+        Overview::clone(&page)
+    }
+
+    /// What the first run of a new engine leaves.
+    pub(crate) async fn published(&self) -> Arc<Shared> {
         let args = RedisArgs {
             redis_url: self.redis.clone(),
             redis_credentials: None,
@@ -108,15 +115,12 @@ impl Scene {
         };
         let closing = CancellationToken::new();
         let running = tokio::spawn(engine.run(closing.clone()));
-        let page = loop {
-            if let Some((page, _)) = shared.page() {
-                break page;
-            }
+        while shared.page().is_none() {
             sleep(Duration::from_millis(10)).await;
-        };
+        }
         closing.cancel();
         running.await.unwrap();
-        Overview::clone(&page)
+        shared
     }
 
     /// What is counted of this kind.
