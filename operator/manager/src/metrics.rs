@@ -319,6 +319,21 @@ mod tests {
                 "{name} is missing in\n{text}"
             );
         }
+        let (_, labels) = list.split_once("\n[labels]\n").unwrap();
+        for line in labels.lines().filter(|line| line.starts_with("gloonet_")) {
+            let (name, of_it) = line.split_once(" = ").unwrap();
+            let series = text
+                .lines()
+                .find(|one| one.starts_with(&format!("{name}{{")));
+            let shown = series
+                .unwrap()
+                .split(['{', ','])
+                .filter_map(|part| part.split_once("=\""));
+            let mut shown: Vec<&str> = shown.map(|(label, _)| label).collect();
+            shown.sort_unstable();
+            let of_it: Vec<&str> = of_it.split('"').skip(1).step_by(2).collect();
+            assert_eq!(shown, of_it, "{name}");
+        }
         assert!(
             text.contains("gloonet_component_health{component=\"redis\",state=\"Healthy\"} 1"),
             "{text}"

@@ -1,3 +1,5 @@
+mod labels;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
@@ -9,11 +11,14 @@ use crate::component::tests::{input, program, run};
 #[derive(Deserialize)]
 struct Index {
     exporters: BTreeMap<String, Exporter>,
+    labels: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Deserialize)]
 struct Exporter {
     job: String,
+    #[serde(default)]
+    adds: Vec<String>,
     metrics: Vec<String>,
     #[serde(default)]
     rare: Vec<String>,

@@ -113,6 +113,34 @@ async fn has_lived(node: &Node) {
     node.progress.serving(agent.clone());
 }
 
+/// Labels as the index of our own dashboards has them.
+fn indexed(labels: &'static str, name: &str) -> BTreeSet<&'static str> {
+    let line = format!("{name} = ");
+    let list = labels.lines().find_map(|one| one.strip_prefix(&line));
+    list.unwrap_or_default()
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .collect()
+}
+
+#[test]
+fn the_index_of_our_dashboards_has_the_labels_that_the_official_one_reads() {
+    let index = include_str!("../../../../../dashboards/metrics.toml");
+    let (metrics, labels) = index.split_once("\n[labels]\n").unwrap();
+    let mut compared = 0;
+    for (name, expected) in READ {
+        let histogram = name.strip_suffix("_count").map(|of| format!("{of}_bucket"));
+        let name = format!("cilium_{}", histogram.as_deref().unwrap_or(name));
+        if metrics.contains(&format!("\"{name}\"")) {
+            let expected = expected.iter().copied().collect();
+            assert_eq!(indexed(labels, &name), expected, "{name}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 20, "{compared}");
+}
+
 #[tokio::test]
 async fn an_agent_that_serves_shows_what_the_official_dashboard_reads_and_says_what_not() {
     let node = node("10.244.1.0/24").await;
