@@ -183,7 +183,7 @@ fn targets(value: &Value, found: &mut Vec<(String, Vec<String>)>) {
 }
 
 #[test]
-fn every_label_of_a_dashboard_or_an_alert_is_one_of_what_it_asks_for() {
+fn every_label_of_a_dashboard_an_alert_or_an_insight_is_one_of_what_it_asks_for() {
     let known = known();
     let mut asked = Vec::new();
     for dashboard in all() {
@@ -196,6 +196,9 @@ fn every_label_of_a_dashboard_or_an_alert_is_one_of_what_it_asks_for() {
         let texts = texts.map(|(_, text)| text.as_str().unwrap().to_owned());
         let asks = (expr(&rule).to_owned(), texts.collect());
         asked.push(("alerts.yaml", asks));
+    }
+    for query in gloo_insights::queries() {
+        asked.push((query.name, (query.text.to_owned(), Vec::new())));
     }
     let mut all = Vec::new();
     for (file, (expression, texts)) in &asked {
