@@ -2,7 +2,7 @@
 
 use crate::{Code, Rule, rules};
 
-static CATALOG: [&Rule; 90] = [
+static CATALOG: [&Rule; 91] = [
     &rules::hlt0011::RULE,
     &rules::hlt0101::RULE,
     &rules::hlt0102::RULE,
@@ -78,6 +78,7 @@ static CATALOG: [&Rule; 90] = [
     &rules::res0107::RULE,
     &rules::res0108::RULE,
     &rules::res0109::RULE,
+    &rules::res0110::RULE,
     &rules::res0201::RULE,
     &rules::res0202::RULE,
     &rules::res0203::RULE,

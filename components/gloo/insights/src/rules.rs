@@ -65,6 +65,7 @@ pub(crate) mod res0106;
 pub(crate) mod res0107;
 pub(crate) mod res0108;
 pub(crate) mod res0109;
+pub(crate) mod res0110;
 pub(crate) mod res0201;
 pub(crate) mod res0202;
 pub(crate) mod res0203;

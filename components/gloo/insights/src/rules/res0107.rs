@@ -6,7 +6,8 @@ use crate::{
 
 const QUERY: Query = Query {
     name: "drops-by-reason",
-    text: "sum by (cluster_name, reason) (rate(cilium_drop_count_total{cluster_name!=\"\", reason!~\"Policy denied.*\"}[5m])) or sum by (cluster_name) (cilium_version{cluster_name!=\"\"}) * 0",
+    // That ports run out is a rule of its own.
+    text: "sum by (cluster_name, reason) (rate(cilium_drop_count_total{cluster_name!=\"\", reason!~\"Policy denied.*|No mapping for NAT masquerade\"}[5m])) or sum by (cluster_name) (cilium_version{cluster_name!=\"\"}) * 0",
     source: Source::CiliumAgents,
 };
 /// Packets per second.
