@@ -42,6 +42,9 @@ pub struct Engine {
     pub metrics: Arc<Metrics>,
 }
 
+/// By rule and cluster.
+type Omitted = BTreeMap<(Code, String), usize>;
+
 /// What a run leaves for the next one.
 #[derive(Debug, Default)]
 struct Kept {
@@ -222,7 +225,27 @@ impl Engine {
             self.metrics.failed("sample");
             errors.push(why);
         }
-        let (mut unknown, mut omitted) = (Vec::new(), BTreeMap::<(Code, String), usize>::new());
+        let (unknown, omitted) = self.unjudged(judged);
+        // They quote other clusters and Prometheus, and are read on a terminal. Logged once per change, not once per run.
+        let errors: Vec<String> = errors.iter().map(|error| clean(error)).collect();
+        for error in errors.iter().filter(|error| !kept.said.contains(*error)) {
+            tracing::warn!(reason = error, "insights are made without some evidence");
+        }
+        kept.said = errors.iter().cloned().collect();
+        let page = Overview {
+            run,
+            ended,
+            clusters: names.into_iter().collect(),
+            insights: kept.book.insights.values().cloned().collect(),
+            unknown,
+            errors,
+        };
+        self.shared.publish(page, omitted);
+    }
+
+    /// What rules could not say, and how many findings were left out.
+    fn unjudged(&self, judged: &[(String, Vec<Evaluation>)]) -> (Vec<Unjudged>, Omitted) {
+        let (mut unknown, mut omitted) = (Vec::new(), Omitted::new());
         for (cluster, evaluations) in judged {
             for one in evaluations {
                 let code = one.rule.code;
@@ -242,21 +265,7 @@ impl Engine {
                 unknown.push(Unjudged { code, cluster, why });
             }
         }
-        // They quote other clusters and Prometheus, and are read on a terminal. Logged once per change, not once per run.
-        let errors: Vec<String> = errors.iter().map(|error| clean(error)).collect();
-        for error in errors.iter().filter(|error| !kept.said.contains(*error)) {
-            tracing::warn!(reason = error, "insights are made without some evidence");
-        }
-        kept.said = errors.iter().cloned().collect();
-        let page = Overview {
-            run,
-            ended,
-            clusters: names.into_iter().collect(),
-            insights: kept.book.insights.values().cloned().collect(),
-            unknown,
-            errors,
-        };
-        self.shared.publish(page, omitted);
+        (unknown, omitted)
     }
 }
 
