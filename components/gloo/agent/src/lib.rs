@@ -3,7 +3,7 @@
 //! It watches a fixed list of kinds ([`kinds`]), keeps of each object only the fields on a list ([`strip`]), and replicates
 //! that to the management server. What the server wants in return is believed in nothing: [`admit`] lets through labelled
 //! CiliumNetworkPolicies outside protected namespaces and statuses of Gloo resources, [`plan`] holds mass removals and obeys the
-//! cluster's own switch. What was applied stays when the server is away.
+//! cluster's own switch, [`memory`] says when a removal may happen. What was applied stays when the server is away.
 #![forbid(unsafe_code)]
 
 pub mod admit;
@@ -14,6 +14,7 @@ pub mod floor;
 pub mod health;
 pub mod identity;
 pub mod kinds;
+pub mod memory;
 pub mod metrics;
 pub mod observed;
 pub mod plan;

@@ -58,6 +58,13 @@ pub enum Write {
     Delete { key: ObjectKey, found: Found },
 }
 
+impl Write {
+    pub fn key(&self) -> &ObjectKey {
+        let (Self::Apply { key, .. } | Self::Status { key, .. } | Self::Delete { key, .. }) = self;
+        key
+    }
+}
+
 /// What is to be done and said.
 #[derive(Debug, Default, PartialEq)]
 pub struct Plan {

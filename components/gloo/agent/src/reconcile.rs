@@ -3,20 +3,16 @@
 mod write;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures::StreamExt;
 use gloo_relay::{
-    budget::MassRemoval,
     client::{Local, State, Status},
     key::ObjectKey,
-    proto::{Held, ObjectError, Results},
+    proto::Results,
     table::Objects,
 };
 use kube::Client;
@@ -28,13 +24,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     control::Control,
-    observed::{Observed, Policies},
-    plan::{Plan, World, Write, Written, plan},
+    memory::{Memory, Seen, Stream, may_write},
+    observed::Observed,
+    plan::{Plan, Write},
 };
-use write::{Done, perform};
+use write::perform;
 
-/// The budget of removals is full again after so long.
-const BUDGET: Duration = Duration::from_hours(1);
 /// Writes under way at once.
 const WRITES: usize = 8;
 /// Changes of policies come in groups; one look is for all of them.
@@ -53,27 +48,6 @@ pub struct Report {
     pub writes: u64,
 }
 
-#[derive(Debug, Default)]
-struct Memory {
-    desired: Option<Objects>,
-    written: BTreeMap<ObjectKey, Written>,
-    before: BTreeSet<ObjectKey>,
-    since: Option<Instant>,
-    /// Removals decided, as the cluster had the objects then. They wait for the server's answer to `turn`.
-    pending: Vec<Write>,
-    /// They were confirmed.
-    confirmed: bool,
-    turn: u64,
-}
-
-impl Memory {
-    /// What is not desired any more counts as not written: who desires it again may mean a new object of the same name.
-    fn desire(&mut self, objects: Objects) {
-        self.written.retain(|key, _| objects.contains_key(key));
-        self.desired = Some(objects);
-    }
-}
-
 /// The only writer of desired objects.
 pub struct Reconciler {
     client: Client,
@@ -83,10 +57,9 @@ pub struct Reconciler {
     results: watch::Sender<Results>,
     report: watch::Sender<Report>,
     memory: Mutex<Memory>,
-    /// What is desired came on the stream there is now.
-    fresh: AtomicBool,
-    /// Decisions up to this turn were made on an earlier stream.
-    voided: AtomicU64,
+    stream: Stream,
+    /// What the budget's clock counts from.
+    started: Instant,
 }
 
 impl std::fmt::Debug for Reconciler {
@@ -102,22 +75,17 @@ impl Local for Reconciler {
     async fn desired(&self, objects: Objects) {
         let mut memory = self.memory.lock().await;
         memory.desire(objects);
-        self.fresh.store(true, Ordering::Relaxed);
+        self.stream.heard();
         self.turn(&mut memory).await;
     }
 
     fn opened(&self) {
-        self.fresh.store(false, Ordering::Relaxed);
-        self.voided
-            .store(self.results.borrow().turn, Ordering::Relaxed);
+        self.stream.opened(self.results.borrow().turn);
     }
 
     async fn settled(&self, turn: u64) {
         let mut memory = self.memory.lock().await;
-        let void = turn <= self.voided.load(Ordering::Relaxed) || turn < memory.turn;
-        if !void && self.fresh.load(Ordering::Relaxed) {
-            self.remove(&mut memory).await;
-        }
+        self.remove(&mut memory, turn).await;
     }
 }
 
@@ -136,8 +104,8 @@ impl Reconciler {
             results: watch::Sender::new(Results::default()),
             report: watch::Sender::new(Report::default()),
             memory: Mutex::default(),
-            fresh: AtomicBool::new(false),
-            voided: AtomicU64::new(0),
+            stream: Stream::default(),
+            started: Instant::now(),
         }
     }
 
@@ -156,9 +124,9 @@ impl Reconciler {
         let mut control = self.control.clone();
         while !closing.is_cancelled() {
             let state = status.borrow_and_update().state;
-            let may = !matches!(state, State::Fenced | State::Refused);
+            let may = may_write(state);
             if state != State::Connected {
-                self.fresh.store(false, Ordering::Relaxed);
+                self.stream.left();
             }
             let turn = async {
                 if may {
@@ -190,55 +158,33 @@ impl Reconciler {
         if self.observed.source().borrow().is_none() {
             return;
         }
-        let Policies { found, local, uids } = self.observed.policies();
         let control = self.control.borrow().clone();
-        refill(memory, found.keys());
-        let mut plan = plan(
-            &World {
-                cluster: &self.cluster,
-                desired: memory.desired.as_ref(),
-                found: &found,
-                uids: &uids,
-                local: &local,
-                written: &memory.written,
-                before: &memory.before,
-                control: control.as_ref(),
-                live: self.fresh.load(Ordering::Relaxed),
-            },
-            MassRemoval::default(),
-        );
-        let deletes = |write: &mut Write| matches!(write, Write::Delete { .. });
-        memory.pending = plan.writes.extract_if(.., deletes).collect();
-        memory.confirmed = plan.confirmed;
-        if !memory.pending.is_empty() {
-            memory.turn += 1;
-        }
+        let seen = Seen {
+            cluster: &self.cluster,
+            policies: &self.observed.policies(),
+            control: control.as_ref(),
+            stream: &self.stream,
+        };
+        let mut plan = memory.turn(&seen, self.started.elapsed());
         let (writes, errors) = self.write(memory, &plan.writes).await;
         plan.errors.extend(errors);
-        let kill_switch = control.is_some_and(|control| control.kill_switch);
-        self.tell(memory, &plan, kill_switch, writes);
+        self.tell(
+            memory,
+            memory.results(&plan, control.as_ref()),
+            &plan,
+            writes,
+        );
     }
 
-    /// Removes what was decided and is still not desired. The API server refuses what somebody wrote to since.
-    async fn remove(&self, memory: &mut Memory) {
-        let mut pending = std::mem::take(&mut memory.pending);
-        let Memory { desired, .. } = memory;
-        pending.retain(|write| {
-            let Write::Delete { key, .. } = write else {
-                return false;
-            };
-            desired.as_ref().is_some_and(|all| !all.contains_key(key))
-        });
-        let off = |control: &Control| !control.kill_switch;
-        if !self.control.borrow().as_ref().is_some_and(off) {
+    /// The API server refuses to remove what somebody wrote to since it was decided.
+    async fn remove(&self, memory: &mut Memory, turn: u64) {
+        let control = self.control.borrow().clone();
+        let pending = memory.settled(turn, &self.stream, control.as_ref());
+        if pending.is_empty() {
             return;
         }
         let (writes, errors) = self.write(memory, &pending).await;
-        if !pending.is_empty() && memory.confirmed {
-            // A confirmed removal is none of the next budget's business. The digest of an earlier one, which still stands in the
-            // ConfigMap, makes none of this.
-            memory.since = None;
-        }
+        memory.removed();
         self.report.send_modify(|report| {
             report.writes += writes;
             report.errors += errors.len();
@@ -262,30 +208,10 @@ impl Reconciler {
             .buffer_unordered(WRITES);
         let mut writes = 0;
         while let Some((write, result)) = done.next().await {
-            match (&write, result) {
-                (
-                    Write::Apply { key, .. } | Write::Status { key, .. },
-                    Ok(Done::Written(found)),
-                ) => {
-                    writes += 1;
-                    let desired = memory.desired.as_ref().and_then(|all| all.get(key));
-                    let written = desired.map(|desired| Written {
-                        desired: desired.clone(),
-                        found,
-                    });
-                    memory
-                        .written
-                        .extend(written.map(|written| (key.clone(), written)));
-                }
-                (Write::Delete { key, .. }, Ok(_)) => {
-                    writes += 1;
-                    memory.written.remove(key);
-                }
-                (_, Ok(_)) => {}
-                (_, Err(error)) => {
-                    let (Write::Apply { key, .. }
-                    | Write::Status { key, .. }
-                    | Write::Delete { key, .. }) = &write;
+            match result {
+                Ok(done) => writes += u64::from(memory.done(&write, done)),
+                Err(error) => {
+                    let key = write.key();
                     tracing::warn!(object = %key, reason = error, "a desired object is not as it should be");
                     errors.insert(key.clone(), error);
                 }
@@ -294,7 +220,7 @@ impl Reconciler {
         (writes, errors)
     }
 
-    fn tell(&self, memory: &Memory, plan: &Plan, kill_switch: bool, writes: u64) {
+    fn tell(&self, memory: &Memory, now: Results, plan: &Plan, writes: u64) {
         let held = plan
             .held
             .map(|(removed, digest)| (removed, digest.to_string()));
@@ -309,50 +235,19 @@ impl Reconciler {
                 );
             }
             *report = Report {
-                desired: memory.desired.as_ref().map_or(0, Objects::len),
+                desired: memory.desired().map_or(0, Objects::len),
                 errors: plan.errors.len(),
-                held: held.clone(),
-                kill_switch,
+                held,
+                kill_switch: now.kill_switch,
                 writes: report.writes + writes,
             };
         });
-        let now = Results {
-            errors: said(&plan.errors, false)
-                .chain(said(&plan.remarks, true))
-                .collect(),
-            held: held.map(|(removed, digest)| Held {
-                removals: u32::try_from(removed).unwrap_or(u32::MAX),
-                digest,
-            }),
-            kill_switch,
-            turn: memory.turn,
-        };
         self.results.send_if_modified(|results| {
             let changed = *results != now;
             *results = now;
             changed
         });
     }
-}
-
-fn said(
-    messages: &BTreeMap<ObjectKey, String>,
-    applied: bool,
-) -> impl Iterator<Item = ObjectError> {
-    messages.iter().map(move |(key, message)| ObjectError {
-        key: Some(key.into()),
-        message: message.clone(),
-        applied,
-    })
-}
-
-/// The set removals are counted against: all of ours in the last hour.
-fn refill<'a>(memory: &mut Memory, found: impl Iterator<Item = &'a ObjectKey>) {
-    if memory.since.is_none_or(|since| since.elapsed() > BUDGET) {
-        memory.before.clear();
-        memory.since = Some(Instant::now());
-    }
-    memory.before.extend(found.cloned());
 }
 
 /// Waits until the state is another one.

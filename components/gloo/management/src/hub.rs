@@ -1,40 +1,18 @@
-//! What agents send, into the state.
+//! What agents send, into the state: the fences are asked and the clock is read here, the rest is [`streams`].
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use gloo_api::ClusterName;
 use gloo_relay::{
-    key::ObjectKey,
-    proto::{Ack, Hello, ObjectError, Refused, Results, refused::Code},
+    proto::{Ack, Hello, Refused, Results},
     server::{Admission, Hub, Standing, Stream},
-    table::{Changes, Incoming, Limits, Seat},
+    table::Changes,
     tls::Peer,
 };
+use gloo_store::Moment;
 use jiff::Timestamp;
 
-use gloo_store::{Moment, Unsaved};
-
-use crate::{
-    decode::sentence,
-    fences::Fence,
-    shared::Shared,
-    state::{Connection, Said},
-    tokens::Records,
-};
-
-/// Errors of one agent that are kept.
-const ERRORS: usize = 100;
-
-/// What an agent says, of objects whose names can be read.
-fn said(errors: Vec<ObjectError>) -> BTreeMap<ObjectKey, Said> {
-    let errors = errors.into_iter().filter_map(|error| {
-        let key = ObjectKey::try_from(error.key?).ok()?;
-        let message = sentence(&error.message);
-        let applied = error.applied;
-        Some((key, Said { message, applied }))
-    });
-    errors.take(ERRORS).collect()
-}
+use crate::{fences::Fence, shared::Shared, streams, tokens::Records};
 
 /// Serves the streams.
 #[derive(Debug)]
@@ -73,59 +51,11 @@ impl Hub for Server {
 
     async fn admit(&self, stream: &Stream, peer: &Peer, _: &Hello) -> Result<Admission, Refused> {
         self.fence(stream, Moment::Opening).await?;
-        let name = &stream.cluster;
-        let mut state = self.shared.state();
-        let cluster = state.clusters.entry(name.clone()).or_default();
-        if cluster.registration.is_none() {
-            return Err(Refused {
-                code: Code::UnknownCluster.into(),
-                reason: format!("there is no KubernetesCluster {name}; register the cluster"),
-            });
-        }
-        cluster.connection = Some(Connection {
-            stream: stream.id,
-            epoch: peer.epoch,
-            cluster_uid: peer.cluster_uid.clone(),
-            warmed: false,
-            since: Timestamp::now(),
-        });
-        // Another replica may have served it since, and decided otherwise.
-        cluster.desired = None;
-        cluster.held = None;
-        let seat = Seat::new(self.shared.room.clone(), name.clone());
-        let mut held = Incoming::seated(Limits::default(), seat);
-        if cluster.known {
-            held = held.holding(cluster.objects.clone());
-        }
-        // Still under the lock: a computation sends what it decides under it, too.
-        Ok(self.shared.channels(name, |channels| {
-            channels.end.send_replace(None);
-            channels.desired.send_replace(None);
-            Admission {
-                held,
-                desired: channels.desired.subscribe(),
-                end: channels.end.subscribe(),
-            }
-        }))
+        streams::admit(&self.shared, stream, peer, Timestamp::now())
     }
 
     async fn observed(&self, stream: &Stream, changes: Changes, _full: bool) {
-        {
-            let mut state = self.shared.state();
-            let of_it = |connection: &&mut Connection| connection.stream == stream.id;
-            let cluster = state.clusters.entry(stream.cluster.clone()).or_default();
-            let Some(connection) = cluster.connection.as_mut().filter(of_it) else {
-                return;
-            };
-            if !connection.warmed {
-                connection.warmed = true;
-                cluster.unsaved = Unsaved::All;
-            }
-            cluster.heard = Some(Timestamp::now());
-            state.observe(&stream.cluster, &changes);
-        }
-        self.shared.look(&stream.cluster);
-        self.shared.unsaved.notify_one();
+        streams::observed(&self.shared, stream, &changes, Timestamp::now());
     }
 
     async fn holds(&self, stream: &Stream) -> Result<(), Refused> {
@@ -133,48 +63,15 @@ impl Hub for Server {
     }
 
     async fn acked(&self, stream: &Stream, _: Ack) {
-        let mut state = self.shared.state();
-        if let Some(cluster) = state.clusters.get_mut(&stream.cluster) {
-            cluster.heard = Some(Timestamp::now());
-        }
+        streams::heard(&self.shared, stream, Timestamp::now());
     }
 
     async fn results(&self, stream: &Stream, results: Results) {
-        let mut state = self.shared.state();
-        let Some(cluster) = state.clusters.get_mut(&stream.cluster) else {
-            return;
-        };
-        let before = std::mem::replace(&mut cluster.said, said(results.errors));
-        let changed = before != cluster.said;
-        cluster.kill_switch = results.kill_switch;
-        cluster.agent_held = results.held.map(|held| {
-            let digest = sentence(&held.digest);
-            format!(
-                "{} removals wait for confirmRemoval {digest}",
-                held.removals
-            )
-        });
-        let failed = cluster.said.iter().filter(|(_, said)| !said.applied);
-        if changed && let Some((key, first)) = failed.clone().next() {
-            tracing::warn!(cluster = %stream.cluster, errors = failed.count(), object = %key, first = first.message, "an agent could not apply all");
-        }
-        if changed {
-            self.shared.look_everywhere(&state);
-        }
+        streams::results(&self.shared, stream, results);
     }
 
     async fn closed(&self, stream: &Stream, why: String) {
-        let mut state = self.shared.state();
-        if let Some(cluster) = state.clusters.get_mut(&stream.cluster)
-            && cluster
-                .connection
-                .as_ref()
-                .is_some_and(|c| c.stream == stream.id)
-        {
-            cluster.connection = None;
-            self.shared.room.let_go(&stream.cluster);
-            tracing::info!(cluster = %stream.cluster, reason = why, "the cluster is no longer connected here");
-        }
+        streams::closed(&self.shared, stream, &why);
     }
 
     fn refused(&self, cluster: &ClusterName, why: Code) {
@@ -188,6 +85,7 @@ mod tests {
 
     use gloo_relay::{
         digest::Digest,
+        key::ObjectKey,
         session::Claim,
         table::{Objects, Outgoing, Source},
     };
@@ -256,7 +154,7 @@ mod tests {
         let server = server();
         let first = admit(&server, 1).await;
         server.observed(&stream(1), shop(3), true).await;
-        compute(&server.shared);
+        compute(&server.shared, Timestamp::UNIX_EPOCH);
         assert_eq!(given(&first), Some(3));
         server.closed(&stream(1), "it moved".to_owned()).await;
         // What another replica wrote meanwhile.
@@ -264,10 +162,10 @@ mod tests {
         server.shared.state().restore(&name("west"), there);
         let again = admit(&server, 2).await;
         assert_eq!(given(&again), None);
-        compute(&server.shared);
+        compute(&server.shared, Timestamp::UNIX_EPOCH);
         assert_eq!(given(&again), None);
         server.observed(&stream(2), Changes::default(), false).await;
-        compute(&server.shared);
+        compute(&server.shared, Timestamp::UNIX_EPOCH);
         assert_eq!(given(&again), Some(4));
     }
 

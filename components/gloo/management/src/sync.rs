@@ -31,7 +31,7 @@ pub async fn run(shared: Arc<Shared>, closing: CancellationToken) {
         }
         let worker = shared.clone();
         // Computing may take a while; the streams go on meanwhile.
-        let computed = tokio::task::spawn_blocking(move || compute(&worker)).await;
+        let computed = tokio::task::spawn_blocking(move || compute(&worker, Timestamp::now())).await;
         let broken = computed.err().map(|error| error.to_string());
         if let Some(reason) = &broken {
             tracing::error!(
@@ -43,8 +43,8 @@ pub async fn run(shared: Arc<Shared>, closing: CancellationToken) {
     }
 }
 
-/// One computation.
-pub fn compute(shared: &Shared) {
+/// One computation. Only what it takes is measured by this process' clock.
+pub fn compute(shared: &Shared, now: Timestamp) {
     let started = Instant::now();
     let pending = std::mem::take(&mut *shared.pending());
     let mut state = shared.state();
@@ -68,7 +68,7 @@ pub fn compute(shared: &Shared) {
         if !state.clusters.get(name).is_some_and(served) {
             continue;
         }
-        let changed = push::decide(&mut state, name, Timestamp::now());
+        let changed = push::decide(&mut state, name, now);
         let desired = state.clusters.get(name).and_then(|c| c.desired.as_ref());
         if let (true, Some(desired)) = (changed, desired) {
             send(shared, name, desired);

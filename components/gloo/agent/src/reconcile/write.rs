@@ -12,19 +12,11 @@ use tokio::time::timeout;
 
 use crate::{
     kinds::{self, Watched},
+    memory::Done,
     plan::{Found, Write},
 };
 
 const ANSWER: Duration = Duration::from_secs(15);
-
-/// What a write led to.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Done {
-    /// The object after it.
-    Written(Found),
-    /// There was nothing to write to, or somebody else was there first. The watch will tell.
-    Overtaken,
-}
 
 /// Writes, within some seconds. The error is a sentence for the one who desired the object.
 pub(super) async fn perform(client: &Client, write: &Write) -> Result<Done, String> {
