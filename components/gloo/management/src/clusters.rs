@@ -43,7 +43,8 @@ const WRITE: Duration = Duration::from_secs(5);
 /// How often it is seen whether replicas have about equally many clusters.
 const SPREAD: Duration = Duration::from_mins(1);
 
-type Seen = BTreeMap<ClusterName, KubernetesCluster>;
+/// The KubernetesClusters there are.
+pub type Seen = BTreeMap<ClusterName, KubernetesCluster>;
 
 /// Follows the KubernetesClusters until `closing`.
 pub async fn run(
@@ -172,7 +173,7 @@ async fn apply(shared: &Shared, records: &Records, seen: &Seen) {
 }
 
 /// Brings the registrations into the state, and ends streams that are no longer allowed.
-fn register(shared: &Shared, records: &BTreeMap<String, TokenRecord>, seen: &Seen) {
+pub fn register(shared: &Shared, records: &BTreeMap<String, TokenRecord>, seen: &Seen) {
     let mut state = shared.state();
     // A stream that was let in at the very moment its cluster went has not heard of it.
     let there = |c: &Cluster| c.registration.is_some() || c.connection.is_some();

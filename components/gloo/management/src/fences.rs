@@ -74,7 +74,8 @@ impl Fence {
     }
 }
 
-fn verdict(stream: &Stream, word: Word) -> Result<(), Refused> {
+/// What the word of all replicas means to a stream.
+pub fn verdict(stream: &Stream, word: Word) -> Result<(), Refused> {
     match word {
         Word::Served => Ok(()),
         Word::Fenced(by) => {

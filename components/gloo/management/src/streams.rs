@@ -141,3 +141,4 @@ pub fn closed(shared: &Shared, stream: &Stream, why: &str) {
         shared.room.let_go(&stream.cluster);
         tracing::info!(cluster = %stream.cluster, reason = why, "the cluster is no longer connected here");
     }
+}

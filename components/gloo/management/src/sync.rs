@@ -31,7 +31,8 @@ pub async fn run(shared: Arc<Shared>, closing: CancellationToken) {
         }
         let worker = shared.clone();
         // Computing may take a while; the streams go on meanwhile.
-        let computed = tokio::task::spawn_blocking(move || compute(&worker, Timestamp::now())).await;
+        let computed =
+            tokio::task::spawn_blocking(move || compute(&worker, Timestamp::now())).await;
         let broken = computed.err().map(|error| error.to_string());
         if let Some(reason) = &broken {
             tracing::error!(
