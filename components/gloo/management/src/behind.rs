@@ -8,7 +8,7 @@ use std::{
 
 use gloo_api::ClusterName;
 use gloo_relay::table::Objects;
-use gloo_store::{Found, Head, Store, StoreError, Unsaved, prepare};
+use gloo_store::{Found, Head, Seal, Store, StoreError, Unsaved, Write, prepare};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -19,9 +19,46 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Writes of a burst go together.
 const GATHER: Duration = Duration::from_millis(500);
 
+/// Where snapshots are kept: Redis, or a test's model of it.
+pub trait Snapshots: Send + Sync {
+    fn seal(&self) -> &Seal;
+    /// As [`Store::save`].
+    fn save(
+        &self,
+        cluster: &ClusterName,
+        write: &Write,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    /// As [`Store::load`].
+    fn load(
+        &self,
+        cluster: &ClusterName,
+        last: Option<&Head>,
+    ) -> impl Future<Output = Result<Found, StoreError>> + Send;
+    /// Lets go of the connection.
+    fn reset(&self) -> impl Future<Output = ()> + Send;
+}
+
+impl Snapshots for Store {
+    fn seal(&self) -> &Seal {
+        self.seal()
+    }
+
+    async fn save(&self, cluster: &ClusterName, write: &Write) -> Result<bool, StoreError> {
+        self.save(cluster, write).await
+    }
+
+    async fn load(&self, cluster: &ClusterName, last: Option<&Head>) -> Result<Found, StoreError> {
+        self.load(cluster, last).await
+    }
+
+    async fn reset(&self) {
+        self.reset().await;
+    }
+}
+
 /// Runs until `closing`, and once more after it, so that what the last agents said is kept.
 pub async fn run(shared: Arc<Shared>, store: Store, closing: CancellationToken) {
-    let mut known = Known::default();
+    let mut behind = Behind::new(shared.clone(), store, rand::random);
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -32,14 +69,7 @@ pub async fn run(shared: Arc<Shared>, store: Store, closing: CancellationToken) 
             () = shared.unsaved.notified() => tokio::time::sleep(GATHER).await,
             _ = look.tick() => {}
         }
-        match round(&shared, &store, &mut known).await {
-            Ok(()) => tell(&shared, StoreState::Ok),
-            Err(error) => {
-                store.reset().await;
-                shared.metrics.redis_errors.inc();
-                tell(&shared, StoreState::Away(sentence(&error)));
-            }
-        }
+        behind.round().await;
         if last {
             return;
         }
@@ -71,13 +101,23 @@ fn tell(shared: &Shared, now: StoreState) {
     });
 }
 
-/// What is known of Redis.
-#[derive(Default)]
-struct Known {
+/// The work, and what is known of Redis.
+pub struct Behind<S> {
+    shared: Arc<Shared>,
+    store: S,
+    random: fn() -> [u8; 12],
     /// What it has of each cluster, as last read or written here.
     heads: BTreeMap<ClusterName, Head>,
     /// Clusters whose objects cannot be made entries, which was said.
     unpacked: BTreeSet<ClusterName>,
+}
+
+impl<S: std::fmt::Debug> std::fmt::Debug for Behind<S> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Behind")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What to do about a cluster.
@@ -90,37 +130,140 @@ enum Step {
     Nothing,
 }
 
-async fn round(shared: &Shared, store: &Store, known: &mut Known) -> Result<(), StoreError> {
-    let names: Vec<_> = {
-        let state = shared.state();
-        let registered = state
-            .clusters
-            .iter()
-            .filter(|(_, c)| c.registration.is_some());
-        registered.map(|(name, _)| name.clone()).collect()
-    };
-    for name in names {
-        let done = match step(shared, &name) {
-            Step::Save => save(shared, store, &name, &mut known.heads).await,
-            Step::Check => check(shared, store, &name, &known.heads).await,
-            Step::Agree => agree(shared, store, &name, &mut known.heads).await,
-            Step::Nothing => Ok(()),
-        };
-        match done {
-            Err(error) if error.is_of_the_cluster() => {
-                shared.metrics.redis_errors.inc();
-                if known.unpacked.insert(name) {
-                    let reason = sentence(&error);
-                    tracing::warn!(reason, "Redis keeps what it has of the cluster");
-                }
-            }
-            done => {
-                done?;
-                known.unpacked.remove(&name);
+impl<S: Snapshots> Behind<S> {
+    /// `random` is what epochs and seals are made of.
+    pub fn new(shared: Arc<Shared>, store: S, random: fn() -> [u8; 12]) -> Self {
+        Self {
+            shared,
+            store,
+            random,
+            heads: BTreeMap::new(),
+            unpacked: BTreeSet::new(),
+        }
+    }
+
+    /// Looks at every cluster once.
+    pub async fn round(&mut self) {
+        match self.clusters().await {
+            Ok(()) => tell(&self.shared, StoreState::Ok),
+            Err(error) => {
+                self.store.reset().await;
+                self.shared.metrics.redis_errors.inc();
+                tell(&self.shared, StoreState::Away(sentence(&error)));
             }
         }
     }
-    Ok(())
+
+    async fn clusters(&mut self) -> Result<(), StoreError> {
+        let names: Vec<_> = {
+            let state = self.shared.state();
+            let registered = state
+                .clusters
+                .iter()
+                .filter(|(_, c)| c.registration.is_some());
+            registered.map(|(name, _)| name.clone()).collect()
+        };
+        for name in names {
+            let done = match step(&self.shared, &name) {
+                Step::Save => self.save(&name).await,
+                Step::Check => self.check(&name).await,
+                Step::Agree => self.agree(&name).await,
+                Step::Nothing => Ok(()),
+            };
+            match done {
+                Err(error) if error.is_of_the_cluster() => {
+                    self.shared.metrics.redis_errors.inc();
+                    if self.unpacked.insert(name) {
+                        let reason = sentence(&error);
+                        tracing::warn!(reason, "Redis keeps what it has of the cluster");
+                    }
+                }
+                done => {
+                    done?;
+                    self.unpacked.remove(&name);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Redis may have been wiped, or come back with an old snapshot, without a connection that broke.
+    async fn check(&self, name: &ClusterName) -> Result<(), StoreError> {
+        let last = self.heads.get(name);
+        let same = matches!(self.store.load(name, last).await?, Found::Same);
+        if !same {
+            give_back(&self.shared, name);
+            self.shared.unsaved.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn save(&mut self, name: &ClusterName) -> Result<(), StoreError> {
+        let (objects, unsaved) = {
+            let mut state = self.shared.state();
+            let Some(cluster) = state.clusters.get_mut(name) else {
+                return Ok(());
+            };
+            let unsaved = std::mem::take(&mut cluster.unsaved);
+            (cluster.objects.clone(), unsaved)
+        };
+        let written = async {
+            let last = self.heads.get(name);
+            let write = prepare(
+                self.store.seal(),
+                name,
+                &objects,
+                &unsaved,
+                last,
+                self.random,
+            )?;
+            let whole = self.store.save(name, &write).await?;
+            Ok::<_, StoreError>(whole.then_some(write.head))
+        };
+        match written.await {
+            Ok(Some(head)) => drop(self.heads.insert(name.clone(), head)),
+            Ok(None) => {
+                give_back(&self.shared, name);
+                self.shared.unsaved.notify_one();
+            }
+            Err(error) => {
+                give_back(&self.shared, name);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over what the last agent here said and Redis does not have, and takes what another replica wrote since.
+    async fn agree(&mut self, name: &ClusterName) -> Result<(), StoreError> {
+        let (is_known, unsaved) = {
+            let state = self.shared.state();
+            let cluster = state.clusters.get(name);
+            let unsaved = cluster.is_some_and(|c| c.unsaved != Unsaved::Nothing);
+            (cluster.is_some_and(|c| c.known), unsaved)
+        };
+        let last = self.heads.get(name);
+        match self.store.load(name, last).await? {
+            Found::Same if !unsaved => return Ok(()),
+            Found::Same => {}
+            Found::Nothing if !is_known => return Ok(()),
+            Found::Refused if !unsaved => {
+                self.shared.metrics.refused_entries.inc();
+                tracing::warn!(cluster = %name, "what Redis has of the cluster is not ours or not whole, and is ignored; its agent sends it anew");
+                return Ok(());
+            }
+            Found::Snapshot(head, objects) if is_news(&head, last, unsaved) => {
+                if restore(&self.shared, name, objects) {
+                    self.heads.insert(name.clone(), head);
+                    self.shared.look(name);
+                }
+                return Ok(());
+            }
+            // Wiped, in pieces, or back with an older state of what we know.
+            Found::Nothing | Found::Refused | Found::Snapshot(..) => give_back(&self.shared, name),
+        }
+        self.save(name).await
+    }
 }
 
 /// A cluster that is connected here is ours to write.
@@ -144,92 +287,6 @@ fn give_back(shared: &Shared, name: &ClusterName) {
     if let Some(cluster) = shared.state().clusters.get_mut(name) {
         cluster.unsaved = Unsaved::All;
     }
-}
-
-/// Redis may have been wiped, or come back with an old snapshot, without a connection that broke.
-async fn check(
-    shared: &Shared,
-    store: &Store,
-    name: &ClusterName,
-    heads: &BTreeMap<ClusterName, Head>,
-) -> Result<(), StoreError> {
-    let last = heads.get(name);
-    let same = matches!(store.load(name, last).await?, Found::Same);
-    if !same {
-        give_back(shared, name);
-        shared.unsaved.notify_one();
-    }
-    Ok(())
-}
-
-async fn save(
-    shared: &Shared,
-    store: &Store,
-    name: &ClusterName,
-    heads: &mut BTreeMap<ClusterName, Head>,
-) -> Result<(), StoreError> {
-    let (objects, unsaved) = {
-        let mut state = shared.state();
-        let Some(cluster) = state.clusters.get_mut(name) else {
-            return Ok(());
-        };
-        let unsaved = std::mem::take(&mut cluster.unsaved);
-        (cluster.objects.clone(), unsaved)
-    };
-    let written = async {
-        let last = heads.get(name);
-        let write = prepare(store.seal(), name, &objects, &unsaved, last, rand::random)?;
-        let whole = store.save(name, &write).await?;
-        Ok::<_, StoreError>(whole.then_some(write.head))
-    };
-    match written.await {
-        Ok(Some(head)) => drop(heads.insert(name.clone(), head)),
-        Ok(None) => {
-            give_back(shared, name);
-            shared.unsaved.notify_one();
-        }
-        Err(error) => {
-            give_back(shared, name);
-            return Err(error);
-        }
-    }
-    Ok(())
-}
-
-/// Hands over what the last agent here said and Redis does not have, and takes what another replica wrote since.
-async fn agree(
-    shared: &Shared,
-    store: &Store,
-    name: &ClusterName,
-    heads: &mut BTreeMap<ClusterName, Head>,
-) -> Result<(), StoreError> {
-    let (is_known, unsaved) = {
-        let state = shared.state();
-        let cluster = state.clusters.get(name);
-        let unsaved = cluster.is_some_and(|c| c.unsaved != Unsaved::Nothing);
-        (cluster.is_some_and(|c| c.known), unsaved)
-    };
-    let last = heads.get(name);
-    match store.load(name, last).await? {
-        Found::Same if !unsaved => return Ok(()),
-        Found::Same => {}
-        Found::Nothing if !is_known => return Ok(()),
-        Found::Refused if !unsaved => {
-            shared.metrics.refused_entries.inc();
-            tracing::warn!(cluster = %name, "what Redis has of the cluster is not ours or not whole, and is ignored; its agent sends it anew");
-            return Ok(());
-        }
-        Found::Snapshot(head, objects) if is_news(&head, last, unsaved) => {
-            if restore(shared, name, objects) {
-                heads.insert(name.clone(), head);
-                shared.look(name);
-            }
-            return Ok(());
-        }
-        // Wiped, in pieces, or back with an older state of what we know.
-        Found::Nothing | Found::Refused | Found::Snapshot(..) => give_back(shared, name),
-    }
-    save(shared, store, name, heads).await
 }
 
 /// Whether Redis knows something newer, where `last` is what it had. While something is `unsaved`, that is only what another replica

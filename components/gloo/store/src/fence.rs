@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use crate::{connection::Redis, seal::Seal, snapshot::StoreError};
 
 /// How long an entry outlives its stream.
-const KEPT: Duration = Duration::from_mins(1);
+pub(crate) const KEPT: Duration = Duration::from_mins(1);
 /// Others write between reading and writing at most so often before that is an error.
 const ATTEMPTS: usize = 30;
 
@@ -53,7 +53,7 @@ pub enum Word {
     Elsewhere,
 }
 
-fn judge(there: Option<&Holder>, ours: &Holder, when: Moment) -> Word {
+pub(crate) fn judge(there: Option<&Holder>, ours: &Holder, when: Moment) -> Word {
     // By more than the stream: a server that started again in its pod numbers them from the beginning.
     let Some(there) = there.filter(|there| *there != ours) else {
         return Word::Served;

@@ -8,6 +8,8 @@ mod connection;
 mod fence;
 mod seal;
 mod snapshot;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use connection::{ConnectionError, Redis, RedisArgs};
 pub use fence::{Fences, Holder, Moment, Word};

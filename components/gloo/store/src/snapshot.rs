@@ -26,7 +26,7 @@ use crate::{
 const CHUNK_BYTES: usize = 256 << 10;
 const LEAST_CHUNKS: usize = 16;
 const MOST_CHUNKS: usize = 4096;
-const HEAD: &str = "head";
+pub(crate) const HEAD: &str = "head";
 
 /// Keys to be written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,9 +86,22 @@ pub struct Head {
 pub struct Write {
     pub head: Head,
     /// The head that what is left alone belongs to; `None`: everything is written.
-    base: Option<Head>,
-    set: Vec<(String, Vec<u8>)>,
-    delete: Vec<String>,
+    pub(crate) base: Option<Head>,
+    pub(crate) set: Vec<(String, Vec<u8>)>,
+    pub(crate) delete: Vec<String>,
+}
+
+impl Write {
+    /// Whether what it left alone is what it builds on. `before` is the entry of the head it found.
+    pub(crate) fn is_whole(
+        &self,
+        seal: &Seal,
+        cluster: &ClusterName,
+        before: Option<&[u8]>,
+    ) -> bool {
+        let before = before.and_then(|entry| open_head(seal, cluster, entry));
+        before == self.base
+    }
 }
 
 pub fn redis_key(cluster: &ClusterName) -> String {
@@ -281,8 +294,7 @@ impl Store {
             source,
         })?;
         let before = before.into_iter().flatten().next();
-        let before = before.and_then(|entry| open_head(&self.seal, cluster, &entry));
-        Ok(before == write.base)
+        Ok(write.is_whole(&self.seal, cluster, before.as_deref()))
     }
 
     /// Reads a cluster's snapshot, unless it is `last`.
@@ -305,23 +317,42 @@ impl Store {
             Err(error) if error.code() == Some("WRONGTYPE") => return Ok(Found::Refused),
             Err(error) => return Err(wrong(error)),
         };
-        let Some(head) = head else {
-            return Ok(Found::Nothing);
-        };
-        let Some(head) = open_head(&self.seal, cluster, &head) else {
-            return Ok(Found::Refused);
-        };
-        if last == Some(&head) {
-            return Ok(Found::Same);
+        if let Some(found) = by_head(&self.seal, cluster, head.as_deref(), last) {
+            return Ok(found);
         }
         let mut ask = cmd("HGETALL");
         ask.arg(&key);
         let all: HashMap<String, Vec<u8>> =
             ask.query_async(&mut connection).await.map_err(wrong)?;
-        Ok(match open(&self.seal, cluster, &all) {
-            Some((head, objects)) => Found::Snapshot(head, objects),
-            None => Found::Refused,
-        })
+        Ok(whole(&self.seal, cluster, &all))
+    }
+}
+
+/// What the head alone says; `None`: the rest is to be read.
+pub(crate) fn by_head(
+    seal: &Seal,
+    cluster: &ClusterName,
+    head: Option<&[u8]>,
+    last: Option<&Head>,
+) -> Option<Found> {
+    let Some(head) = head else {
+        return Some(Found::Nothing);
+    };
+    match open_head(seal, cluster, head) {
+        None => Some(Found::Refused),
+        Some(head) if last == Some(&head) => Some(Found::Same),
+        Some(_) => None,
+    }
+}
+
+pub(crate) fn whole<S: BuildHasher>(
+    seal: &Seal,
+    cluster: &ClusterName,
+    entries: &HashMap<String, Vec<u8>, S>,
+) -> Found {
+    match open(seal, cluster, entries) {
+        Some((head, objects)) => Found::Snapshot(head, objects),
+        None => Found::Refused,
     }
 }
 
