@@ -30,6 +30,8 @@ pub struct Written {
     pub found: Found,
 }
 
+const OWN: &str = "a policy of this name is the cluster's own, without our labels, and stays as it is; delete or rename it to have the desired one";
+
 /// Everything a plan depends on.
 #[derive(Debug)]
 pub struct World<'a> {
@@ -88,6 +90,9 @@ pub fn plan(world: &World<'_>, budget: MassRemoval) -> Plan {
     for (key, bytes) in desired {
         match admit(world.cluster, key, bytes) {
             Err(refused) => drop(plan.errors.insert(key.clone(), refused.to_string())),
+            Ok(Admitted::Policy(_)) if is_local(world, key) => {
+                plan.errors.insert(key.clone(), OWN.to_owned());
+            }
             Ok(admitted) => {
                 let status = matches!(admitted, Admitted::Status(_));
                 if let Admitted::Policy(object) = &admitted {
@@ -108,6 +113,12 @@ pub fn plan(world: &World<'_>, budget: MassRemoval) -> Plan {
         plan.writes.clear();
     }
     plan
+}
+
+/// Whether somebody else's policy has the name. Forced into ours, it would no longer deny what it denies.
+fn is_local(world: &World<'_>, key: &ObjectKey) -> bool {
+    let place = (key.namespace().to_owned(), key.name().to_owned());
+    world.local.contains_key(&place)
 }
 
 fn write(key: &ObjectKey, admitted: Admitted) -> Write {
@@ -386,6 +397,18 @@ mod tests {
         let plan = cluster.plan();
         assert!(plan.writes.is_empty());
         assert_eq!(plan.errors.len(), 2);
+    }
+
+    #[test]
+    fn a_policy_of_the_clusters_own_is_not_taken_over_by_one_of_its_name() {
+        let mut cluster = Cluster::new();
+        let own = json!({"spec": {"endpointSelector": {}, "ingressDeny": [{}]}});
+        let place = ("shop".to_owned(), "p12".to_owned());
+        cluster.local.insert(place, own);
+        cluster.desire(0..13);
+        let plan = cluster.plan();
+        assert_eq!((plan.writes.len(), plan.errors.len()), (2, 1));
+        assert!(plan.errors[&key(12)].contains("the cluster's own"));
     }
 
     #[test]
