@@ -202,23 +202,35 @@ async fn credentials(parts: &mut Parts, closing: &CancellationToken) -> Option<C
 
 /// What an end means, and how long to wait after it.
 fn judge(end: &StreamError, lasted: Duration, backoff: &mut Backoff) -> (State, Duration) {
-    backoff.held(lasted);
     let random = rand::random::<f64>();
     match end {
         StreamError::Renewed => {
             backoff.reset();
             (State::Connecting, Duration::ZERO)
         }
-        StreamError::Session {
-            source: AgentEnd::Refused { code, .. },
-        } => match code {
-            Code::Fenced => (State::Fenced, Backoff::fenced(random)),
-            Code::Closing | Code::Busy => (State::Waiting, backoff.pause(random)),
-            // What is desired stays as it is and is kept up; each attempt costs the server a snapshot.
-            Code::Full => (State::Waiting, Backoff::fenced(random)),
-            _ => (State::Refused, backoff.pause(random)),
-        },
-        _ => (State::Waiting, backoff.pause(random)),
+        StreamError::Session { source } => after(Some(source), lasted, backoff, random),
+        _ => after(None, lasted, backoff, random),
+    }
+}
+
+/// What it means that a session ended, or, with `None`, that its connection broke or never was; and how long to wait after it.
+/// `random` is uniform in 0..1.
+pub fn after(
+    end: Option<&AgentEnd>,
+    lasted: Duration,
+    backoff: &mut Backoff,
+    random: f64,
+) -> (State, Duration) {
+    backoff.held(lasted);
+    let Some(AgentEnd::Refused { code, .. }) = end else {
+        return (State::Waiting, backoff.pause(random));
+    };
+    match code {
+        Code::Fenced => (State::Fenced, Backoff::fenced(random)),
+        Code::Closing | Code::Busy => (State::Waiting, backoff.pause(random)),
+        // What is desired stays as it is and is kept up; each attempt costs the server a snapshot.
+        Code::Full => (State::Waiting, Backoff::fenced(random)),
+        _ => (State::Refused, backoff.pause(random)),
     }
 }
 
