@@ -9,6 +9,7 @@ use std::{
 use gloo_api::ClusterName;
 use gloo_relay::table::Objects;
 use gloo_store::{Found, Head, Seal, Store, StoreError, Unsaved, Write, prepare};
+use jiff::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,11 @@ pub trait Snapshots: Send + Sync {
         cluster: &ClusterName,
         last: Option<&Head>,
     ) -> impl Future<Output = Result<Found, StoreError>> + Send;
+    /// As [`Store::head`].
+    fn head(
+        &self,
+        cluster: &ClusterName,
+    ) -> impl Future<Output = Result<Option<Head>, StoreError>> + Send;
     /// Lets go of the connection.
     fn reset(&self) -> impl Future<Output = ()> + Send;
 }
@@ -49,6 +55,10 @@ impl Snapshots for Store {
 
     async fn load(&self, cluster: &ClusterName, last: Option<&Head>) -> Result<Found, StoreError> {
         self.load(cluster, last).await
+    }
+
+    async fn head(&self, cluster: &ClusterName) -> Result<Option<Head>, StoreError> {
+        self.head(cluster).await
     }
 
     async fn reset(&self) {
@@ -69,7 +79,7 @@ pub async fn run(shared: Arc<Shared>, store: Store, closing: CancellationToken) 
             () = shared.unsaved.notified() => tokio::time::sleep(GATHER).await,
             _ = look.tick() => {}
         }
-        behind.round().await;
+        behind.round(Timestamp::now()).await;
         if last {
             return;
         }
@@ -142,9 +152,9 @@ impl<S: Snapshots> Behind<S> {
         }
     }
 
-    /// Looks at every cluster once.
-    pub async fn round(&mut self) {
-        match self.clusters().await {
+    /// Looks at every cluster once, beginning `now`.
+    pub async fn round(&mut self, now: Timestamp) {
+        match self.clusters(now).await {
             Ok(()) => tell(&self.shared, StoreState::Ok),
             Err(error) => {
                 self.store.reset().await;
@@ -154,7 +164,7 @@ impl<S: Snapshots> Behind<S> {
         }
     }
 
-    async fn clusters(&mut self) -> Result<(), StoreError> {
+    async fn clusters(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let names: Vec<_> = {
             let state = self.shared.state();
             let registered = state
@@ -165,9 +175,9 @@ impl<S: Snapshots> Behind<S> {
         };
         for name in names {
             let done = match step(&self.shared, &name) {
-                Step::Save => self.save(&name).await,
-                Step::Check => self.check(&name).await,
-                Step::Agree => self.agree(&name).await,
+                Step::Save => self.save(&name, now).await,
+                Step::Check => self.check(&name, now).await,
+                Step::Agree => self.agree(&name, now).await,
                 Step::Nothing => Ok(()),
             };
             match done {
@@ -188,17 +198,19 @@ impl<S: Snapshots> Behind<S> {
     }
 
     /// Redis may have been wiped, or come back with an old snapshot, without a connection that broke.
-    async fn check(&self, name: &ClusterName) -> Result<(), StoreError> {
+    async fn check(&self, name: &ClusterName, now: Timestamp) -> Result<(), StoreError> {
         let last = self.heads.get(name);
         let same = matches!(self.store.load(name, last).await?, Found::Same);
-        if !same {
+        if same {
+            agreed(&self.shared, name, now);
+        } else {
             give_back(&self.shared, name);
             self.shared.unsaved.notify_one();
         }
         Ok(())
     }
 
-    async fn save(&mut self, name: &ClusterName) -> Result<(), StoreError> {
+    async fn save(&mut self, name: &ClusterName, now: Timestamp) -> Result<(), StoreError> {
         let (objects, unsaved) = {
             let mut state = self.shared.state();
             let Some(cluster) = state.clusters.get_mut(name) else {
@@ -208,7 +220,11 @@ impl<S: Snapshots> Behind<S> {
             (cluster.objects.clone(), unsaved)
         };
         let written = async {
-            let last = self.heads.get(name);
+            let latest = match unsaved {
+                Unsaved::All => Some(self.latest(name, now).await?),
+                Unsaved::Keys(_) | Unsaved::Nothing => None,
+            };
+            let last = latest.as_ref().or_else(|| self.heads.get(name));
             let write = prepare(
                 self.store.seal(),
                 name,
@@ -221,7 +237,10 @@ impl<S: Snapshots> Behind<S> {
             Ok::<_, StoreError>(whole.then_some(write.head))
         };
         match written.await {
-            Ok(Some(head)) => drop(self.heads.insert(name.clone(), head)),
+            Ok(Some(head)) => {
+                self.heads.insert(name.clone(), head);
+                agreed(&self.shared, name, now);
+            }
             Ok(None) => {
                 give_back(&self.shared, name);
                 self.shared.unsaved.notify_one();
@@ -235,7 +254,7 @@ impl<S: Snapshots> Behind<S> {
     }
 
     /// Hands over what the last agent here said and Redis does not have, and takes what another replica wrote since.
-    async fn agree(&mut self, name: &ClusterName) -> Result<(), StoreError> {
+    async fn agree(&mut self, name: &ClusterName, now: Timestamp) -> Result<(), StoreError> {
         let (is_known, unsaved) = {
             let state = self.shared.state();
             let cluster = state.clusters.get(name);
@@ -244,9 +263,15 @@ impl<S: Snapshots> Behind<S> {
         };
         let last = self.heads.get(name);
         match self.store.load(name, last).await? {
-            Found::Same if !unsaved => return Ok(()),
+            Found::Same if !unsaved => {
+                agreed(&self.shared, name, now);
+                return Ok(());
+            }
             Found::Same => {}
-            Found::Nothing if !is_known => return Ok(()),
+            Found::Nothing if !is_known => {
+                agreed(&self.shared, name, now);
+                return Ok(());
+            }
             Found::Refused if !unsaved => {
                 self.shared.metrics.refused_entries.inc();
                 tracing::warn!(cluster = %name, "what Redis has of the cluster is not ours or not whole, and is ignored; its agent sends it anew");
@@ -255,6 +280,7 @@ impl<S: Snapshots> Behind<S> {
             Found::Snapshot(head, objects) if is_news(&head, last, unsaved) => {
                 if restore(&self.shared, name, objects) {
                     self.heads.insert(name.clone(), head);
+                    agreed(&self.shared, name, now);
                     self.shared.look(name);
                 }
                 return Ok(());
@@ -262,7 +288,18 @@ impl<S: Snapshots> Behind<S> {
             // Wiped, in pieces, or back with an older state of what we know.
             Found::Nothing | Found::Refused | Found::Snapshot(..) => give_back(&self.shared, name),
         }
-        self.save(name).await
+        self.save(name, now).await
+    }
+
+    /// What a new epoch counts on from: what Redis has, or had when it was last seen, and the clock. With Redis empty and nobody who
+    /// saw it before, a backup of it must still be the older one.
+    async fn latest(&self, name: &ClusterName, now: Timestamp) -> Result<Head, StoreError> {
+        let there = self.store.head(name).await?;
+        let known = self.heads.get(name).cloned();
+        let mut clock = Head::default();
+        clock.revision = u64::try_from(now.as_millisecond()).unwrap_or(0);
+        let heads = [known, there].into_iter().flatten().chain([clock]);
+        Ok(heads.max_by_key(|head| head.revision).unwrap_or_default())
     }
 }
 
@@ -283,17 +320,25 @@ fn step(shared: &Shared, name: &ClusterName) -> Step {
     }
 }
 
+/// What is known of the cluster is what every replica knew `now`.
+fn agreed(shared: &Shared, name: &ClusterName, now: Timestamp) {
+    if let Some(cluster) = shared.state().clusters.get_mut(name) {
+        cluster.agreed = Some(now);
+    }
+}
+
 fn give_back(shared: &Shared, name: &ClusterName) {
     if let Some(cluster) = shared.state().clusters.get_mut(name) {
         cluster.unsaved = Unsaved::All;
     }
 }
 
-/// Whether Redis knows something newer, where `last` is what it had. While something is `unsaved`, that is only what another replica
-/// wrote: anything else may be of before, or our own write whose answer was lost.
+/// Whether Redis knows something newer, where `last` is what it had. Revisions count on over epochs: a Redis that comes back with an
+/// old epoch is not believed. While something is `unsaved`, only what another replica wrote is news: anything else may be our own
+/// write whose answer was lost.
 fn is_news(head: &Head, last: Option<&Head>, unsaved: bool) -> bool {
     match last {
-        Some(last) if head.epoch != last.epoch => true,
+        Some(last) if head.epoch != last.epoch => head.revision > last.revision,
         Some(last) => !unsaved && head.revision >= last.revision,
         None => !unsaved,
     }
@@ -333,8 +378,10 @@ mod tests {
         for (found, last, unsaved, news) in [
             (head(1, 6), Some(&last), false, true),
             (head(1, 4), Some(&last), false, false),
-            (head(2, 1), Some(&last), false, true),
-            (head(2, 1), Some(&last), true, true),
+            (head(2, 6), Some(&last), false, true),
+            (head(2, 6), Some(&last), true, true),
+            (head(2, 4), Some(&last), false, false),
+            (head(2, 4), Some(&last), true, false),
             (head(1, 6), Some(&last), true, false),
             (head(1, 6), None, true, false),
             (head(1, 6), None, false, true),

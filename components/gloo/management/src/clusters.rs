@@ -314,6 +314,7 @@ fn status(
         )
     });
     sentences.extend(held.clone());
+    sentences.extend(cluster.waits.clone());
     sentences.extend(cluster.agent_held.clone());
     if cluster.kill_switch {
         sentences.push("the cluster's own kill switch is on: nothing is applied".to_owned());

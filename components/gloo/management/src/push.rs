@@ -36,6 +36,7 @@ pub fn decide(state: &mut State, name: &ClusterName, now: Timestamp) -> bool {
     let judged = judge::statuses(state, name);
     let failed = failed::statuses(state, name, &judged);
     let unmade = failed::unmade(state, name);
+    let behind = state.behind(name, now);
     let Some(cluster) = state.clusters.get_mut(name) else {
         return false;
     };
@@ -55,6 +56,7 @@ pub fn decide(state: &mut State, name: &ClusterName, now: Timestamp) -> bool {
     desired.extend(failed);
     desired.extend(broken);
     hold(cluster, &current, &mut desired, now);
+    wait(cluster, &current, &mut desired, behind);
     if cluster.desired.as_ref() == Some(&desired) {
         return false;
     }
@@ -101,6 +103,22 @@ fn applied(cluster: &ClusterName, bytes: &Bytes) -> Option<Bytes> {
         "spec": object["spec"],
     });
     Some(Bytes::from(object.to_string()))
+}
+
+/// Keeps all policies as long as others may know more.
+fn wait(cluster: &mut Cluster, current: &Objects, desired: &mut Objects, behind: Option<String>) {
+    cluster.waits = None;
+    let Some(why) = behind else { return };
+    let mut kept = 0;
+    for (key, bytes) in current {
+        if !desired.contains_key(key) {
+            kept += 1;
+            desired.insert(key.clone(), bytes.clone());
+        }
+    }
+    if kept > 0 {
+        cluster.waits = Some(format!("{kept} policies are removed later: {why}"));
+    }
 }
 
 /// Keeps policies that would go in too large a number.

@@ -15,6 +15,7 @@ use gloo_translate::{
     verdict::{Status, Subject},
     world::Place,
 };
+use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::{decode, flows::Flows};
@@ -79,6 +80,10 @@ pub struct Cluster {
     pub baseline: Option<(jiff::Timestamp, BTreeSet<ObjectKey>)>,
     /// Removals held here.
     pub held: Option<Held>,
+    /// Removals wait, for this reason.
+    pub waits: Option<String>,
+    /// Since when this is what Redis has of it, too, or what another replica wrote there.
+    pub agreed: Option<jiff::Timestamp>,
     /// What its agent says of desired objects.
     pub said: BTreeMap<ObjectKey, Said>,
     pub agent_held: Option<String>,
@@ -173,6 +178,7 @@ impl State {
             cluster.agent_held = None;
             cluster.kill_switch = false;
             cluster.held = None;
+            cluster.waits = None;
             cluster.desired = None;
         }
     }
@@ -304,6 +310,33 @@ impl State {
             format!(
                 "safe mode: nothing was heard from {} since the store was lost; set skipWarming in a KubernetesCluster that will not come back",
                 waiting.join(", ")
+            )
+        })
+    }
+}
+
+/// How long another replica's word may take until it is in Redis.
+const WRITTEN: SignedDuration = SignedDuration::from_secs(15);
+/// How long ago Redis may have been seen to agree. It is looked at every two seconds.
+const SEEN: SignedDuration = SignedDuration::from_secs(6);
+
+impl State {
+    /// Why what is known of the clusters may be older than what `name` was last given. Another replica may know more, and have given
+    /// it more: what is made of less removes nothing. A connection is no proof: its agent may have moved, and only Redis tells.
+    pub fn behind(&self, name: &ClusterName, now: jiff::Timestamp) -> Option<String> {
+        let since = self.clusters.get(name)?.connection.as_ref()?.since;
+        let first = (since + WRITTEN).max(now - SEEN);
+        let late = |cluster: &Cluster| {
+            let given = cluster.registration.as_ref();
+            let counts = given.is_some_and(|given| given.enrolled && !given.skip_warming);
+            counts && cluster.agreed.is_none_or(|agreed| agreed < first)
+        };
+        let late = self.clusters.iter().filter(|(_, cluster)| late(cluster));
+        let names: Vec<_> = late.map(|(name, _)| name.as_str()).collect();
+        (!names.is_empty()).then(|| {
+            format!(
+                "other replicas may know more of {}, which Redis tells within half a minute",
+                names.join(", ")
             )
         })
     }

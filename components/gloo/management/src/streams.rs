@@ -58,6 +58,7 @@ pub fn admit(
     // Another replica may have served it since, and decided otherwise.
     cluster.desired = None;
     cluster.held = None;
+    cluster.waits = None;
     let seat = Seat::new(shared.room.clone(), name.clone());
     let mut held = Incoming::seated(Limits::default(), seat);
     if cluster.known {

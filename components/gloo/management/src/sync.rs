@@ -57,7 +57,8 @@ pub fn compute(shared: &Shared, now: Timestamp) {
         shared.pending().extend(touched);
         return;
     }
-    let held = state.clusters.iter().filter(|(_, c)| c.held.is_some());
+    let waits = |c: &Cluster| c.held.is_some() || c.waits.is_some();
+    let held = state.clusters.iter().filter(|(_, c)| waits(c));
     touched.extend(held.map(|(name, _)| name.clone()).collect::<BTreeSet<_>>());
     if touched.is_empty() {
         return;

@@ -13,7 +13,7 @@ use gloo_relay::{
     key::ObjectKey,
     table::{Changes, FrameError, Objects, pack, unpack},
 };
-use redis::{RedisError, cmd, pipe};
+use redis::{RedisError, aio::MultiplexedConnection, cmd, pipe};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -71,7 +71,8 @@ impl StoreError {
     }
 }
 
-/// Which chunks are a snapshot. `epoch` is random and new with each writer's first word on a cluster.
+/// Which chunks are a snapshot. `epoch` is random and new with each writer's first word on a cluster; `revision` rises with every
+/// write, also from one epoch to the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     pub epoch: u64,
@@ -202,6 +203,8 @@ fn begin(
         .fold(0, |n, byte| (n << 8) | u64::from(*byte));
     let head = Head {
         epoch,
+        // It counts on, so that of two epochs it can be said which is the later.
+        revision: last.map_or(0, |last| last.revision),
         chunks: wanted,
         ..Head::default()
     };
@@ -236,7 +239,7 @@ pub fn open<S: BuildHasher>(
     Some((head, objects))
 }
 
-fn open_head(seal: &Seal, cluster: &ClusterName, entry: &[u8]) -> Option<Head> {
+pub(crate) fn open_head(seal: &Seal, cluster: &ClusterName, entry: &[u8]) -> Option<Head> {
     let text = seal.open(&head_place(cluster), entry)?;
     serde_json::from_slice(&text).ok()
 }
@@ -297,6 +300,19 @@ impl Store {
         Ok(write.is_whole(&self.seal, cluster, before.as_deref()))
     }
 
+    /// The head of what Redis has of a cluster; `None`: it has none of ours.
+    pub async fn head(&self, cluster: &ClusterName) -> Result<Option<Head>, StoreError> {
+        let mut connection = self.redis.get().await?;
+        match entry_of_head(&mut connection, cluster).await {
+            Ok(entry) => Ok(entry.and_then(|entry| open_head(&self.seal, cluster, &entry))),
+            Err(error) if error.code() == Some("WRONGTYPE") => Ok(None),
+            Err(source) => Err(StoreError::Redis {
+                cluster: cluster.clone(),
+                source,
+            }),
+        }
+    }
+
     /// Reads a cluster's snapshot, unless it is `last`.
     pub async fn load(
         &self,
@@ -309,9 +325,7 @@ impl Store {
             source,
         };
         let mut connection = self.redis.get().await?;
-        let mut ask = cmd("HGET");
-        ask.arg(&key).arg(HEAD);
-        let head: Option<Vec<u8>> = match ask.query_async(&mut connection).await {
+        let head = match entry_of_head(&mut connection, cluster).await {
             Ok(head) => head,
             // Somebody put another kind of value under the name. That is no fault of Redis, and no reason to leave the others.
             Err(error) if error.code() == Some("WRONGTYPE") => return Ok(Found::Refused),
@@ -326,6 +340,15 @@ impl Store {
             ask.query_async(&mut connection).await.map_err(wrong)?;
         Ok(whole(&self.seal, cluster, &all))
     }
+}
+
+async fn entry_of_head(
+    connection: &mut MultiplexedConnection,
+    cluster: &ClusterName,
+) -> Result<Option<Vec<u8>>, RedisError> {
+    let mut ask = cmd("HGET");
+    ask.arg(redis_key(cluster)).arg(HEAD);
+    ask.query_async(connection).await
 }
 
 /// What the head alone says; `None`: the rest is to be read.
@@ -414,6 +437,20 @@ mod tests {
         );
         apply(&mut hash, &second);
         assert_eq!(open(&seal, &west(), &hash).unwrap().1, all);
+    }
+
+    #[test]
+    fn a_new_epoch_counts_on_from_the_one_before() {
+        let (seal, mut random) = (Seal::new(&[3; 32]).unwrap(), nonces());
+        let before = Head {
+            epoch: 1,
+            revision: 5,
+            ..Head::default()
+        };
+        let (all, last) = (objects(3), Some(&before));
+        let write = prepare(&seal, &west(), &all, &Unsaved::All, last, &mut random).unwrap();
+        assert_ne!(write.head.epoch, before.epoch);
+        assert_eq!(write.head.revision, 6);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use gloo_api::ClusterName;
 use crate::{
     Found, Head, Holder, Moment, Seal, Word, Write,
     fence::{KEPT, judge},
-    snapshot::{HEAD, by_head, whole},
+    snapshot::{HEAD, by_head, open_head, whole},
 };
 
 /// What Redis holds. A clone of it is a backup.
@@ -38,6 +38,11 @@ impl Model {
         };
         let head = hash.get(HEAD).map(Vec::as_slice);
         by_head(seal, cluster, head, last).unwrap_or_else(|| whole(seal, cluster, hash))
+    }
+
+    /// As [`crate::Store::head`].
+    pub fn head(&self, seal: &Seal, cluster: &ClusterName) -> Option<Head> {
+        open_head(seal, cluster, self.snapshots.get(cluster)?.get(HEAD)?)
     }
 
     /// As [`crate::Fences::ask`].

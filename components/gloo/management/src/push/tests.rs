@@ -7,7 +7,7 @@ use gloo_translate::{
 use super::*;
 use crate::{
     flows::Flows,
-    state::{Registration, Said},
+    state::{Connection, Registration, Said},
 };
 
 pub(crate) fn name(text: &str) -> ClusterName {
@@ -251,6 +251,54 @@ fn a_dashboard_that_cannot_be_read_says_so() {
     let desired = state.clusters[&west].desired.as_ref().unwrap();
     let status: Value = serde_json::from_slice(&desired[&key]).unwrap();
     assert_eq!(status["status"]["common"]["State"]["approval"], "INVALID");
+}
+
+#[test]
+fn what_another_replica_may_know_more_of_removes_nothing_before_it_was_seen_in_redis() {
+    let mut state = state(true);
+    let (west, east) = (name("west"), name("east"));
+    state.register(&east, Some(registered()));
+    state.observe(&east, &shop(0));
+    state.observe(&west, &shop(3));
+    state.settle();
+    let connection = Connection {
+        stream: 1,
+        epoch: 0,
+        cluster_uid: String::new(),
+        warmed: true,
+        since: now(),
+    };
+    state.clusters.get_mut(&west).unwrap().connection = Some(connection);
+    decide(&mut state, &west, now());
+    assert_eq!(
+        (count(&state, "west"), &state.clusters[&west].waits),
+        (3, &None)
+    );
+    let gone = shop(3).upserts.pop().unwrap().0;
+    state.observe(
+        &west,
+        &Changes {
+            upserts: Vec::new(),
+            deletes: vec![gone],
+        },
+    );
+    state.settle();
+    for (agreed, at, left) in [
+        (None, 60, 3),
+        (Some(10), 12, 3),
+        (Some(50), 60, 3),
+        (Some(58), 60, 2),
+    ] {
+        let at = now() + SignedDuration::from_secs(at);
+        let agreed = agreed.map(|agreed| now() + SignedDuration::from_secs(agreed));
+        for cluster in state.clusters.values_mut() {
+            cluster.agreed = agreed;
+        }
+        decide(&mut state, &west, at);
+        assert_eq!(count(&state, "west"), left, "{agreed:?}");
+        let waits = state.clusters[&west].waits.as_ref();
+        assert_eq!(waits.is_some_and(|why| why.contains("east")), left == 3);
+    }
 }
 
 #[test]
