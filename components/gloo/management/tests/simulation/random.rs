@@ -1,5 +1,7 @@
 //! Randomness of a seed: SplitMix64, so that a run does not change with a library.
 
+use std::time::Duration;
+
 /// The generator.
 #[derive(Debug)]
 pub(crate) struct Random(pub(crate) u64);
@@ -20,6 +22,22 @@ impl Random {
 
     pub(crate) fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).unwrap()
+    }
+
+    /// Below `limit` milliseconds.
+    pub(crate) fn millis(&mut self, limit: u64) -> Duration {
+        Duration::from_millis(self.below(limit))
+    }
+
+    /// Uniform in 0..1.
+    #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
+    pub(crate) fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// A generator of its own for some part.
+    pub(crate) fn fork(&mut self) -> Self {
+        Self(self.next())
     }
 
     /// Once in `times`.
