@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gloo_api::ClusterName;
 use gloo_relay::{
-    proto::{Ack, Hello, Refused, Results},
+    proto::{Ack, Hello, Refused, Results, refused::Code},
     server::{Admission, Hub, Standing, Stream},
     table::Changes,
     tls::Peer,
