@@ -2,6 +2,8 @@
 //!
 //! Without the feature `testing` none can be made and the questions vanish from the code.
 
+use cilium_api::NumericIdentity;
+
 /// A mistake somebody made before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -33,11 +35,13 @@ pub enum Fault {
     ProtocolForgotten,
     /// CVE-2023-39347: labels a pod brings along are taken for those of its namespace.
     PodLabelsAreNamespaceLabels,
+    /// Entity `cluster` is a list of who is in it, and one is not on the list.
+    ClusterForgets(NumericIdentity),
 }
 
 impl Fault {
     /// Every one of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::SelectorLeavesNamespace,
         Self::SubjectLeavesNamespace,
         Self::NegativeMatchesReserved,
@@ -52,6 +56,9 @@ impl Fault {
         Self::UnknownFieldDropped,
         Self::ProtocolForgotten,
         Self::PodLabelsAreNamespaceLabels,
+        Self::ClusterForgets(NumericIdentity::UNMANAGED),
+        Self::ClusterForgets(NumericIdentity::HEALTH),
+        Self::ClusterForgets(NumericIdentity::INGRESS),
     ];
 }
 

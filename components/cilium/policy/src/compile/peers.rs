@@ -20,6 +20,7 @@ use crate::{
     input::ServiceName,
     key::{ANYONE, CLUSTER, WORLD},
     rule::{Addresses, Peers, Reach},
+    selector::{LabelSelector, Scope},
 };
 
 /// An element of a rule's list, whichever way its traffic goes.
@@ -142,13 +143,18 @@ impl Element<'_> {
             peers.extend(cidr_rule(&at("CIDRSet", i), rule, context)?);
         }
         for entity in self.entities.into_iter().flatten() {
-            peers.push(Peers::Fixed(self::entity(*entity, context)));
+            match (entity, forgotten(context)) {
+                (Entity::Cluster | Entity::ClusterMesh, Some(forgotten)) => {
+                    peers.extend(cluster_without(forgotten));
+                }
+                _ => peers.push(Peers::Fixed(self::entity(*entity, context))),
+            }
         }
         for (i, selector) in self.nodes.into_iter().flatten().enumerate() {
             let nodes = selectors::objects(&at("Nodes", i), selector)?;
             if context.faults.has(Fault::NodesSelectPods) {
                 let mut pods = selectors::objects(&at("Nodes", i), selector)?;
-                pods.scope = crate::selector::Scope::Pods;
+                pods.scope = Scope::Pods;
                 peers.push(Peers::Labels(pods));
             }
             peers.push(Peers::Addresses(Addresses::Nodes(nodes)));
@@ -222,6 +228,24 @@ fn entity(entity: Entity, context: Context<'_>) -> BTreeSet<u32> {
         Entity::KubeApiserver => reserved(NumericIdentity::KUBE_APISERVER),
         Entity::None | Entity::WorldIpv6 => BTreeSet::new(),
     }
+}
+
+/// Whom the mistake that is made forgets, if it is one of these.
+fn forgotten(context: Context<'_>) -> Option<NumericIdentity> {
+    Fault::ALL.into_iter().find_map(|fault| match fault {
+        Fault::ClusterForgets(identity) if context.faults.has(fault) => Some(identity),
+        _ => None,
+    })
+}
+
+fn cluster_without(forgotten: NumericIdentity) -> [Peers; 2] {
+    let listed = NumericIdentity::HOST.0..=NumericIdentity::INGRESS.0;
+    let listed = listed.filter(|n| ![WORLD, forgotten.0].contains(n));
+    let pods = LabelSelector {
+        scope: Scope::Pods,
+        requirements: BTreeSet::new(),
+    };
+    [Peers::Fixed(listed.collect()), Peers::Labels(pods)]
 }
 
 fn service(path: &str, rule: &ServiceRule, context: Context<'_>) -> Result<Addresses, Refusal> {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
-use cilium_api::{LabelSet, identity_labels};
+use cilium_api::{LabelSet, NumericIdentity, identity_labels};
 use k8s_openapi::api::core::v1::{Namespace, Pod as PodObject};
 use serde_json::{Value, json};
 
@@ -60,6 +60,7 @@ pub fn cluster(choose: &mut Choose) -> Scene {
     ];
     Scene {
         nodes: nodes(),
+        others: others(choose),
         services: services.into(),
         groups: groups(choose),
         policies: BTreeMap::new(),
@@ -148,6 +149,22 @@ fn nodes() -> BTreeMap<String, (u32, Node)> {
         node(7, 3, &[("zone", "a")]),
     ]
     .into()
+}
+
+/// Peers that are in the cluster and neither pods nor nodes, at addresses like a pod's, a node's and the outside's.
+fn others(choose: &mut Choose) -> Vec<(u32, Ipv4Addr)> {
+    let mut addresses = [
+        Ipv4Addr::new(10, 0, 0, 9),
+        Ipv4Addr::new(192, 168, 0, 9),
+        Ipv4Addr::new(203, 0, 113, 131),
+    ];
+    addresses.rotate_left(usize::from(choose.below(3)));
+    let identities = [
+        NumericIdentity::UNMANAGED,
+        NumericIdentity::HEALTH,
+        NumericIdentity::INGRESS,
+    ];
+    identities.map(|i| i.0).into_iter().zip(addresses).collect()
 }
 
 /// Groups; one of them cannot always be read.

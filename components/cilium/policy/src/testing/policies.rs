@@ -175,6 +175,14 @@ fn requirement(choose: &mut Choose, key: &str, value: &str) -> Value {
     }
 }
 
+/// Labels of peers that are no pods.
+const RESERVED: [&str; 4] = [
+    "reserved:host",
+    "reserved:unmanaged",
+    "reserved:health",
+    "reserved:ingress",
+];
+
 fn selector(choose: &mut Choose) -> Value {
     const NAMESPACE: &str = "k8s:io.kubernetes.pod.namespace";
     let key = choose.one(&[
@@ -184,16 +192,16 @@ fn selector(choose: &mut Choose) -> Value {
         NAMESPACE,
         "reserved:init",
         "io.kubernetes.pod.namespace",
-        "reserved:host",
+        "reserved",
         "k8s:io.cilium.k8s.namespace.labels.team",
     ]);
-    let key = if choose.once_in(30) {
-        "pod-template-hash"
-    } else {
-        key
+    let key = match key {
+        _ if choose.once_in(30) => "pod-template-hash",
+        "reserved" => choose.one(&RESERVED),
+        _ => key,
     };
     let value = match key {
-        "reserved:init" | "reserved:host" => "",
+        _ if key.starts_with("reserved:") => "",
         _ if key.ends_with("namespace") => choose.one(&NAMESPACES),
         _ if key.ends_with("team") => choose.one(&["r", "b"]),
         _ => choose.one(&["web", "db", "a"]),

@@ -74,8 +74,11 @@ impl<'a> Case<'a> {
         let peer_labels = match (packet.identity, pod) {
             (1, _) => reserved(&["host"]),
             (2, _) => reserved(&["world"]),
+            (3, _) => reserved(&["unmanaged"]),
+            (4, _) => reserved(&["health"]),
             (6, _) => reserved(&["remote-node"]),
             (7, _) => reserved(&["kube-apiserver", "remote-node"]),
+            (8, _) => reserved(&["ingress"]),
             (_, Some(pod)) => pod.labels.as_map().clone(),
             (_, None) => Labels::new(),
         };

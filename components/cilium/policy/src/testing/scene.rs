@@ -38,6 +38,8 @@ pub struct Scene {
     pub pods: Vec<Pod>,
     /// Identity of each node's addresses.
     pub nodes: BTreeMap<String, (u32, Node)>,
+    /// Reserved identities that are no node's, each with its address.
+    pub others: Vec<(u32, Ipv4Addr)>,
     /// Services.
     pub services: BTreeMap<ServiceName, Service>,
     /// CIDR groups as JSON objects, by name.
@@ -90,6 +92,7 @@ impl Scene {
         for (identity, node) in self.nodes.values() {
             peers.extend(node.addresses.iter().map(|a| (*identity, *a)));
         }
+        peers.extend(&self.others);
         peers.extend(OUTSIDE.map(|a| (crate::key::WORLD, a)));
         let mut packets = Vec::new();
         for subject in 0..self.pods.len() {
