@@ -345,3 +345,6 @@ fn service_name(namespace: &str, name: &str) -> ServiceName {
         name: name.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -216,7 +216,7 @@ fn an_identity_that_waits_for_its_labels_is_isolated() {
     assert_eq!(node.judges(number, 0), Verdict::DefaultDeny);
 }
 
-fn pod_of_shop() -> Endpoint {
+pub(super) fn pod_of_shop() -> Endpoint {
     let endpoint = json!({
         "id": 7, "attachment": {"container-id": "c", "ifname": "eth0"},
         "pod": {"namespace": "shop", "name": "slow", "uid": "u"},
