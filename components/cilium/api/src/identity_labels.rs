@@ -85,6 +85,16 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for LabelSet {
 /// their keys are ignored, see [`reserved_pod_labels`]. Labels that differ from pod to pod are left out, or each pod
 /// would have an identity of its own.
 pub fn identity_labels(pod: &Pod, namespace: &Namespace, cluster: &str) -> LabelSet {
+    labels_without(is_reserved, pod, namespace, cluster)
+}
+
+/// `reserved` says which labels of the pod are not the pod's to say.
+fn labels_without(
+    reserved: fn(&str) -> bool,
+    pod: &Pod,
+    namespace: &Namespace,
+    cluster: &str,
+) -> LabelSet {
     let name = namespace
         .metadata
         .name
@@ -101,7 +111,7 @@ pub fn identity_labels(pod: &Pod, namespace: &Namespace, cluster: &str) -> Label
         .labels
         .iter()
         .flatten()
-        .filter(|(k, _)| !is_reserved(k));
+        .filter(|(k, _)| !reserved(k));
     let namespace_labels = namespace.metadata.labels.iter().flatten();
 
     let mut labels: BTreeMap<String, String> = pod_labels
@@ -214,136 +224,4 @@ fn shorter(ignored: usize, length: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn pod(labels: &[(&str, &str)]) -> Pod {
-        serde_json::from_value(serde_json::json!({
-            "metadata": {"name": "web-1", "namespace": "shop", "labels": labels.iter().copied().collect::<BTreeMap<_, _>>()},
-            "spec": {"containers": [], "serviceAccountName": "seller"},
-        }))
-        .unwrap()
-    }
-
-    fn namespace() -> Namespace {
-        serde_json::from_value(serde_json::json!({
-            "metadata": {"name": "shop", "labels": {"kubernetes.io/metadata.name": "shop", "team": "blue"}},
-        }))
-        .unwrap()
-    }
-
-    fn labels_of(pod: &Pod) -> Vec<String> {
-        identity_labels(pod, &namespace(), "west").to_list()
-    }
-
-    const OF_THE_NAMESPACE: [&str; 5] = [
-        "k8s:io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name=shop",
-        "k8s:io.cilium.k8s.namespace.labels.team=blue",
-        "k8s:io.cilium.k8s.policy.cluster=west",
-        "k8s:io.cilium.k8s.policy.serviceaccount=seller",
-        "k8s:io.kubernetes.pod.namespace=shop",
-    ];
-
-    #[test]
-    fn a_pod_without_labels_has_those_of_its_namespace_account_and_cluster() {
-        assert_eq!(labels_of(&pod(&[])), OF_THE_NAMESPACE);
-    }
-
-    #[test]
-    fn labels_of_the_pod_count() {
-        let labels = labels_of(&pod(&[
-            ("app", "web"),
-            ("app.kubernetes.io/name", "shop"),
-            ("tier", "front"),
-        ]));
-        assert_eq!(
-            labels[..2],
-            ["k8s:app=web", "k8s:app.kubernetes.io/name=shop"]
-        );
-        assert_eq!(labels.last().unwrap(), "k8s:tier=front");
-    }
-
-    #[test]
-    fn labels_that_differ_from_pod_to_pod_do_not_count() {
-        let unique = [
-            ("pod-template-hash", "5d8f"),
-            ("controller-revision-hash", "77"),
-            ("statefulset.kubernetes.io/pod-name", "web-0"),
-            ("apps.kubernetes.io/pod-index", "0"),
-            ("batch.kubernetes.io/job-completion-index", "3"),
-            ("batch.kubernetes.io/controller-uid", "u"),
-            ("controller-uid", "u"),
-            ("pod-template-generation", "2"),
-            ("failure-domain.beta.kubernetes.io/zone", "a"),
-            ("kubernetes.io/arch", "amd64"),
-            ("topology.kubernetes.io/zone", "a"),
-            ("topology.kubernetes.io/region", "north"),
-        ];
-        assert_eq!(labels_of(&pod(&unique)), OF_THE_NAMESPACE);
-    }
-
-    #[test]
-    fn a_pod_cannot_take_another_namespace_account_or_cluster_by_its_labels() {
-        let forged = pod(&[
-            ("io.kubernetes.pod.namespace", "kube-system"),
-            ("io.cilium.k8s.policy.serviceaccount", "admin"),
-            ("io.cilium.k8s.policy.cluster", "east"),
-            ("io.cilium.k8s.namespace.labels.team", "red"),
-            ("reserved.host", ""),
-        ]);
-        assert_eq!(labels_of(&forged), OF_THE_NAMESPACE);
-        assert_eq!(reserved_pod_labels(&forged).len(), 5);
-        assert!(reserved_pod_labels(&pod(&[("app", "web")])).is_empty());
-    }
-
-    #[test]
-    fn the_canonical_text_and_hash_of_a_set_are_fixed_for_ever() {
-        let set = LabelSet::from_iter([("k8s:b", "2"), ("k8s:a", "1")]);
-        assert_eq!(set.canonical(), "k8s:a=1;k8s:b=2;");
-        assert_eq!(
-            set.hash(),
-            "14a0fc80471b5d3e133bffc384f53d4679f53118d58fd034cacb48bad4bfc6de"
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn sets_are_equal_exactly_when_their_canonical_texts_are(
-            a in prop::collection::btree_map("[a-c]{1,2}", "[x-y]?", 0..4),
-            b in prop::collection::btree_map("[a-c]{1,2}", "[x-y]?", 0..4),
-        ) {
-            let (a, b): (LabelSet, LabelSet) = (a.into_iter().collect(), b.into_iter().collect());
-            prop_assert_eq!(a == b, a.canonical() == b.canonical());
-        }
-
-        #[test]
-        fn no_pod_label_changes_what_the_objects_say(extra in prop::collection::btree_map("[a-z./]{1,40}", "[a-z]{0,3}", 0..6)) {
-            let mut pod = pod(&[]);
-            pod.metadata.labels.get_or_insert_default().extend(extra);
-            let set = identity_labels(&pod, &namespace(), "west");
-            prop_assert_eq!(set.namespace(), Some("shop"));
-            prop_assert_eq!(set.as_map()["k8s:io.cilium.k8s.policy.serviceaccount"].as_str(), "seller");
-        }
-    }
-
-    #[test]
-    fn the_cni_says_namespace_cluster_and_service_account_and_nothing_that_merely_looks_so() {
-        for key in [
-            "io.kubernetes.pod.namespace",
-            "io.cilium.k8s.policy.cluster",
-            "io.cilium.k8s.policy.serviceaccount",
-            "io.cilium.k8s.namespace.labels.team",
-        ] {
-            assert!(is_said_by_cni(key), "{key}");
-        }
-        for key in [
-            "app",
-            "io.cilium.k8s.policy.else",
-            "io.cilium.k8s.namespace.labelsteam",
-        ] {
-            assert!(!is_said_by_cni(key), "{key}");
-        }
-    }
-}
+mod tests;
