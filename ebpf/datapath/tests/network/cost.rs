@@ -1,13 +1,15 @@
-//! What a pod's link costs; printed, not judged: run with `--ignored --nocapture`.
+//! What a pod's link, a packet from the tunnel and whole paths cost; printed, not judged: run with `--ignored --nocapture`.
 
 use std::io::{Read, Write};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use aya::programs::{SchedClassifier, TcAttachType};
+use aya::sys::{Stats, enable_stats};
 use datapath::link::{PodLinkSpec, create_pod_link, delete_pod_link, settle_pod_link};
 use datapath::{Datapath, Endpoint, Kernel};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Node};
 use crate::namespace::Namespace;
 use crate::traffic::{open_tcp, serve_tcp, swallow_tcp};
 
@@ -78,6 +80,65 @@ fn time(step: impl FnOnce()) -> Duration {
     let start = Instant::now();
     step();
     start.elapsed()
+}
+
+/// No test run can give a packet that comes from a tunnel, so these are datagrams of one connection between two nodes, as the
+/// kernel counts them. The clock that it reads at each is in the figures: `programs/cost.rs` has what that adds. At the node's
+/// device, where they come in, the same datagrams only pass.
+#[test]
+#[ignore = "a measurement"]
+fn a_packet_from_the_tunnel() {
+    let cluster = Cluster::new();
+    let [here, there] = &cluster.nodes[..] else {
+        panic!("two nodes")
+    };
+    let (client, server) = (here.pod(10), there.pod(20));
+    let to = (server.ip, 53);
+    let _unread = server.namespace.run(move || UdpSocket::bind(to)).unwrap();
+    let socket = client
+        .namespace
+        .run(|| UdpSocket::bind("0.0.0.0:0"))
+        .unwrap();
+    socket.connect(to).unwrap();
+    let _counting = enable_stats(Stats::RunTime).unwrap();
+    for (program, device) in [("from_overlay", "cilium_vxlan"), ("from_netdev", "eth0")] {
+        let mut costs: Vec<Duration> = (0..50)
+            .map(|_| live_packet(&socket, || counted(there, program, device)))
+            .collect();
+        costs.sort_unstable();
+        let [half, fastest] = [costs[costs.len() / 2], costs[0]];
+        println!(
+            "{program:16} {device:24} {:9} half {half:?}, fastest {fastest:?}",
+            "live"
+        );
+    }
+}
+
+/// The average of many.
+fn live_packet(socket: &UdpSocket, counted: impl Fn() -> (u64, Duration)) -> Duration {
+    // Headers of the shortest datagrams are read in another way, those of TCP and of these are not.
+    const DATAGRAMS: u64 = 2_000;
+    let (count, time) = counted();
+    for _ in 0..DATAGRAMS {
+        socket.send(&[1; 64]).unwrap();
+    }
+    let (count_after, time_after) = counted();
+    let runs = count_after - count;
+    assert!(runs > DATAGRAMS / 2, "{runs} of {DATAGRAMS} came this way");
+    time_after.saturating_sub(time) / u32::try_from(runs).unwrap()
+}
+
+/// Packets that a program of a node has handled while they were counted, and for how long.
+fn counted(node: &Node, program: &'static str, device: &'static str) -> (u64, Duration) {
+    let (_, found) = node
+        .namespace
+        .run(move || SchedClassifier::query_tcx(device, TcAttachType::Ingress))
+        .unwrap();
+    let found = found
+        .iter()
+        .find(|info| info.name_as_str() == Some(program));
+    let info = found.unwrap();
+    (info.run_count(), info.run_time())
 }
 
 /// Reference for two nodes: a namespace on each, behind a bridge with the kernel's own VXLAN.

@@ -353,6 +353,12 @@ impl Node {
         self.classifier(program).test_run(options).unwrap().duration
     }
 
+    /// Runs of a program that the kernel counted, and how long they took.
+    pub(crate) fn counted_runs(&mut self, program: &str) -> (u64, Duration) {
+        let info = self.classifier(program).info().unwrap();
+        (info.run_count(), info.run_time())
+    }
+
     /// Instructions the verifier went through.
     pub(crate) fn verified(&mut self, program: &str) -> u32 {
         let info = self.classifier(program).info().unwrap();

@@ -5,26 +5,33 @@ use anyhow::Result;
 use crate::gate::cargo::cargo;
 use crate::process;
 
-/// Runs the measurement and prints its lines.
+/// Runs the measurements and prints their lines.
 pub fn print() -> Result<()> {
+    println!("each program alone (BPF_PROG_TEST_RUN)");
+    lines("programs", "cost::")?;
+    println!("packets from a tunnel, which no test run has (the kernel's count, with its clock)");
+    lines("network", "cost::a_packet_from_the_tunnel")?;
+    println!();
+    Ok(())
+}
+
+fn lines(target: &str, tests: &str) -> Result<()> {
     let mut command = cargo(&[
         "test",
         "--quiet",
         "--package",
         "datapath",
         "--test",
-        "programs",
+        target,
         "--",
         "--ignored",
         "--nocapture",
         "--test-threads=1",
-        "cost::",
+        tests,
     ])?;
     let printed = process::output(&mut command)?;
-    println!("each program alone (BPF_PROG_TEST_RUN)");
     for line in printed.lines().filter(|line| line.contains(", fastest ")) {
         println!("  {line}");
     }
-    println!();
     Ok(())
 }
