@@ -32,7 +32,7 @@ pub const ACCOUNTS: [&str; 7] = [
     INSIGHTS,
 ];
 
-/// One verb on one resource. Namespaces and names narrow a right ([`Reach`]), they do not make another one.
+/// One verb on one resource. Namespaces and names are left out: they narrow a right, they do not make another one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Right {
     /// `namespace/name` of the ServiceAccount.
@@ -63,29 +63,12 @@ pub struct Use {
     pub right: Right,
     /// False when RBAC refused it.
     pub allowed: bool,
-    /// Empty: of no namespace, or of all.
-    pub namespace: String,
-    /// Empty: no name was said.
-    pub name: String,
-}
-
-/// How far a right reaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reach {
-    /// Every object, in every namespace.
-    Everywhere,
-    /// Objects of one namespace, or of some names.
-    Narrow,
+    /// `namespace/name` of what was asked for, as far as the request said.
+    pub object: String,
 }
 
 /// The rights that roles give to `accounts` (`namespace/name` each).
 pub async fn granted(scene: &Scene, accounts: &[&str]) -> Result<BTreeSet<Right>> {
-    let granted = reaches(scene, accounts).await?.into_iter();
-    Ok(granted.map(|(right, _)| right).collect())
-}
-
-/// The same, with how far each reaches; one that is given twice may be there with both.
-pub async fn reaches(scene: &Scene, accounts: &[&str]) -> Result<BTreeSet<(Right, Reach)>> {
     let all = ListParams::default();
     let client = || scene.client.clone();
     let mut cluster_roles = BTreeMap::new();
@@ -101,24 +84,8 @@ pub async fn reaches(scene: &Scene, accounts: &[&str]) -> Result<BTreeSet<(Right
     }
     let mut rights = BTreeSet::new();
     for binding in Api::<ClusterRoleBinding>::all(client()).list(&all).await? {
-        for rule in cluster_roles
-            .get(&binding.role_ref.name)
-            .into_iter()
-            .flatten()
-        {
-            let reach = if rule.resource_names.as_ref().is_none_or(Vec::is_empty) {
-                Reach::Everywhere
-            } else {
-                Reach::Narrow
-            };
-            add(
-                &mut rights,
-                accounts,
-                binding.subjects.as_deref(),
-                rule,
-                reach,
-            );
-        }
+        let rules = cluster_roles.get(&binding.role_ref.name);
+        add(&mut rights, accounts, binding.subjects.as_deref(), rules);
     }
     for binding in Api::<RoleBinding>::all(client()).list(&all).await? {
         let RoleRef { kind, name, .. } = &binding.role_ref;
@@ -127,25 +94,16 @@ pub async fn reaches(scene: &Scene, accounts: &[&str]) -> Result<BTreeSet<(Right
         } else {
             namespaced.get(&(binding.namespace(), name.clone()))
         };
-        for rule in rules.into_iter().flatten() {
-            add(
-                &mut rights,
-                accounts,
-                binding.subjects.as_deref(),
-                rule,
-                Reach::Narrow,
-            );
-        }
+        add(&mut rights, accounts, binding.subjects.as_deref(), rules);
     }
     Ok(rights)
 }
 
 fn add(
-    rights: &mut BTreeSet<(Right, Reach)>,
+    rights: &mut BTreeSet<Right>,
     accounts: &[&str],
     subjects: Option<&[Subject]>,
-    rule: &PolicyRule,
-    reach: Reach,
+    rules: Option<&Vec<PolicyRule>>,
 ) {
     for subject in subjects
         .unwrap_or_default()
@@ -158,8 +116,12 @@ fn add(
             subject.name
         );
         if accounts.contains(&account.as_str()) {
-            let expanded = expand(&account, rule).into_iter();
-            rights.extend(expanded.map(|right| (right, reach)));
+            rights.extend(
+                rules
+                    .into_iter()
+                    .flatten()
+                    .flat_map(|rule| expand(&account, rule)),
+            );
         }
     }
 }
@@ -286,8 +248,7 @@ impl Event {
                 .annotations
                 .get("authorization.k8s.io/decision")
                 .is_none_or(|said| said == "allow"),
-            namespace: object.namespace,
-            name: object.name,
+            object: format!("{}/{}", object.namespace, object.name),
         })
     }
 }
@@ -312,7 +273,7 @@ pub async fn refused(scene: &Scene) -> Result<BTreeSet<String>> {
     let refused = uses(scene).await?.into_iter();
     let refused = refused.filter(|one| !one.allowed && !granted.contains(&one.right));
     Ok(refused
-        .map(|one| format!("{} {}/{}", one.right, one.namespace, one.name))
+        .map(|one| format!("{} {}", one.right, one.object))
         .collect())
 }
 

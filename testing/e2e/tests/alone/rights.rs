@@ -1,16 +1,15 @@
 //! Test 13 of the security reference: the ledger of rights, both ways. No request of ours is refused, and no right is held
 //! that nobody uses.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::Result;
 use gloonet_e2e::{
     Scene,
     ledger::{
-        ACCOUNTS, AGENT, CILIUM_OPERATOR, GLOO_AGENT, INSIGHTS, MANAGEMENT_SERVER, OPERATOR, Reach,
-        Right, granted, reaches, refused, uses,
+        ACCOUNTS, AGENT, CILIUM_OPERATOR, GLOO_AGENT, INSIGHTS, MANAGEMENT_SERVER, OPERATOR, Right,
+        granted, refused, uses,
     },
-    platform::NAMESPACES,
 };
 
 /// Rights that a healthy cluster does not use before this test runs: (account, verb, resource or any, why they are held).
@@ -171,33 +170,6 @@ async fn no_right_is_held_that_nobody_uses() -> Result<()> {
         .map(ToString::to_string)
         .collect();
     assert!(idle.is_empty(), "{idle:#?}");
-    Ok(())
-}
-
-/// A right that is used in a few namespaces only belongs into Roles there.
-#[tokio::test]
-async fn no_right_reaches_every_namespace_that_is_used_in_our_own_only() -> Result<()> {
-    let scene = Scene::open().await?;
-    let mut namespaces: BTreeMap<Right, BTreeSet<String>> = BTreeMap::new();
-    for one in uses(&scene).await? {
-        namespaces
-            .entry(one.right)
-            .or_default()
-            .insert(one.namespace);
-    }
-    let ours = |namespace: &String| NAMESPACES.contains(&namespace.as_str());
-    let wide: Vec<String> = reaches(&scene, &ACCOUNTS)
-        .await?
-        .into_iter()
-        .filter(|(_, reach)| *reach == Reach::Everywhere)
-        .filter(|(right, _)| {
-            namespaces
-                .get(right)
-                .is_some_and(|all| all.iter().all(ours))
-        })
-        .map(|(right, _)| format!("{right}, used in {:?}", namespaces[&right]))
-        .collect();
-    assert!(wide.is_empty(), "{wide:#?}");
     Ok(())
 }
 
