@@ -7,8 +7,10 @@ use std::time::Duration;
 pub const BASE: Duration = Duration::from_mins(1);
 /// Agents that start together ask a node within so much time, and not at once.
 const FIRST: Duration = Duration::from_secs(5);
-/// After a failure; doubled with each one more, up to the interval.
+/// After a failure; doubled with each one more.
 const RETRY: Duration = Duration::from_secs(5);
+/// Until then a node that is back counts as lost, in metrics and in the operator's gate.
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
 /// How long a node is left alone after a probe, where so many addresses are probed. Whole seconds: it is shown.
 pub(super) fn interval(addresses: usize) -> Duration {
@@ -27,7 +29,7 @@ pub fn next(interval: Duration, failures: u32, seed: u64) -> Duration {
     let pause = match failures.checked_sub(1) {
         None => interval,
         Some(more) => {
-            interval.min(RETRY.saturating_mul(1_u32.checked_shl(more).unwrap_or(u32::MAX)))
+            LONGEST_RETRY.min(RETRY.saturating_mul(1_u32.checked_shl(more).unwrap_or(u32::MAX)))
         }
     };
     pause * (900 + per_mille(seed) / 5) / 1000
@@ -93,9 +95,9 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_is_tried_again_soon_and_less_and_less_often_until_the_interval() {
+    fn what_failed_is_tried_again_soon_then_less_often_and_at_least_every_half_minute() {
         let middle = |failures| next(Duration::from_secs(116), failures, 500).as_secs();
         let pauses: Vec<_> = [1, 2, 3, 4, 5, 6, 7, 32, 33, 4000].map(middle).into();
-        assert_eq!(pauses, [5, 10, 20, 40, 80, 116, 116, 116, 116, 116]);
+        assert_eq!(pauses, [5, 10, 20, 30, 30, 30, 30, 30, 30, 30]);
     }
 }
