@@ -1,7 +1,7 @@
 //! What an agent of this node left is taken away, by the kernel's account; needs root, for a network namespace and a bpffs.
 
 use std::fs::{self, File};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,6 +14,16 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
 const FOLDERS: [&str; 4] = ["bpf", "run", "net.d", "bin"];
+
+/// Nobody listens any more. A program that another test starts has the socket, too, until it is really that program.
+fn close(listening: UnixListener) {
+    let address = listening.local_addr().unwrap();
+    let path = address.as_pathname().unwrap();
+    drop(listening);
+    while UnixStream::connect(path).is_ok() {
+        std::thread::yield_now();
+    }
+}
 
 /// The folders of a node whose agent has ended.
 struct Node {
@@ -29,7 +39,7 @@ impl Node {
         let node = Self { root };
         File::create(node.path("run/state/lockfile")).unwrap();
         // As an agent leaves it that was killed.
-        drop(UnixListener::bind(node.path("run/cilium.sock")).unwrap());
+        close(UnixListener::bind(node.path("run/cilium.sock")).unwrap());
         fs::write(node.path("program"), ABOUT).unwrap();
         let arguments = InstallArguments {
             bin_dir: node.path("bin"),
@@ -265,7 +275,7 @@ fn nothing_is_removed_while_an_agent_listens_or_has_begun() {
         assert!(node.path("bin/cilium-cni").exists() && node.path("run/state").exists());
     };
     refused(&socket);
-    drop(listening);
+    close(listening);
     let path = node.path("run/state/lockfile");
     let lock = File::open(&path).unwrap();
     lock.lock().unwrap();
