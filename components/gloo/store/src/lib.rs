@@ -8,10 +8,12 @@ mod connection;
 mod fence;
 mod seal;
 mod snapshot;
+mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use connection::{ConnectionError, Redis, RedisArgs};
 pub use fence::{Fences, Holder, Moment, Word};
 pub use seal::{Seal, SealError};
-pub use snapshot::{Found, Head, Store, StoreError, Unsaved, Write, open, prepare, redis_key};
+pub use snapshot::{Head, StoreError, Unsaved, Write, open, prepare, redis_key};
+pub use store::{Found, Store};

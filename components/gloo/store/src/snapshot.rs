@@ -13,12 +13,12 @@ use gloo_relay::{
     key::ObjectKey,
     table::{Changes, FrameError, Objects, pack, unpack},
 };
-use redis::{RedisError, aio::MultiplexedConnection, cmd, pipe};
+use redis::RedisError;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    connection::{ConnectionError, Redis},
+    connection::ConnectionError,
     seal::{Seal, SealError},
 };
 
@@ -102,6 +102,16 @@ impl Write {
     ) -> bool {
         let before = before.and_then(|entry| open_head(seal, cluster, entry));
         before == self.base
+    }
+
+    /// What it leaves of a hash.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn apply(&self, hash: &mut HashMap<String, Vec<u8>>) {
+        if self.base.is_none() {
+            hash.clear();
+        }
+        hash.retain(|field, _| !self.delete.contains(field));
+        hash.extend(self.set.iter().cloned());
     }
 }
 
@@ -244,141 +254,6 @@ pub(crate) fn open_head(seal: &Seal, cluster: &ClusterName, entry: &[u8]) -> Opt
     serde_json::from_slice(&text).ok()
 }
 
-/// Redis with our seal.
-#[derive(Debug)]
-pub struct Store {
-    redis: Redis,
-    seal: Seal,
-}
-
-/// What Redis has of a cluster.
-#[derive(Debug)]
-pub enum Found {
-    Nothing,
-    /// As it was last read or written here.
-    Same,
-    /// Not ours, or not whole.
-    Refused,
-    Snapshot(Head, Objects),
-}
-
-impl Store {
-    pub fn new(redis: Redis, seal: Seal) -> Self {
-        Self { redis, seal }
-    }
-
-    pub fn seal(&self) -> &Seal {
-        &self.seal
-    }
-
-    /// Lets go of the connection.
-    pub async fn reset(&self) {
-        self.redis.reset().await;
-    }
-
-    /// `false`: Redis did not have what the write builds on, and what it has now is not whole. Everything is to be written.
-    pub async fn save(&self, cluster: &ClusterName, write: &Write) -> Result<bool, StoreError> {
-        let key = redis_key(cluster);
-        let mut connection = self.redis.get().await?;
-        let mut transaction = pipe();
-        transaction.atomic();
-        if write.base.is_none() {
-            transaction.del(&key).ignore();
-        } else {
-            transaction.hget(&key, HEAD);
-            if !write.delete.is_empty() {
-                transaction.hdel(&key, &write.delete).ignore();
-            }
-        }
-        transaction.hset_multiple(&key, &write.set).ignore();
-        let done = transaction.query_async(&mut connection).await;
-        let before: Vec<Option<Vec<u8>>> = done.map_err(|source| StoreError::Redis {
-            cluster: cluster.clone(),
-            source,
-        })?;
-        let before = before.into_iter().flatten().next();
-        Ok(write.is_whole(&self.seal, cluster, before.as_deref()))
-    }
-
-    /// The head of what Redis has of a cluster; `None`: it has none of ours.
-    pub async fn head(&self, cluster: &ClusterName) -> Result<Option<Head>, StoreError> {
-        let mut connection = self.redis.get().await?;
-        match entry_of_head(&mut connection, cluster).await {
-            Ok(entry) => Ok(entry.and_then(|entry| open_head(&self.seal, cluster, &entry))),
-            Err(error) if error.code() == Some("WRONGTYPE") => Ok(None),
-            Err(source) => Err(StoreError::Redis {
-                cluster: cluster.clone(),
-                source,
-            }),
-        }
-    }
-
-    /// Reads a cluster's snapshot, unless it is `last`.
-    pub async fn load(
-        &self,
-        cluster: &ClusterName,
-        last: Option<&Head>,
-    ) -> Result<Found, StoreError> {
-        let key = redis_key(cluster);
-        let wrong = |source| StoreError::Redis {
-            cluster: cluster.clone(),
-            source,
-        };
-        let mut connection = self.redis.get().await?;
-        let head = match entry_of_head(&mut connection, cluster).await {
-            Ok(head) => head,
-            // Somebody put another kind of value under the name. That is no fault of Redis, and no reason to leave the others.
-            Err(error) if error.code() == Some("WRONGTYPE") => return Ok(Found::Refused),
-            Err(error) => return Err(wrong(error)),
-        };
-        if let Some(found) = by_head(&self.seal, cluster, head.as_deref(), last) {
-            return Ok(found);
-        }
-        let mut ask = cmd("HGETALL");
-        ask.arg(&key);
-        let all: HashMap<String, Vec<u8>> =
-            ask.query_async(&mut connection).await.map_err(wrong)?;
-        Ok(whole(&self.seal, cluster, &all))
-    }
-}
-
-async fn entry_of_head(
-    connection: &mut MultiplexedConnection,
-    cluster: &ClusterName,
-) -> Result<Option<Vec<u8>>, RedisError> {
-    let mut ask = cmd("HGET");
-    ask.arg(redis_key(cluster)).arg(HEAD);
-    ask.query_async(connection).await
-}
-
-/// What the head alone says; `None`: the rest is to be read.
-pub(crate) fn by_head(
-    seal: &Seal,
-    cluster: &ClusterName,
-    head: Option<&[u8]>,
-    last: Option<&Head>,
-) -> Option<Found> {
-    let Some(head) = head else {
-        return Some(Found::Nothing);
-    };
-    match open_head(seal, cluster, head) {
-        None => Some(Found::Refused),
-        Some(head) if last == Some(&head) => Some(Found::Same),
-        Some(_) => None,
-    }
-}
-
-pub(crate) fn whole<S: BuildHasher>(
-    seal: &Seal,
-    cluster: &ClusterName,
-    entries: &HashMap<String, Vec<u8>, S>,
-) -> Found {
-    match open(seal, cluster, entries) {
-        Some((head, objects)) => Found::Snapshot(head, objects),
-        None => Found::Refused,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -407,24 +282,13 @@ mod tests {
         }
     }
 
-    fn apply(hash: &mut HashMap<String, Vec<u8>>, write: &Write) {
-        if write.base.is_none() {
-            hash.clear();
-        }
-        write
-            .delete
-            .iter()
-            .for_each(|field| drop(hash.remove(field)));
-        hash.extend(write.set.iter().cloned());
-    }
-
     #[test]
     fn what_was_written_in_parts_is_read_as_a_whole() {
         let (seal, mut random) = (Seal::new(&[3; 32]).unwrap(), nonces());
         let mut hash = HashMap::new();
         let mut all = objects(100);
         let first = prepare(&seal, &west(), &all, &Unsaved::All, None, &mut random).unwrap();
-        apply(&mut hash, &first);
+        first.apply(&mut hash);
         assert_eq!(open(&seal, &west(), &hash).unwrap().1, all);
         all.remove(&key(7));
         all.insert(key(8), Bytes::from_static(b"{}"));
@@ -435,7 +299,7 @@ mod tests {
             second.set.len() <= 3,
             "a change writes its chunks and the head"
         );
-        apply(&mut hash, &second);
+        second.apply(&mut hash);
         assert_eq!(open(&seal, &west(), &hash).unwrap().1, all);
     }
 
@@ -466,7 +330,7 @@ mod tests {
             &mut random,
         )
         .unwrap();
-        apply(&mut hash, &write);
+        write.apply(&mut hash);
         assert!(open(&seal, &"east".parse().unwrap(), &hash).is_none());
         assert!(open(&Seal::new(&[4; 32]).unwrap(), &west(), &hash).is_none());
         for field in hash.keys() {

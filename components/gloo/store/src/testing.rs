@@ -7,7 +7,8 @@ use gloo_api::ClusterName;
 use crate::{
     Found, Head, Holder, Moment, Seal, Word, Write,
     fence::{KEPT, judge},
-    snapshot::{HEAD, by_head, open_head, whole},
+    snapshot::{HEAD, open_head},
+    store::{by_head, whole},
 };
 
 /// What Redis holds. A clone of it is a backup.
@@ -22,12 +23,9 @@ impl Model {
     /// As [`crate::Store::save`].
     pub fn save(&mut self, seal: &Seal, cluster: &ClusterName, write: &Write) -> bool {
         let hash = self.snapshots.entry(cluster.clone()).or_default();
-        if write.base.is_none() {
-            hash.clear();
-        }
-        let before = hash.get(HEAD).cloned();
-        hash.retain(|field, _| !write.delete.contains(field));
-        hash.extend(write.set.iter().cloned());
+        // Where everything is written, nothing is asked for.
+        let before = hash.get(HEAD).filter(|_| write.base.is_some()).cloned();
+        write.apply(hash);
         write.is_whole(seal, cluster, before.as_deref())
     }
 
