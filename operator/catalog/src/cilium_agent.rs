@@ -1,8 +1,8 @@
 //! The Cilium agent: one pod per node that carries the node's pods.
 //!
-//! Owns DaemonSet `cilium`, Service `cilium-health` by which agents try Services, its configuration, rights and the admission policies that hold each agent to its own node. Never
-//! touches what agents write (CiliumNodes, CiliumEndpoints). Ports: 9879 health, 4240 between nodes, 9962 metrics, 10256 what
-//! load balancers ask of kube-proxy, 8472/UDP tunnel, if there is one.
+//! Owns DaemonSet `cilium`, Service `cilium-health` by which agents try Services, its configuration, rights and the admission
+//! policies that hold each agent to its own node. Never touches what agents write (CiliumNodes, CiliumEndpoints). Ports: 9879
+//! health, 4240 between nodes, 9962 metrics, 10256 what load balancers ask of kube-proxy, 8472/UDP tunnel, if there is one.
 
 mod carried;
 mod daemonset;

@@ -51,6 +51,14 @@ pub struct WorkloadRef {
     pub pod_label: (&'static str, &'static str),
 }
 
+impl WorkloadRef {
+    /// Whether a pod is one of its.
+    pub(crate) fn owns(&self, pod: &PodObservation) -> bool {
+        let (label, value) = self.pod_label;
+        pod.namespace == self.namespace && pod.labels.get(label).is_some_and(|v| v == value)
+    }
+}
+
 impl fmt::Display for WorkloadRef {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} {}/{}", self.kind, self.namespace, self.name)

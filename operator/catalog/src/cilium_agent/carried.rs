@@ -1,46 +1,34 @@
 //! Whether the pod network carries packets from node to node and through Services, as the agents found.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{DATAPATH, WORKLOAD};
 use crate::carried::{KNOWN, NODE_LOST, NODE_NEW, SERVICE_LOST, SERVICE_NEW};
 use crate::health::worst;
 use crate::{Health, Observed, PodObservation, ProbeOutcome, ProbeResult};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Attempts in a row, about fifteen seconds, after which it is no lost packet and no agent that is being replaced.
 const LASTING: f64 = 3.0;
 
 /// The worst that any agent found. A node whose own agent is not ready is that agent's matter.
 pub(super) fn judge(observed: &Observed) -> Health {
-    let agents = observed.pods.iter().filter(|pod| is_ready_agent(pod));
-    let ready: BTreeMap<&str, String> = agents
+    let is_ready = |pod: &&PodObservation| pod.ready && !pod.deleting && WORKLOAD.owns(pod);
+    let agents = observed.pods.iter().filter(is_ready);
+    let nodes: BTreeMap<String, &str> = agents
         .filter_map(|pod| {
-            Some((
-                pod.node.as_deref()?,
-                format!("{}/{}", pod.namespace, pod.name),
-            ))
+            let target = format!("{}/{}", pod.namespace, pod.name);
+            Some((target, pod.node.as_deref()?))
         })
         .collect();
-    let nodes: BTreeSet<&str> = ready.keys().copied().collect();
-    ready
-        .iter()
-        .filter_map(|(node, target)| {
-            let result = observed.probes.iter().find(|one| is_about(one, target))?;
-            let ProbeOutcome::Answered { values } = &result.outcome else {
-                return None;
-            };
-            Some(of_agent(node, values, &nodes))
-        })
-        .fold(Health::healthy(""), worst)
-}
-
-fn is_ready_agent(pod: &PodObservation) -> bool {
-    let (label, value) = WORKLOAD.pod_label;
-    let is_agent = pod.labels.get(label).is_some_and(|found| found == value);
-    pod.namespace == WORKLOAD.namespace && is_agent && pod.ready && !pod.deleting
-}
-
-fn is_about(result: &ProbeResult, target: &str) -> bool {
-    result.probe == DATAPATH && result.target == target
+    let ready: BTreeSet<&str> = nodes.values().copied().collect();
+    let judged = |result: &ProbeResult| match &result.outcome {
+        ProbeOutcome::Answered { values } if result.probe == DATAPATH => {
+            Some(of_agent(nodes.get(&result.target)?, values, &ready))
+        }
+        _ => None,
+    };
+    let probes = observed.probes.iter();
+    probes.filter_map(judged).fold(Health::healthy(""), worst)
 }
 
 /// What the agent of `node` says, of nodes with an agent that is ready.

@@ -32,22 +32,19 @@ fn all() -> impl Iterator<Item = &'static Dashboard> {
     std::iter::once(&OPERATOR).chain(&OPERANDS)
 }
 
+/// Words before a list of labels.
+const GROUPING: [&str; 6] = [
+    "by",
+    "without",
+    "on",
+    "ignoring",
+    "group_left",
+    "group_right",
+];
+
 /// Metric names of a PromQL expression: identifiers that are no function, no keyword and no label.
 fn metrics_of(expression: &str) -> BTreeSet<String> {
-    const KEYWORDS: [&str; 12] = [
-        "and",
-        "or",
-        "unless",
-        "by",
-        "without",
-        "on",
-        "ignoring",
-        "group_left",
-        "group_right",
-        "bool",
-        "offset",
-        "label_values",
-    ];
+    const KEYWORDS: [&str; 6] = ["and", "or", "unless", "bool", "offset", "label_values"];
     let mut names = BTreeSet::new();
     let mut rest = expression;
     while let Some(first) = rest.chars().next() {
@@ -74,6 +71,7 @@ fn metrics_of(expression: &str) -> BTreeSet<String> {
             rest = &after[after.find(')').unwrap() + 1..];
         } else if !aggregates
             && !KEYWORDS.contains(&word.as_str())
+            && !GROUPING.contains(&word.as_str())
             && !after.starts_with('(')
             && !word.starts_with(|c: char| c.is_ascii_digit())
         {

@@ -56,13 +56,7 @@ pub(super) struct Diagnosis {
 
 /// The worst reason among the workload's pods; `None` when no pod gives one.
 pub(super) fn pods(observed: &Observed, workload: &WorkloadRef) -> Option<Diagnosis> {
-    let (key, value) = workload.pod_label;
-    let mine = |pod: &&PodObservation| {
-        !pod.ready
-            && !pod.deleting
-            && pod.namespace == workload.namespace
-            && pod.labels.get(key).is_some_and(|v| v == value)
-    };
+    let mine = |pod: &&PodObservation| !pod.ready && !pod.deleting && workload.owns(pod);
     let mut by_reason: BTreeMap<&str, Vec<(&PodObservation, &Trouble)>> = BTreeMap::new();
     for pod in observed.pods.iter().filter(mine) {
         if let Some(trouble) = worst(&pod.troubles) {

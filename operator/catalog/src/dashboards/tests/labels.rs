@@ -143,15 +143,10 @@ fn wrong(known: &Labels, expression: &str, texts: &[String]) -> Vec<String> {
             .filter(|label| !of_it.is_some_and(|of| of.contains(label)));
         wrong.extend(missing.map(|label| format!("{metric} has no label {label}")));
     }
-    let all = [
-        "by",
-        "without",
-        "on",
-        "ignoring",
-        "group_left",
-        "group_right",
-    ];
-    let grouped = lists(expression, &all).into_iter().flatten().chain(sources);
+    let grouped = lists(expression, &GROUPING)
+        .into_iter()
+        .flatten()
+        .chain(sources);
     for label in grouped.filter(|label| !there.contains(label)) {
         wrong.push(format!("nothing of it has a label {label}"));
     }
