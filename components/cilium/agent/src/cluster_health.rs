@@ -1,7 +1,8 @@
 //! Whether the nodes of the cluster reach each other: Cilium's cluster health.
 //!
 //! Each agent answers the others ([`responder`]) and asks them ([`probe`]), at two addresses of every node: its own, and its router's,
-//! which lies on the pod network, and whoever answers at the Service of all agents. [`paths`] decides what follows; `task::cluster_health` keeps it going.
+//! which lies on the pod network, and whoever answers at the Service of all agents. [`paths`] decides what follows;
+//! `task::cluster_health` keeps it going.
 
 mod echo;
 mod hello;

@@ -91,9 +91,10 @@ impl Engine {
         }
         let settings = self.settings.borrow().clone();
         let (metrics, now) = (self.metrics.clone(), Timestamp::now());
-        self.shared.certify(expiries(&clusters, &answers, now));
         // Rules are work for the processor, and there may be many clusters.
+        let shared = self.shared.clone();
         let judged = tokio::task::spawn_blocking(move || {
+            shared.certify(expiries(&clusters, &answers, now));
             judge(&clusters, &answers, &settings, now, &metrics)
         });
         let Ok((judged, settings)) = judged.await else {

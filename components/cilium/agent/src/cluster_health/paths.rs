@@ -80,17 +80,12 @@ impl Way {
     }
 
     fn record(&mut self, well: bool) {
-        *self = if well {
-            Self {
-                failures: 0,
-                worked: true,
-            }
+        if well {
+            self.failures = 0;
+            self.worked = true;
         } else {
-            Self {
-                failures: self.failures.saturating_add(1),
-                ..*self
-            }
-        };
+            self.failures = self.failures.saturating_add(1);
+        }
     }
 }
 

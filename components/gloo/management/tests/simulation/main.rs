@@ -36,16 +36,12 @@ use replica::Variant;
 use world::World;
 
 const SEEDS: u64 = 200;
-const STORMS: usize = 1;
 
 fn live(world: &mut World) -> Result<(), String> {
     world.calm()?;
-    for _ in 0..STORMS {
-        world.storm()?;
-        world.enrol_last();
-        world.calm()?;
-    }
-    Ok(())
+    world.storm()?;
+    world.enrol_last();
+    world.calm()
 }
 
 fn run(seed: u64, variant: Variant) -> Result<(), String> {
